@@ -1,0 +1,239 @@
+"""Runs a plan: asks what the methods ask, of the hospitals that can answer, and says truly whom each result covers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gagyo.errors import Refused, Stopped
+from gagyo.federation.ask import Ask, LeaveOut
+from gagyo.federation.line import Cursor, Line
+from gagyo.federation.opened import Opened, apply
+from gagyo.federation.secure_sum import Asking, IncompleteError, Record, ask_each, secure_sum
+from gagyo.finding import Finding
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import Request
+from gagyo.release.decision import Answer
+from gagyo.release.limits import Limits
+from gagyo.result import Result
+
+MOST_TURNS = 100
+
+
+class Carrier(Protocol):
+    """What a run needs of a runtime."""
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """One answer a request, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is happening now, for a person to read: `doing` is a key `progress.<doing>`."""
+
+    analysis: str
+    round: int
+    doing: str
+    sites: tuple[str, ...]
+
+
+class Run:
+    """One run of a plan. `results` and `stopped` fill as it goes; `preflight` says what each hospital can answer for."""
+
+    def __init__(self, plan: Plan, runtime: Carrier, tell: Callable[[Progress], None] | None = None) -> None:
+        self.plan = plan
+        self.study = plan.study
+        self.preflight: dict[str, Answer] = {}
+        self.answers: list[Answer] = []
+        self._runtime = runtime
+        self._tell = tell or (lambda progress: None)
+        self._line = Line(self.study)
+        self._history: list[Opened] = []
+        self._rosters: dict[str, tuple[str, ...]] = {}
+        self._limits = Limits(**dict(plan.limits))  # type: ignore[arg-type]
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """The results so far."""
+        return self._line.results
+
+    @property
+    def stopped(self) -> dict[str, Stopped]:
+        """The analyses that stopped, and why."""
+        return self._line.stopped
+
+    def __iter__(self) -> Iterator[tuple[str, Result | Stopped]]:
+        """Each analysis as it ends."""
+        self._ask_preflight()
+        shown: set[str] = set()
+        while self._line.cursor is not None:
+            yield from self._ended(shown)
+            self._history.append(self._next())
+            apply(self._line, self._history[-1])
+        yield from self._ended(shown)
+        self._close()
+
+    def _ended(self, shown: set[str]) -> Iterator[tuple[str, Result | Stopped]]:
+        for name in self.study.analyses:
+            if name not in shown and (name in self.results or name in self.stopped):
+                shown.add(name)
+                yield name, self.results.get(name) or self.stopped[name]
+
+    # Preflight and closing.
+
+    def _ask_preflight(self) -> None:
+        self._tell(Progress("", 0, "preflight", self.study.sites))
+        asked = [Request(self.plan.digest, "", "", 0, site, "preflight") for site in self.study.sites]
+        answers = self._ask(asked)
+        self.preflight = {answer.site: answer for answer in answers if answer.outcome == "released"}
+        refused = [answer for answer in answers if answer.outcome != "released"]
+        if len(refused) > self.study.may_go_on_without:
+            raise Refused(*(_refusal(answer) for answer in refused))
+
+    def ready(self, cohort: str) -> tuple[str, ...]:
+        """The hospitals that can answer for a cohort."""
+        return tuple(
+            site
+            for site in self.study.sites
+            if site in self.preflight and self.preflight[site].payload["cohorts"][cohort] == "ready"
+        )
+
+    def _close(self) -> None:
+        sites = tuple(self.preflight)
+        self._ask([Request(self.plan.digest, "", "", len(self._history), site, "close") for site in sites])
+
+    # One question after the other.
+
+    def _next(self) -> Opened:
+        """Ask the current question; what was opened, or why the analysis stops here."""
+        cursor, question = self._line.cursor, self._line.question
+        assert cursor is not None
+        assert question is not None
+        cohort = self.study.analyses[cursor.analysis].cohort
+        roster = self._rosters.get(cursor.analysis, self.ready(cohort))
+        missing = len(self.study.sites) - len(roster)
+        if missing > self.study.may_go_on_without or len(roster) < self._limits.hospitals:
+            absent = ", ".join(site for site in self.study.sites if site not in roster)
+            return _stop(cursor, "too_few_hospitals", found=absent, expected=str(self.study.may_go_on_without))
+        self._tell(Progress(cursor.analysis, cursor.round, question.doing, roster))
+        try:
+            if isinstance(question, LeaveOut):
+                record = self._leave_out(cursor, cohort, roster)
+            else:
+                record = self._ask_roster(cursor, question, cohort, roster)
+        except IncompleteError as incomplete:
+            return self._without(cursor, roster, incomplete)
+        self._rosters[cursor.analysis] = roster
+        return Opened(cursor, record)
+
+    def _without(self, cursor: Cursor, roster: tuple[str, ...], incomplete: IncompleteError) -> Opened:
+        """Go on with fewer hospitals, where the study allows it and nothing of this analysis was opened yet; else stop."""
+        refused = {answer.site for answer in incomplete.answers}
+        fewer = tuple(site for site in roster if site not in refused)
+        gone = len(self.study.sites) - len(fewer)
+        if cursor.round == 0 and gone <= self.study.may_go_on_without and cursor.analysis not in self._rosters:
+            self._rosters[cursor.analysis] = fewer
+            return self._next()
+        first = incomplete.answers[0]
+        return _stop(cursor, f"answer_{first.code or first.outcome}", found=", ".join(sorted(refused)), site=first.site)
+
+    def _ask_roster(self, cursor: Cursor, ask: Ask, cohort: str, roster: tuple[str, ...]) -> Record:
+        first = Request(
+            self.plan.digest,
+            cursor.analysis,
+            cohort,
+            cursor.round,
+            "",
+            ask.step.name,
+            ask.arguments,
+            roster=() if ask.each else roster,
+        )
+        return self._drive(ask_each(first, roster) if ask.each else secure_sum(first))
+
+    def _drive(self, asking: Asking) -> Record:
+        requests = next(asking)
+        while True:
+            answers = self._ask(requests)
+            try:
+                requests = asking.send(answers)
+            except StopIteration as end:
+                record: Record = end.value[1]
+                return record
+
+    def _ask(self, requests: Sequence[Request]) -> list[Answer]:
+        from dataclasses import replace
+
+        handed = [replace(one, relay={**one.relay, "history": self._history}) for one in requests]
+        answers = self._runtime.ask(handed)
+        self.answers.extend(answers)
+        return answers
+
+    # Leave one hospital out: the coordinator only carries what it cannot read.
+
+    def _leave_out(self, cursor: Cursor, cohort: str, roster: tuple[str, ...]) -> Record:
+        answers = []
+        for site in roster:
+            others = tuple(other for other in roster if other != site)
+            attempt = 0
+            while (answer := self._received(cursor, cohort, site, others, attempt)) is None:
+                attempt += 1
+            answers.append(answer)
+        return Record(tuple(answers))
+
+    def _received(self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int) -> Answer | None:
+        """What the hospital that is left out releases in the end; None where it lost its place and has to start again."""
+        sealed: dict[str, bytes] = {}
+        for turn in range(MOST_TURNS):
+            arguments = {"turn": turn, "others": list(others)}
+            asked = self._request(cursor, cohort, site, "receive", arguments, attempt, {"sealed": sealed})
+            (answer,) = self._ask([asked])
+            if answer.outcome == "behind":
+                return None
+            if answer.outcome == "released":
+                return answer
+            if answer.outcome != "relay":
+                raise IncompleteError([answer])
+            sealed = self._carry(cursor, cohort, site, answer, (turn, attempt))
+        raise IncompleteError([answer])
+
+    def _carry(self, cursor: Cursor, cohort: str, sender: str, answer: Answer, at: tuple[int, int]) -> dict[str, bytes]:
+        requests = [
+            self._request(cursor, cohort, site, "relayed", {"from": sender, "turn": at[0]}, at[1], {"sealed": letter})
+            for site, letter in answer.payload["sealed"].items()
+        ]
+        answers = self._ask(requests)
+        refused = [one for one in answers if one.outcome != "relay"]
+        if refused:
+            raise IncompleteError(refused)
+        return {one.site: one.payload["sealed"] for one in answers}
+
+    def _request(
+        self,
+        cursor: Cursor,
+        cohort: str,
+        site: str,
+        step: str,
+        arguments: dict[str, object],
+        attempt: int,
+        relay: dict[str, object],
+    ) -> Request:
+        return Request(
+            self.plan.digest, cursor.analysis, cohort, cursor.round, site, step, arguments, attempt=attempt, relay=relay
+        )
+
+
+def _stop(cursor: Cursor, code: str, **values: str) -> Opened:
+    return Opened(cursor, None, code, tuple(values.items()))
+
+
+def _refusal(answer: Answer) -> Finding:
+    return Finding(f"answer_{answer.code}", values={"site": answer.site, "found": answer.site})
+
+
+def run(
+    plan: Plan, runtime: Carrier, tell: Callable[[Progress], None] | None = None
+) -> Iterator[tuple[str, Result | Stopped]]:
+    """Run a plan; each analysis as it ends, with its result or the reason why it stopped."""
+    yield from Run(plan, runtime, tell)

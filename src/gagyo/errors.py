@@ -1,0 +1,65 @@
+"""The error tree: every error carries findings, so that it can be shown in three languages.
+
+GagyoError
+├── FileFault          a file that a person wrote has faults (all of them are listed)
+├── DataFault          a hospital's data cannot be read as the site file says
+├── Refused            a hospital refused; the code says why, never with a value from a row
+├── SiteSilent         a hospital did not answer
+├── Stopped            an analysis cannot go on (separation, collinearity, too few hospitals)
+└── Tampered           a ledger, journal or envelope does not match its other copy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gagyo.finding import Finding
+from gagyo.text import Language
+
+
+class GagyoError(Exception):
+    """Base of all errors that a user may see."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__("\n".join(finding.text("en") for finding in findings))
+        self.findings = findings
+
+    @classmethod
+    def of(cls, code: str, **values: object) -> GagyoError:
+        """An error with a single finding."""
+        return cls(Finding(code, values=values))
+
+    def text(self, language: Language) -> str:
+        """The message in a language."""
+        return "\n".join(finding.text(language) for finding in self.findings)
+
+
+class FileFault(GagyoError):
+    """A study or site file has faults; all are listed."""
+
+
+class DataFault(GagyoError):
+    """A hospital's data cannot be read as its site file declares."""
+
+
+class Refused(GagyoError):
+    """A hospital refused a request."""
+
+
+class SiteSilent(GagyoError):
+    """A hospital did not answer."""
+
+
+class Stopped(GagyoError):
+    """An analysis stopped for a reason that its result states."""
+
+
+class Tampered(GagyoError):
+    """A record does not agree with its other copy."""
+
+
+def check_none(findings: Iterable[Finding], error: type[GagyoError] = FileFault) -> None:
+    """Raise `error` with every finding of severity error, if there is one."""
+    faults = [finding for finding in findings if finding.severity == "error"]
+    if faults:
+        raise error(*faults)

@@ -1,0 +1,91 @@
+"""What a method says to the hospitals and hears from them: a method is a generator of these questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.local import LocalStep
+from gagyo.release.aggregate import Floats
+from gagyo.result import Result
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """What was opened of one answer or of one sum: arrays by name, NaN where an entry was withheld.
+
+    `reasons`: by name, "precision" (too few of a class to say anything useful) or "withheld" (a privacy rule).
+    """
+
+    values: Mapping[str, Floats]
+    withheld: Mapping[str, NDArray[np.bool_]]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.values[name]
+
+    def whole(self, name: str) -> bool:
+        """Whether nothing of `name` was withheld."""
+        return not bool(np.any(self.withheld[name]))
+
+
+@dataclass(frozen=True)
+class Pooled(Numerals):
+    """The secure sum over `sites`."""
+
+    sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question to every hospital of the roster.
+
+    The answer is a `Pooled` secure sum, or with `each` a `dict[str, Numerals]`, one per hospital. `parameters`: how
+    many free parameters the opened numbers estimate, where that is what they are spent on (a fit's iterates count once,
+    under the name `fit`); None counts the numbers themselves. `fits_at_once`: how many fits share those parameters. `doing` is a key `progress.<doing>` of the catalogue.
+    """
+
+    step: LocalStep
+    arguments: dict[str, Any] = field(default_factory=dict)
+    each: bool = False
+    fit: str = ""
+    parameters: int | None = None
+    fits_at_once: int = 1
+    doing: str = "summing"
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """A question received by each hospital in turn, of all the others: leave one hospital out.
+
+    `fit(site)` is run inside the hospital that is left out; its asks go to the others and are opened to that hospital
+    alone. The arrays that it returns join `arguments` of `step`, which the hospital runs on its own people; only what
+    its own gate lets out of that step comes back: `dict[str, Numerals]`, one per hospital. `around` is the opened joint
+    fit that honest leave-one-out fits stay close to (privacy: arguments within an ellipsoid around it).
+    """
+
+    fit: Callable[[str], Generator[Ask, Pooled, dict[str, Any]]]
+    step: LocalStep
+    arguments: dict[str, Any]
+    around: Mapping[str, Floats]
+    doing: str = "leaving_out"
+
+
+Question = Ask | LeaveOut
+Conversation = Generator[Question, Any, Result]
+"""A method's `combine`: no I/O, no randomness, no clock; the same answers in give the same result out."""
+
+
+@dataclass(frozen=True)
+class Sends:
+    """For the plan: what a method will send. `numbers` a round, `rounds` at most; `to` coordinator or left_out."""
+
+    step: str
+    numbers: int
+    rounds: int
+    each: bool = False
+    to: str = "coordinator"

@@ -1,0 +1,89 @@
+"""The line of a plan's analyses, walked one question at a time: by the coordinator, and again by every hospital.
+
+Both walk the same line on the same opened numbers, so each hospital knows what an honest coordinator would ask next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gagyo.errors import Stopped
+from gagyo.federation.ask import Conversation, Question
+from gagyo.federation.method import Method, read_method
+from gagyo.finding import Finding
+from gagyo.protocol.study import Study
+from gagyo.result import Result
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where on the line: the analysis and the number of its question."""
+
+    analysis: str
+    round: int
+
+
+def complete_variables(study: Study, methods: Mapping[str, Method]) -> dict[str, frozenset[str]]:
+    """By cohort, the variables that everyone in its one analysis set has: all that its analyses need."""
+    needed: dict[str, frozenset[str]] = {name: frozenset() for name in study.cohorts}
+    for name, method in methods.items():
+        cohort = study.analyses[name].cohort
+        needed[cohort] |= method.complete
+    return needed
+
+
+class Line:
+    """All analyses of a study in order; `question` is the current one, `answer` moves on."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.methods = {name: read_method(analysis, study) for name, analysis in study.analyses.items()}
+        self.complete = complete_variables(study, self.methods)
+        self.results: dict[str, Result] = {}
+        self.stopped: dict[str, Stopped] = {}
+        self._left = list(study.analyses)
+        self._conversation: Conversation | None = None
+        self.question: Question | None = None
+        self.cursor: Cursor | None = None
+        self._open_next()
+
+    def answer(self, value: Any) -> None:
+        """Give the current question's answer (Pooled, or Numerals by hospital) and move to the next question."""
+        self._advance(lambda conversation: conversation.send(value))
+
+    def stop(self, why: Stopped) -> None:
+        """End the current analysis with the reason, and move on to the next."""
+        self._end(why)
+        self._open_next()
+
+    def _advance(self, step: Any) -> None:
+        assert self._conversation is not None
+        assert self.cursor is not None
+        try:
+            self.question = step(self._conversation)
+            self.cursor = Cursor(self.cursor.analysis, self.cursor.round + 1)
+        except StopIteration as end:
+            self.results[self.cursor.analysis] = end.value
+            self._open_next()
+        except Stopped as why:
+            self.stop(why)
+
+    def _end(self, why: Stopped) -> None:
+        assert self.cursor is not None
+        self.stopped[self.cursor.analysis] = why
+
+    def _open_next(self) -> None:
+        self.question, self._conversation = None, None
+        if not self._left:
+            self.cursor = None
+            return
+        name = self._left.pop(0)
+        self.cursor = Cursor(name, -1)
+        missing = [need for need in self.methods[name].needs if need not in self.results]
+        if missing:
+            self.stop(Stopped(Finding("needs_result", values={"found": ", ".join(missing)})))
+            return
+        self._conversation = self.methods[name].combine(self.results)
+        self._advance(lambda conversation: next(conversation))

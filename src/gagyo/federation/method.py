@@ -1,0 +1,48 @@
+"""What a method must offer: one file in `gagyo.methods`, found by its name, with a class `Method` of this shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from gagyo.federation.ask import Conversation, Sends
+from gagyo.federation.local import method_module
+from gagyo.protocol.study import Analysis, Study
+from gagyo.result import Result
+
+
+class Method(Protocol):
+    """A federated method. `complete`: the variables whose absence takes a person out of the cohort's analysis set."""
+
+    name: ClassVar[str]
+    lossless: ClassVar[bool]
+    Options: ClassVar[type[BaseModel]]
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method as a study's analysis asks for it; FileFault with all that is wrong."""
+        ...
+
+    @property
+    def complete(self) -> frozenset[str]: ...
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of analyses whose results this one starts from."""
+        ...
+
+    def sends(self) -> tuple[Sends, ...]:
+        """For the plan: what would leave each hospital."""
+        ...
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """The method as a conversation with the hospitals."""
+        ...
+
+
+def read_method(analysis: Analysis, study: Study) -> Method:
+    """The installed method that an analysis names."""
+    method: Any = method_module(analysis.method).Method
+    return method.read(analysis, study)  # type: ignore[no-any-return]

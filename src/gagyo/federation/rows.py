@@ -1,0 +1,109 @@
+"""The people of one cohort at one hospital, as columns of numbers: what a local step sees."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.protocol.formula import Formula, parse
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Floats
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Rows:
+    """Columns by variable (float64, missing NaN; see protocol/variables.py) of `n` people.
+
+    persons: identifier bytes, used only for keyed hashing (folds, replicate weights) and never shown. seed: public,
+    from the study, so that folds are the same in every run and can be rebuilt for a pooled reference.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        variables: Mapping[str, Variable],
+        columns: Mapping[str, Floats],
+        persons: Sequence[bytes],
+        seed: str = "",
+    ) -> None:
+        self.site = site
+        self.variables = variables
+        self.n = len(persons)
+        self._columns = columns
+        self._persons = persons
+        self._seed = seed
+        self._cache: dict[Any, Any] = {}
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._columns[name]
+
+    def present(self, name: str) -> NDArray[np.bool_]:
+        """Whose value of a variable is not missing."""
+        return ~np.isnan(self._columns[name])
+
+    def formula(self, text: str) -> Formula:
+        """A formula of the study, parsed; kept for the next round."""
+        parsed: Formula = self.kept(("formula", text), lambda: parse(text, self.variables))
+        return parsed
+
+    def design(self, formula: Formula) -> Floats:
+        """The design matrix (n, p) of a parsed formula, Fortran order; kept for the next round."""
+        matrix: Floats = self.kept(("design", formula.text), lambda: formula.design(self._columns))
+        return matrix
+
+    def kept(self, key: Any, make: Any) -> Any:
+        """`make()`, remembered while these rows are open: for what every round of a fit needs again."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    @cached_property
+    def _hashes(self) -> NDArray[np.uint64]:
+        key = f"gagyo people {self._seed} {self.site}".encode()
+        # Persons that share an identifier (rows without one) are told apart by how often they came before.
+        seen: dict[bytes, int] = {}
+        out = np.empty(self.n, np.uint64)
+        for index, person in enumerate(self._persons):
+            turn = seen.get(person, 0)
+            seen[person] = turn + 1
+            raw = hmac.digest(key, person + turn.to_bytes(4, "big"), hashlib.sha256)
+            out[index] = int.from_bytes(raw[:8], "big")
+        return out
+
+    def _stream(self, counter: int) -> NDArray[np.uint64]:
+        """One 64-bit number a person and counter (SplitMix64 of the person's keyed hash)."""
+        z = self._hashes + GOLDEN * np.uint64(counter + 1)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+    def folds(self, number: int, repeat: int = 0, strata: Floats | None = None) -> NDArray[np.int64]:
+        """The fold 0..number-1 of each person: ranks of the keyed hash within strata, dealt out in turn."""
+        order = np.lexsort((self._stream(1_000_000 + repeat), np.zeros(self.n) if strata is None else strata))
+        fold = np.empty(self.n, np.int64)
+        # Hospitals start dealing at different folds, so that small hospitals do not all fill fold 0.
+        start = int.from_bytes(hashlib.sha256(f"{self._seed} {self.site}".encode()).digest()[:4], "big")
+        fold[order] = (np.arange(self.n) + start) % number
+        return fold
+
+    def poisson(self, replicate: int) -> NDArray[np.float64]:
+        """Bootstrap weights of one replicate: Poisson(1) by inversion of the person's keyed hash."""
+        uniform = (self._stream(replicate) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return np.searchsorted(POISSON_CDF, uniform, side="right").astype(np.float64)
+
+
+def _poisson_cdf() -> Floats:
+    mass = [np.exp(-1.0)]
+    for count in range(1, 19):
+        mass.append(mass[-1] / count)
+    return np.cumsum(mass)
+
+
+POISSON_CDF = _poisson_cdf()

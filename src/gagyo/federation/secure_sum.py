@@ -1,0 +1,134 @@
+"""The secure sum as a conversation: shares, then the cells to the hospitals, then the values to the receiver.
+
+Used by whoever receives a sum: the coordinator, or the hospital that is left out. Every number that it reads is signed
+by the hospital that sent it; `check_record` lets a third party (each hospital, `gagyo verify`) repeat the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gagyo.canonical import canonical, digest
+from gagyo.errors import GagyoError, Tampered
+from gagyo.federation.ask import Numerals, Pooled
+from gagyo.finding import Finding
+from gagyo.protocol.request import Request
+from gagyo.release import sharing
+from gagyo.release.decision import Answer
+
+Asking = Generator[list[Request], list[Answer], Any]
+Verifiers = Mapping[str, Any]
+"""By hospital, an object with `verify(signature, message)`."""
+
+
+class IncompleteError(GagyoError):
+    """Some hospitals of a roster did not release: `answers` are theirs."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__(
+            *(
+                Finding(f"answer_{answer.code or answer.outcome}", values={"site": answer.site, "found": answer.site})
+                for answer in answers
+            )
+        )
+        self.answers = tuple(answers)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was opened of one question: the signed answers from which anyone can derive the numbers again.
+
+    A secure sum has `shares` and `values`; a question to each hospital has `values` alone.
+    """
+
+    values: tuple[Answer, ...]
+    shares: tuple[Answer, ...] = ()
+
+
+def secure_sum(first: Request) -> Asking:
+    """Ask the roster of `first` (its `site` is set here); gives (Pooled, Record).
+
+    Raises:
+        IncompleteError: a hospital did not release.
+    """
+    roster = first.roster
+    shares = yield [replace(first, site=site) for site in roster]
+    _check_released(shares)
+    common = {"statement": first.statement}
+    relay: dict[str, Any] = {"shares": shares}
+    people = yield [_opening(first, "open.people", common, site, relay) for site in roster]
+    _check_released(people)
+    relay = {"shares": shares, "people": people}
+    values = yield [_opening(first, "open.values", common, site, relay) for site in roster]
+    _check_released(values)
+    record = Record(tuple(values), tuple(shares))
+    return pooled(record), record
+
+
+def ask_each(first: Request, sites: Sequence[str]) -> Asking:
+    """Ask each hospital for itself; returns (dict of Numerals, Record)."""
+    answers = yield [replace(first, site=site) for site in sites]
+    _check_released(answers)
+    record = Record(tuple(answers))
+    return each(record), record
+
+
+def _opening(first: Request, step: str, arguments: dict[str, str], site: str, relay: dict[str, Any]) -> Request:
+    return replace(first, site=site, step=step, arguments=arguments, relay={**first.relay, **relay})
+
+
+def _check_released(answers: Sequence[Answer]) -> None:
+    others = [answer for answer in answers if answer.outcome != "released"]
+    if others:
+        raise IncompleteError(others)
+
+
+def pooled(record: Record) -> Pooled:
+    """The sum that a record opens."""
+    header = sharing.check_same_header(record.shares)
+    opened = record.values[0].payload["opened"]
+    if any(not np.array_equal(answer.payload["opened"], opened) for answer in record.values):
+        raise Tampered.of("unlike_openings")
+    masked = sharing.sum_of(answer.payload["values"] for answer in record.shares)
+    values, withheld = sharing.pooled_values(
+        header, masked, (answer.payload["mask"] for answer in record.values), opened
+    )
+    return Pooled(values, withheld, sites=tuple(answer.site for answer in record.shares))
+
+
+def each(record: Record) -> dict[str, Numerals]:
+    """The numbers by hospital that a record opens."""
+    return {
+        answer.site: Numerals(answer.payload["values"], answer.payload["withheld"], answer.payload["reasons"])
+        for answer in record.values
+    }
+
+
+def check_answer(answer: Answer, verifiers: Verifiers) -> None:
+    """Raise Tampered unless the answer's receipt is signed by its hospital and fits what it holds."""
+    if answer.receipt is None:
+        raise Tampered.of("no_receipt", found=answer.site)
+    answer.receipt.check(verifiers[answer.site].verify)
+    record = answer.receipt.record
+    if record["request"] != answer.request or record["payload"] != payload_digest(answer.payload):
+        raise Tampered.of("unlike_receipt", found=answer.site)
+
+
+def payload_digest(payload: Mapping[str, Any]) -> str:
+    """The digest of the bytes that left."""
+    return digest(canonical(payload)) if payload else ""
+
+
+def check_record(record: Record, verifiers: Verifiers) -> None:
+    """Raise Tampered unless every answer of a record is signed by the hospital that it names, once a hospital."""
+    for answers in (record.values, record.shares):
+        if len({answer.site for answer in answers}) != len(answers):
+            raise Tampered.of("doubled_answer")
+        for answer in answers:
+            check_answer(answer, verifiers)
+    if record.shares and [one.site for one in record.shares] != [one.site for one in record.values]:
+        raise Tampered.of("unlike_rosters")

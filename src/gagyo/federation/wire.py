@@ -1,0 +1,66 @@
+"""Requests and answers as bytes: canonical JSON, signed by who says it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gagyo.canonical import canonical, restore
+from gagyo.exchange.envelope import Keys, PublicKeys, seal
+from gagyo.protocol.request import Request
+from gagyo.release.decision import Answer
+from gagyo.release.ledger import Entry
+
+
+def answer_from(fields: Mapping[str, Any]) -> Answer:
+    """An answer from its JSON fields."""
+    receipt = Entry(**fields["receipt"]) if fields["receipt"] else None
+    return Answer(**{**fields, "payload": restore(fields["payload"]), "receipt": receipt})
+
+
+def answer_to_bytes(answer: Answer) -> bytes:
+    """An answer's canonical bytes."""
+    return canonical(answer)
+
+
+def answer_from_bytes(raw: bytes) -> Answer:
+    """The answer of canonical bytes."""
+    return answer_from(json.loads(raw))
+
+
+def request_from(fields: Mapping[str, Any]) -> Request:
+    """A request from its JSON fields, with the answers that it relays."""
+    relay = {name: [answer_from(one) for one in answers] for name, answers in fields["relay"].items()}
+    arguments = restore(fields["arguments"])
+    return Request(**{**fields, "arguments": arguments, "roster": tuple(fields["roster"]), "relay": relay})
+
+
+def sealed_request(request: Request, sender: Keys, to: PublicKeys) -> bytes:
+    """A hospital's request to another, signed and then sealed; the coordinator carries it unread."""
+    body = canonical(request)
+    message = canonical({"body": body, "signature": sender.sign(body)})
+    return seal(message, to, request.plan.encode())
+
+
+def open_request(sealed: bytes, receiver: Keys, sender: PublicKeys, plan: str) -> Request:
+    """The request of a sealed envelope; Tampered unless `sender` signed it."""
+    message = restore(json.loads(receiver.unseal(sealed, plan.encode())))
+    sender.verify(message["signature"], message["body"])
+    return request_from(json.loads(message["body"]))
+
+
+def sealed_answer(answer: Answer, to: PublicKeys, plan: str) -> bytes:
+    """An answer that only one institution can read; its receipt is the signature."""
+    return seal(canonical(answer), to, plan.encode())
+
+
+def open_answer(sealed: bytes, receiver: Keys, plan: str) -> Answer:
+    """The answer of a sealed envelope."""
+    return answer_from_bytes(receiver.unseal(sealed, plan.encode()))
+
+
+def addressed(request: Request, site: str) -> Request:
+    """The same question to another hospital."""
+    return replace(request, site=site)

@@ -1,0 +1,88 @@
+"""The arithmetic outside the hospitals of a Newton fit: steps, aliased columns, separation, Wald tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, stats
+
+from gagyo.errors import Stopped
+from gagyo.finding import Finding
+from gagyo.release.aggregate import Floats
+
+ALIAS = 1e-10
+"""A column whose squared length falls to this share of itself, once the columns before it are taken out, is aliased."""
+
+DECREMENT = 1e-12
+"""Stop where the squared Newton decrement, g' H^-1 g, is under this: the log-likelihood would stop a step too early."""
+
+MOST_ROUNDS = 30
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A Newton step (p,), zero for aliased columns; the inverse information (p, p); and the squared decrement."""
+
+    step: Floats
+    inverse: Floats
+    decrement: float
+    aliased: NDArray[np.bool_]
+
+
+def aliased_columns(information: Floats) -> NDArray[np.bool_]:
+    """R's rule (`lm`, `glm`): a column that those before it determine is left out; later columns go, earlier ones stay."""
+    p = len(information)
+    rest = information.astype(np.float64).copy()
+    aliased = np.zeros(p, bool)
+    for j in range(p):
+        if rest[j, j] <= ALIAS * max(information[j, j], np.finfo(float).tiny):
+            aliased[j] = True
+            continue
+        rest[j + 1 :, j + 1 :] -= np.outer(rest[j + 1 :, j], rest[j, j + 1 :]) / rest[j, j]
+    return aliased
+
+
+def solve(score: Floats, information: Floats, aliased: NDArray[np.bool_]) -> Solved:
+    """Solve information x step = score over the columns that are not aliased, scaled to unit diagonal first."""
+    keep = np.flatnonzero(~aliased)
+    kept = information[np.ix_(keep, keep)]
+    size = 1.0 / np.sqrt(np.diag(kept))
+    factor = linalg.cho_factor(kept * size[:, None] * size, lower=True)
+    step = np.zeros(len(score))
+    step[keep] = linalg.cho_solve(factor, score[keep] * size) * size
+    inverse = np.full(information.shape, np.nan)
+    inverse[np.ix_(keep, keep)] = linalg.cho_solve(factor, np.diag(size)) * size[:, None]
+    return Solved(step, inverse, float(score[keep] @ step[keep]), aliased)
+
+
+def check_separation(start: Floats, now: Floats, likelihood: float, people: float, terms: Sequence[str]) -> None:
+    """Raise Stopped where variances have run away since the first round: the data are separated (Albert & Anderson 1984).
+
+    start, now: diagonals of the information in the first round and now.
+    """
+    shrunk = np.where(start > 0, now / np.where(start > 0, start, 1.0), 1.0)
+    if likelihood > -1e-6 * people or float(shrunk.min()) < 1e-5:
+        worst = [terms[j] for j in np.flatnonzero(shrunk <= 10 * shrunk.min())]
+        raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))
+
+
+def wald(value: Floats, error: Floats) -> Floats:
+    """Two-sided p values of value / error against the normal distribution."""
+    return np.asarray(2 * stats.norm.sf(np.abs(value / error)))
+
+
+def triangle(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the upper triangle, in which symmetric matrices travel."""
+    return np.triu_indices(p)
+
+
+def symmetric(upper: Floats, p: int) -> Floats:
+    """The full matrix of an upper triangle, last axis p(p+1)/2."""
+    rows, columns = triangle(p)
+    full = np.zeros((*upper.shape[:-1], p, p))
+    full[..., rows, columns] = upper
+    full[..., columns, rows] = upper
+    return full

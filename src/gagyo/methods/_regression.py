@@ -1,0 +1,66 @@
+"""What the regressions share: the head counts that a fit gives away, and how its coefficients are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.rows import Rows
+from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats, Measure, crossed
+from gagyo.result import Estimate, Words
+
+
+def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Measure:
+    """Every two-way cell of the design's 0/1 columns, and of a 0/1 outcome, over the first `people` rows (all, if None)."""
+    X = rows.design(formula)[:people]
+    columns = formula.columns(rows.variables)
+    chosen = [j for j, column in enumerate(columns) if column.indicator]
+    indicators: list[Any] = [columns[j].indicator for j in chosen]
+    parts = [X[:, chosen]]
+    if rows.variables[formula.outcome].type == "boolean":
+        indicators.insert(0, ())
+        parts.insert(0, rows[formula.outcome][:people, None])
+    if not indicators:
+        return crossed(np.ones((len(X), 1)))
+    exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
+    return crossed(np.column_stack(parts), exclusive)
+
+
+def _exclusive(a: Any, b: Any) -> bool:
+    """Whether two indicators are different levels of one variable, so that nobody has both."""
+    return any(one[0] == other[0] and one != other for one in a for other in b)
+
+
+def column_bounds(rows: Rows, formula: Formula) -> Floats:
+    """The greatest size of each design column that the declared ranges allow."""
+    return np.array([column.bound for column in formula.columns(rows.variables)])
+
+
+def term_columns(formula: Formula, study: Study) -> list[list[int]]:
+    """For each term after the intercept, the numbers of its columns."""
+    at = 1 if formula.intercept else 0
+    groups = []
+    for term in formula.terms:
+        width = len(term.columns(study.variables))
+        groups.append(list(range(at, at + width)))
+        at += width
+    return groups
+
+
+def estimate(column: DesignColumn, value: float, error: float, reach: float, p: float) -> Estimate:
+    """One coefficient with limits at `reach` standard errors; empty where it is aliased (NaN)."""
+    label = Words(text=column.label)
+    if np.isnan(value):
+        return Estimate(column.name, label, None)
+    return Estimate(column.name, label, value, error, value - reach * error, value + reach * error, p)
+
+
+def alias_notes(columns: Sequence[DesignColumn], aliased: NDArray[np.bool_]) -> tuple[Words, ...]:
+    """A note that names the columns which those before them determine."""
+    names = ", ".join(column.name for column, gone in zip(columns, aliased, strict=True) if gone)
+    return (Words("regression.aliased", {"found": names}),) if names else ()

@@ -1,0 +1,324 @@
+"""Table 1: numbers, means and standard deviations, categories and missing values, over all and by group (lossless).
+
+Two rounds: counts and sums, then squares about the pooled mean of each group, since a one-pass sum of squares cancels
+(Chan, Golub & LeVeque 1983, Am Stat 37:242). Standardised mean differences: |m1 - m2| / sqrt((s1^2 + s2^2) / 2) (Austin
+2009, Stat Med 28:3083); for categories the multivariate form of Yang & Dalton (2012, SAS Global Forum 335).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from gagyo.errors import FileFault, check_none
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Names, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Aggregate, Floats, cells, reshape, total
+from gagyo.result import Cell, Column, Estimate, Result, Table, Withheld, Words
+from gagyo.text import Text, join
+
+ALL = Words("describe.all")
+
+
+def _groups(rows: Rows, by: str) -> Floats:
+    """Membership (n, groups) as 0/1; one group of everyone where there is no `by`."""
+    if not by:
+        return np.ones((rows.n, 1))
+    levels = 2 if rows.variables[by].type == "boolean" else len(rows.variables[by].levels)
+    return np.asarray(rows[by][:, None] == np.arange(levels), dtype=np.float64)
+
+
+@local(variables=Names(), by=Name())
+def counts(rows: Rows, variables: list[str], by: str) -> Aggregate:
+    """By group: people; for each category its levels and missing; for each number how many have it, and their sum."""
+    groups = _groups(rows, by)
+    out = {"people": cells(groups.sum(axis=0)[None, :], rows.n)}
+    for name in variables:
+        variable = rows.variables[name]
+        missing = np.isnan(rows[name])
+        levels = _levels(variable)
+        columns = [rows[name] == level for level in range(levels)] if levels else [~missing]
+        table = np.column_stack([*columns, missing]).T.astype(np.float64) @ groups
+        # That nobody lacks a value is no secret; that a few do is.
+        nobody = np.zeros(table.shape, bool)
+        nobody[-1] = True
+        out[f"{name}.cells"] = cells(np.rint(table).astype(np.int64), rows.n, nobody)
+        if not levels:
+            among = (~missing)[:, None] & (groups == 1)
+            x = np.nan_to_num(rows[name])[:, None] * groups
+            out[f"{name}.sum"] = total(x, float(np.abs(variable.bounds).max()), among)
+    return out
+
+
+@local(variables=Names(), by=Name(), centres=Numbers((None, None), -1e12, 1e12))
+def squares(rows: Rows, variables: list[str], by: str, centres: Floats) -> Aggregate:
+    """For each number and group, the sum of squares about the group's mean: centres (variables, groups)."""
+    groups = _groups(rows, by)
+    out = {}
+    for name, centre in zip(variables, centres, strict=True):
+        variable = rows.variables[name]
+        among = rows.present(name)[:, None] & (groups == 1)
+        squared = (np.nan_to_num(rows[name])[:, None] - centre) ** 2
+        reach = variable.bounds[1] - variable.bounds[0]
+        out[f"{name}.squares"] = reshape(total(squared, 4 * reach**2, among), (groups.shape[1],))
+    return out
+
+
+def _levels(variable: Variable) -> int:
+    if variable.type == "boolean":
+        return 2
+    return len(variable.levels) if variable.type == "category" else 0
+
+
+class Options(BaseModel):
+    """What a study file may say of a Table 1.
+
+    complete: variables whose absence takes a person out of the cohort's analysis set, for all its analyses alike.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    variables: list[str]
+    by: str = ""
+    complete: list[str] = []
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """Means, standard deviations and numbers (groups,) of one variable; or its level counts (levels, groups)."""
+
+    variable: Variable
+    counts: Floats
+    mean: Floats
+    deviation: Floats
+
+
+@dataclass(frozen=True)
+class Method:
+    """Table 1 of a study's analysis."""
+
+    options: Options
+    study: Study
+
+    name: ClassVar[str] = "describe"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault names every variable that the study does not declare."""
+        options = Options(**analysis.options)
+        names = [*options.variables, *options.complete, *([options.by] if options.by else [])]
+        known = ", ".join(study.variables)
+        unknown = [name for name in names if name not in study.variables]
+        findings = [Finding("describe_unknown", values={"found": name, "expected": known}) for name in unknown]
+        if not findings and options.by and not _levels(study.variables[options.by]):
+            findings.append(Finding("describe_by", values={"found": options.by, "expected": "boolean, category"}))
+        check_none(findings, FileFault)
+        return cls(options, study)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The variable that forms the groups, and those that the analysis asks to be complete."""
+        return frozenset([*self.options.complete, *([self.options.by] if self.options.by else [])])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def groups(self) -> int:
+        """How many groups the table has."""
+        return _levels(self.study.variables[self.options.by]) if self.options.by else 1
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Counts and sums, then squares."""
+        variables = [self.study.variables[name] for name in self.options.variables]
+        rows = 1 + sum(_levels(one) + 1 if _levels(one) else 3 for one in variables)
+        numbers = sum(not _levels(one) for one in variables)
+        return (
+            Sends("describe.counts", rows * self.groups, 1),
+            Sends("describe.squares", numbers * self.groups, 1),
+        )
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Counts and sums, then squares about the means; then the table."""
+        first, summaries = yield from self._summarise()
+        people = first["people"][0]
+        table = _table(self, people, summaries)
+        return Result(
+            method="describe",
+            lossless=True,
+            people=int(np.nansum(people)) if not np.isnan(people).any() else 0,
+            sites=first.sites,
+            rounds=2,
+            estimates=_estimates(self, summaries),
+            tables=(table,),
+            methods_text=(Words("describe.text"),),
+        )
+
+    def _summarise(self) -> Generator[Ask, Pooled, tuple[Pooled, list[_Summary]]]:
+        names, by = list(self.options.variables), self.options.by
+        first = yield Ask(counts, {"variables": names, "by": by}, doing="describing")
+        numbers = [name for name in names if not _levels(self.study.variables[name])]
+        means = {name: first[f"{name}.sum"] / first[f"{name}.cells"][0] for name in numbers}
+        second = None
+        if numbers:
+            centres = np.array([np.nan_to_num(means[name]) for name in numbers])
+            second = yield Ask(squares, {"variables": numbers, "by": by, "centres": centres}, doing="describing")
+        summaries = []
+        for name in names:
+            table = first[f"{name}.cells"]
+            none = np.full(self.groups, np.nan)
+            mean, deviation = means.get(name, none), none
+            if second is not None and name in means:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    deviation = np.sqrt(second[f"{name}.squares"] / (table[0] - 1))
+                deviation = np.where(np.isnan(mean), np.nan, deviation)
+            summaries.append(_Summary(self.study.variables[name], table, mean, deviation))
+        return first, summaries
+
+
+def overall(summary: _Summary) -> tuple[float, float]:
+    """Mean and standard deviation over all groups, from theirs."""
+    n, mean, squared = summary.counts[0], summary.mean, summary.deviation**2
+    people = n.sum()
+    centre = float((n * mean).sum() / people)
+    total_squares = ((n - 1) * squared + n * (mean - centre) ** 2).sum()
+    return centre, float(np.sqrt(total_squares / (people - 1)))
+
+
+def mean_difference(summary: _Summary) -> float:
+    """The standardised mean difference of two groups; NaN where something it needs was withheld."""
+    if not _levels(summary.variable):
+        mean, deviation = summary.mean, summary.deviation
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(abs(mean[0] - mean[1]) / np.sqrt((deviation**2).sum() / 2))
+    levels = summary.counts[:-1]
+    if np.isnan(levels).any():
+        return float("nan")
+    share = levels / levels.sum(axis=0)
+    share = share[1:]  # the levels' shares add to one, so the first is left out
+    difference = share[:, 0] - share[:, 1]
+    spread = sum(np.diag(one) - np.outer(one, one) for one in share.T) / 2
+    return float(np.sqrt(difference @ np.linalg.pinv(spread) @ difference))
+
+
+def _table(method: Method, people: Floats, summaries: list[_Summary]) -> Table:
+    least = Withheld("below_minimum", method.study.release.minimum_people)
+    grouped = bool(method.options.by)
+    columns = [Column("variable", Words("describe.variable"), "text"), Column("all", ALL, "text")]
+    if grouped:
+        variable = method.study.variables[method.options.by]
+        columns += [Column(f"group{g}", Words(text=level_label(variable, g)), "text") for g in range(method.groups)]
+    if method.groups == 2:
+        columns.append(Column("smd", Words("describe.smd"), "number", 3))
+    rows = [_row(Words("describe.people"), _counts(people, least, grouped), method.groups, None)]
+    for summary in summaries:
+        rows.extend(_rows(summary, method, least, grouped))
+    return Table(
+        "characteristics", Words("describe.title"), tuple(columns), tuple(rows), notes=(Words("describe.note"),)
+    )
+
+
+NO_YES = (Text("no", "아니오", "否"), Text("yes", "예", "是"))
+
+
+def level_label(variable: Variable, level: int) -> Text:
+    """`label: level`, as the name of a column or row."""
+    own = NO_YES[level] if variable.type == "boolean" else variable.levels[level].label
+    return join(": ", variable.label, own)
+
+
+def _row(label: Words, cells: list[Cell], groups: int, difference: float | None) -> tuple[Cell, ...]:
+    tail: tuple[Cell, ...] = () if groups != 2 else (None if difference is None else difference,)
+    return (label, *cells, *tail)
+
+
+def _counts(numbers: Floats, least: Withheld, grouped: bool) -> list[Cell]:
+    whole: Cell = least if np.isnan(numbers).any() else int(numbers.sum())
+    return [whole, *([least if np.isnan(one) else int(one) for one in numbers] if grouped else [])]
+
+
+def _rows(summary: _Summary, method: Method, least: Withheld, grouped: bool) -> list[tuple[Cell, ...]]:
+    difference = mean_difference(summary) if method.groups == 2 else None
+    shown = None if difference is None or np.isnan(difference) else difference
+    variable = summary.variable
+    rows = []
+    if not _levels(variable):
+        rows.append(_row(_with_unit(variable), _means(summary, grouped), method.groups, shown))
+    else:
+        named = range(1 if variable.type == "boolean" else 0, _levels(variable))  # "yes" alone tells a boolean
+        for number, level in enumerate(named):
+            label = Words(text=level_label(variable, level))
+            cells = _shares(summary, level, least, grouped)
+            rows.append(_row(label, cells, method.groups, shown if number == 0 else None))
+    missing = summary.counts[-1]
+    if np.isnan(missing).any() or missing.sum() > 0:
+        label = Words("describe.missing", {"label": ""})
+        rows.append(_row(label, _counts(missing, least, grouped), method.groups, None))
+    return rows
+
+
+def _with_unit(variable: Variable) -> Words:
+    if variable.unit in ("", "1"):
+        return Words(text=variable.label)
+    return Words(text=join(" ", variable.label, Text(f"({variable.unit})")))
+
+
+def _means(summary: _Summary, grouped: bool) -> list[Cell]:
+    pairs = [overall(summary), *zip(summary.mean, summary.deviation, strict=True)] if grouped else [overall(summary)]
+    return [
+        Withheld("withheld") if np.isnan(mean) or np.isnan(deviation) else _mean(float(mean), float(deviation))
+        for mean, deviation in pairs
+    ]
+
+
+def _mean(mean: float, deviation: float) -> Words:
+    return Words("describe.mean_sd", {"mean": significant(mean, deviation), "sd": significant(deviation, deviation)})
+
+
+def significant(value: float, deviation: float) -> str:
+    """A value to three significant digits of its standard deviation, the same in every language."""
+    digits = 2 if deviation <= 0 else max(0, 2 - int(np.floor(np.log10(deviation))))
+    return f"{value:.{min(digits, 8)}f}"
+
+
+def _shares(summary: _Summary, level: int, least: Withheld, grouped: bool) -> list[Cell]:
+    levels = summary.counts[:-1]
+    columns = [levels.sum(axis=1), *levels.T] if grouped else [levels.sum(axis=1)]
+    return [_share(column, level, least) for column in columns]
+
+
+def _share(column: Floats, level: int, least: Withheld) -> Cell:
+    if np.isnan(column[level]):
+        return least
+    if np.isnan(column).any():
+        return int(column[level])
+    percent = 100 * column[level] / column.sum() if column.sum() else 0.0
+    return Words("describe.count_percent", {"count": int(column[level]), "percent": f"{percent:.1f}"})
+
+
+def _estimates(method: Method, summaries: list[_Summary]) -> tuple[Estimate, ...]:
+    """Every mean, deviation and difference at full precision, for programs; the table rounds them for people."""
+    out = []
+    for one in summaries:
+        label = Words(text=one.variable.label)
+        for name, values in (("mean", one.mean), ("sd", one.deviation)):
+            out += [_estimate(f"{one.variable.name}.{name}.{group}", label, v) for group, v in enumerate(values)]
+        if method.groups == 2:
+            out.append(_estimate(f"{one.variable.name}.smd", label, mean_difference(one)))
+    return tuple(estimate for estimate in out if estimate.value is not None)
+
+
+def _estimate(name: str, label: Words, value: float) -> Estimate:
+    return Estimate(name, label, None if np.isnan(value) else float(value))

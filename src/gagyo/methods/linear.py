@@ -1,0 +1,265 @@
+"""Linear regression, equal to the pooled least squares fit (lossless), by centred cross-products in three rounds.
+
+Means first, then X'X, X'y and y'y about the pooled means (a one-pass sum of squares cancels), then the residual sum of
+squares at the solution. Chan, Golub & LeVeque (1983) Am Stat 37:242. Reference: R `lm`, statsmodels `OLS`; robust
+errors: White (1980), HC0 and HC1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from scipy import stats
+
+from gagyo.errors import Stopped
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._newton import Solved, aliased_columns, solve, symmetric, triangle
+from gagyo.methods._regression import alias_notes, column_bounds, design_cells, estimate
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, spread_of, total
+from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
+
+
+def _bounds(rows: Rows, formula: Formula) -> tuple[Floats, float]:
+    return column_bounds(rows, formula), float(np.abs(rows.variables[formula.outcome].bounds).max())
+
+
+def _cells(rows: Rows, formula: Formula) -> Measure:
+    cells: Measure = rows.kept(("linear", formula.text), lambda: design_cells(rows, formula))
+    return cells
+
+
+@local(formula=Name())
+def means(rows: Rows, formula: str) -> Aggregate:
+    """The sum of each column of the design (p) and of the outcome, and how many people."""
+    parsed = rows.formula(formula)
+    x, y = _bounds(rows, parsed)
+    columns = np.column_stack([rows.design(parsed), rows[parsed.outcome]])
+    sums = total(columns, np.append(x, y))
+    spread = spread_of(columns)
+    return {
+        "people": count(np.ones(rows.n, bool)),
+        "sums": joint(sums.values, np.append(x, y), _cells(rows, parsed), spread),
+    }
+
+
+@local(formula=Name(), centre=Numbers((None,), -1e9, 1e9))
+def products(rows: Rows, formula: str, centre: Floats) -> Aggregate:
+    """Cross-products (upper triangle) of the design's columns and the outcome about `centre` (p + 1)."""
+    parsed = rows.formula(formula)
+    x, y = _bounds(rows, parsed)
+    bound = 2 * np.append(x, y)
+    columns = np.column_stack([rows.design(parsed), rows[parsed.outcome]]) - centre
+    upper = triangle(len(bound))
+    values = (columns.T @ columns)[upper]
+    return {"products": joint(values, bound[upper[0]] * bound[upper[1]], _cells(rows, parsed), spread_of(columns**2))}
+
+
+@local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
+def residuals(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
+    """The residual sum of squares, and the sum of u u' with u = x times the residual: the middle of White's sandwich."""
+    parsed = rows.formula(formula)
+    x, y = _bounds(rows, parsed)
+    X = rows.design(parsed)
+    rest = rows[parsed.outcome] - X @ coefficients
+    u = X * rest[:, None]
+    most = y + float(np.abs(coefficients) @ x)
+    upper = triangle(len(x))
+    values = np.append((u.T @ u)[upper], rest @ rest)
+    bound = np.append(x[upper[0]] * x[upper[1]] * most**2, most**2)
+    spread = spread_of(np.column_stack([u**2, rest**2]))
+    return {"residuals": joint(values, bound, _cells(rows, parsed), spread)}
+
+
+class Options(BaseModel):
+    """What a study file may say of a linear regression."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    robust: Literal["none", "HC0", "HC1"] = "none"
+
+
+@dataclass(frozen=True)
+class Method:
+    """Linear regression of a study's analysis."""
+
+    formula: Formula
+    options: Options
+    study: Study
+
+    name: ClassVar[str] = "linear"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault where its formula does not fit the study."""
+        options = Options(**analysis.options)
+        return cls(formulas.parse(options.formula, study.variables), options, study)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """All variables of the formula."""
+        return frozenset(self.formula.variables)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Sums, centred cross-products, residual sums: one round each."""
+        p = len(self.formula.columns(self.study.variables))
+        return (
+            Sends("linear.means", p + 2, 1),
+            Sends("linear.products", (p + 1) * (p + 2) // 2, 1),
+            Sends("linear.residuals", p * (p + 1) // 2 + 1, 1),
+        )
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Means, products, residuals; then the tests."""
+        fit = yield from self._fit()
+        return _tell(self, fit)
+
+    def _fit(self) -> Generator[Ask, Pooled, _Fit]:
+        text = self.formula.text
+        p = len(self.formula.columns(self.study.variables))
+        first = yield self._ask(means, {"formula": text}, p)
+        people = int(_whole(first, "people")[0])
+        middle = _whole(first, "sums") / people
+        centre = middle.copy() if self.formula.intercept else np.zeros(p + 1)
+        if self.formula.intercept:
+            centre[0] = 0.0  # the intercept's column stays what it is
+        second = yield self._ask(products, {"formula": text, "centre": centre}, p)
+        gram = symmetric(_whole(second, "products"), p + 1)
+        information, score = gram[:p, :p], gram[:p, p]
+        solved = solve(score, information, aliased_columns(information))
+        beta, to_raw = _uncentre(solved.step, centre, self.formula.intercept)
+        third = yield self._ask(residuals, {"formula": text, "coefficients": beta}, p)
+        sums = _whole(third, "residuals")
+        inverse = to_raw @ np.nan_to_num(solved.inverse) @ to_raw.T
+        total_squares = gram[p, p]
+        return _Fit(beta, inverse, solved, symmetric(sums[:-1], p), sums[-1], total_squares, people, first.sites)
+
+    def _ask(self, step: Any, arguments: dict[str, Any], p: int) -> Ask:
+        return Ask(step, arguments, fit=self.formula.text, parameters=p, doing="fitting")
+
+
+@dataclass(frozen=True)
+class _Fit:
+    beta: Floats
+    inverse: Floats
+    solved: Solved
+    meat: Floats
+    residual: float
+    total: float
+    people: int
+    sites: tuple[str, ...]
+
+
+def _whole(pooled: Pooled, name: str) -> Floats:
+    if not pooled.whole(name):
+        raise Stopped(Finding("withheld_fit"))
+    return pooled[name]
+
+
+def _uncentre(beta: Floats, centre: Floats, intercept: bool) -> tuple[Floats, Floats]:
+    """Coefficients about the means as coefficients of the columns as they are, and the matrix that does it."""
+    to_raw = np.eye(len(beta))
+    if not intercept:
+        return beta, to_raw
+    to_raw[0, 1:] = -centre[1:-1]
+    raw = to_raw @ beta
+    raw[0] += centre[-1]
+    return raw, to_raw
+
+
+def _tell(method: Method, fit: _Fit) -> Result:
+    kept = ~fit.solved.aliased
+    freedom = fit.people - int(kept.sum())
+    if freedom <= 0:
+        raise Stopped(Finding("withheld_fit"))
+    variance = fit.inverse * (fit.residual / freedom)
+    if method.options.robust != "none":
+        variance = fit.inverse @ fit.meat @ fit.inverse
+        variance = variance * (fit.people / freedom if method.options.robust == "HC1" else 1.0)
+    columns = method.formula.columns(method.study.variables)
+    estimates = _estimates(columns, np.where(kept, fit.beta, np.nan), variance, freedom)
+    return Result(
+        method="linear",
+        lossless=True,
+        people=fit.people,
+        sites=fit.sites,
+        rounds=3,
+        estimates=estimates,
+        tables=(_coefficients(estimates), _model_test(method, fit, freedom)),
+        equation=Equation(
+            method.formula.outcome,
+            "identity",
+            method.formula.text,
+            tuple(column.name for column in columns),
+            tuple(Words(text=column.label) for column in columns),
+            tuple(float(value) for value in np.where(kept, fit.beta, 0.0)),
+        ),
+        notes=alias_notes(columns, fit.solved.aliased),
+        methods_text=(
+            Words("regression.linear_text", {"formula": method.formula.text}),
+            Words(f"regression.errors_{method.options.robust}"),
+        ),
+    )
+
+
+def _estimates(columns: Any, beta: Floats, variance: Floats, freedom: int) -> tuple[Estimate, ...]:
+    error: NDArray[np.float64] = np.sqrt(np.diag(variance))
+    reach = float(stats.t.ppf(0.975, freedom))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p_values = 2 * stats.t.sf(np.abs(beta / error), freedom)
+    return tuple(
+        estimate(column, float(value), float(se), reach, float(p))
+        for column, value, se, p in zip(columns, beta, error, p_values, strict=True)
+    )
+
+
+def _coefficients(estimates: tuple[Estimate, ...]) -> Table:
+    columns = (
+        Column("term", Words("regression.term"), "text"),
+        Column("coefficient", Words("regression.coefficient"), "interval", 4),
+        Column("standard_error", Words("regression.standard_error"), "number", 4),
+        Column("p", Words("regression.p"), "p"),
+    )
+    return Table("coefficients", Words("regression.coefficients"), columns, tuple(_row(one) for one in estimates))
+
+
+def _row(one: Estimate) -> tuple[Any, ...]:
+    if one.value is None or one.lower is None or one.upper is None:
+        return (one.label, Words("regression.is_aliased"), None, None)
+    return (one.label, Interval(one.value, one.lower, one.upper), one.standard_error, one.p)
+
+
+def _model_test(method: Method, fit: _Fit, freedom: int) -> Table:
+    terms = int((~fit.solved.aliased).sum()) - int(method.formula.intercept)
+    explained = fit.total - fit.residual
+    ratio = (explained / max(terms, 1)) / (fit.residual / freedom) if fit.residual > 0 else float("inf")
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        Column("r_squared", Words("regression.r_squared"), "number", 4),
+        Column("sigma", Words("regression.sigma"), "number", 4),
+        Column("f", Words("regression.f"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    sigma = float(np.sqrt(fit.residual / freedom))
+    p = float(stats.f.sf(ratio, max(terms, 1), freedom))
+    row = (fit.people, float(1 - fit.residual / fit.total), sigma, float(ratio), terms, p)
+    return Table("model_test", Words("regression.model_test"), columns, (row,))

@@ -1,0 +1,404 @@
+"""Logistic regression, equal to the pooled fit: Newton-Raphson on summed scores and information (lossless).
+
+Each round a hospital sends the score X'(y - mu), the information X'WX, W = mu (1 - mu), and the log-likelihood at the
+coefficients of the round; the sums are those of the pooled data, so are the steps. Wu Y et al. (2012) Grid binary
+logistic regression (GLORE), J Am Med Inform Assoc 19:758. Reference: R `glm(family = binomial, epsilon = 1e-12)`,
+statsmodels `Logit`. Robust errors: White (1980), HC0 and HC1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy import linalg, special, stats
+
+from gagyo.errors import Stopped
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Numbers, Whole, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._newton import (
+    DECREMENT,
+    MOST_ROUNDS,
+    Solved,
+    aliased_columns,
+    check_separation,
+    solve,
+    symmetric,
+    triangle,
+    wald,
+)
+from gagyo.methods._regression import alias_notes, column_bounds, design_cells, estimate, term_columns
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
+
+BLOCK = 8192
+"""Rows at a time: a block of 50 columns and its weighted copy stay in the processor's cache."""
+
+LIKELIHOOD_BOUND = 64.0
+"""Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
+
+MANY_PEOPLE = 50_000
+"""From here on, a fit starts on parts of the data: the first rounds need not be exact."""
+
+Z95 = float(stats.norm.ppf(0.975))
+
+
+@local(formula=Name())
+def outcome(rows: Rows, formula: str) -> Aggregate:
+    """How many people, and how many with the outcome."""
+    y = rows[rows.formula(formula).outcome] == 1
+    return {"people": count(np.column_stack([np.ones(rows.n, bool), y]))}
+
+
+@local(formula=Name(), coefficients=Numbers((None, None), -1e4, 1e4), part=Whole(1, 64))
+def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggregate:
+    """Score (p), information (upper triangle) and log-likelihood of each model at its coefficients, (models, p).
+
+    part: use one row in `part` only, for the first rounds on many people; 1 is everyone.
+    """
+    parsed = rows.formula(formula)
+    X, y = rows.design(parsed)[: rows.n // part], rows[parsed.outcome][: rows.n // part]
+    # Ruled on together: people behind the fit are in the cells, counted for the part that is summed.
+    key = ("logistic", formula, part)
+    cells = rows.kept((*key, "cells"), lambda: design_cells(rows, parsed, rows.n // part))
+    largest = rows.kept((*key, "largest"), lambda: np.abs(X).max(axis=0, initial=0.0))
+    parts = [_one_model(X, y, beta, largest) for beta in coefficients]
+    values = np.stack([value for value, _ in parts])
+    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in parts]) for name in SPREAD))
+    return {"fit": joint(values, _bounds(parsed, rows), cells, spread)}
+
+
+SPREAD = ("total", "largest", "second")
+
+
+def _bounds(formula: Formula, rows: Rows) -> Floats:
+    bound = column_bounds(rows, formula)
+    upper, right = triangle(len(bound))
+    return np.concatenate([bound, 0.25 * bound[upper] * bound[right], [LIKELIHOOD_BOUND]])
+
+
+def _one_model(X: Floats, y: Floats, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
+    n, p = X.shape
+    score, information, likelihood = np.zeros(p), np.zeros((p, p), order="F"), 0.0
+    scratch = np.empty((min(BLOCK, n), p), order="F")
+    residual, heaviest = 0.0, 0.0
+    for start in range(0, n, BLOCK):
+        block, seen = X[start : start + BLOCK], y[start : start + BLOCK]
+        eta = block @ beta
+        mu = special.expit(eta)
+        weight = mu * (1 - mu)
+        rest = seen - mu
+        score += rest @ block
+        root = scratch[: len(block)]
+        np.multiply(block, np.sqrt(weight)[:, None], out=root)
+        information = linalg.blas.dsyrk(1.0, root, beta=1.0, c=information, trans=1, overwrite_c=1)
+        likelihood += float(seen @ eta - np.logaddexp(0.0, eta).sum())
+        residual = max(residual, float(np.abs(rest).max()))
+        heaviest = max(heaviest, float(weight.max()))
+    values = np.concatenate([score, information[triangle(p)], [likelihood]])
+    return values, _spread(X, y, beta, np.diag(information), largest, residual, heaviest)
+
+
+def _spread(
+    X: Floats, y: Floats, beta: Floats, diagonal: Floats, largest: Floats, residual: float, heaviest: float
+) -> Spread:
+    """Spread of the score and of the information's diagonal, from bounds; exactly, only where the bounds do not settle it.
+
+    |y - mu| >= mu (1 - mu), so the sum of |x r| is at least the sum of x^2 w over max |x|.
+    """
+    safe = np.where(largest > 0, largest, 1.0)
+    total = np.concatenate([diagonal / safe, diagonal])
+    top = np.concatenate([largest * residual, largest**2 * heaviest])
+    bounds = Spread(total, top, top)
+    if bool(np.all(total - 2 * top >= 0.2 * top)):
+        return bounds
+    mu = special.expit(X @ beta)
+    exact = [spread_of(X * (y - mu)[:, None]), spread_of(X**2 * (mu * (1 - mu))[:, None])]
+    return Spread(*(np.concatenate([getattr(one, name) for one in exact]) for name in SPREAD))
+
+
+@local(formula=Name(), coefficients=Numbers((None,), -1e4, 1e4))
+def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
+    """The sum of u u', u = x (y - mu): the middle of White's sandwich."""
+    parsed = rows.formula(formula)
+    X, y = rows.design(parsed), rows[parsed.outcome]
+    u = X * (y - special.expit(X @ coefficients))[:, None]
+    bound = column_bounds(rows, parsed)
+    upper = triangle(len(bound))
+    cells = rows.kept(("logistic", formula, 1, "cells"), lambda: design_cells(rows, parsed))
+    return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
+
+
+class Options(BaseModel):
+    """What a study file may say of a logistic regression."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    robust: Literal["none", "HC0", "HC1"] = "none"
+    likelihood_ratio: bool = False
+    """Also test each term by refitting without it; the model as a whole is always tested."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A converged fit: coefficients (p,), NaN where aliased; information at them; log-likelihood; rounds."""
+
+    coefficients: Floats
+    information: Floats
+    solved: Solved
+    likelihood: float
+    people: int
+    events: int
+    sites: tuple[str, ...]
+    rounds: int
+
+
+Fitting = Generator[Ask, Pooled, Fit]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Logistic regression of a study's analysis."""
+
+    formula: Formula
+    options: Options
+    study: Study
+
+    name: ClassVar[str] = "logistic"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault where its formula does not fit the study."""
+        options = Options(**analysis.options)
+        return cls(formulas.parse(options.formula, study.variables), options, study)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """All variables of the formula."""
+        return frozenset(self.formula.variables)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Score, information and log-likelihood a round; one more matrix for robust errors."""
+        p = len(self.formula.columns(self.study.variables))
+        size = p + p * (p + 1) // 2 + 1
+        sends = [Sends("logistic.outcome", 2, 1), Sends("logistic.newton", size, MOST_ROUNDS)]
+        if self.options.robust != "none":
+            sends.append(Sends("logistic.meat", p * (p + 1) // 2, 1))
+        if self.options.likelihood_ratio:
+            sends.append(Sends("logistic.newton", size * len(self.formula.terms), MOST_ROUNDS))
+        return tuple(sends)
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Fit, then test, then tell."""
+        fit = yield from self.fit()
+        variance = fit.solved.inverse
+        if self.options.robust != "none":
+            variance = yield from self._robust(fit)
+        tests = np.zeros((0, 3))
+        if self.options.likelihood_ratio:
+            tests = yield from self._without_each_term(fit)
+        return tell(self, fit, variance, tests)
+
+    def fit(self) -> Fitting:
+        """Newton-Raphson to a squared decrement under 1e-12."""
+        columns = self.formula.columns(self.study.variables)
+        terms = [column.name for column in columns]
+        counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")
+        people, events = (int(number) for number in counts["people"])
+        if events in (0, people) or np.isnan(counts["people"]).any():
+            raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
+        beta = self._start(events, people)
+        parts = (32, 4, 1) if people >= MANY_PEOPLE else (1,)
+        rounds, start = 1, np.zeros(0)
+        for part in parts:
+            # On a part of the people a loose fit is enough: the next part starts from it.
+            enough = DECREMENT if part == 1 else 1e-2
+            while True:
+                pooled = yield self._ask(beta[None, :], part)
+                rounds += 1
+                score, information, likelihood = split(pooled["fit"], len(terms))
+                start = np.diag(information[0]) if not start.size else start
+                solved = solve(score[0], information[0], aliased_columns(information[0]))
+                if solved.decrement < enough:
+                    break
+                if part == 1:
+                    check_separation(start, np.diag(information[0]), likelihood[0], people, terms)
+                if rounds > MOST_ROUNDS:
+                    raise Stopped(Finding("no_convergence", values={"found": rounds}))
+                beta = beta + solved.step
+            start = np.zeros(0)
+        return Fit(
+            np.where(solved.aliased, np.nan, beta + solved.step),
+            information[0],
+            solved,
+            float(likelihood[0]),
+            people,
+            events,
+            pooled.sites,
+            rounds,
+        )
+
+    def _start(self, events: int, people: int) -> Floats:
+        """The null model: the log odds of the outcome as intercept, where there is one."""
+        beta = np.zeros(len(self.formula.columns(self.study.variables)))
+        if self.formula.intercept:
+            beta[0] = np.log(events / (people - events))
+        return beta
+
+    def _ask(self, coefficients: Floats, part: int = 1, name: str = "fit") -> Ask:
+        models, p = coefficients.shape
+        return Ask(
+            newton,
+            {"formula": self.formula.text, "coefficients": coefficients, "part": part},
+            fit=f"{self.formula.text} {name}",
+            parameters=models * p,
+            fits_at_once=models,
+            doing="fitting",
+        )
+
+    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+        beta = np.nan_to_num(fit.coefficients)
+        answer = yield Ask(meat, {"formula": self.formula.text, "coefficients": beta}, doing="robust_errors")
+        bread = np.nan_to_num(fit.solved.inverse)
+        sandwich = bread @ symmetric(answer["meat"], len(beta)) @ bread
+        p = int((~fit.solved.aliased).sum())
+        return sandwich * (fit.people / (fit.people - p) if self.options.robust == "HC1" else 1.0)
+
+    def _without_each_term(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+        """Likelihood-ratio chi-square, degrees of freedom and p of each term: all reduced models a round at once."""
+        columns = self.formula.columns(self.study.variables)
+        groups = term_columns(self.formula, self.study)
+        out = np.array([[j in group for j in range(len(columns))] for group in groups], bool)
+        # From the null model: far from it, a few people would carry the score, and dominance would refuse.
+        beta = np.tile(self._start(fit.events, fit.people), (len(groups), 1))
+        for _ in range(MOST_ROUNDS):
+            pooled = yield self._ask(beta, name="without terms")
+            score, information, likelihood = split(pooled["fit"], len(columns))
+            solved = [
+                solve(one, matrix, gone | fit.solved.aliased)
+                for one, matrix, gone in zip(score, information, out, strict=True)
+            ]
+            if all(one.decrement < DECREMENT for one in solved):
+                break
+            beta = beta + np.array([one.step for one in solved])
+        chi = 2 * (fit.likelihood - likelihood)
+        freedom = np.array([(gone & ~fit.solved.aliased).sum() for gone in out])
+        return np.column_stack([chi, freedom, stats.chi2.sf(chi, freedom)])
+
+
+def split(values: Floats, p: int) -> tuple[Floats, Floats, Floats]:
+    """Scores (models, p), informations (models, p, p) and log-likelihoods (models,) of a stack of fits.
+
+    Raises:
+        Stopped: a privacy rule withheld the fit.
+    """
+    if np.isnan(values).any():
+        raise Stopped(Finding("withheld_fit"))
+    return values[:, :p], symmetric(values[:, p:-1], p), values[:, -1]
+
+
+def tell(method: Method, fit: Fit, variance: Floats, tests: Floats) -> Result:
+    """The result as tables and estimates."""
+    columns = method.formula.columns(method.study.variables)
+    error = np.sqrt(np.diag(variance))
+    beta = fit.coefficients
+    p_values = wald(beta, error)
+    estimates = tuple(
+        estimate(column, float(value), float(se), Z95, float(p))
+        for column, value, se, p in zip(columns, beta, error, p_values, strict=True)
+    )
+    return Result(
+        method="logistic",
+        lossless=True,
+        people=fit.people,
+        sites=fit.sites,
+        rounds=fit.rounds,
+        estimates=estimates,
+        tables=(_coefficients(estimates), _model_test(method, fit), *_term_tests(method, tests)),
+        equation=Equation(
+            method.formula.outcome,
+            "logit",
+            method.formula.text,
+            tuple(column.name for column in columns),
+            tuple(Words(text=column.label) for column in columns),
+            tuple(0.0 if np.isnan(value) else float(value) for value in beta),
+            tuple(tuple(float(x) for x in row) for row in fit.information),
+        ),
+        notes=alias_notes(columns, fit.solved.aliased),
+        methods_text=(
+            Words("regression.logistic_text", {"formula": method.formula.text}),
+            Words(f"regression.errors_{method.options.robust}"),
+        ),
+    )
+
+
+def _coefficients(estimates: tuple[Estimate, ...]) -> Table:
+    columns = (
+        Column("term", Words("regression.term"), "text"),
+        Column("coefficient", Words("regression.coefficient"), "number", 4),
+        Column("standard_error", Words("regression.standard_error"), "number", 4),
+        Column("odds_ratio", Words("regression.odds_ratio"), "interval", 3),
+        Column("p", Words("regression.p"), "p"),
+    )
+    return Table("coefficients", Words("regression.coefficients"), columns, tuple(_row(one) for one in estimates))
+
+
+def _row(one: Estimate) -> tuple[Any, ...]:
+    if one.value is None or one.lower is None or one.upper is None:
+        return (one.label, Words("regression.is_aliased"), None, None, None)
+    ratio = (
+        None if one.name == "Intercept" else Interval(*(float(np.exp(x)) for x in (one.value, one.lower, one.upper)))
+    )
+    return (one.label, one.value, one.standard_error, ratio, one.p)
+
+
+def _model_test(method: Method, fit: Fit) -> Table:
+    share = fit.events / fit.people
+    null = fit.events * np.log(share) + (fit.people - fit.events) * np.log(1 - share)
+    freedom = int((~fit.solved.aliased).sum()) - 1
+    chi = 2 * (fit.likelihood - null)
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        Column("events", Words("regression.events"), "count"),
+        Column("log_likelihood", Words("regression.log_likelihood"), "number", 3),
+        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(stats.chi2.sf(chi, max(freedom, 1))))
+    return Table("model_test", Words("regression.model_test"), columns, (row,))
+
+
+def _term_tests(method: Method, tests: Floats) -> tuple[Table, ...]:
+    if not len(tests):
+        return ()
+    labels = method.study.variables
+    named = [columns[0] for columns in term_columns(method.formula, method.study)]
+    design = method.formula.columns(labels)
+    columns = (
+        Column("term", Words("regression.term"), "text"),
+        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    rows = tuple(
+        (Words(text=design[j].label), float(chi), int(freedom), float(p))
+        for j, (chi, freedom, p) in zip(named, tests, strict=True)
+    )
+    return (Table("term_tests", Words("regression.term_tests"), columns, rows),)

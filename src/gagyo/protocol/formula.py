@@ -1,0 +1,465 @@
+"""Model formulas: `outcome ~ terms`, parsed into the columns of a design matrix and never evaluated as code.
+
+formulaic's parser expands `*` and gives terms; every factor of a term is then read against an allow-list: a variable,
+`C(variable)` for a category, and `rcs(variable, k1, k2, k3, ...)` for a restricted cubic spline with stated knots.
+Levels and knots come from the study, never from one hospital's data, so that all hospitals have the same columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.errors import FileFault
+from gagyo.finding import Finding
+from gagyo.protocol.cohort import unknown_variable
+from gagyo.protocol.guards import listed, short, too_long, too_nested
+from gagyo.protocol.variables import Variable
+from gagyo.text import Text
+
+Floats = NDArray[np.float64]
+MOST_TERMS = 500
+MOST_FACTORS = 4
+MOST_COLUMNS = 1_000
+NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+INTERCEPT = Text("Intercept", "절편", "截距")
+
+
+@dataclass(frozen=True)
+class DesignColumn:
+    """One column of a design matrix.
+
+    bound: the greatest |x| that the declared ranges allow. indicator: where the column is 0/1, the (variable, level)
+    pairs that all hold for the people counted in it, `()` for the intercept (everyone); None where it is a measurement.
+    """
+
+    name: str
+    label: Text
+    bound: float
+    indicator: tuple[tuple[str, str], ...] | None
+
+
+# ── factors: what a term is a product of ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A number, date or boolean as it is."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def columns(self, variables: Mapping[str, Variable]) -> list[DesignColumn]:
+        variable = variables[self.name]
+        bound = max(abs(end) for end in variable.bounds)
+        indicator = ((self.name, "true"),) if variable.type == "boolean" else None
+        return [DesignColumn(self.name, variable.label, bound, indicator)]
+
+    def fill(self, which: int, columns: Mapping[str, Floats], out: Floats) -> None:
+        np.copyto(out, columns[self.name])
+
+    @property
+    def width(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category as 0/1 columns; `first` is 1 where the first level is the reference, 0 where all levels are shown."""
+
+    name: str
+    levels: tuple[str, ...]
+    first: int = 1
+
+    def __str__(self) -> str:
+        return self.name
+
+    def columns(self, variables: Mapping[str, Variable]) -> list[DesignColumn]:
+        variable = variables[self.name]
+        shown = variable.levels[self.first :]
+        return [
+            DesignColumn(
+                f"{self.name}[{level.name}]",
+                _texts(": ", [variable.label, level.label]),
+                1.0,
+                ((self.name, level.name),),
+            )
+            for level in shown
+        ]
+
+    def fill(self, which: int, columns: Mapping[str, Floats], out: Floats) -> None:
+        values = columns[self.name]
+        np.equal(values, which + self.first, out=out, casting="unsafe")
+        out[np.isnan(values)] = np.nan
+
+    @property
+    def width(self) -> int:
+        return len(self.levels) - self.first
+
+
+@dataclass(frozen=True)
+class Spline:
+    """A restricted cubic spline in Harrell's truncated power basis, divided by (last - first knot)² as in rms::rcs.
+
+    F. E. Harrell, Regression Modeling Strategies, 2nd ed., section 2.4.5. The first column is the variable itself; the
+    others are named with primes, as rms names them.
+    """
+
+    name: str
+    knots: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"rcs({self.name}, {', '.join(_number(knot) for knot in self.knots)})"
+
+    def columns(self, variables: Mapping[str, Variable]) -> list[DesignColumn]:
+        variable = variables[self.name]
+        ends = np.array(variable.bounds)
+        return [self._column(which, variable.label, ends) for which in range(self.width)]
+
+    def _column(self, which: int, label: Text, ends: Floats) -> DesignColumn:
+        """Each basis function never falls, so that its greatest size is at an end of the range."""
+        out = np.empty(2)
+        self.fill(which, {self.name: ends}, out)
+        marks = "'" * which
+        return DesignColumn(self.name + marks, _marked(label, "′" * which), float(np.abs(out).max()), None)
+
+    def fill(self, which: int, columns: Mapping[str, Floats], out: Floats) -> None:
+        x = columns[self.name]
+        if which == 0:
+            np.copyto(out, x)
+            return
+        knot, before, last = self.knots[which - 1], self.knots[-2], self.knots[-1]
+        _cube(x, knot, out)
+        out -= _cube(x, before) * ((last - knot) / (last - before))
+        out += _cube(x, last) * ((before - knot) / (last - before))
+        out /= (last - self.knots[0]) ** 2
+
+    @property
+    def width(self) -> int:
+        return len(self.knots) - 1
+
+
+Factor = Plain | Category | Spline
+
+
+def _cube(x: Floats, knot: float, out: Floats | None = None) -> Floats:
+    """(x - knot)³ where x is over the knot, else 0; missing stays missing."""
+    over: Floats = np.subtract(x, knot, out=out)
+    np.maximum(over, 0.0, out=over)
+    over *= over * over
+    return over
+
+
+@dataclass(frozen=True)
+class Term:
+    """A product of factors; one column for each combination of theirs, the first factor's varying fastest as in R."""
+
+    factors: tuple[Factor, ...]
+
+    def __str__(self) -> str:
+        return ":".join(str(factor) for factor in self.factors)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(factor.name for factor in self.factors)
+
+    def picks(self) -> Iterator[tuple[int, ...]]:
+        """The combinations of the factors' columns."""
+        widths = [range(factor.width) for factor in reversed(self.factors)]
+        return (pick[::-1] for pick in product(*widths))
+
+    def columns(self, variables: Mapping[str, Variable]) -> list[DesignColumn]:
+        parts = [factor.columns(variables) for factor in self.factors]
+        return [_product([part[index] for part, index in zip(parts, pick, strict=True)]) for pick in self.picks()]
+
+    def fill(self, pick: tuple[int, ...], columns: Mapping[str, Floats], out: Floats) -> None:
+        self.factors[0].fill(pick[0], columns, out)
+        for factor, which in zip(self.factors[1:], pick[1:], strict=True):
+            part = np.empty_like(out)
+            factor.fill(which, columns, part)
+            out *= part
+
+
+def _product(parts: Sequence[DesignColumn]) -> DesignColumn:
+    if len(parts) == 1:
+        return parts[0]
+    indicators = [part.indicator for part in parts]
+    joined = None if None in indicators else tuple(pair for pairs in indicators if pairs for pair in pairs)
+    name = ":".join(part.name for part in parts)
+    return DesignColumn(name, _texts(" × ", [part.label for part in parts]), prod(part.bound for part in parts), joined)
+
+
+def _texts(between: str, texts: Sequence[Text]) -> Text:
+    """Texts joined in each language."""
+    return Text(*(between.join(text.to(language) for text in texts) for language in ("en", "ko", "zh")))
+
+
+def _marked(label: Text, marks: str) -> Text:
+    return Text(*(label.to(language) + marks for language in ("en", "ko", "zh"))) if marks else label
+
+
+def _number(value: float) -> str:
+    value = float(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+# ── the formula ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A parsed formula. `text` is canonical: the same columns in the same order have the same text."""
+
+    outcome: str
+    text: str
+    terms: tuple[Term, ...]
+    intercept: bool = True
+    width: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """The variables on the right, in the order of their first mention."""
+        return tuple(dict.fromkeys(factor.name for term in self.terms for factor in term.factors))
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All variables, the outcome first."""
+        return (self.outcome, *self.predictors)
+
+    def columns(self, variables: Mapping[str, Variable]) -> tuple[DesignColumn, ...]:
+        """The columns of the design matrix, in order; `Intercept` first where there is one."""
+        first = [DesignColumn("Intercept", INTERCEPT, 1.0, ())] if self.intercept else []
+        return (*first, *(column for term in self.terms for column in term.columns(variables)))
+
+    def design(self, columns: Mapping[str, Floats]) -> Floats:
+        """The design matrix (n, p), float64 in Fortran order; a row with a missing predictor has NaN in its columns.
+
+        columns: float64 (n,) by variable, as protocol/variables.py holds them.
+        """
+        n = len(columns[self.predictors[0]] if self.predictors else next(iter(columns.values())))
+        matrix = np.empty((n, self.width), order="F")
+        position = 0
+        if self.intercept:
+            matrix[:, 0] = 1.0
+            position = 1
+        for term in self.terms:
+            for pick in term.picks():
+                term.fill(pick, columns, matrix[:, position])
+                position += 1
+        return matrix
+
+
+# ── from text to terms ────────────────────────────────────────────────────────────────────────────────────────────
+
+TOKEN = re.compile(
+    rf"(?P<space>\s+)|(?P<number>{NUMBER.removeprefix('[+-]?')})|(?P<name>[^\W\d]\w*)|(?P<sign>[~+\-*:(),])|(?P<other>.)",
+    re.DOTALL,
+)
+CALL = re.compile(r"(?P<call>C|rcs)\s*\(\s*(?P<name>[^\W\d]\w*)\s*(?P<rest>(?:,[^,()]*)*)\)")
+CALLS = ("C", "rcs")
+
+
+class _Bad(Exception):
+    """Carries one finding up to `parse`."""
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(code)
+        self.finding = Finding(code, values=values)
+
+
+def parse(text: str, variables: Mapping[str, Variable]) -> Formula:
+    """The formula that a text says, such as `disease ~ age + C(smoking) + rcs(glucose, 4, 6, 9)`.
+
+    Raises:
+        FileFault: with a finding for each fault; the places are for the caller to fill in.
+    """
+    long = too_long(text)
+    if long:
+        raise FileFault(long)
+    tokens = [(str(m.lastgroup), m.group()) for m in TOKEN.finditer(text) if m.lastgroup != "space"]
+    nested = too_nested(token for _, token in tokens)
+    if nested:
+        raise FileFault(nested)
+    faults = list({(f.code, str(f.values.get("found"))): f for f in _check_tokens(tokens, variables)}.values())
+    if faults:
+        raise FileFault(*faults)
+    try:
+        return _formula(text, variables)
+    except _Bad as fault:
+        raise FileFault(fault.finding) from None
+
+
+def _check_tokens(tokens: list[tuple[str, str]], variables: Mapping[str, Variable]) -> Iterator[Finding]:
+    """Faults that the tokens alone show; formulaic never sees a text that has one."""
+    depth = 0
+    for index, (kind, token) in enumerate(tokens):
+        before, following = _beside(tokens, index)
+        depth += (token == "(") - (token == ")")
+        if kind == "other":
+            yield _stray(token)
+            return
+        if kind == "name":
+            yield from _check_word(token, following, variables)
+        elif token == "(" and before not in CALLS:
+            if not before.isidentifier():
+                yield Finding("formula_brackets", values={"found": short(before + token)})
+            return
+        elif depth == 0 and not _fits(kind, token, before, following):
+            yield Finding("formula_character", values={"found": short(before + token + following)})
+            return
+    yield from _check_size([token for _, token in tokens])
+
+
+def _beside(tokens: list[tuple[str, str]], index: int) -> tuple[str, str]:
+    """The tokens before and after one; empty at the ends."""
+    before = tokens[index - 1][1] if index else ""
+    return before, tokens[index + 1][1] if index + 1 < len(tokens) else ""
+
+
+def _fits(kind: str, token: str, before: str, following: str) -> bool:
+    """Whether a token outside brackets can stand where it does: 1 and 0 only speak of the intercept."""
+    if kind == "number":
+        return token in {"0", "1"} and before in {"~", "+", "-"} and following in {"", "+", "-"}
+    if token == "-":
+        return following == "1"
+    if token in {"*", ":", "+"}:
+        return following not in {"*", ":", "+", "-", ""}
+    return token != ","
+
+
+def _stray(token: str) -> Finding:
+    if token == ".":
+        return Finding("expression_attribute", values={"found": token})
+    return Finding("formula_character", values={"found": short(token)})
+
+
+def _check_word(word: str, following: str, variables: Mapping[str, Variable]) -> Iterator[Finding]:
+    if following == "(" and word in CALLS:
+        return
+    if following == "(" or word.startswith("__"):
+        yield Finding("formula_function", values={"found": short(word), "expected": "C(…), rcs(…)"})
+    elif word not in variables:
+        yield unknown_variable(word, variables)
+
+
+def _check_size(tokens: Sequence[str]) -> Iterator[Finding]:
+    """Refuse before expansion what would expand without end, such as `a*b*c*d*…`."""
+    if tokens.count("~") != 1:
+        yield Finding("formula_sides", values={"found": tokens.count("~")})
+    terms = " ".join(tokens).split("+")
+    longest = max(sum(term.count(sign) for sign in "*:") for term in terms) + 1
+    if len(terms) > MOST_TERMS:
+        yield Finding("formula_too_large", values={"found": len(terms), "expected": MOST_TERMS})
+    if longest > MOST_FACTORS:
+        yield Finding("formula_too_large", values={"found": longest, "expected": MOST_FACTORS})
+
+
+def _formula(text: str, variables: Mapping[str, Variable]) -> Formula:
+    left, right = _sides(text)
+    outcome = _outcome(left, variables)
+    terms = [[_factor(factor.expr, variables) for factor in term.factors if factor.expr != "1"] for term in right]
+    intercept = any(not term for term in terms)
+    kept = _ordered(Term(tuple(dict.fromkeys(term))) for term in terms if term)
+    if any(outcome in term.names for term in kept):
+        raise _Bad("formula_outcome_repeated", found=outcome)
+    _check_splines(kept)
+    coded = _coded(kept, intercept)
+    width = int(intercept) + sum(prod(factor.width for factor in term.factors) for term in coded)
+    if not 0 < width <= MOST_COLUMNS:
+        raise _Bad("formula_too_large", found=width, expected=MOST_COLUMNS)
+    parts = [str(term) for term in coded] or ["1"]
+    canonical = f"{outcome} ~ {' + '.join(parts)}" + ("" if intercept else " - 1")
+    return Formula(outcome, canonical, coded, intercept, width)
+
+
+def _sides(text: str) -> tuple[list[Any], list[Any]]:
+    """formulaic's terms of both sides; nothing is materialised."""
+    from formulaic.parser import DefaultFormulaParser
+
+    try:
+        terms = DefaultFormulaParser().get_terms(text)
+        return list(terms.lhs), list(terms.rhs)
+    except Exception:  # whatever a third-party parser raises means the same to a reader
+        raise _Bad("formula_syntax", found=short(text)) from None
+
+
+def _outcome(left: list[Any], variables: Mapping[str, Variable]) -> str:
+    names = [factor.expr for term in left for factor in term.factors]
+    if len(names) != 1 or names[0] not in variables:
+        raise _Bad("formula_outcome", found=short(", ".join(names)))
+    return str(names[0])
+
+
+def _factor(expr: str, variables: Mapping[str, Variable]) -> Factor:
+    if expr in variables:
+        variable = variables[expr]
+        return _category(variable) if variable.type == "category" else Plain(expr)
+    call = CALL.fullmatch(expr)
+    if call is None:
+        raise _Bad("formula_syntax", found=short(expr))
+    variable = variables[call["name"]]
+    if call["call"] == "rcs":
+        return _spline(variable, call["rest"])
+    if call["rest"] or variable.type not in {"category", "boolean"}:
+        raise _Bad("formula_not_category", found=short(expr), variable=variable.name)
+    return _category(variable) if variable.type == "category" else Plain(variable.name)
+
+
+def _category(variable: Variable) -> Category:
+    return Category(variable.name, tuple(level.name for level in variable.levels))
+
+
+def _spline(variable: Variable, rest: str) -> Spline:
+    written = [part.strip() for part in rest.split(",")[1:]]
+    if variable.type not in {"number", "integer", "date"}:
+        raise _Bad("formula_not_number", found=variable.name)
+    if not all(re.fullmatch(NUMBER, part) for part in written):
+        raise _Bad("formula_knots", found=short(rest.removeprefix(",")), expected=listed(variable.bounds))
+    knots = tuple(float(part) for part in written)
+    low, high = variable.bounds
+    rising = all(a < b for a, b in pairwise(knots))
+    if len(knots) < 3 or not rising or knots[0] < low or knots[-1] > high:
+        raise _Bad("formula_knots", found=listed(written), expected=f"{_number(low)}, {_number(high)}")
+    return Spline(variable.name, knots)
+
+
+def _ordered(terms: Iterable[Term]) -> list[Term]:
+    """Each term once, those of fewer factors first, else as written (R's order)."""
+    once = {frozenset(term.factors): term for term in reversed(list(terms))}
+    return sorted(reversed(list(once.values())), key=lambda term: len(term.factors))
+
+
+def _check_splines(terms: Sequence[Term]) -> None:
+    """A variable beside its own spline would be the same column twice."""
+    kinds: dict[str, set[Factor]] = {}
+    for factor in (factor for term in terms for factor in term.factors):
+        kinds.setdefault(factor.name, set()).add(factor)
+    for name, found in kinds.items():
+        if len(found) > 1:
+            raise _Bad("formula_repeats", found=listed(sorted(str(factor) for factor in found)), variable=name)
+
+
+def _coded(terms: Sequence[Term], intercept: bool) -> tuple[Term, ...]:
+    """R's rule: a category loses its reference level in a term only where the term without it is in the model too."""
+    present: set[frozenset[Factor]] = {frozenset(term.factors) for term in terms}
+    if intercept:
+        present.add(frozenset())
+    return tuple(Term(tuple(_contrast(factor, term, present) for factor in term.factors)) for term in terms)
+
+
+def _contrast(factor: Factor, term: Term, present: set[frozenset[Factor]]) -> Factor:
+    if isinstance(factor, Category) and frozenset(term.factors) - {factor} not in present:
+        return Category(factor.name, factor.levels, 0)
+    return factor

@@ -1,0 +1,71 @@
+"""The only record that travels to a hospital: names and numbers, never code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from gagyo.canonical import digest
+
+COORDINATOR = "coordinator"
+
+
+@dataclass(frozen=True)
+class Summand:
+    """One hospital's part in one secure sum: what its masks and its answer are bound to."""
+
+    plan: str
+    statement: str
+    roster: tuple[str, ...]
+    attempt: int
+    site: str
+
+    @property
+    def request(self) -> str:
+        """The digest of the request that asked for it."""
+        return digest([self.statement, self.site, list(self.roster), self.attempt])
+
+    def at(self, site: str) -> Summand:
+        """Another hospital's part in the same sum."""
+        return Summand(self.plan, self.statement, self.roster, self.attempt, site)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question to one hospital.
+
+    `plan` is the approved plan's digest; `step` names an installed function marked `@local` ("logistic.newton") or one
+    of the steps of the secure sum ("open.people", "open.values"); `arguments` are names and numbers. `roster` are the
+    hospitals whose values are summed; empty where each answers for itself. `receiver` is who the sum is opened to.
+    `relay` carries other hospitals' signed answers, as they were given.
+    """
+
+    plan: str
+    analysis: str
+    cohort: str
+    round: int
+    site: str
+    step: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    roster: tuple[str, ...] = ()
+    attempt: int = 0
+    receiver: str = COORDINATOR
+    relay: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def statement(self) -> str:
+        """The digest of what is asked of all hospitals alike: no addressee, roster or attempt."""
+        common = (self.plan, self.analysis, self.cohort, self.round, self.step, self.receiver, self.arguments)
+        return digest(list(common))
+
+    @property
+    def summand(self) -> Summand:
+        """What an answer in masks is bound to."""
+        return Summand(self.plan, self.statement, self.roster, self.attempt, self.site)
+
+    @cached_property
+    def digest(self) -> str:
+        """What answers are matched by; the same question to the same hospital always has the same digest."""
+        return self.summand.request

@@ -1,0 +1,446 @@
+"""The study file: who asks what, of whom, from which variables; read with all its faults at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gagyo.canonical import plain
+from gagyo.errors import FileFault, check_none
+from gagyo.finding import Finding, Place
+from gagyo.protocol import cohort as cohorts
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.guards import listed, nearest, short
+from gagyo.protocol.ucum import is_unit
+from gagyo.protocol.variables import Kind, Level, Variable
+from gagyo.protocol.written import COUNTRY, EPOCH, ID, NAME, SITE, Entry, Table, read_entries, read_text
+from gagyo.text import Text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+VERSION = "1"
+PURPOSES = (
+    "scientific_research",
+    "statistics",
+    "public_interest_records",
+    "product_development",
+    "post_market",
+)
+KINDS: tuple[Kind, ...] = ("number", "integer", "boolean", "category", "date")
+REQUIRED = ("gagyo", "study", "title", "purpose", "lead", "period", "sites", "variables", "cohorts", "analyses")
+OPTIONAL = ("may_go_on_without", "patience", "release", "seed")
+LEAD = ("name", "organisation", "country")
+PERIOD = ("from", "until")
+VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
+COHORT = ("where", "label")
+RELEASE = ("minimum_people",)
+FLOOR = 5
+DURATION = r"[1-9][0-9]{0,4}(s|m|h|d|w)"
+SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LEVEL = r"[^\s'\"\[\]:,`]([^'\"\[\]:,`\n]{0,62}[^\s'\"\[\]:,`])?"
+RESERVED = frozenset({"c", "rcs", "site", "intercept"})
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Who leads the study."""
+
+    name: str
+    organisation: str
+    country: str
+
+
+@dataclass(frozen=True)
+class Period:
+    """When the study runs, both days included."""
+
+    start: date
+    until: date
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Whom analyses are about. `where` is None for everyone; `text` is the expression as written."""
+
+    name: str
+    where: cohorts.Expression | None = None
+    text: str = ""
+    label: Text = field(default_factory=lambda: Text(""))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables whose values decide who belongs."""
+        return self.where.variables if self.where else frozenset()
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis. `options` are all keys but method and cohort; `lines` gives each key's line, for later faults."""
+
+    name: str
+    method: str
+    cohort: str
+    options: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+    file: str = field(default="", compare=False, repr=False)
+
+    def place(self, path: str = "") -> Place:
+        """Where an option stands; the nearest entry above it where it has no line of its own."""
+        parts = path.split(".") if path else []
+        while parts and ".".join(parts) not in self.lines:
+            parts.pop()
+        line = self.lines.get(".".join(parts))
+        return Place(self.file, line, ".".join(["analyses", self.name, *([path] if path else [])]))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the study asks of the release gate; a hospital can only be stricter."""
+
+    minimum_people: int = 10
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its file says it. `warnings` are findings that do not keep it from running."""
+
+    study: str
+    title: Text
+    purpose: str
+    lead: Lead
+    period: Period
+    sites: tuple[str, ...]
+    variables: dict[str, Variable]
+    cohorts: dict[str, Cohort]
+    analyses: dict[str, Analysis]
+    release: Limits = field(default_factory=Limits)
+    gagyo: str = VERSION
+    may_go_on_without: int = 0
+    patience: str = "7d"
+    seed: int = 0
+    file: str = field(default="", compare=False)
+    source: str = field(default="", compare=False, repr=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Study:
+        """The study of a file.
+
+        Raises:
+            FileFault: with a finding, with its line, for each fault.
+        """
+        return cls.parse(read_text(Path(path)), str(path))
+
+    @classmethod
+    def parse(cls, text: str, file: str = "study.yaml") -> Study:
+        """The study of a YAML text; raises as `read` does."""
+        root = read_entries(text, file)
+        study = _study(root)
+        check_none(sorted(root.document.findings, key=lambda finding: finding.place.line or 0))
+        if study is None:
+            raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
+        return replace(study, source=text)
+
+    @property
+    def waits(self) -> timedelta:
+        """How long a run waits for a hospital that does not answer."""
+        return timedelta(**{SPANS[self.patience[-1]]: int(self.patience[:-1])})
+
+    def canonical(self) -> dict[str, Any]:
+        """The study as plain data that digests are made of: no comments, no lines, no order but that of levels."""
+        return {
+            "gagyo": self.gagyo,
+            "study": self.study,
+            "title": plain(self.title),
+            "purpose": self.purpose,
+            "lead": plain(self.lead),
+            "period": {"from": self.period.start.isoformat(), "until": self.period.until.isoformat()},
+            "sites": sorted(self.sites),
+            "may_go_on_without": self.may_go_on_without,
+            "patience": self.patience,
+            "variables": plain(self.variables),
+            "cohorts": {name: _canonical_cohort(cohort) for name, cohort in self.cohorts.items()},
+            "analyses": {name: _canonical_analysis(analysis) for name, analysis in self.analyses.items()},
+            "release": plain(self.release),
+            "seed": str(self.seed),
+        }
+
+
+def _canonical_cohort(cohort: Cohort) -> dict[str, Any]:
+    return {"where": str(cohort.where) if cohort.where else None, "label": plain(cohort.label)}
+
+
+def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
+    return {"method": analysis.method, "cohort": analysis.cohort, "options": plain(analysis.options)}
+
+
+# ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _study(root: Entry) -> Study | None:
+    """The study, complete only where no fault was noted."""
+    keys = root.table(REQUIRED, OPTIONAL)
+    if not keys:
+        return None
+    if "gagyo" in keys:
+        keys["gagyo"].one_of([VERSION])
+    variables = _variables(keys)
+    sites = _sites(keys)
+    known = _cohorts(keys, variables)
+    return Study(
+        study=_text(keys, "study", ID),
+        title=keys["title"].label() if "title" in keys else Text(""),
+        purpose=(keys["purpose"].one_of(PURPOSES) if "purpose" in keys else None) or "",
+        lead=_lead(keys),
+        period=_period(keys),
+        sites=sites,
+        variables=variables,
+        cohorts=known,
+        analyses=_analyses(keys, known, root.document.file),
+        release=_release(keys),
+        may_go_on_without=_whole(keys, "may_go_on_without", 0, 0, max(len(sites) - 1, 0)),
+        patience=_text(keys, "patience", DURATION) or "7d",
+        seed=_whole(keys, "seed", 0, 0, 2**53),
+        file=root.document.file,
+    )
+
+
+def _text(keys: Table, key: str, pattern: str | None = None) -> str:
+    return (keys[key].text(pattern) or "") if key in keys else ""
+
+
+def _whole(keys: Table, key: str, default: int, least: int, most: int | None = None) -> int:
+    found = keys[key].whole(least, most) if key in keys else None
+    return default if found is None else found
+
+
+def _lead(keys: Table) -> Lead:
+    inner = keys["lead"].table(LEAD) if "lead" in keys else {}
+    return Lead(_text(inner, "name"), _text(inner, "organisation"), _text(inner, "country", COUNTRY))
+
+
+def _period(keys: Table) -> Period:
+    inner = keys["period"].table(PERIOD) if "period" in keys else {}
+    start, until = (inner[key].day() if key in inner else None for key in PERIOD)
+    if start and until and until < start:
+        keys["period"].fault("period_order", found=until.isoformat(), expected=start.isoformat())
+    return Period(start or EPOCH, until or EPOCH)
+
+
+def _sites(keys: Table) -> tuple[str, ...]:
+    entries = keys["sites"].items() if "sites" in keys else []
+    if "sites" in keys and keys["sites"].value == []:
+        keys["sites"].wrong("filled")
+    names: list[str] = []
+    for entry in entries:
+        name = entry.text(SITE)
+        if name in names:
+            entry.fault("duplicate", found=name)
+        elif name is not None:
+            names.append(name)
+    return tuple(names)
+
+
+def _release(keys: Table) -> Limits:
+    inner = keys["release"].table((), RELEASE) if "release" in keys else {}
+    return Limits(minimum_people=_whole(inner, "minimum_people", Limits.minimum_people, FLOOR))
+
+
+def _filled(keys: Table, key: str) -> Table:
+    """The entries of a table that must have at least one."""
+    if key not in keys:
+        return {}
+    inner = keys[key].named()
+    if not inner and keys[key].value in (None, {}):
+        keys[key].wrong("filled")
+    return inner
+
+
+def _variables(keys: Table) -> dict[str, Variable]:
+    found = {name: _variable(name, entry) for name, entry in _filled(keys, "variables").items()}
+    return {name: variable for name, variable in found.items() if variable is not None}
+
+
+def _variable(name: str, entry: Entry) -> Variable | None:
+    inner = entry.table(("type", "label"), VARIABLE)
+    if name in RESERVED or (re.fullmatch(NAME, name) and not cohorts.usable(name)):
+        entry.fault("reserved_name", found=name)
+    kind = inner["type"].one_of(KINDS) if "type" in inner else None
+    if kind is None:
+        return None
+    return Variable(
+        name=name,
+        type=kind,  # type: ignore[arg-type]
+        label=inner["label"].label() if "label" in inner else Text(name),
+        unit=_unit(inner, kind),
+        range=_range(entry, inner, kind),
+        levels=_levels(entry, inner, kind),
+        analyte=_analyte(inner),
+        description=inner["description"].label() if "description" in inner else Text(""),
+    )
+
+
+def _unit(inner: Table, kind: str) -> str:
+    """The UCUM code; "1" and absence both mean none."""
+    if "unit" not in inner:
+        return ""
+    code = inner["unit"].text()
+    if code is None or code == "1":
+        return ""
+    if kind not in {"number", "integer"}:
+        inner["unit"].fault("key_not_for_type", found="unit", expected="number, integer", type=kind)
+    elif not is_unit(code):
+        inner["unit"].fault("bad_unit", found=short(code))
+    return code
+
+
+def _analyte(inner: Table) -> str:
+    return (inner["analyte"].one_of(ANALYTES) or "") if "analyte" in inner else ""
+
+
+def _range(entry: Entry, inner: Table, kind: str) -> tuple[float, float]:
+    ranged = kind in {"number", "integer", "date"}
+    if "range" not in inner:
+        if ranged:
+            entry.fault("missing_key", found=listed(inner), expected="range")
+        return (0.0, 1.0)
+    if not ranged:
+        inner["range"].fault("key_not_for_type", found="range", expected="number, integer, date", type=kind)
+        return (0.0, 1.0)
+    ends = inner["range"].items()
+    if len(ends) != 2:
+        inner["range"].wrong("pair")
+        return (0.0, 1.0)
+    low, high = (_end(end, kind) for end in ends)
+    if low is None or high is None:
+        return (0.0, 1.0)
+    if low >= high:
+        inner["range"].fault("bad_range", found=f"[{ends[0].raw}, {ends[1].raw}]")
+    return (low, high)
+
+
+def _end(entry: Entry, kind: str) -> float | None:
+    if kind == "date":
+        day = entry.day()
+        return None if day is None else float((day - EPOCH).days)
+    if kind == "integer":
+        whole = entry.whole(-(2**53), 2**53)
+        return None if whole is None else float(whole)
+    return entry.number()
+
+
+def _levels(entry: Entry, inner: Table, kind: str) -> tuple[Level, ...]:
+    if kind != "category":
+        if "levels" in inner:
+            inner["levels"].fault("key_not_for_type", found="levels", expected="category", type=kind)
+        return ()
+    if "levels" not in inner:
+        entry.fault("missing_key", found=listed(inner), expected="levels")
+        return ()
+    entries = inner["levels"].named(LEVEL)
+    if isinstance(inner["levels"].value, dict) and len(entries) < 2:
+        inner["levels"].wrong("levels")
+    return tuple(Level(name, label.label()) for name, label in entries.items())
+
+
+def _cohorts(keys: Table, variables: dict[str, Variable]) -> dict[str, Cohort]:
+    return {name: _cohort(name, entry, variables) for name, entry in _filled(keys, "cohorts").items()}
+
+
+def _cohort(name: str, entry: Entry, variables: dict[str, Variable]) -> Cohort:
+    inner = entry.table((), COHORT) if entry.value is not None else {}
+    label = inner["label"].label() if "label" in inner else Text("")
+    where = inner.get("where")
+    text = where.text() if where is not None and where.value is not None else None
+    if where is None or text is None:
+        return Cohort(name, label=label)
+    return Cohort(name, where.attempt(lambda: cohorts.parse(text, variables)), text, label)
+
+
+def _analyses(keys: Table, known: Mapping[str, Cohort], file: str) -> dict[str, Analysis]:
+    entries = _filled(keys, "analyses")
+    tables = {name: entry.table(("method",), None) for name, entry in entries.items()}
+    found = {}
+    for name, inner in tables.items():
+        lines = {"": entries[name].line, **dict(entries[name].lines())}
+        options = {key: option.plain() for key, option in inner.items() if key not in {"method", "cohort"}}
+        method = _text(inner, "method", r"[a-z][a-z0-9_]*")
+        found[name] = Analysis(name, method, _whom(name, entries[name], tables, known), options, lines, file)
+    return found
+
+
+def _whom(name: str, entry: Entry, tables: Mapping[str, Table], known: Mapping[str, Cohort]) -> str:
+    """The analysis's cohort: its own, else that of the analysis whose model it takes, else the only one there is."""
+    seen = [name]
+    while "cohort" not in tables[seen[-1]]:
+        model = tables[seen[-1]].get("model")
+        after = model.raw if model is not None and not isinstance(model.value, (dict, list)) else ""
+        if after not in tables or after in seen:
+            if len(known) == 1:
+                return next(iter(known))
+            entry.fault("missing_key", found=listed(tables[name]), expected="cohort")
+            return ""
+        seen.append(after)
+    written = tables[seen[-1]]["cohort"]
+    if len(seen) > 1:
+        return written.raw
+    found = written.text() or ""
+    if found and found not in known:
+        written.fault("unknown_cohort", found=short(found), expected=listed(known), hint=nearest(found, known))
+    return found
+
+
+# ── what each method says of its own options ──────────────────────────────────────────────────────────────────────
+
+
+def check_options(study: Study, models: Mapping[str, type[BaseModel]]) -> list[Finding]:
+    """What is wrong with the analyses' options, by the pydantic model of each installed method, with lines."""
+    return [finding for analysis in study.analyses.values() for finding in _check_analysis(analysis, study, models)]
+
+
+def _check_analysis(analysis: Analysis, study: Study, models: Mapping[str, type[BaseModel]]) -> list[Finding]:
+    from pydantic import ValidationError
+
+    if analysis.method not in models:
+        near = nearest(analysis.method, models)
+        values = {"found": analysis.method, "expected": listed(sorted(models)), "hint": near}
+        return [Finding("unknown_method", place=analysis.place("method"), values=values)]
+    findings = _check_formula(analysis, study)
+    try:
+        models[analysis.method].model_validate(analysis.options)
+    except ValidationError as fault:
+        fields = models[analysis.method].model_fields
+        findings += [_from_pydantic(analysis, dict(error), list(fields)) for error in fault.errors()]
+    return findings
+
+
+def _check_formula(analysis: Analysis, study: Study) -> list[Finding]:
+    from dataclasses import replace
+
+    text = analysis.options.get("formula")
+    if not isinstance(text, str):
+        return []
+    try:
+        formulas.parse(text, study.variables)
+    except FileFault as fault:
+        return [replace(finding, place=analysis.place("formula")) for finding in fault.findings]
+    return []
+
+
+def _from_pydantic(analysis: Analysis, error: dict[str, Any], fields: list[str]) -> Finding:
+    """One of pydantic's errors as a finding at the option's line."""
+    path = ".".join(str(part) for part in error["loc"])
+    place = analysis.place(path)
+    last = str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "missing":
+        return Finding("missing_key", place=place, values={"found": listed(analysis.options), "expected": last})
+    if error["type"] == "extra_forbidden":
+        values = {"found": last, "expected": listed(fields), "hint": nearest(last, fields)}
+        return Finding("unknown_key", place=place, values=values)
+    found = short(re.sub(r"\s+", " ", str(error["input"])))
+    return Finding("bad_option", place=place, values={"found": found, "expected": short(error["msg"])})

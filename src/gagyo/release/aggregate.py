@@ -1,0 +1,173 @@
+"""What would leave a hospital: a Measure is made only by the makers here, which count the people behind every value.
+
+A measure holds its values and, beside them, the *cells*: how many people stand behind each value, how many of the
+cohort do not, and how much the largest contributions weigh. The gate rules on the cells; methods never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+Kind = Literal["count", "total", "joint", "cells", "bins", "scalar"]
+"""How the gate looks at a measure:
+
+count   the values are themselves numbers of people, each ruled alone
+total   sums over people, each ruled alone
+joint   numbers that only mean something together (a fit): one bad cell withholds all
+cells   a table of counts, last axis the groups; suppression is completed so that margins do not give a cell away
+bins    counts by bin (first axis) and class (last axis); sibling bins stand or fall together
+scalar  a statistic of one hospital's own people (AUC, slope); never summed
+"""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Per dominated sum: the sum of absolute contributions and the two largest (an upper bound is enough)."""
+
+    total: Floats
+    largest: Floats
+    second: Floats
+
+
+NO_SPREAD = Spread(np.zeros(0), np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Values that would leave, and what the gate needs to rule on them.
+
+    values: any shape, float64. scale: power of two that one person's contribution never exceeds in size (broadcasts to
+    `values`); it depends on the plan alone. people, others, structural: cells; the shape of `values` unless `kind` is
+    joint, where they are a flat list of every cell that the values could give away.
+    """
+
+    kind: Kind
+    values: Floats
+    scale: Floats
+    people: Counts
+    others: Counts
+    structural: NDArray[np.bool_]
+    spread: Spread = NO_SPREAD
+
+
+Aggregate = Mapping[str, Measure]
+
+
+def power_of_two(bound: ArrayLike) -> Floats:
+    """The least power of two at or over |bound|; 1 where bound is 0."""
+    size = np.abs(np.asarray(bound, dtype=np.float64))
+    mantissa, exponent = np.frexp(np.where(size > 0, size, 1.0))
+    return np.ldexp(1.0, np.where(mantissa == 0.5, exponent - 1, exponent)).astype(np.float64)
+
+
+def spread_of(contributions: Floats) -> Spread:
+    """The exact spread of each column of `contributions` (n, m)."""
+    size = np.abs(contributions)
+    total = size.sum(axis=0)
+    top = np.zeros((2, size.shape[1]))
+    count = min(2, size.shape[0])
+    if count:
+        top[:count] = -np.sort(-np.partition(size, size.shape[0] - count, axis=0)[-count:], axis=0)
+    return Spread(total, top[0], top[1])
+
+
+def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:
+    """How many people: `among` is (n,) or (n, m) for m numbers at once."""
+    columns = among.reshape(among.shape[0], -1)
+    people = columns.sum(axis=0, dtype=np.int64)
+    size = among.shape[0] if cohort is None else cohort
+    return Measure("count", people.astype(np.float64), np.ones(1), people, size - people, np.zeros(people.shape, bool))
+
+
+def total(
+    contributions: Floats, bound: ArrayLike, among: NDArray[np.bool_] | None = None, spread: Spread | None = None
+) -> Measure:
+    """The sum of each column of `contributions`, (n,) or (n, m), over the people in `among` (all, if None).
+
+    bound: the most that one person can contribute in size, by column; from the plan, never from the data.
+    """
+    x = contributions.reshape(contributions.shape[0], -1)
+    chosen = np.ones(x.shape, bool) if among is None else np.broadcast_to(among.reshape(among.shape[0], -1), x.shape)
+    x = np.where(chosen, x, 0.0)
+    people = chosen.sum(axis=0, dtype=np.int64)
+    width = x.shape[1]
+    return Measure(
+        "total",
+        x.sum(axis=0),
+        np.broadcast_to(power_of_two(bound), (width,)),
+        people,
+        x.shape[0] - people,
+        np.zeros(width, bool),
+        spread_of(x) if spread is None else spread,
+    )
+
+
+def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread) -> Measure:
+    """Numbers of one fit (score, information, deviance, or several fits stacked), ruled together.
+
+    values: any shape; bound broadcasts to it. cells: a `count` or `crossed` measure of every head count that the
+    values could give away. spread: over absolute score contributions and the diagonal of the information.
+    """
+    scale = np.broadcast_to(power_of_two(bound), values.shape)
+    return Measure("joint", values, scale, cells.people.ravel(), cells.others.ravel(), cells.structural.ravel(), spread)
+
+
+def crossed(indicators: Floats, exclusive: NDArray[np.bool_] | None = None) -> Measure:
+    """Every two-way cell of 0/1 columns (n, q), complements included: what X'X of indicator columns gives away.
+
+    exclusive: (q, q), True where two columns are levels of one variable, so that they never meet (a structural zero).
+    The cells are, for each pair j < k: both, j alone, k alone, neither; and for each column: with, without.
+    """
+    n, q = indicators.shape
+    gram = np.rint(indicators.T @ indicators).astype(np.int64)
+    having = np.diag(gram)
+    rows, columns = np.triu_indices(q, 1)
+    both = gram[rows, columns]
+    never = np.zeros(rows.size, bool) if exclusive is None else exclusive[rows, columns]
+    alone_j, alone_k = having[rows] - both, having[columns] - both
+    neither = n - both - alone_j - alone_k
+    people = np.concatenate([[n], having, n - having, both, alone_j, alone_k, neither])
+    free = np.zeros(1 + 2 * q, bool)
+    # Levels of one variable never meet: a structural zero, known from the plan. All other empty cells are real.
+    known = np.zeros(rows.size, bool)
+    structural = np.concatenate([free, never, known, known, known])
+    return Measure("count", people.astype(np.float64), np.ones(1), people, n - people, structural)
+
+
+def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = None) -> Measure:
+    """A table of counts, shape (levels, groups): suppression is completed along both margins."""
+    people = np.asarray(table, dtype=np.int64)
+    never = np.zeros(people.shape, bool) if structural is None else structural
+    return Measure("cells", people.astype(np.float64), np.ones(1), people, cohort - people, never)
+
+
+def bins(table: ArrayLike, cohort: int) -> Measure:
+    """Counts by bin and class, shape (bins, classes) with bins in sibling pairs: 2i and 2i+1 split one parent."""
+    by_class = np.asarray(table, dtype=np.int64)
+    people = np.broadcast_to(by_class.sum(axis=1, keepdims=True), by_class.shape).astype(np.int64)
+    none = np.zeros(by_class.shape, bool)
+    return Measure("bins", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
+
+
+def scalar(value: ArrayLike, people: ArrayLike) -> Measure:
+    """Statistics of one hospital's own patients; `people` is the smaller class (or group) that each rests on."""
+    values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    behind = np.broadcast_to(np.asarray(people, dtype=np.int64), values.shape).copy()
+    return Measure("scalar", values, np.ones(1), behind, np.zeros_like(behind), np.zeros(values.shape, bool))
+
+
+def reshape(measure: Measure, shape: tuple[int, ...]) -> Measure:
+    """The same measure with its values (and cells, unless joint) in another shape."""
+    changed: dict[str, Any] = {"values": measure.values.reshape(shape)}
+    if measure.kind != "joint":
+        for name in ("people", "others", "structural"):
+            changed[name] = np.broadcast_to(getattr(measure, name), measure.values.shape).reshape(shape)
+    return replace(measure, scale=np.broadcast_to(measure.scale, measure.values.shape).reshape(shape), **changed)

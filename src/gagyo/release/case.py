@@ -1,0 +1,96 @@
+"""What a rule looks at: one aggregate in one scope, and what has left before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.release.aggregate import Aggregate, Measure
+from gagyo.release.limits import Limits
+
+Scope = Literal["each", "share", "pooled"]
+"""each: a hospital's own values, shown as they are. share: its clear values before they are masked. pooled: the sum."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How a cohort relates to those answered before: the smallest non-empty difference, and the smallest atom."""
+
+    difference: int | None = None
+    atom: int | None = None
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What was opened before, by channel: numbers, and the fits whose parameters are already counted."""
+
+    each: int = 0
+    pooled: int = 0
+    fits: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables."""
+
+    scope: Scope
+    aggregate: Aggregate
+    people: int
+    columns: int
+    limits: Limits
+    hospitals: int = 1
+    fit: str = ""
+    parameters: int | None = None
+    fits_at_once: int = 1
+    overlap: Overlap = field(default_factory=Overlap)
+    spending: Spending = field(default_factory=Spending)
+
+    @property
+    def per_fit(self) -> float:
+        """The free parameters of one of the fits that a request carries."""
+        return (self.parameters or 0) / self.fits_at_once
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers this release spends: a fit's free parameters, once, or the values themselves."""
+        if self.parameters is not None:
+            return 0 if self.fit in self.spending.fits else self.parameters
+        return sum(measure.values.size for measure in self.aggregate.values())
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Entries of a measure that may not leave: `entries` in the shape of its values. `measure` "" means all of them."""
+
+    code: str
+    measure: str = ""
+    entries: NDArray[np.bool_] | None = None
+
+
+class Rule(Protocol):
+    """One rule, one file: yields what it forbids; says nothing where all is well."""
+
+    def __call__(self, case: Case) -> Iterator[Breach]: ...
+
+
+def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """Which cells hold fewer than `least` people, structural zeros apart."""
+    return np.asarray((people < least) & ~(structural & (people == 0)))
+
+
+def by_entry(case: Case, code: str, bad: Mapping[str, NDArray[np.bool_]]) -> Iterator[Breach]:
+    """Breaches for flagged cells: entry by entry, or the whole measure where its numbers stand together."""
+    for name, cells in bad.items():
+        if np.any(cells):
+            measure = case.aggregate[name]
+            entries = np.ones(measure.values.shape, bool) if measure.kind == "joint" else spread_over(measure, cells)
+            yield Breach(code, name, entries)
+
+
+def spread_over(measure: Measure, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells in the shape of the measure's values."""
+    return np.broadcast_to(cells, measure.values.shape).copy()

@@ -1,0 +1,57 @@
+"""What the gate decides, and what a hospital answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.release.aggregate import Floats
+from gagyo.release.ledger import Entry
+
+
+@dataclass(frozen=True)
+class Release:
+    """Values that may leave, NaN where withheld, with the rule that withheld a measure's entries. Only the gate makes it."""
+
+    values: Mapping[str, Floats]
+    withheld: Mapping[str, NDArray[np.bool_]]
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Referral:
+    """A person at the hospital has to decide."""
+
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Nothing leaves. `rules` stay inside the hospital; outside the code is `withheld`."""
+
+    rules: tuple[str, ...]
+
+
+Decision = Release | Referral | Refusal
+
+Outcome = Literal["released", "referred", "refused", "relay", "behind"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a hospital says to a request (by its digest).
+
+    released: `payload` holds what left and `receipt` the ledger's entry for it. refused, referred: `code` says why.
+    relay: sealed requests to others (a hospital that is left out asks them). behind: the hospital needs earlier answers.
+    """
+
+    request: str
+    site: str
+    outcome: Outcome
+    code: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    receipt: Entry | None = None

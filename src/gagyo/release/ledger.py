@@ -1,0 +1,118 @@
+"""The ledger: an append-only, signed chain of receipts, one canonical JSON line each; any edit, cut or swap is found."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gagyo.canonical import canonical, digest
+from gagyo.errors import Tampered
+
+GENESIS = "sha256:" + "0" * 64
+
+Signer = Callable[[bytes], bytes]
+Verifier = Callable[[bytes, bytes], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One link: what was recorded, the head before it, its own head, and the keeper's signature over that head."""
+
+    sequence: int
+    previous: str
+    record: dict[str, Any]
+    head: str
+    signature: str
+
+    @classmethod
+    def make(cls, sequence: int, previous: str, record: dict[str, Any], sign: Signer) -> Entry:
+        """The next link of a chain."""
+        head = digest([sequence, previous, record])
+        return cls(sequence, previous, record, head, sign(head.encode()).hex())
+
+    @classmethod
+    def parse(cls, line: bytes) -> Entry:
+        """A link from its line; Tampered unless the line is exactly what was written."""
+        try:
+            fields = json.loads(line)
+            entry = cls(**fields)
+            exact = canonical(entry) == line
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            exact = False
+        if not exact:
+            raise Tampered.of("bad_line")
+        return entry
+
+    def check(self, verify: Verifier) -> None:
+        """Raise Tampered unless head and signature fit the record."""
+        if digest([self.sequence, self.previous, self.record]) != self.head:
+            raise Tampered.of("bad_head", found=self.sequence)
+        try:
+            signature = bytes.fromhex(self.signature)
+        except ValueError:
+            raise Tampered.of("bad_signature") from None
+        verify(signature, self.head.encode())
+
+
+class Ledger:
+    """A chain kept in a file; `append` returns only after the line is on disk."""
+
+    def __init__(self, path: Path, sign: Signer) -> None:
+        self.path = path
+        self._sign = sign
+        _drop_unfinished(path)
+        self.entries = list(read(path)) if path.exists() else []
+
+    @property
+    def head(self) -> str:
+        """The head of the last link."""
+        return self.entries[-1].head if self.entries else GENESIS
+
+    def prepare(self, record: dict[str, Any]) -> Entry:
+        """The link that `append` would write next."""
+        return Entry.make(len(self.entries), self.head, record, self._sign)
+
+    def append(self, entry: Entry) -> Entry:
+        """Write a prepared link, and flush it to disk before returning."""
+        if entry.sequence != len(self.entries) or entry.previous != self.head:
+            raise Tampered.of("bad_order", found=entry.sequence, expected=len(self.entries))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(canonical(entry) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.entries.append(entry)
+        return entry
+
+
+def _drop_unfinished(path: Path) -> None:
+    # A line that a crash cut short was never answered with: a receipt is sent only after its line is on disk.
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """The links of a file, each exactly as written; Tampered where a line is not."""
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        raise Tampered.of("cut_line", found=path.name)
+    for line in content.split(b"\n")[:-1]:
+        yield Entry.parse(line)
+
+
+def check_chain(entries: list[Entry], verify: Verifier, head: str | None = None) -> None:
+    """Raise Tampered unless the links follow each other, are signed, and end at `head` (the other party's copy)."""
+    previous = GENESIS
+    for number, entry in enumerate(entries):
+        if entry.sequence != number or entry.previous != previous:
+            raise Tampered.of("bad_order", found=entry.sequence, expected=number)
+        entry.check(verify)
+        previous = entry.head
+    if head is not None and previous != head:
+        raise Tampered.of("bad_tail", found=previous, expected=head)

@@ -1,0 +1,49 @@
+"""The masks of the secure sum: pairwise ones that cancel over the roster, and one of each hospital's own.
+
+Pairwise: HKDF of the two hospitals' X25519 secret, bound to plan, statement, roster, attempt and block. Own: the same
+from the hospital's secret alone; it is opened, entry by entry, only after the pooled rules passed.
+"""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from gagyo.canonical import canonical
+from gagyo.protocol.request import Summand
+from gagyo.release import ring
+from gagyo.release.ring import Limbs
+
+
+def _stream(secret: bytes, label: bytes, entries: int) -> Limbs:
+    key = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"gagyo mask 1" + label).derive(secret)
+    # A key serves one label once, so a constant nonce is safe.
+    cipher = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor()
+    return ring.from_bytes(cipher.update(bytes(16 * entries)))
+
+
+def _label(summand: Summand, block: str, *pair: str) -> bytes:
+    return canonical([summand.plan, summand.statement, list(summand.roster), summand.attempt, block, *pair])
+
+
+def own_mask(key: X25519PrivateKey, summand: Summand, block: str, entries: int) -> Limbs:
+    """The mask that only this hospital can make, for one block of one statement."""
+    raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    return _stream(raw, b" own " + _label(summand, block, summand.site), entries)
+
+
+def pair_masks(
+    key: X25519PrivateKey, publics: dict[str, X25519PublicKey], summand: Summand, block: str, entries: int
+) -> Limbs:
+    """The sum of this hospital's masks with every other of the roster: added by the first name, subtracted by the second."""
+    total = ring.from_bytes(bytes(16 * entries))
+    for other in summand.roster:
+        if other == summand.site:
+            continue
+        first, second = sorted((summand.site, other))
+        mask = _stream(key.exchange(publics[other]), b" pair " + _label(summand, block, first, second), entries)
+        total = ring.add(total, mask) if summand.site == first else ring.subtract(total, mask)
+    return total

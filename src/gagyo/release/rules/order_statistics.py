@@ -1,0 +1,32 @@
+"""Order statistics: a quantile, a minimum or a fine bin is somebody's value; a descent stops before a bin gets small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.release.case import Breach, Case
+
+
+def order_statistics(case: Case) -> Iterator[Breach]:
+    """Bins: refused by hospital; in the sum of three or more, sibling bins with 1 to k-1 people stay shut together.
+
+    An empty bin next to one of k or more is open: it says only that the others' bin is not empty.
+    """
+    for name, measure in case.aggregate.items():
+        if measure.kind != "bins":
+            continue
+        if case.scope == "each" or (case.scope == "pooled" and case.hospitals < case.limits.hospitals):
+            yield Breach("order_statistics", name, np.ones(measure.values.shape, bool))
+        elif case.scope == "pooled":
+            shut = _shut(measure.people[:, 0], case.limits.minimum_people)
+            if shut.any():
+                yield Breach("order_statistics", name, np.broadcast_to(shut[:, None], measure.values.shape).copy())
+
+
+def _shut(people: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
+    small = (people > 0) & (people < least)
+    pairs = small.reshape(-1, 2).any(axis=1)
+    return np.repeat(pairs, 2)

@@ -1,0 +1,24 @@
+"""Saturation: a model with as many parameters as people, or a study that opens as many numbers as it has data, is data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gagyo.release.case import Breach, Case
+
+
+def saturation(case: Case) -> Iterator[Breach]:
+    """Parameters of one fit against people; numbers opened over the study's life against people x columns."""
+    limits = case.limits
+    if case.scope == "share":
+        return
+    if case.fit and case.per_fit > limits.parameters_per_person * case.people:
+        yield Breach("saturation")
+        return
+    spent, share = (
+        (case.spending.each, limits.numbers_each)
+        if case.scope == "each"
+        else (case.spending.pooled, limits.numbers_sum)
+    )
+    if spent + case.numbers > share * case.people * case.columns:
+        yield Breach("saturation")

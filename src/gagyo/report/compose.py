@@ -1,0 +1,388 @@
+"""A document (`results.json`) becomes sections of blocks: which results are shown, and where; no language, no format.
+
+Results are placed by the names of their tables and curves, never by their method; what has no place of its own is
+shown under further results, so that nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from gagyo.report.checklists import Checklist, checklists
+from gagyo.report.flow import Flow, read_flow
+from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.text import Text
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Paragraphs, a list of points, or a warning."""
+
+    words: tuple[Words, ...]
+    style: Literal["text", "list", "notes", "warning"] = "text"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    words: Words
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The headline estimates of the summary."""
+
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table with its number."""
+
+    table: Table
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its number: a curve, a forest table or the study flow."""
+
+    shape: Curve | Table | Flow
+    number: int = 0
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A fitted model as a formula."""
+
+    equation: Equation
+    unit: Words | None = None
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Digests, versions and other long marks by name."""
+
+    title: Words
+    marks: tuple[tuple[str, str], ...]
+
+
+Block = Prose | Heading | Facts | Grid | Drawing | Formula | Marks | Checklist
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report; `results` where it shows results, which the study's notice then stands beside."""
+
+    name: str
+    blocks: tuple[Block, ...]
+    results: bool = True
+    notice: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """The tables and curves that a section shows, in this order; `name` stands also for `name_...`."""
+
+    section: str
+    tables: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+
+
+PLACES = (
+    Place("characteristics", ("characteristics",)),
+    Place("model", ("coefficients", "tests", "fit")),
+    Place("size", ("sample_size", "shrinkage")),
+    Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
+    Place("thresholds", ("thresholds", "subgroups")),
+    Place("hospitals", ("by_hospital", "external", "updating")),
+    Place("instability", ("instability",), ("instability",)),
+    Place("nonlinearity", ("nonlinearity",), ("nonlinearity",)),
+    Place("joining", ("joining",)),
+)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis of the document: its name, its label and what it found."""
+
+    name: str
+    label: Words
+    result: Result
+
+
+def compose(document: Mapping[str, Any]) -> tuple[Section, ...]:
+    """The report's sections, tables and figures numbered."""
+    analyses = read_analyses(document)
+    results = tuple(section for place in PLACES if (section := _placed(place, analyses)))
+    study = (_summary(document, analyses), *_flow(document), *results, *_further(analyses))
+    there = {"header"} | {section.name for section in study} | _also_there(analyses)
+    whole = (*study, *_egress(document), _methods(document, analyses), _limits(document, analyses))
+    whole += (_checks(there | {section.name for section in whole}), _provenance(document))
+    return tuple(_numbered(whole))
+
+
+def read_analyses(document: Mapping[str, Any]) -> tuple[Analysis, ...]:
+    """The document's analyses as results."""
+    return tuple(
+        Analysis(name, Words(text=text_of(record.get("label")) or Text(name)), _result(record))
+        for name, record in document.get("analyses", {}).items()
+    )
+
+
+def text_of(record: Mapping[str, str] | None) -> Text | None:
+    """A trilingual text of the document."""
+    return Text(record.get("en", ""), record.get("ko", ""), record.get("zh", "")) if record else None
+
+
+def own(key: str, **values: int | float | str) -> Words:
+    """A text of the report's own catalogue."""
+    return Words(f"report.{key}", values)
+
+
+def is_summary(row: tuple[Cell, ...]) -> bool:
+    """Whether a forest table's row sums up the rows above it."""
+    return bool(row) and isinstance(row[0], Words) and ".summary" in row[0].key
+
+
+def _result(record: Mapping[str, Any]) -> Result:
+    return Result.from_json({key: value for key, value in record.items() if key != "label"})
+
+
+def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
+    validated = [analysis for analysis in analyses if _is_validation(analysis.result)]
+    chosen = validated or list(analyses)
+    estimates = tuple(estimate for analysis in chosen for estimate in analysis.result.estimates)[:6]
+    blocks: list[Block] = [Prose((_covers(document, analyses),))]
+    blocks += [Prose(missed, "warning")] if (missed := _missed(document)) else []
+    blocks += [Facts(estimates)] if estimates else []
+    forest = next((table for name in ("external", "by_hospital") for table in _tables(chosen, name)), None)
+    blocks += [Drawing(_first_panel(forest), small=True)] if forest else []
+    return Section("summary", tuple(blocks))
+
+
+def _is_validation(result: Result) -> bool:
+    return any(table.name == "performance" for table in result.tables) or any(c.name == "roc" for c in result.curves)
+
+
+def _tables(analyses: Iterable[Analysis], name: str) -> Iterator[Table]:
+    for analysis in analyses:
+        yield from (t for t in analysis.result.tables if _stands_for(name, t.name) and t.kind == "forest")
+
+
+def _first_panel(table: Table) -> Table:
+    first = next((i for i in range(1, len(table.columns)) if any(isinstance(r[i], Interval) for r in table.rows)), 1)
+    rows = tuple((row[0], row[first]) for row in table.rows)
+    return replace(table, columns=(table.columns[0], table.columns[first]), rows=rows)
+
+
+def _covers(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Words:
+    sites = document["sites"].values()
+    people = [document["flow"]["people"]] if document.get("flow") else []
+    people += [analysis.result.people for analysis in analyses]
+    answered = sum(site["state"] == "answered" for site in sites)
+    return own("covers", people=people[0] if people else 0, answered=answered, hospitals=len(sites))
+
+
+def _missed(document: Mapping[str, Any]) -> tuple[Words, ...]:
+    states = {name: site["state"] for name, site in document["sites"].items()}
+    return tuple(own(f"missed_{state}", hospital=name) for name, state in states.items() if state != "answered")
+
+
+def _flow(document: Mapping[str, Any]) -> Iterator[Section]:
+    if not document.get("flow"):
+        return
+    result = _result(document["flow"])
+    for table in result.tables:
+        drawing = (Drawing(read_flow(table, document["sites"])),) if table.name == "flow" else ()
+        text = (Prose((own(f"about.{table.name}"),)),) if table.name in ("flow", "missing") else ()
+        name = table.name if table.name in ("flow", "missing") else f"flow-{table.name}"
+        notes = (Prose(result.notes, "notes"),) if table.name == "flow" and result.notes else ()
+        yield Section(name, (*text, *drawing, Grid(table), *notes))
+
+
+def _placed(place: Place, analyses: tuple[Analysis, ...]) -> Section | None:
+    parts = [(analysis, list(_blocks(place, analysis))) for analysis in analyses]
+    parts = [(analysis, blocks) for analysis, blocks in parts if blocks]
+    blocks: list[Block] = [Prose((own(f"about.{place.section}"),))]
+    for analysis, found in parts:
+        blocks += [Heading(analysis.label)] if len(parts) > 1 else []
+        blocks += found
+    return Section(place.section, tuple(blocks)) if parts else None
+
+
+def _blocks(place: Place, analysis: Analysis) -> Iterator[Block]:
+    result = analysis.result
+    if place.section == "model" and result.equation:
+        yield from (Formula(result.equation), Grid(_terms(result.equation)))
+    for name in place.tables:
+        yield from _shown(table for table in result.tables if _stands_for(name, table.name))
+        if name == "performance":
+            yield from _estimates(analysis) if _is_validation(result) else ()
+    for name in place.curves:
+        yield from (Drawing(curve) for curve in result.curves if _stands_for(name, curve.name))
+    if place.section == _home(result) and result.notes:
+        yield Prose(result.notes, "notes")
+
+
+def _shown(tables: Iterable[Table]) -> Iterator[Block]:
+    for table in tables:
+        if table.kind == "forest":
+            yield Drawing(table)
+        yield Grid(table)
+
+
+def _stands_for(name: str, shape: str) -> bool:
+    return shape == name or shape.startswith(f"{name}_")
+
+
+def _home(result: Result) -> str:
+    """The first section in which a result is shown: its notes stand there."""
+    shapes = [(table.name, "tables") for table in result.tables] + [(curve.name, "curves") for curve in result.curves]
+    for place in PLACES:
+        if any(_stands_for(name, shape) for shape, kind in shapes for name in getattr(place, kind)):
+            return place.section
+    return "model" if result.equation else "further"
+
+
+def _estimates(analysis: Analysis) -> Iterator[Block]:
+    terms = analysis.result.equation.terms if analysis.result.equation else ()
+    rest = [estimate for estimate in analysis.result.estimates if estimate.name not in terms]
+    if rest:
+        yield Grid(_estimate_table(rest))
+
+
+def _estimate_table(estimates: list[Estimate]) -> Table:
+    with_p = any(estimate.p is not None for estimate in estimates)
+    columns = (
+        Column("measure", Words("result.measure"), "text"),
+        Column("value", Words("result.value_interval"), "interval"),
+        Column("standard_error", Words("result.standard_error")),
+        Column("p", Words("result.p"), "p"),
+    )
+    rows = [(estimate.label, limits_of(estimate), estimate.standard_error, estimate.p) for estimate in estimates]
+    kept = 4 if with_p else 3
+    return Table("estimates", own("estimates"), columns[:kept], tuple(row[:kept] for row in rows))
+
+
+def limits_of(estimate: Estimate) -> Cell:
+    """An estimate as a cell: withheld, with its limits, or bare."""
+    if estimate.withheld:
+        return estimate.withheld
+    if estimate.value is None or estimate.lower is None or estimate.upper is None:
+        return estimate.value
+    return Interval(estimate.value, estimate.lower, estimate.upper)
+
+
+def _terms(equation: Equation) -> Table:
+    columns = (
+        Column("term", Words("result.term"), "text"),
+        Column("name", Words("result.column"), "text"),
+        Column("coefficient", Words("result.coefficient"), "number", 6),
+    )
+    names = (Words(text=Text(term, term, term)) for term in equation.terms)
+    rows = tuple(zip(equation.labels, names, equation.coefficients, strict=True))
+    return Table("equation", own("equation_table"), columns, rows)
+
+
+def _further(analyses: tuple[Analysis, ...]) -> Iterator[Section]:
+    blocks: list[Block] = []
+    for analysis in analyses:
+        found = list(_unplaced(analysis))
+        blocks += [Heading(analysis.label), *found] if found else []
+    if blocks:
+        yield Section("further", (Prose((own("about.further"),)), *blocks))
+
+
+def _unplaced(analysis: Analysis) -> Iterator[Block]:
+    result = analysis.result
+    tables = {name for place in PLACES for name in place.tables}
+    curves = {name for place in PLACES for name in place.curves}
+    if not _is_validation(result):
+        yield from _estimates(analysis)
+    yield from _shown(table for table in result.tables if not any(_stands_for(n, table.name) for n in tables))
+    yield from (Drawing(c) for c in result.curves if not any(_stands_for(n, c.name) for n in curves))
+    if _home(result) == "further" and result.notes:
+        yield Prose(result.notes, "notes")
+
+
+def _also_there(analyses: tuple[Analysis, ...]) -> set[str]:
+    """Names that a checklist may ask for besides sections: tables and curves."""
+    shapes = (shape for analysis in analyses for shape in (*analysis.result.tables, *analysis.result.curves))
+    return {f"shape:{shape.name}" for shape in shapes}
+
+
+def _egress(document: Mapping[str, Any]) -> Iterator[Section]:
+    if not document.get("egress"):
+        return
+    result = _result(document["egress"])
+    notes = (Prose(result.notes, "notes"),) if result.notes else ()
+    text = Prose((own("about.egress", number=document["minimum_people"]),))
+    yield Section("egress", (text, *(Grid(table) for table in result.tables), *notes))
+
+
+def _methods(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
+    general = [own("methods_federated"), own("methods_gate", number=document["minimum_people"])]
+    exact = [analysis for analysis in analyses if analysis.result.lossless]
+    general += [own("methods_lossless")] if exact and len(exact) == len(analyses) else []
+    blocks: list[Block] = [Prose(tuple(general))]
+    for analysis in analyses:
+        result = analysis.result
+        run = own("methods_run", people=result.people, hospitals=len(result.sites), rounds=result.rounds)
+        exactness = own("methods_exact" if result.lossless else "methods_approximate")
+        blocks += [Heading(analysis.label), Prose((*result.methods_text, run, exactness))]
+    return Section("methods", tuple(blocks), results=False, notice=True)
+
+
+def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
+    points = [*_missed(document)]
+    points += [own("limit.embedded")] if document.get("runtime") == "embedded" else []
+    points += [own("limit.complete_case")] if document.get("flow") else []
+    points += [own("limit.withheld", number=document["minimum_people"])]
+    points += [own("limit.not_lossless")] if any(not analysis.result.lossless for analysis in analyses) else []
+    points += [own("limit.curves")] if any(analysis.result.curves for analysis in analyses) else []
+    points += [own(f"limit.{name}") for name in ("reference_standard", "hospitals", "care")]
+    return Section("limits", (Prose(tuple(points), "list"),), results=False, notice=True)
+
+
+def _checks(there: set[str]) -> Section:
+    return Section("checklists", (Prose((own("about.checklists"),)), *checklists(there)), results=False)
+
+
+def _provenance(document: Mapping[str, Any]) -> Section:
+    columns = tuple(Column(name, Words(f"result.{name}"), "text") for name in ("hospital", "country", "state", "key"))
+    rows = tuple(_hospital(name, site) for name, site in document["sites"].items())
+    digests = {"plan": document.get("plan", ""), **document.get("digests", {})}
+    versions = {"gagyo": document.get("gagyo", ""), **document.get("versions", {})}
+    about = own("about.provenance", study=document["study"], runtime=document.get("runtime", ""))
+    marks = (Marks(own("digests"), tuple(digests.items())), Marks(own("versions"), tuple(versions.items())))
+    table = Grid(Table("sites", own("hospitals_table"), columns, rows))
+    return Section("provenance", (Prose((about,)), table, *marks), results=False)
+
+
+def _hospital(name: str, site: Mapping[str, Any]) -> tuple[Cell, ...]:
+    country = Words(f"report.country.{site['country']}") if site["country"] in ("KR", "CN") else _same(site["country"])
+    return (Words(text=Text(name)), country, own(f"state.{site['state']}"), _same(site.get("key", "")))
+
+
+def _same(text: str) -> Words:
+    return Words(text=Text(text, text, text))
+
+
+def _numbered(sections: Iterable[Section]) -> Iterator[Section]:
+    tables, figures = 0, 0
+    for section in sections:
+        blocks: list[Block] = []
+        for block in section.blocks:
+            if isinstance(block, Grid):
+                tables += 1
+                block = replace(block, number=tables)
+            elif isinstance(block, Drawing):
+                figures += 1
+                block = replace(block, number=figures)
+            blocks.append(block)
+        yield replace(section, blocks=tuple(blocks))

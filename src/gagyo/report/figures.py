@@ -1,0 +1,258 @@
+"""Curves and the study flow as drawings: ROC, calibration, decision curve, instability, and who came from where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gagyo.report import svg
+from gagyo.report.flow import Branch, Flow
+from gagyo.report.svg import Scale
+from gagyo.report.voice import Voice
+from gagyo.result import Cell, Column, Curve, Series, Words
+
+WIDE = 760.0
+LEFT, TOP, HIGH = 62.0, 40.0, 340.0
+SQUARE = ("roc", "calibration", "instability")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Where a curve is drawn."""
+
+    x: Scale
+    y: Scale
+
+
+def draw_curve(curve: Curve, name: str, voice: Voice) -> str:
+    """A curve with its axes, and its key at the right."""
+    plot = _plot(curve)
+    looks = _looks(curve, voice)
+    right, bottom = plot.x.end, plot.y.start
+    parts = [svg.axis_left(plot.y, plot.x.start, right), svg.axis_below(plot.x, bottom, voice.say(curve.x))]
+    parts.append(svg.text(LEFT - 40, 16, voice.say(curve.y)))
+    clip = f"{name}-clip"
+    parts.append(f'<clipPath id="{clip}">{svg.box(LEFT - 6, TOP - 6, right - LEFT + 12, HIGH + 12)}</clipPath>')
+    parts.append(f'<g clip-path="url(#{clip})">')
+    parts += [_series(series, plot, looks[voice.say(series.label)]) for series in _behind_first(curve)]
+    parts.append("</g>")
+    key, end = _key(curve, looks, right + 34, voice)
+    below = bottom + 41 + svg.LINE * len(svg.wrap(voice.say(curve.x), right - LEFT + 60))
+    described = voice.own("alt.curve", x=voice.say(curve.x), y=voice.say(curve.y), lines="; ".join(looks))
+    return svg.drawing(name, (WIDE, max(below, end)), voice.say(curve.title), described, [*parts, key])
+
+
+def _plot(curve: Curve) -> Plot:
+    square = curve.name.split("_")[0] in SQUARE
+    x_low, x_high = _range(curve, "x")
+    y_low, y_high = _range(curve, "y")
+    if square:
+        x_low = y_low = min(0.0, x_low if curve.name.startswith("roc") else 0.0)
+        x_high = y_high = 1.0 if curve.name.startswith("roc") else _nice_end(max(x_high, y_high))
+    elif curve.name.startswith("decision"):
+        y_low = max(y_low, -0.15 * y_high)
+    wide = HIGH if square else 430.0
+    if not square:
+        y_low, y_high = _rounded(y_low, y_high)
+    return Plot(Scale(x_low, x_high, LEFT, LEFT + wide), Scale(y_low, y_high, TOP + HIGH, TOP))
+
+
+def _range(curve: Curve, axis: str) -> tuple[float, float]:
+    values = [v for series in curve.series for v in getattr(series, axis) if math.isfinite(v)]
+    if axis == "y":
+        values += [v for series in curve.series for v in (*series.lower, *series.upper) if math.isfinite(v)]
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _nice_end(high: float) -> float:
+    if high > 0.6:
+        return 1.0
+    step = svg.nice_step(high, 5)
+    return math.ceil(high / step - 1e-9) * step
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    step = svg.nice_step(high - low, 5)
+    return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn: the same for all series of one label."""
+
+    colour: str
+    dash: str
+    which: int
+
+
+def _looks(curve: Curve, voice: Voice) -> dict[str, Look]:
+    """A look for each label; references are grey and dashed."""
+    looks: dict[str, Look] = {}
+    drawn, references = 0, 0
+    for series in curve.series:
+        label = voice.say(series.label)
+        if label in looks:
+            continue
+        if series.style == "reference":
+            looks[label] = Look(svg.REFERENCE, ("4 4", "1.5 3", "9 4")[references % 3], 0)
+            references += 1
+        else:
+            looks[label] = Look(svg.COLOURS[drawn % 6], svg.DASHES[drawn % 6], drawn)
+            drawn += 1
+    return looks
+
+
+def _behind_first(curve: Curve) -> Sequence[Series]:
+    return sorted(
+        curve.series,
+        key=lambda series: (
+            ("reference", "points").index(series.style) if series.style in ("reference", "points") else 2
+        ),
+    )
+
+
+def _series(series: Series, plot: Plot, look: Look) -> str:
+    points = [
+        (plot.x(x), plot.y(y)) for x, y in zip(series.x, series.y, strict=True) if math.isfinite(x) and math.isfinite(y)
+    ]
+    if series.style == "points":
+        radius = 4.0 if len(points) <= 40 else 1.6
+        marks = (svg.mark(x, y, look.which, look.colour, radius) for x, y in points)
+        return "".join([*_bars(series, plot, look), *marks])
+    points = _stepped(points) if series.style == "step" else points
+    band = _band(series, plot, look) if series.lower and series.upper else ""
+    return band + (svg.path(points, look.colour, look.dash) if points else "")
+
+
+def _bars(series: Series, plot: Plot, look: Look) -> Iterator[str]:
+    for x, low, high in zip(series.x, series.lower, series.upper, strict=False):
+        if math.isfinite(low) and math.isfinite(high):
+            yield svg.path(((plot.x(x), plot.y(low)), (plot.x(x), plot.y(high))), look.colour)
+
+
+def _band(series: Series, plot: Plot, look: Look) -> str:
+    rows = [row for row in zip(series.x, series.lower, series.upper, strict=True) if all(map(math.isfinite, row))]
+    up = [(plot.x(x), plot.y(high)) for x, _, high in rows]
+    down = [(plot.x(x), plot.y(low)) for x, low, _ in reversed(rows)]
+    return svg.area([*up, *down], look.colour) if rows else ""
+
+
+def _stepped(points: list[svg.Point]) -> list[svg.Point]:
+    steps = points[:1]
+    for before, after in zip(points, points[1:], strict=False):
+        steps += [(after[0], before[1]), after]
+    return steps
+
+
+def _key(curve: Curve, looks: dict[str, Look], x: float, voice: Voice) -> tuple[str, float]:
+    """The key to the lines, and where it ends."""
+    parts, y = [], TOP + 12
+    first = {voice.say(series.label): series for series in reversed(curve.series)}
+    for label, look in looks.items():
+        if first[label].style == "points":
+            parts.append(svg.mark(x + 14, y - 4, look.which, look.colour))
+        else:
+            parts.append(svg.path(((x, y - 4), (x + 28, y - 4)), look.colour, look.dash))
+        rows = svg.wrap(label, WIDE - x - 42)
+        parts.append(svg.lines(x + 38, y, rows))
+        y += svg.LINE * len(rows) + 9
+    return "".join(parts), y
+
+
+# The study flow: one row a hospital, read from left to right.
+
+DATA_X, DATA_WIDE = 0.0, 176.0
+OUT_X, OUT_WIDE = 216.0, 232.0
+LEFT_X, LEFT_WIDE = 488.0, 106.0
+ALL_X, ALL_WIDE = 640.0, 120.0
+
+
+def draw_flow(flow: Flow, name: str, voice: Voice) -> str:
+    """Who came from where: people in each hospital's data, exclusions, people analysed, and all together."""
+    heads = (flow.columns[0].label, Words("report.flow_excluded"), flow.columns[-1].label, Words("report.flow_all"))
+    places = ((DATA_X, DATA_WIDE), (OUT_X, OUT_WIDE), (LEFT_X, LEFT_WIDE), (ALL_X, ALL_WIDE))
+    said = [svg.wrap(voice.say(head), wide, svg.SIZE) for head, (_, wide) in zip(heads, places, strict=True)]
+    top = svg.LINE * max(map(len, said)) + 12
+    parts = [svg.lines(x, 14, rows, kind="strong") for rows, (x, _) in zip(said, places, strict=True)]
+    y, middles = top, []
+    for branch in flow.branches:
+        drawn, high = _branch(flow, branch, y, voice)
+        parts.append(drawn)
+        middles += [y + high / 2] if branch.counts else []
+        y += high + 14
+    parts.append(_together(flow, middles, voice))
+    words = voice.own("alt.flow", rows="; ".join(_told(flow, branch, voice) for branch in flow.branches))
+    return svg.drawing(name, (WIDE, y), voice.say(flow.title), words, parts)
+
+
+def _branch(flow: Flow, branch: Branch, y: float, voice: Voice) -> tuple[str, float]:
+    label = svg.wrap(voice.say(branch.label), DATA_WIDE - 20)
+    if not branch.counts:
+        state = voice.own(f"state.{branch.state}")
+        high = svg.LINE * (len(label) + 1) + 14
+        words = svg.lines(DATA_X + 10, y + 20, [*label, state])
+        return svg.box(DATA_X, y, DATA_WIDE, high, "absent") + words, high
+    reasons = [_reason(*pair, voice) for pair in zip(flow.columns[1:-1], branch.counts[1:-1], strict=True)]
+    rows = sum(map(len, reasons))
+    high = max(svg.LINE * (len(label) + 1), svg.LINE * rows) + 16
+    middle = y + high / 2
+    start = middle - svg.LINE * (len(label) + 1) / 2 + 13
+    parts = [svg.box(DATA_X, y, DATA_WIDE, high), svg.lines(DATA_X + 10, start, label)]
+    first = voice.cell(branch.counts[0], flow.columns[0])
+    parts.append(svg.text(DATA_X + 10, start + svg.LINE * len(label), first, kind="figure"))
+    parts += [svg.box(OUT_X, y, OUT_WIDE, high, "out"), _reasons(reasons, middle)]
+    parts.append(_arrow(DATA_X + DATA_WIDE, OUT_X, middle) + _arrow(OUT_X + OUT_WIDE, LEFT_X, middle))
+    parts.append(svg.box(LEFT_X, y, LEFT_WIDE, high))
+    last = voice.cell(branch.counts[-1], flow.columns[-1])
+    parts.append(svg.text(LEFT_X + LEFT_WIDE / 2, middle + 5, last, "middle", "figure"))
+    return "".join(parts), high
+
+
+def _reason(column: Column, cell: Cell, voice: Voice) -> list[tuple[str, str]]:
+    """The lines of an exclusion; its number stands on the first."""
+    shown = voice.cell(cell, column) or "–"
+    rows = svg.wrap(voice.say(column.label), OUT_WIDE - 34 - svg.width(shown))
+    return [(row, shown if i == 0 else "") for i, row in enumerate(rows)]
+
+
+def _reasons(reasons: list[list[tuple[str, str]]], middle: float) -> str:
+    rows = [row for reason in reasons for row in reason]
+    y = middle - svg.LINE * len(rows) / 2 + 13
+    parts = []
+    for label, shown in rows:
+        parts.append(svg.text(OUT_X + 10, y, label))
+        parts.append(svg.text(OUT_X + OUT_WIDE - 10, y, shown, "end")) if shown else None
+        y += svg.LINE
+    return "".join(parts)
+
+
+def _arrow(start: float, end: float, y: float) -> str:
+    head = svg.polygon(((end - 8, y - 4), (end - 1, y), (end - 8, y + 4)), svg.REFERENCE)
+    return svg.line((start, y), (end - 6, y), "axis") + head
+
+
+def _together(flow: Flow, middles: list[float], voice: Voice) -> str:
+    """All hospitals' people joined at the right."""
+    if not middles:
+        return ""
+    middle, bend = (middles[0] + middles[-1]) / 2, (LEFT_X + LEFT_WIDE + ALL_X) / 2
+    parts = [svg.line((LEFT_X + LEFT_WIDE, y), (bend, y), "axis") for y in middles]
+    parts.append(svg.line((bend, middles[0]), (bend, middles[-1]), "axis"))
+    parts.append(_arrow(bend, ALL_X, middle))
+    parts.append(svg.box(ALL_X, middle - 32, ALL_WIDE, 64, "whole"))
+    shown = voice.cell(flow.totals[-1] if flow.totals else None, flow.columns[-1]) or "–"
+    hospitals = voice.own("hospitals_of", answered=len(middles), hospitals=len(flow.branches))
+    parts.append(svg.text(ALL_X + ALL_WIDE / 2, middle - 4, shown, "middle", "figure"))
+    parts.append(svg.text(ALL_X + ALL_WIDE / 2, middle + 18, hospitals, "middle"))
+    return "".join(parts)
+
+
+def _told(flow: Flow, branch: Branch, voice: Voice) -> str:
+    label = voice.say(branch.label)
+    if not branch.counts:
+        return f"{label}: {voice.own(f'state.{branch.state}')}"
+    counts = zip(flow.columns, branch.counts, strict=True)
+    told = ", ".join(f"{voice.say(column.label)} {voice.cell(cell, column)}" for column, cell in counts)
+    return f"{label}: {told}"

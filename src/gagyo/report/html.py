@@ -1,0 +1,231 @@
+"""Sections become one HTML page in one language, with nothing to load: styles and figures are inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gagyo.report import numbers
+from gagyo.report.checklists import Checklist, Item
+from gagyo.report.compose import (
+    Block,
+    Drawing,
+    Facts,
+    Formula,
+    Grid,
+    Heading,
+    Marks,
+    Prose,
+    compose,
+    limits_of,
+    text_of,
+)
+from gagyo.report.figures import draw_curve, draw_flow
+from gagyo.report.flow import Flow
+from gagyo.report.forest import draw_forest
+from gagyo.report.tables import speak
+from gagyo.report.voice import Voice
+from gagyo.result import Column, Curve, Equation, Estimate
+from gagyo.text import HTML_LANG, LANGUAGES, Language, Text
+
+NAMES: dict[Language, str] = {"en": "English", "ko": "한국어", "zh": "中文"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What blocks need to be shown: the voice, and the country of each hospital by its name and label."""
+
+    voice: Voice
+    countries: Mapping[str, str]
+
+
+def render(document: Mapping[str, Any], language: Language) -> str:
+    """The report of a document in a language, as one HTML page."""
+    voice = Voice(language, _names(document))
+    page = Page(voice, _countries(document))
+    sections = [
+        {
+            "name": section.name,
+            "title": voice.own(f"section.{section.name}") if not section.name.startswith("flow-") else "",
+            "blocks": [_view(block, page) for block in section.blocks],
+            "results": section.results,
+            "notice": section.notice,
+        }
+        for section in compose(document)
+    ]
+    style = _style().replace("%TITLE%", _css_string(_title(document, voice)))
+    return _template().render(
+        head=_head(document, voice), sections=sections, own=voice.own, style=Markup(style), language=language
+    )
+
+
+def file_name(language: Language) -> str:
+    """The name of a language's report, beside which the other languages' stand."""
+    return f"report.{language}.html"
+
+
+@cache
+def _template() -> Any:
+    loader = PackageLoader("gagyo.report", "templates")
+    shelf = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    return shelf.get_template("report.html")
+
+
+@cache
+def _style() -> str:
+    return (files("gagyo.report") / "templates" / "report.css").read_text(encoding="utf-8")
+
+
+def _css_string(text: str) -> str:
+    """A text inside a CSS string: every character that could end it is written as its code."""
+    return "".join(c if c.isalnum() or c in " ,.:-()" else f"\\{ord(c):x} " for c in text)
+
+
+def _title(document: Mapping[str, Any], voice: Voice) -> str:
+    title = text_of(document.get("title"))
+    return title.to(voice.language) if title else str(document["study"])
+
+
+def _names(document: Mapping[str, Any]) -> dict[str, Text]:
+    """The study's own names with their labels: variables and hospitals."""
+    labelled = {**document.get("variables", {}), **document["sites"]}
+    found = ((name, text_of(record.get("label"))) for name, record in labelled.items())
+    return {name: label for name, label in found if label}
+
+
+def _countries(document: Mapping[str, Any]) -> dict[str, str]:
+    countries = {name: site["country"] for name, site in document["sites"].items()}
+    labels = {site["label"]["en"]: site["country"] for site in document["sites"].values() if site.get("label")}
+    return {**labels, **countries}
+
+
+def _head(document: Mapping[str, Any], voice: Voice) -> dict[str, Any]:
+    notice = text_of(document.get("notice"))
+    return {
+        "lang": HTML_LANG[voice.language],
+        "title": _title(document, voice),
+        "notice": notice.to(voice.language) if notice else "",
+        "facts": list(_facts(document, voice)),
+        "languages": [
+            {"lang": HTML_LANG[other], "name": NAMES[other], "file": file_name(other), "here": other == voice.language}
+            for other in LANGUAGES
+        ],
+    }
+
+
+def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:
+    lead, period = document.get("lead", {}), document.get("period", {})
+    sites = document["sites"]
+    hospitals = (f"{voice.name(name)} ({voice.known('country', site['country'])})" for name, site in sites.items())
+    who = [lead.get("name", ""), lead.get("organisation", "")]
+    who += [voice.known("country", lead["country"])] if lead.get("country") else []
+    facts = [
+        ("head.hospitals", ", ".join(hospitals)),
+        ("head.lead", ", ".join(part for part in who if part)),
+        ("head.purpose", voice.known("purpose", document.get("purpose", ""))),
+        ("head.period", " – ".join(str(period[end]) for end in ("from", "until") if period.get(end))),
+    ]
+    return [(voice.own(key), value) for key, value in facts if value]
+
+
+def _view(block: Block, page: Page) -> dict[str, Any]:
+    """A block as the template shows it."""
+    voice = page.voice
+    match block:
+        case Prose():
+            return {"kind": f"prose-{block.style}", "texts": [voice.say(words) for words in block.words]}
+        case Heading():
+            return {"kind": "heading", "text": voice.say(block.words)}
+        case Facts():
+            return {"kind": "facts", "facts": [_fact(estimate, voice) for estimate in block.estimates]}
+        case Grid():
+            return {"kind": "grid", "number": block.number, "table": speak(block.table, voice)}
+        case Drawing():
+            return _figure(block, page)
+        case Formula():
+            return {"kind": "formula", **_formula(block.equation, voice)}
+        case Marks():
+            marks = [(_mark_name(name), mark) for name, mark in block.marks]
+            return {"kind": "marks", "title": voice.say(block.title), "marks": marks}
+        case Checklist():
+            return {"kind": "checklist", **_checklist(block, voice)}
+
+
+def _fact(estimate: Estimate, voice: Voice) -> dict[str, str]:
+    column = Column(estimate.name, estimate.label, "interval")
+    shown = voice.cell(limits_of(estimate), column)
+    value, _, limits = (
+        shown.partition(" (") if estimate.lower is not None and not estimate.withheld else (shown, "", "")
+    )
+    return {"label": voice.say(estimate.label), "value": value, "limits": f"({limits}" if limits else ""}
+
+
+def _figure(block: Drawing, page: Page) -> dict[str, Any]:
+    shape, name, voice = block.shape, f"figure-{block.number}", page.voice
+    if isinstance(shape, Flow):
+        drawings = [draw_flow(shape, name, voice)]
+    elif isinstance(shape, Curve):
+        drawings = [draw_curve(shape, name, voice)]
+    else:
+        drawings = draw_forest(shape, name, voice, page.countries)
+    notes = [voice.say(note) for note in shape.notes] if isinstance(shape, Curve) else []
+    title = voice.say(shape.title)
+    # The drawing's markup is made by svg.py, which escapes every text.
+    return {"kind": "figure", "number": block.number, "title": title, "notes": notes, "svg": Markup("".join(drawings))}
+
+
+def _formula(equation: Equation, voice: Voice) -> dict[str, Any]:
+    """Left side, then signed terms: each stays on one line."""
+    outcome = voice.name(equation.outcome)
+    left = voice.own(f"formula.{equation.link}", outcome=outcome)
+    terms = []
+    pairs = zip(equation.terms, equation.labels, equation.coefficients, strict=True)
+    for i, (_, label, value) in enumerate(pairs):
+        sign = (numbers.MINUS if value < 0 else "+") if i or value < 0 else ""
+        size = numbers.significant(abs(value))
+        terms.append({"sign": sign, "size": size, "label": voice.say(label) if i else ""})
+    return {"left": left, "terms": terms, "link": equation.link, "formula": equation.formula}
+
+
+def _mark_name(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _checklist(checklist: Checklist, voice: Voice) -> dict[str, Any]:
+    groups = [
+        {"title": voice.say(title), "items": [_item(item, voice) for item in items]}
+        for title, items in checklist.groups
+    ]
+    counts = [item.status for _, items in checklist.groups for item in items]
+    tally = voice.own(
+        "tally",
+        report=counts.count("report"),
+        partly=counts.count("partly"),
+        authors=counts.count("authors"),
+        left=counts.count("not_done"),
+    )
+    return {
+        "title": voice.say(checklist.title),
+        "source": voice.say(checklist.source),
+        "groups": groups,
+        "tally": tally,
+        "name": checklist.name,
+    }
+
+
+def _item(item: Item, voice: Voice) -> dict[str, Any]:
+    links = [(section, voice.own(f"section.{section}")) for section in item.sections]
+    return {
+        "number": item.number,
+        "subject": voice.say(item.subject),
+        "status": item.status,
+        "status_text": voice.own(f"check.{item.status}"),
+        "links": links,
+        "note": voice.say(item.note),
+    }

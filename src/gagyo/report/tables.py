@@ -1,0 +1,68 @@
+"""A table in one language: caption, column heads and rows of text, ready for any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gagyo.report.voice import Voice
+from gagyo.result import Cell, Column, Interval, Table, Withheld, Words
+
+MARKS = ("key", "column", "name", "digest")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell's text and how it is set: text, number, words (in a number's place) or mark (a key, a digest)."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row; `summary` where it sums up the rows above."""
+
+    entries: tuple[Entry, ...]
+    summary: bool = False
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A table that has been put into a language."""
+
+    caption: str
+    heads: tuple[Entry, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    wide: bool
+
+
+def speak(table: Table, voice: Voice) -> Spoken:
+    """A table in the voice's language."""
+    heads = tuple(Entry(voice.say(column.label), _kind(table, i)) for i, column in enumerate(table.columns))
+    lines = tuple(_line(row, table, voice) for row in table.rows)
+    notes = tuple(voice.say(note) for note in table.notes)
+    return Spoken(voice.say(table.title), heads, lines, notes, len(table.columns) > 5)
+
+
+def _kind(table: Table, index: int) -> str:
+    """A column is set as numbers where any of its cells is one, or where its format says so."""
+    column = table.columns[index]
+    if index == 0 or column.format == "text":
+        numeric = any(isinstance(row[index], (int, float, Interval)) for row in table.rows)
+        return "number" if index and numeric else "mark" if column.name in MARKS and index else "text"
+    return "number"
+
+
+def _line(row: tuple[Cell, ...], table: Table, voice: Voice) -> Line:
+    entries = tuple(
+        _entry(cell, column, table, i, voice) for i, (cell, column) in enumerate(zip(row, table.columns, strict=True))
+    )
+    summary = isinstance(row[0], Words) and ".summary" in row[0].key
+    return Line(entries, summary)
+
+
+def _entry(cell: Cell, column: Column, table: Table, index: int, voice: Voice) -> Entry:
+    kind = _kind(table, index)
+    withheld = kind == "number" and isinstance(cell, (Withheld, Words))
+    return Entry(voice.cell(cell, column), "words" if withheld else kind)

@@ -1,0 +1,47 @@
+"""A report's voice: its language, and the study's own names of hospitals and variables in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gagyo.report import numbers
+from gagyo.result import Cell, Column, Withheld, Words
+from gagyo.text import Language, Text, catalogue, translate
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Says words, cells and the report's own texts in one language. `names`: labels of hospitals and variables."""
+
+    language: Language
+    names: Mapping[str, Text] = field(default_factory=dict)
+
+    def say(self, words: Words | None) -> str:
+        """Words in this language; a bare name of the study is replaced by its label."""
+        if words is None:
+            return ""
+        if words.text is not None:
+            return self.name(words.text.en) if not words.text.ko and not words.text.zh else words.text.to(self.language)
+        values = {key: self.name(value) if isinstance(value, str) else value for key, value in words.values.items()}
+        return translate(words.key, self.language, **values) if words.key else ""
+
+    def name(self, name: str) -> str:
+        """The label of a hospital or variable; the name itself where the study has none."""
+        return self.names[name].to(self.language) if name in self.names else name
+
+    def own(self, key: str, **values: object) -> str:
+        """A text of the report's own catalogue."""
+        return translate(f"report.{key}", self.language, **values)
+
+    def known(self, area: str, name: str) -> str:
+        """The catalogue's text for a name from a study file, or the name in plain words where there is none."""
+        return catalogue(self.language).get(f"report.{area}.{name}", name.replace("_", " "))
+
+    def cell(self, cell: Cell, column: Column) -> str:
+        """A table's cell."""
+        if cell is None:
+            return ""
+        if isinstance(cell, Words):
+            return self.say(cell)
+        return cell.to(self.language) if isinstance(cell, Withheld) else numbers.shown(cell, column)

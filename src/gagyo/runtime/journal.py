@@ -1,0 +1,80 @@
+"""Records every answer before it is used, and gives recorded answers again: resume and audit are the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from gagyo.canonical import plain
+from gagyo.errors import SiteSilent
+from gagyo.exchange.envelope import Keys
+from gagyo.federation.wire import answer_from
+from gagyo.protocol.request import Request
+from gagyo.release.decision import Answer
+from gagyo.release.ledger import Ledger
+
+
+class Runtime(Protocol):
+    """Carries requests to hospitals and their answers back; decides nothing."""
+
+    name: str
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """One answer a request, in their order; SiteSilent where one is missing."""
+        ...
+
+
+class Nobody:
+    """A runtime without hospitals: what is not in the journal cannot be asked."""
+
+    name = "journal"
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """Raise SiteSilent, unless nothing is asked."""
+        if requests:
+            raise SiteSilent.of("not_in_journal", found=requests[0].step, site=requests[0].site)
+        return []
+
+
+class Journal:
+    """The coordinator's signed chain of answers in front of another runtime; without one, an audit of what was said."""
+
+    def __init__(self, path: Path, keys: Keys, inner: Runtime | None = None) -> None:
+        self._inner = inner or Nobody()
+        self.name = self._inner.name
+        self._chain = Ledger(path, keys.sign)
+        self._given: dict[str, Answer] = {}
+        self._refused: dict[str, Answer] = {}
+        for answer in self.answers:
+            self._note(answer)
+
+    @property
+    def head(self) -> str:
+        """The head of the journal: hospitals note it in their receipts."""
+        return self._chain.head
+
+    @property
+    def answers(self) -> list[Answer]:
+        """All recorded answers in their order."""
+        return [answer_from(entry.record) for entry in self._chain.entries]
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """Recorded answers where there are any; what is new is asked, written down, and only then given.
+
+        A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands.
+        """
+        known = {**self._refused, **self._given} if isinstance(self._inner, Nobody) else self._given
+        fresh = [request for request in requests if request.digest not in known]
+        for answer in self._inner.ask([self._acknowledging(request) for request in fresh]):
+            if answer.outcome != "behind":
+                self._chain.append(self._chain.prepare(plain(answer)))
+            self._note(answer)
+        return [self._given.get(request.digest) or self._refused[request.digest] for request in requests]
+
+    def _acknowledging(self, request: Request) -> Request:
+        return replace(request, relay={**request.relay, "journal": self.head})
+
+    def _note(self, answer: Answer) -> None:
+        (self._given if answer.outcome in ("released", "relay") else self._refused)[answer.request] = answer

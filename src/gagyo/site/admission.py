@@ -1,0 +1,92 @@
+"""Whether a request may be looked at: plan approved, method installed and allowed, roster sound, arguments derived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gagyo.errors import GagyoError
+from gagyo.federation.ask import Ask
+from gagyo.federation.local import LocalStep, source_digest
+from gagyo.finding import Finding
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import Request
+from gagyo.release.limits import Limits
+from gagyo.site.policy import Policy
+
+
+class NotAdmitted(GagyoError):
+    """The request is refused before anything is computed; `code` is what the outside hears."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(Finding(f"answer_{code}", values={"site": "", "found": code}))
+        self.code = code
+
+
+def check_methods(plan: Plan, policy: Policy) -> None:
+    """Every method of the plan is installed here in the same version, and the policy allows it."""
+    for name, digest in plan.methods.items():
+        try:
+            installed = source_digest(name)
+        except KeyError:
+            raise NotAdmitted("unknown_method") from None
+        if installed != digest:
+            raise NotAdmitted("other_version")
+        if policy.methods is not None and name not in policy.methods:
+            raise NotAdmitted("method_not_allowed")
+
+
+def check_roster(plan: Plan, request: Request, policy: Policy, limits: Limits) -> None:
+    """A sum has at least three hospitals, all of the plan, this one among them, two of them independent of it."""
+    roster = request.roster
+    known = set(plan.study.sites)
+    if len(set(roster)) != len(roster) or not set(roster) <= known or request.site not in roster:
+        raise NotAdmitted("bad_roster")
+    if len(roster) < limits.hospitals:
+        raise NotAdmitted("bad_roster")
+    if request.receiver in roster:
+        raise NotAdmitted("bad_roster")
+    others = set(roster) - {request.site}
+    if policy.independent_partners is not None and len(others & policy.independent_partners) < 2:
+        raise NotAdmitted("bad_roster")
+
+
+def check_arguments(step: LocalStep, arguments: Mapping[str, Any]) -> None:
+    """Names, shapes and ranges are those that the step declares."""
+    if step.check(arguments):
+        raise NotAdmitted("bad_arguments")
+
+
+def check_derived(request: Request, ask: Ask) -> None:
+    """The step and arguments are what the method itself asks here, on what was opened so far: derived, not chosen."""
+    if request.step != ask.step.name or bool(request.roster) == ask.each:
+        raise NotAdmitted("not_derived")
+    if not same_arguments(request.arguments, ask.arguments):
+        raise NotAdmitted("not_derived")
+
+
+def same_arguments(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two sets of arguments are the same."""
+    return set(got) == set(wanted) and all(_same(got[name], value) for name, value in wanted.items())
+
+
+def _same(got: Any, wanted: Any) -> bool:
+    """Equal; numbers to 1e-9 relative, since two machines may round differently. No attack fits into that."""
+    if isinstance(wanted, np.ndarray) and isinstance(got, np.ndarray):
+        return got.shape == wanted.shape and bool(np.allclose(got, wanted, rtol=1e-9, atol=1e-12))
+    if isinstance(wanted, (list, tuple)) and isinstance(got, (list, tuple)):
+        return list(got) == list(wanted)
+    return bool(got == wanted)
+
+
+def check_near(arguments: Mapping[str, Any], around: Mapping[str, Any], reach: float) -> None:
+    """Coefficients (models, p) of a leave-one-out fit stay within (change)' H (change) <= reach of the joint fit."""
+    coefficients = arguments.get("coefficients")
+    if not isinstance(coefficients, np.ndarray) or coefficients.shape[-1] != around["coefficients"].shape[-1]:
+        raise NotAdmitted("not_derived")
+    change = np.atleast_2d(coefficients) - around["coefficients"]
+    moved = np.einsum("mi,ij,mj->m", change, around["information"], change)
+    if not bool(np.all(moved <= reach)):
+        raise NotAdmitted("not_derived")

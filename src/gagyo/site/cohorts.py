@@ -1,0 +1,83 @@
+"""The people of each cohort at this hospital: who is selected, who is complete, and who was counted out and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.rows import Rows
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats
+from gagyo.release.case import Overlap
+from gagyo.site.differencing import People
+
+
+class Dataset(Protocol):
+    """A hospital's mapped data: float64 columns by study variable, and an identifier a row."""
+
+    @property
+    def columns(self) -> Mapping[str, Floats]: ...
+
+    @property
+    def persons(self) -> list[bytes]: ...
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One cohort's analysis set at this hospital."""
+
+    key: str
+    rows: Rows
+    selected: NDArray[np.bool_]
+    complete: NDArray[np.bool_]
+    members: NDArray[np.uint8]
+
+
+class Cohorts:
+    """Opens the cohorts of one study on one data set; data stay as they were when the plan was approved."""
+
+    def __init__(
+        self, site: str, study: Study, data: Dataset, people: People, complete: Mapping[str, frozenset[str]]
+    ) -> None:
+        self._site = site
+        self._study = study
+        self._data = data
+        self._people = people
+        self._complete = complete
+        self._open: dict[str, Cohort] = {}
+
+    def __getitem__(self, name: str) -> Cohort:
+        if name not in self._open:
+            self._open[name] = self._make(name)
+        return self._open[name]
+
+    def overlap(self, name: str) -> Overlap:
+        """How a cohort overlaps with those that were answered up to now."""
+        return self._people.overlap(self[name].key, self[name].members)
+
+    def remember(self, name: str) -> None:
+        """An answer about this cohort leaves."""
+        self._people.remember(self[name].key, self[name].members)
+
+    def _make(self, name: str) -> Cohort:
+        where = self._study.cohorts[name].where
+        size = len(self._data.persons)
+        selected = np.ones(size, bool) if where is None else where.evaluate(self._data.columns)
+        complete = selected.copy()
+        for variable in sorted(self._complete[name]):
+            complete &= ~np.isnan(self._data.columns[variable])
+        members = self._people.members(complete)
+        key = hashlib.sha256(members.tobytes()).hexdigest()
+        return Cohort(key, self._rows(complete), selected, complete, members)
+
+    def _rows(self, chosen: NDArray[np.bool_]) -> Rows:
+        everyone = bool(chosen.all())
+        columns = {name: column if everyone else column[chosen] for name, column in self._data.columns.items()}
+        persons = [person for person, inside in zip(self._data.persons, chosen, strict=True) if inside]
+        seed = f"{self._study.study} {self._study.seed}"
+        return Rows(self._site, self._study.variables, columns, persons, seed)

@@ -1,0 +1,62 @@
+"""Follows a run from inside one hospital: what was opened so far, checked, and what an honest coordinator asks next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from gagyo.errors import Tampered
+from gagyo.exchange.envelope import PublicKeys
+from gagyo.federation.ask import Ask, LeaveOut, Question
+from gagyo.federation.line import Cursor, Line
+from gagyo.federation.opened import Opened, apply
+from gagyo.federation.secure_sum import Record, check_record
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import Request
+from gagyo.site.admission import NotAdmitted
+
+Kind = TypeVar("Kind", Ask, LeaveOut)
+
+
+class History:
+    """One plan's line at this hospital, moved on only by answers that their hospitals signed."""
+
+    def __init__(self, plan: Plan, line: Line, publics: Mapping[str, PublicKeys]) -> None:
+        self._plan = plan
+        self._line = line
+        self._publics = publics
+        self._followed = 0
+
+    def follow(self, history: Sequence[Opened]) -> None:
+        """Check and take in what was opened since the last request."""
+        for opened in history[self._followed :]:
+            if opened.cursor != self._line.cursor:
+                raise Tampered.of("bad_order", found=str(opened.cursor), expected=str(self._line.cursor))
+            if opened.record is not None:
+                self._check(opened.cursor, opened.record)
+            apply(self._line, opened)
+            self._followed += 1
+
+    def _check(self, cursor: Cursor, record: Record) -> None:
+        check_record(record, self._publics)
+        for answer in (*record.values, *record.shares):
+            assert answer.receipt is not None
+            noted = answer.receipt.record
+            if (noted["plan"], noted["analysis"], noted["round"]) != (self._plan.digest, cursor.analysis, cursor.round):
+                raise Tampered.of("unlike_receipt", found=answer.site)
+
+    def question(self, request: Request) -> Question:
+        """The question that the line stands at; a request about any other is not derived from what was opened."""
+        analysis = self._plan.study.analyses.get(request.analysis)
+        if analysis is None or analysis.cohort != request.cohort or self._line.question is None:
+            raise NotAdmitted("not_derived")
+        if self._line.cursor != Cursor(request.analysis, request.round):
+            raise NotAdmitted("not_derived")
+        return self._line.question
+
+    def current(self, request: Request, kind: type[Kind]) -> Kind:
+        """The current question, which must be of a kind."""
+        question = self.question(request)
+        if not isinstance(question, kind):
+            raise NotAdmitted("not_derived")
+        return question

@@ -1,0 +1,80 @@
+"""The second phase of a secure sum at one hospital: the pooled cells are checked before the values are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gagyo.exchange.envelope import Keys, PublicKeys, seal
+from gagyo.federation.secure_sum import check_answer
+from gagyo.protocol.request import Request, Summand
+from gagyo.release import ring, sharing
+from gagyo.release.aggregate import Counts
+from gagyo.release.decision import Answer
+from gagyo.release.masks import own_mask, pair_masks
+from gagyo.release.ring import Limbs
+from gagyo.release.sharing import Share
+from gagyo.site.admission import NotAdmitted
+
+Publics = Mapping[str, PublicKeys]
+
+
+def masked(share: Share, summand: Summand, keys: Keys, publics: Publics) -> dict[str, Any]:
+    """A share's payload: both blocks under pairwise masks and this hospital's own."""
+    people, values = sharing.whole_limbs(share.people), ring.encode(share.values, share.scales)
+    return {
+        "header": share.header,
+        "people": _mask(people, "people", summand, keys, publics),
+        "values": _mask(values, "values", summand, keys, publics),
+    }
+
+
+def _mask(block: Limbs, name: str, summand: Summand, keys: Keys, publics: Publics) -> Limbs:
+    others = {site: publics[site].exchange for site in summand.roster}
+    pairwise = pair_masks(keys.sealing, others, summand, name, len(block))
+    return ring.add(block, ring.add(pairwise, own_mask(keys.sealing, summand, name, len(block))))
+
+
+def check_shares(opening: Request, first: Summand, own: Answer, publics: Publics) -> list[Answer]:
+    """The shares of the whole roster, each signed by its hospital for this statement, this hospital's among them."""
+    shares: list[Answer] = list(opening.relay.get("shares", ()))
+    if [one.site for one in shares] != list(opening.roster):
+        raise NotAdmitted("bad_roster")
+    for share in shares:
+        check_answer(share, publics)
+        if share.request != first.at(share.site).request:
+            raise NotAdmitted("bad_roster")
+        if share.site == own.site and share.receipt != own.receipt:
+            raise NotAdmitted("bad_roster")
+    return shares
+
+
+def people_boxes(first: Summand, entries: int, keys: Keys, publics: Publics) -> dict[str, Any]:
+    """This hospital's mask of the people block, sealed to each other hospital of the roster and to nobody else."""
+    raw = own_mask(keys.sealing, first, "people", entries).astype("<u8").tobytes()
+    label = first.statement.encode()
+    return {site: seal(raw, publics[site], label) for site in first.roster if site != first.site}
+
+
+def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: Keys, publics: Publics) -> Counts:
+    """The pooled people block, from all shares and the masks that the other hospitals sealed to this one."""
+    boxes: list[Answer] = list(opening.relay.get("people", ()))
+    if [one.site for one in boxes] != list(opening.roster):
+        raise NotAdmitted("bad_roster")
+    entries = len(shares[0].payload["people"])
+    masks = [own_mask(keys.sealing, first, "people", entries)]
+    for box in boxes:
+        check_answer(box, publics)
+        if box.site != first.site:
+            raw = keys.unseal(box.payload["boxes"][first.site], first.statement.encode())
+            masks.append(ring.from_bytes(raw))
+    total = sharing.sum_of(share.payload["people"] for share in shares)
+    return sharing.whole_numbers(ring.subtract(total, sharing.sum_of(masks)))
+
+
+def opened_mask(first: Summand, opened: np.ndarray[Any, np.dtype[np.bool_]], keys: Keys) -> dict[str, Any]:
+    """This hospital's own mask of the values block, at the entries that the pooled rules let out."""
+    mask = own_mask(keys.sealing, first, "values", opened.size)
+    return {"opened": opened, "mask": mask[opened]}

@@ -1,0 +1,404 @@
+"""Inside one hospital: the one door. A request is admitted, computed, ruled on and recorded; then it is answered."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gagyo.canonical import digest
+from gagyo.errors import DataFault, FileFault, Tampered
+from gagyo.exchange.envelope import Keys, PublicKeys
+from gagyo.federation import secure_sum as sums
+from gagyo.federation import wire
+from gagyo.federation.ask import Ask, LeaveOut
+from gagyo.federation.line import Line
+from gagyo.federation.local import LocalStep, find_step
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import Request, Summand
+from gagyo.protocol.study import Study
+from gagyo.release import sharing
+from gagyo.release.aggregate import Aggregate
+from gagyo.release.case import Case, Spending
+from gagyo.release.decision import Answer, Refusal, Release
+from gagyo.release.gate import Gate
+from gagyo.release.ledger import Entry, Ledger
+from gagyo.release.limits import Limits
+from gagyo.site import admission, opening
+from gagyo.site.admission import NotAdmitted
+from gagyo.site.cohorts import Cohorts, Dataset
+from gagyo.site.differencing import People
+from gagyo.site.history import History
+from gagyo.site.policy import Policy
+from gagyo.site.preflight import preflight
+from gagyo.site.receiving import Receiving
+from gagyo.site.store import Store
+
+REFUSALS_BEFORE_REFERRAL = 3
+
+
+@dataclass
+class Session:
+    """One approved plan at this hospital: where its line of analyses stands, and the cohorts that it may look at."""
+
+    plan: Plan
+    limits: Limits
+    line: Line
+    history: History
+    cohorts: Cohorts
+    data: Dataset
+    publics: Mapping[str, PublicKeys]
+    receiving: dict[tuple[str, int], Receiving] = field(default_factory=dict)
+
+    @property
+    def study(self) -> Study:
+        """The plan's study."""
+        return self.plan.study
+
+
+class Site:
+    """One hospital. `load` maps its data to a study's dictionary; `folder` keeps keys, ledger and memory."""
+
+    def __init__(self, name: str, folder: Path, load: Callable[[Study], Dataset], policy: Policy | None = None) -> None:
+        self.name = name
+        self.policy = policy or Policy()
+        self.keys = Keys.open(folder / "keys")
+        self.ledger = Ledger(folder / "ledger.jsonl", self.keys.sign)
+        self._store = Store(folder / "memory.sqlite")
+        self._load = load
+        self._log = folder / "faults.log"
+        self._gate = Gate()
+        self._sessions: dict[str, Session] = {}
+        self._recover()
+
+    def close(self) -> None:
+        """Close the hospital's files."""
+        self._store.close()
+
+    def _recover(self) -> None:
+        # An answer is kept before its receipt is written, and sent after; a crash between leaves a receipt to write.
+        for receipt in self._store.receipts():
+            if receipt.sequence == len(self.ledger.entries):
+                self.ledger.append(receipt)
+
+    # What a person at the hospital decides.
+
+    def approve(self, plan: Plan) -> None:
+        """Approve a plan: its keys, methods and data mapping are checked; FileFault or DataFault says what is wrong."""
+        if self._store.approval(plan.digest) == "withdrawn":
+            raise FileFault.of("approval_withdrawn", found=plan.digest)
+        self._open(plan)
+        self._store.set_approval(plan.digest, plan.to_bytes(), "approved")
+
+    def withdraw(self, plan: str) -> None:
+        """Withdraw the approval of a plan; the next request finds it gone."""
+        self._store.set_approval(plan, b"", "withdrawn")
+
+    def _open(self, plan: Plan) -> Session:
+        if dict(plan.keys[self.name]) != vars(self.keys.public):
+            raise FileFault.of("other_key", found=self.name)
+        admission.check_methods(plan, self.policy)
+        study = plan.study
+        data = self._load(study)
+        line = Line(study)
+        people = People(self._store, data.persons, digest({"people": self.keys.sign(b"people").hex()}).encode())
+        publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
+        limits = Limits(**dict(plan.limits)).stricter(self.policy.minimum_people)  # type: ignore[arg-type]
+        cohorts = Cohorts(self.name, study, data, people, line.complete)
+        session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics)
+        self._sessions[plan.digest] = session
+        return session
+
+    # What the outside asks.
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request; a request answered before gets the recorded bytes again, never a second release."""
+        try:
+            session = self._admit(request)
+            kept = self._store.answered(request.digest)
+            return kept if kept is not None else self._steps(request)(session, request)
+        except NotAdmitted as why:
+            return self._refuse(request, why.code)
+        except Tampered:
+            return self._refuse(request, "bad_record")
+        except DataFault:
+            return self._refuse(request, "data_fault")
+        except Exception as fault:  # the wall: no error text may carry a value out
+            self._note(fault)
+            return self._refuse(request, "fault")
+
+    def _admit(self, request: Request) -> Session:
+        if request.site != self.name:
+            raise NotAdmitted("not_here")
+        state = self._store.approval(request.plan)
+        if state != "approved":
+            raise NotAdmitted("withdrawn" if state == "withdrawn" else "not_approved")
+        if self._refusals(request.plan) >= REFUSALS_BEFORE_REFERRAL:
+            raise NotAdmitted("referred")
+        session = self._sessions.get(request.plan)
+        if session is None:
+            raise NotAdmitted("not_approved")
+        session.history.follow(request.relay.get("history", ()))
+        return session
+
+    def _steps(self, request: Request) -> Callable[[Session, Request], Answer]:
+        steps = {
+            "preflight": self._preflight,
+            "open.people": self._open_people,
+            "open.values": self._open_values,
+            "receive": self._receive,
+            "relayed": self._relayed,
+            "close": self._close,
+        }
+        return steps.get(request.step, self._compute)
+
+    def _refusals(self, plan: str) -> int:
+        return sum(
+            entry.record["plan"] == plan and entry.record["code"] == "withheld" and entry.record["step"] != "preflight"
+            for entry in self.ledger.entries
+        )
+
+    # The steps.
+
+    def _preflight(self, session: Session, request: Request) -> Answer:
+        absent = sorted(getattr(session.data, "absent", ()))
+        payload: dict[str, Any] = {"cohorts": {}, "absent": absent, "values": {}, "withheld": {}, "reasons": {}}
+        for name in session.study.cohorts:
+            aggregate = preflight(session.study, session.cohorts[name], session.data)
+            decision = self._gate.rule(self._case(session, name, "each", aggregate))
+            ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
+            payload["cohorts"][name] = "ready" if ready else "withheld"
+            if ready and isinstance(decision, Release):
+                session.cohorts.remember(name)
+                _add(payload, decision, name)
+        numbers = sum(value.size for value in payload["values"].values())
+        return self._release(request, payload, channel="each", numbers=numbers)
+
+    def _compute(self, session: Session, request: Request) -> Answer:
+        ask = session.history.current(request, Ask)
+        admission.check_derived(request, ask)
+        step = self._step(request)
+        if ask.each:
+            return self._answer_each(session, request, ask, step, request.arguments)
+        admission.check_roster(session.plan, request, self.policy, session.limits)
+        return self._share(session, request, ask, step)
+
+    def _step(self, request: Request) -> LocalStep:
+        try:
+            step = find_step(request.step)
+        except KeyError:
+            raise NotAdmitted("unknown_method") from None
+        admission.check_arguments(step, request.arguments)
+        return step
+
+    def _answer_each(
+        self, session: Session, request: Request, ask: Ask | None, step: LocalStep, arguments: Mapping[str, Any]
+    ) -> Answer:
+        aggregate = step(session.cohorts[request.cohort].rows, **arguments)
+        case = self._case(session, request.cohort, "each", aggregate, ask)
+        decision = self._gate.rule(case)
+        if not isinstance(decision, Release):
+            return self._refuse(request, "withheld" if isinstance(decision, Refusal) else "referred", decision.rules)
+        session.cohorts.remember(request.cohort)
+        payload: dict[str, Any] = {"values": {}, "withheld": {}, "reasons": {}}
+        _add(payload, decision)
+        return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
+
+    def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
+        aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
+        case = self._case(session, request.cohort, "share", aggregate, ask, hospitals=len(request.roster))
+        decision = self._gate.rule(case)
+        if not isinstance(decision, Release):
+            return self._refuse(request, "withheld", decision.rules)
+        session.cohorts.remember(request.cohort)
+        share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
+        payload = opening.masked(share, request.summand, self.keys, session.publics)
+        return self._release(request, payload, channel="masked", numbers=share.values.size, ask=ask)
+
+    def _open_people(self, session: Session, request: Request) -> Answer:
+        first, own = self._first_phase(request)
+        shares = opening.check_shares(request, first, own, session.publics)
+        boxes = opening.people_boxes(first, len(shares[0].payload["people"]), self.keys, session.publics)
+        return self._release(request, {"boxes": boxes}, channel="people", numbers=0)
+
+    def _open_values(self, session: Session, request: Request) -> Answer:
+        first, own = self._first_phase(request)
+        shares = opening.check_shares(request, first, own, session.publics)
+        header = sharing.check_same_header(shares)
+        people = opening.pooled_people(request, first, shares, self.keys, session.publics)
+        cohort, cells = sharing.pooled_cells(header, people)
+        ask = self._asked(session, request)
+        case = self._case(session, request.cohort, "pooled", cells, ask, people=cohort, hospitals=len(shares))
+        decision = self._gate.rule(case)
+        if not isinstance(decision, Release):
+            return self._refuse(request, "withheld", decision.rules)
+        opened = sharing.open_entries(header, decision.withheld)
+        payload = opening.opened_mask(first, opened, self.keys)
+        numbers = min(case.numbers, int(opened.sum()))
+        return self._release(request, payload, channel="pooled", numbers=numbers, ask=ask)
+
+    def _first_phase(self, request: Request) -> tuple[Summand, Answer]:
+        """This hospital's part and kept answer of the phase before: only what was shared is opened, for one roster."""
+        statement = request.arguments.get("statement")
+        for entry in reversed(self.ledger.entries):
+            record = entry.record
+            if record["statement"] == statement and record["channel"] == "masked" and record["outcome"] == "released":
+                if record["roster"] != list(request.roster) or record["attempt"] != request.attempt:
+                    raise NotAdmitted("bad_roster")
+                kept = self._store.answered(record["request"])
+                if kept is None:
+                    raise NotAdmitted("bad_roster")
+                return Summand(request.plan, str(statement), request.roster, request.attempt, self.name), kept
+        raise NotAdmitted("bad_roster")
+
+    def _asked(self, session: Session, request: Request) -> Ask:
+        question = session.history.question(request)
+        return next(question.fit(request.receiver)) if isinstance(question, LeaveOut) else question
+
+    # A hospital that is left out receives the others' sums.
+
+    def _receive(self, session: Session, request: Request) -> Answer:
+        question = session.history.current(request, LeaveOut)
+        place = (request.analysis, request.round)
+        turn = request.arguments.get("turn")
+        if turn == 0:
+            others = tuple(site for site in request.arguments["others"] if site != self.name)
+            session.receiving[place] = Receiving(question, request, others, self.keys, session.publics)
+        if place not in session.receiving:
+            return Answer(request.digest, self.name, "behind")
+        try:
+            sealed, arguments = session.receiving[place].turn(request.relay.get("sealed", {}), turn)
+        except sums.IncompleteError:
+            return self._refuse(request, "partner_refused")
+        if sealed is not None:
+            return self._release(request, {"sealed": sealed}, channel="sealed", numbers=0, outcome="relay")
+        merged = {**question.arguments, **(arguments or {})}
+        return self._answer_each(session, request, None, question.step, merged)
+
+    def _relayed(self, session: Session, request: Request) -> Answer:
+        sender = str(request.arguments["from"])
+        if sender not in session.study.sites or sender == self.name:
+            raise NotAdmitted("bad_roster")
+        publics = session.publics[sender]
+        inner = wire.open_request(request.relay["sealed"], self.keys, publics, request.plan)
+        if inner.receiver != sender or inner.site != self.name or inner.plan != request.plan:
+            raise NotAdmitted("not_derived")
+        answer = self._store.answered(inner.digest) or self._inner(session, inner)
+        payload = {"sealed": wire.sealed_answer(answer, publics, request.plan)}
+        return Answer(request.digest, self.name, "relay", payload=payload, receipt=answer.receipt)
+
+    def _inner(self, session: Session, inner: Request) -> Answer:
+        question = session.history.current(inner, LeaveOut)
+        admission.check_roster(session.plan, inner, self.policy, session.limits)
+        if inner.step in ("open.people", "open.values"):
+            return self._steps(inner)(session, inner)
+        template = next(question.fit(inner.receiver))
+        rest = {**inner.arguments, "coefficients": template.arguments["coefficients"]}
+        if inner.step != template.step.name or not admission.same_arguments(rest, template.arguments):
+            raise NotAdmitted("not_derived")
+        reach = session.limits.ellipsoid * float(question.around["people"])
+        admission.check_near(inner.arguments, question.around, reach)
+        return self._share(session, inner, template, self._step(inner))
+
+    def _close(self, session: Session, request: Request) -> Answer:
+        """The closing receipt: signed by this hospital, it covers the tail of its ledger."""
+        return self._release(request, {"head": self.ledger.head}, channel="close", numbers=0)
+
+    # Ruling and recording.
+
+    def _case(
+        self,
+        session: Session,
+        cohort: str,
+        scope: Any,
+        aggregate: Aggregate,
+        ask: Ask | None = None,
+        people: int | None = None,
+        hospitals: int = 1,
+    ) -> Case:
+        return Case(
+            scope,
+            aggregate,
+            people=session.cohorts[cohort].rows.n if people is None else people,
+            columns=len(session.study.variables),
+            limits=session.limits,
+            hospitals=hospitals,
+            fit=ask.fit if ask else "",
+            parameters=ask.parameters if ask else None,
+            fits_at_once=ask.fits_at_once if ask else 1,
+            overlap=session.cohorts.overlap(cohort),
+            spending=self._spending(session.plan.digest),
+        )
+
+    def _spending(self, plan: str) -> Spending:
+        records = [entry.record for entry in self.ledger.entries if entry.record["plan"] == plan]
+        spent = {channel: sum(one["numbers"] for one in records if one["channel"] == channel) for channel in CHANNELS}
+        fits = frozenset(one["fit"] for one in records if one["channel"] == "pooled" and one["fit"])
+        return Spending(spent["each"], spent["pooled"], fits)
+
+    def _release(
+        self,
+        request: Request,
+        payload: dict[str, Any],
+        channel: str,
+        numbers: int,
+        ask: Ask | None = None,
+        outcome: Any = "released",
+    ) -> Answer:
+        record = _record(request, outcome, channel) | {"numbers": numbers, "fit": ask.fit if ask else ""}
+        receipt = self.ledger.prepare(record | {"payload": sums.payload_digest(payload)})
+        answer = Answer(request.digest, self.name, outcome, payload=payload, receipt=receipt)
+        self._store.keep(answer)
+        self.ledger.append(receipt)
+        return answer
+
+    def _refuse(self, request: Request, code: str, rules: tuple[str, ...] = ()) -> Answer:
+        """Record a refusal. The rules that were broken are for the hospital's people; outside there is only the code."""
+        outcome = "referred" if code == "referred" else "refused"
+        receipt: Entry = self.ledger.prepare(_record(request, outcome, "") | {"code": code, "payload": ""})
+        self.ledger.append(receipt)
+        self._note_rules(request, code, rules)
+        return Answer(request.digest, self.name, outcome, code, receipt=receipt)
+
+    def _note_rules(self, request: Request, code: str, rules: tuple[str, ...]) -> None:
+        if rules:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(f"{request.analysis} {request.step} {code}: {', '.join(rules)}\n")
+
+    def _note(self, fault: Exception) -> None:
+        """Where a fault happened, for the hospital's engineer; not its message, which may hold a value."""
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{type(fault).__name__}\n" + "".join(traceback.format_tb(fault.__traceback__)))
+
+
+CHANNELS = ("each", "pooled")
+
+
+def _record(request: Request, outcome: str, channel: str) -> dict[str, Any]:
+    return {
+        "plan": request.plan,
+        "analysis": request.analysis,
+        "cohort": request.cohort,
+        "round": request.round,
+        "step": request.step,
+        "statement": request.arguments.get("statement", request.statement),
+        "request": request.digest,
+        "roster": list(request.roster),
+        "attempt": request.attempt,
+        "receiver": request.receiver,
+        "outcome": outcome,
+        "channel": channel,
+        "code": "",
+        "numbers": 0,
+        "fit": "",
+        "journal": str(request.relay.get("journal", "")),
+    }
+
+
+def _add(payload: dict[str, Any], release: Release, cohort: str = "") -> None:
+    prefix = f"{cohort}." if cohort else ""
+    payload["values"].update({prefix + name: value for name, value in release.values.items()})
+    payload["withheld"].update({prefix + name: mask for name, mask in release.withheld.items()})
+    payload["reasons"].update({prefix + name: reason for name, reason in release.reasons.items()})

@@ -1,0 +1,297 @@
+"""The site file: where a hospital's data is, how its columns become the study's variables, and what its policy is.
+
+It stays at the hospital. Nothing in it travels but through the mapping that it describes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from gagyo.errors import FileFault, check_none
+from gagyo.finding import Finding, Place
+from gagyo.protocol.ucum import is_unit
+from gagyo.protocol.written import COUNTRY, NAME, SITE, Entry, Table, read_entries, read_text
+from gagyo.text import Text
+
+REQUIRED = ("site", "country", "data", "variables")
+OPTIONAL = ("label", "person", "missing", "absent", "policy")
+DATA = ("connector", "path", "encoding", "delimiter", "header")
+COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
+POLICY = ("minimum_people", "methods", "referral", "independent_partners")
+CONNECTORS = ("csv", "parquet")
+ENCODINGS = (
+    "utf-8",
+    "utf-8-sig",
+    "cp949",
+    "euc-kr",
+    "gb18030",
+    "gbk",
+    "gb2312",
+    "big5",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "cp1252",
+    "latin-1",
+    "ascii",
+)
+FLOOR = 5
+Given = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A value that means missing; it matches as text, and as a number where it is one (0 matches "0" and "0.0")."""
+
+    text: str
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows are. `path` is relative to the site file's folder, or absolute."""
+
+    connector: str
+    path: str
+    encoding: str = ""
+    delimiter: str = ","
+    header: bool = True
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column becomes one variable: missing markers first, then `values`, then unit or scale."""
+
+    variable: str
+    column: str
+    unit: str = ""
+    scale: float | None = None
+    missing: tuple[Marker, ...] = ()
+    values: Mapping[str, Given] = field(default_factory=dict)
+    date_format: str = "%Y-%m-%d"
+    line: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the hospital allows. `independent_partners` is None where it names none and has no objection to any."""
+
+    minimum_people: int = 10
+    methods: Literal["all"] | tuple[str, ...] = "all"
+    referral: tuple[str, ...] = ()
+    independent_partners: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SiteFile:
+    """One hospital's site file. `absent` gives, by variable, why the hospital never records it."""
+
+    site: str
+    country: str
+    data: Source
+    variables: dict[str, Column]
+    label: Text = field(default_factory=lambda: Text(""))
+    person: str = ""
+    missing: tuple[Marker, ...] = ()
+    absent: dict[str, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    file: str = field(default="", compare=False)
+    lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> SiteFile:
+        """The site file at a path.
+
+        Raises:
+            FileFault: with a finding, with its line, for each fault.
+        """
+        return cls.parse(read_text(Path(path)), str(path))
+
+    @classmethod
+    def parse(cls, text: str, file: str = "site.yaml") -> SiteFile:
+        """The site file of a YAML text; raises as `read` does."""
+        root = read_entries(text, file)
+        site_file = _site_file(root)
+        check_none(sorted(root.document.findings, key=lambda finding: finding.place.line or 0))
+        if site_file is None:
+            raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
+        return site_file
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the data's path is relative to."""
+        return Path(self.file).parent
+
+    def place(self, path: str) -> Place:
+        """Where an entry stands."""
+        return Place(self.file, self.lines.get(path), path)
+
+
+# ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _site_file(root: Entry) -> SiteFile | None:
+    keys = root.table(REQUIRED, OPTIONAL)
+    if not keys:
+        return None
+    variables = _columns(keys)
+    return SiteFile(
+        site=_text(keys, "site", SITE),
+        country=_text(keys, "country", COUNTRY),
+        data=_source(keys),
+        variables=variables,
+        label=keys["label"].label() if "label" in keys else Text(""),
+        person=_text(keys, "person"),
+        missing=_markers(keys),
+        absent=_absent(keys, variables),
+        policy=_policy(keys),
+        file=root.document.file,
+        lines=dict(root.lines()),
+    )
+
+
+def _text(keys: Table, key: str, pattern: str | None = None) -> str:
+    return (keys[key].text(pattern) or "") if key in keys else ""
+
+
+def _source(keys: Table) -> Source:
+    inner = keys["data"].table(("connector", "path"), ("encoding", "delimiter", "header")) if "data" in keys else {}
+    connector = inner["connector"].one_of(CONNECTORS) if "connector" in inner else None
+    if connector == "csv" and "encoding" not in inner:
+        keys["data"].fault("encoding_undeclared", expected=", ".join(ENCODINGS))
+    encoding = inner["encoding"].one_of(ENCODINGS) if "encoding" in inner else None
+    header = inner["header"].truth() if "header" in inner else True
+    return Source(connector or "", _text(inner, "path"), encoding or "", _delimiter(inner), header is not False)
+
+
+def _delimiter(inner: Table) -> str:
+    if "delimiter" not in inner:
+        return ","
+    raw = inner["delimiter"].raw
+    if len(raw) != 1 or raw in '"\r\n' or ord(raw) > 127:
+        inner["delimiter"].wrong("delimiter")
+        return ","
+    return raw
+
+
+def _markers(keys: Table) -> tuple[Marker, ...]:
+    """The missing markers; a scalar and a list are both accepted."""
+    if "missing" not in keys:
+        return ()
+    entry = keys["missing"]
+    entries = [entry] if not isinstance(entry.value, (dict, list)) else entry.items()
+    return tuple(_marker(item) for item in entries if not _compound(item))
+
+
+def _compound(entry: Entry) -> bool:
+    if isinstance(entry.value, (dict, list)):
+        entry.wrong("scalar")
+        return True
+    return False
+
+
+def _marker(entry: Entry) -> Marker:
+    text = entry.raw.strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return Marker(text)
+    return Marker(text, number if math.isfinite(number) else None)
+
+
+def _columns(keys: Table) -> dict[str, Column]:
+    entries = keys["variables"].named(NAME) if "variables" in keys else {}
+    if "variables" in keys and not entries and keys["variables"].value in (None, {}):
+        keys["variables"].wrong("filled")
+    return {name: _column(name, entry) for name, entry in entries.items()}
+
+
+def _column(name: str, entry: Entry) -> Column:
+    inner = entry.table(("column",), COLUMN)
+    return Column(
+        variable=name,
+        column=_text(inner, "column").strip(),
+        unit=_unit(inner),
+        scale=_scale(inner),
+        missing=_markers(inner),
+        values=_values(inner),
+        date_format=_date_format(inner),
+        line=entry.line,
+    )
+
+
+def _unit(inner: Table) -> str:
+    code = _text(inner, "unit")
+    if code in {"", "1"}:
+        return ""
+    if not is_unit(code):
+        inner["unit"].fault("bad_unit", found=code[:60])
+    return code
+
+
+def _scale(inner: Table) -> float | None:
+    if "scale" not in inner:
+        return None
+    scale = inner["scale"].number()
+    if scale == 0:
+        inner["scale"].fault("out_of_bounds", found=0, expected="≠ 0")
+        return None
+    return scale
+
+
+def _values(inner: Table) -> dict[str, Given]:
+    if "values" not in inner:
+        return {}
+    entries = inner["values"].table((), None)
+    return {key.strip(): item.plain() for key, item in entries.items() if not _compound(item)}
+
+
+def _date_format(inner: Table) -> str:
+    if "date_format" not in inner:
+        return Column.date_format
+    written = _text(inner, "date_format")
+    if not all(part in written for part in ("%d", "%m")) or not ("%Y" in written or "%y" in written):
+        inner["date_format"].wrong("date_format")
+    return written
+
+
+def _absent(keys: Table, variables: Mapping[str, Column]) -> dict[str, str]:
+    """Variables that the hospital never records: a list of names, or a table of names and reasons."""
+    if "absent" not in keys:
+        return {}
+    entry = keys["absent"]
+    if isinstance(entry.value, dict):
+        found = {name: (item.text() or "", item) for name, item in entry.value.items()}
+    else:
+        found = {item.raw: ("", item) for item in entry.items() if not _compound(item)}
+    for name, (_, item) in found.items():
+        if name in variables:
+            item.fault("absent_and_mapped", found=name)
+    return {name: reason for name, (reason, _) in found.items()}
+
+
+def _policy(keys: Table) -> Policy:
+    inner = keys["policy"].table((), POLICY) if "policy" in keys else {}
+    people = inner["minimum_people"].whole(FLOOR) if "minimum_people" in inner else None
+    return Policy(
+        minimum_people=Policy.minimum_people if people is None else people,
+        methods=_methods(inner),
+        referral=_names(inner, "referral"),
+        independent_partners=_names(inner, "independent_partners") if "independent_partners" in inner else None,
+    )
+
+
+def _methods(inner: Table) -> Literal["all"] | tuple[str, ...]:
+    if "methods" not in inner or inner["methods"].raw == "all":
+        return "all"
+    return _names(inner, "methods")
+
+
+def _names(inner: Table, key: str) -> tuple[str, ...]:
+    if key not in inner:
+        return ()
+    return tuple(name for item in inner[key].items() if (name := item.text(SITE)))

@@ -1,0 +1,83 @@
+"""What a hospital keeps beside its ledger: the answers that it gave, approvals, and which people each cohort held.
+
+One SQLite file, flushed to disk at every commit; it stays at the hospital.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.canonical import canonical
+from gagyo.federation.wire import answer_from_bytes
+from gagyo.release.decision import Answer
+from gagyo.release.ledger import Entry
+
+SCHEMA = """
+create table if not exists answers (request text primary key, body blob not null);
+create table if not exists approvals (plan text primary key, body blob not null, state text not null);
+create table if not exists people (tag blob primary key, place integer not null);
+create table if not exists cohorts (key text primary key, members blob not null);
+"""
+
+
+class Store:
+    """The hospital's own memory."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._base.execute("pragma journal_mode=wal")
+        self._base.execute("pragma synchronous=full")
+        self._base.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    def answered(self, request: str) -> Answer | None:
+        """The answer given to a request, if there is one."""
+        row = self._base.execute("select body from answers where request = ?", (request,)).fetchone()
+        return answer_from_bytes(row[0]) if row else None
+
+    def keep(self, answer: Answer) -> None:
+        """Keep an answer before it is sent."""
+        self._base.execute("insert or ignore into answers values (?, ?)", (answer.request, canonical(answer)))
+
+    def receipts(self) -> list[Entry]:
+        """The receipts of all kept answers."""
+        bodies = (answer_from_bytes(row[0]) for row in self._base.execute("select body from answers"))
+        return sorted((one.receipt for one in bodies if one.receipt), key=lambda entry: entry.sequence)
+
+    def set_approval(self, plan: str, body: bytes, state: str) -> None:
+        """Record a plan and whether it is approved or withdrawn."""
+        self._base.execute("insert or replace into approvals values (?, ?, ?)", (plan, body, state))
+
+    def approval(self, plan: str) -> str:
+        """`approved`, `withdrawn`, or empty where nobody decided."""
+        row = self._base.execute("select state from approvals where plan = ?", (plan,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def places(self, tags: Sequence[bytes]) -> NDArray[np.int64]:
+        """The lasting place of each person's tag among all people ever answered about."""
+        known = dict(self._base.execute("select tag, place from people"))
+        fresh = [tag for tag in dict.fromkeys(tags) if tag not in known]
+        known.update((tag, len(known) + number) for number, tag in enumerate(fresh))
+        if fresh:
+            self._base.execute("begin")
+            self._base.executemany("insert into people values (?, ?)", ((tag, known[tag]) for tag in fresh))
+            self._base.execute("commit")
+        return np.fromiter((known[tag] for tag in tags), np.int64, len(tags))
+
+    def cohorts(self) -> dict[str, NDArray[np.uint8]]:
+        """The packed membership bits of every answered cohort."""
+        rows = self._base.execute("select key, members from cohorts")
+        return {key: np.frombuffer(members, np.uint8) for key, members in rows}
+
+    def keep_cohort(self, key: str, members: NDArray[np.uint8]) -> None:
+        """Remember whom an answered cohort held."""
+        self._base.execute("insert or ignore into cohorts values (?, ?)", (key, members.tobytes()))

@@ -1,0 +1,66 @@
+"""Languages: trilingual texts that people write, and the catalogue of texts that Gagyo says."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal, get_args
+
+Language = Literal["en", "ko", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+FOLDERS: dict[Language, str] = {"en": "en", "ko": "ko", "zh": "zh_Hans"}
+HTML_LANG: dict[Language, str] = {"en": "en", "ko": "ko", "zh": "zh-Hans"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text in three languages; English stands in where another is empty."""
+
+    en: str
+    ko: str = ""
+    zh: str = ""
+
+    def to(self, language: Language) -> str:
+        """The text in a language."""
+        return str(getattr(self, language)) or self.en
+
+
+def join(between: str, *texts: Text) -> Text:
+    """One text of several, in each language."""
+    return Text(*(between.join(text.to(language) for text in texts) for language in LANGUAGES))
+
+
+@cache
+def catalogue(language: Language) -> dict[str, str]:
+    """All texts of a language: `locales/<folder>/<area>.toml`, or `<area>_<part>.toml`, gives keys `<area>.<key>`."""
+    texts: dict[str, str] = {}
+    folder = files("gagyo") / "locales" / FOLDERS[language]
+    for page in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if page.name.endswith(".toml"):
+            area = page.name.removesuffix(".toml").partition("_")[0]
+            _flatten(area, tomllib.loads(page.read_text(encoding="utf-8")), texts)
+    return texts
+
+
+def _flatten(prefix: str, table: dict[str, object], texts: dict[str, str]) -> None:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            _flatten(f"{prefix}.{key}", value, texts)
+        else:
+            texts[f"{prefix}.{key}"] = str(value)
+
+
+def translate(key: str, language: Language, **values: object) -> str:
+    """The catalogue's text for `key` with `{name}` filled from `values`.
+
+    Raises:
+        KeyError: the key is in no catalogue (a test forbids it).
+    """
+    filled = {name: _words(value, language) for name, value in values.items()}
+    return catalogue(language)[key].format_map(filled)
+
+
+def _words(value: object, language: Language) -> object:
+    return value.to(language) if hasattr(value, "to") else value
