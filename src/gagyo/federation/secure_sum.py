@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gagyo.canonical import canonical, digest
 from gagyo.errors import GagyoError, Tampered
 from gagyo.federation.ask import Numerals, Pooled
 from gagyo.finding import Finding
@@ -114,13 +113,8 @@ def check_answer(answer: Answer, verifiers: Verifiers) -> None:
         raise Tampered.of("no_receipt", found=answer.site)
     answer.receipt.check(verifiers[answer.site].verify)
     record = answer.receipt.record
-    if record["request"] != answer.request or record["payload"] != payload_digest(answer.payload):
+    if record["request"] != answer.request or record["payload"] != answer.payload_digest:
         raise Tampered.of("unlike_receipt", found=answer.site)
-
-
-def payload_digest(payload: Mapping[str, Any]) -> str:
-    """The digest of the bytes that left."""
-    return digest(canonical(payload)) if payload else ""
 
 
 def check_record(record: Record, verifiers: Verifiers) -> None:

@@ -69,7 +69,8 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
     # Ruled on together: people behind the fit are in the cells, counted for the part that is summed.
     key = ("logistic", formula, part)
     cells = rows.kept((*key, "cells"), lambda: design_cells(rows, parsed, rows.n // part))
-    largest = rows.kept((*key, "largest"), lambda: np.abs(X).max(axis=0, initial=0.0))
+    # Bounds over everyone hold for a part of the people too.
+    largest = rows.kept(("logistic", formula, "largest"), lambda: _largest(rows.design(parsed)))
     parts = [_one_model(X, y, beta, largest) for beta in coefficients]
     values = np.stack([value for value, _ in parts])
     spread = Spread(*(np.concatenate([getattr(one, name) for _, one in parts]) for name in SPREAD))
@@ -77,6 +78,10 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
 
 
 SPREAD = ("total", "largest", "second")
+
+
+def _largest(X: Floats) -> Floats:
+    return np.array([max(column.max(initial=0.0), -column.min(initial=0.0)) for column in X.T])
 
 
 def _bounds(formula: Formula, rows: Rows) -> Floats:
@@ -216,7 +221,7 @@ class Method:
         return tell(self, fit, variance, tests)
 
     def fit(self) -> Fitting:
-        """Newton-Raphson to a squared decrement under 1e-12."""
+        """Newton-Raphson to a squared decrement under 1e-16."""
         columns = self.formula.columns(self.study.variables)
         terms = [column.name for column in columns]
         counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")
@@ -228,7 +233,7 @@ class Method:
         rounds, start = 1, np.zeros(0)
         for part in parts:
             # On a part of the people a loose fit is enough: the next part starts from it.
-            enough = DECREMENT if part == 1 else 1e-2
+            enough = DECREMENT if part == 1 else 1.0
             while True:
                 pooled = yield self._ask(beta[None, :], part)
                 rounds += 1

@@ -34,7 +34,7 @@ PURPOSES = (
 )
 KINDS: tuple[Kind, ...] = ("number", "integer", "boolean", "category", "date")
 REQUIRED = ("gagyo", "study", "title", "purpose", "lead", "period", "sites", "variables", "cohorts", "analyses")
-OPTIONAL = ("may_go_on_without", "patience", "release", "seed")
+OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice")
 LEAD = ("name", "organisation", "country")
 PERIOD = ("from", "until")
 VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
@@ -81,12 +81,13 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysis. `options` are all keys but method and cohort; `lines` gives each key's line, for later faults."""
+    """One analysis. `options` are all keys but method, cohort and label; `lines` gives each key's line, for later faults."""
 
     name: str
     method: str
     cohort: str
     options: dict[str, Any] = field(default_factory=dict)
+    label: Text = field(default_factory=lambda: Text(""))
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
     file: str = field(default="", compare=False, repr=False)
 
@@ -108,7 +109,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its file says it. `warnings` are findings that do not keep it from running."""
+    """A study as its file says it. `notice` is shown wherever results are: what a reader must know of the data."""
 
     study: str
     title: Text
@@ -124,6 +125,7 @@ class Study:
     may_go_on_without: int = 0
     patience: str = "7d"
     seed: int = 0
+    notice: Text = field(default_factory=lambda: Text(""))
     file: str = field(default="", compare=False)
     source: str = field(default="", compare=False, repr=False)
 
@@ -168,6 +170,7 @@ class Study:
             "analyses": {name: _canonical_analysis(analysis) for name, analysis in self.analyses.items()},
             "release": plain(self.release),
             "seed": str(self.seed),
+            "notice": plain(self.notice),
         }
 
 
@@ -176,7 +179,8 @@ def _canonical_cohort(cohort: Cohort) -> dict[str, Any]:
 
 
 def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
-    return {"method": analysis.method, "cohort": analysis.cohort, "options": plain(analysis.options)}
+    said = {"method": analysis.method, "cohort": analysis.cohort, "options": plain(analysis.options)}
+    return {**said, "label": plain(analysis.label)}
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,6 +210,7 @@ def _study(root: Entry) -> Study | None:
         may_go_on_without=_whole(keys, "may_go_on_without", 0, 0, max(len(sites) - 1, 0)),
         patience=_text(keys, "patience", DURATION) or "7d",
         seed=_whole(keys, "seed", 0, 0, 2**53),
+        notice=keys["notice"].label() if "notice" in keys else Text(""),
         file=root.document.file,
     )
 
@@ -368,9 +373,10 @@ def _analyses(keys: Table, known: Mapping[str, Cohort], file: str) -> dict[str, 
     found = {}
     for name, inner in tables.items():
         lines = {"": entries[name].line, **dict(entries[name].lines())}
-        options = {key: option.plain() for key, option in inner.items() if key not in {"method", "cohort"}}
+        options = {key: option.plain() for key, option in inner.items() if key not in {"method", "cohort", "label"}}
         method = _text(inner, "method", r"[a-z][a-z0-9_]*")
-        found[name] = Analysis(name, method, _whom(name, entries[name], tables, known), options, lines, file)
+        label = inner["label"].label() if "label" in inner else Text("")
+        found[name] = Analysis(name, method, _whom(name, entries[name], tables, known), options, label, lines, file)
     return found
 
 

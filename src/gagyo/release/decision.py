@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gagyo.canonical import canonical, digest
 from gagyo.release.aggregate import Floats
 from gagyo.release.ledger import Entry
 
@@ -55,3 +57,13 @@ class Answer:
     code: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict)
     receipt: Entry | None = None
+
+    @cached_property
+    def payload_digest(self) -> str:
+        """The digest of the bytes that left; empty where nothing did."""
+        return digest_of(self.payload)
+
+
+def digest_of(payload: Mapping[str, Any]) -> str:
+    """The digest of a payload's canonical bytes; empty where there are none."""
+    return digest(canonical(payload)) if payload else ""

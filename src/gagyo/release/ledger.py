@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,13 @@ class Entry:
             raise Tampered.of("bad_line")
         return entry
 
+    @cached_property
+    def _computed_head(self) -> str:
+        return digest([self.sequence, self.previous, self.record])
+
     def check(self, verify: Verifier) -> None:
         """Raise Tampered unless head and signature fit the record."""
-        if digest([self.sequence, self.previous, self.record]) != self.head:
+        if self._computed_head != self.head:
             raise Tampered.of("bad_head", found=self.sequence)
         try:
             signature = bytes.fromhex(self.signature)

@@ -22,14 +22,15 @@ def fits(values: Floats, scale: Floats, sites: int) -> NDArray[np.bool_]:
 
 def encode(values: Floats, scale: Floats) -> Limbs:
     """Values (n,) as limbs (n, 2). The caller has checked `fits`."""
-    scaled = values / scale
-    high = np.floor(scaled)
-    low = np.rint((scaled - high) * TWO64)
+    size = np.abs(values) / scale
+    high = np.floor(size)
+    low = np.rint((size - high) * TWO64)
     carry = low >= TWO64
     limbs = np.empty((values.size, 2), np.uint64)
     limbs[:, 0] = np.where(carry, 0.0, low).astype(np.uint64)
-    limbs[:, 1] = (high + carry).astype(np.int64).view(np.uint64)
-    return limbs
+    limbs[:, 1] = (high + carry).astype(np.uint64)
+    # Sign last: 1 - 1e-5 as a fraction would already have lost what 1e-5 holds.
+    return np.where((values < 0)[:, None], negate(limbs), limbs)
 
 
 def decode(limbs: Limbs, scale: Floats) -> Floats:

@@ -14,7 +14,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.limits import Limits
-from gagyo.site.policy import Policy
+from gagyo.site.site_file import Policy
 
 
 class NotAdmitted(GagyoError):
@@ -34,7 +34,7 @@ def check_methods(plan: Plan, policy: Policy) -> None:
             raise NotAdmitted("unknown_method") from None
         if installed != digest:
             raise NotAdmitted("other_version")
-        if policy.methods is not None and name not in policy.methods:
+        if policy.methods != "all" and name not in policy.methods:
             raise NotAdmitted("method_not_allowed")
 
 
@@ -49,7 +49,7 @@ def check_roster(plan: Plan, request: Request, policy: Policy, limits: Limits) -
     if request.receiver in roster:
         raise NotAdmitted("bad_roster")
     others = set(roster) - {request.site}
-    if policy.independent_partners is not None and len(others & policy.independent_partners) < 2:
+    if policy.independent_partners is not None and len(others & set(policy.independent_partners)) < 2:
         raise NotAdmitted("bad_roster")
 
 

@@ -31,6 +31,7 @@ Bools = NDArray[np.bool_]
 UNMAPPED_SHOWN = 10
 TOLERANCE = 1e-9
 ODD = "[\ufffd\ue000-\uf8ff]"
+UNCHANGED = Conversion(1.0)
 TRUTHS: dict[str, Given] = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -155,7 +156,7 @@ class _Plan:
 
     variable: Variable
     column: Column | None
-    conversion: Conversion = Conversion(1.0)
+    conversion: Conversion = UNCHANGED
     codes: Mapping[str, float] = field(default_factory=dict)
     markers: tuple[Marker, ...] = ()
 
@@ -195,6 +196,7 @@ def _plan(column: Column, variable: Variable, site_file: SiteFile) -> _Plan:
 
 
 def _check_names(site_file: SiteFile, study: Study) -> Iterator[Finding]:
+    values: dict[str, object]
     if site_file.site not in study.sites:
         values = {"found": site_file.site, "expected": listed(study.sites)}
         yield Finding("site_not_in_study", place=site_file.place("site"), values=values)
@@ -327,7 +329,7 @@ def _values(series: Series, text: Series, numbers: Series, plan: _Plan, missing:
         return coded, mapped
     factor, offset = plan.conversion
     measured = np.array(numbers.fill_null(np.nan).to_numpy(), dtype=np.float64) * factor + offset
-    if plan.variable.type == "integer" and plan.conversion == Conversion(1.0):
+    if plan.variable.type == "integer" and plan.conversion == UNCHANGED:
         measured[measured != np.round(measured)] = np.nan
     return np.where(mapped, coded, measured), mapped
 

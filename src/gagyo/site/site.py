@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gagyo.canonical import digest
+from gagyo.canonical import digest, plain
 from gagyo.errors import DataFault, FileFault, Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation import secure_sum as sums
@@ -22,7 +22,7 @@ from gagyo.protocol.study import Study
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case, Spending
-from gagyo.release.decision import Answer, Refusal, Release
+from gagyo.release.decision import Answer, Refusal, Release, digest_of
 from gagyo.release.gate import Gate
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.release.limits import Limits
@@ -31,7 +31,8 @@ from gagyo.site.admission import NotAdmitted
 from gagyo.site.cohorts import Cohorts, Dataset
 from gagyo.site.differencing import People
 from gagyo.site.history import History
-from gagyo.site.policy import Policy
+from gagyo.site.mapping import load
+from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.preflight import preflight
 from gagyo.site.receiving import Receiving
 from gagyo.site.store import Store
@@ -59,10 +60,21 @@ class Session:
 
 
 class Site:
-    """One hospital. `load` maps its data to a study's dictionary; `folder` keeps keys, ledger and memory."""
+    """One hospital. `load` maps its data to a study's dictionary; `folder` keeps keys, ledger and memory.
 
-    def __init__(self, name: str, folder: Path, load: Callable[[Study], Dataset], policy: Policy | None = None) -> None:
+    about: what the hospital tells of itself in the preflight, its country and its name in three languages.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        load: Callable[[Study], Dataset],
+        policy: Policy | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name = name
+        self.about = dict(about or {})
         self.policy = policy or Policy()
         self.keys = Keys.open(folder / "keys")
         self.ledger = Ledger(folder / "ledger.jsonl", self.keys.sign)
@@ -72,6 +84,13 @@ class Site:
         self._gate = Gate()
         self._sessions: dict[str, Session] = {}
         self._recover()
+
+    @classmethod
+    def open(cls, path: Path, folder: Path) -> Site:
+        """The hospital of a site file; its keys, ledger and memory are kept in `folder`."""
+        file = SiteFile.read(path)
+        about = {"country": file.country, "label": plain(file.label)}
+        return cls(file.site, folder, lambda study: load(file, study), file.policy, about)
 
     def close(self) -> None:
         """Close the hospital's files."""
@@ -164,7 +183,8 @@ class Site:
 
     def _preflight(self, session: Session, request: Request) -> Answer:
         absent = sorted(getattr(session.data, "absent", ()))
-        payload: dict[str, Any] = {"cohorts": {}, "absent": absent, "values": {}, "withheld": {}, "reasons": {}}
+        payload: dict[str, Any] = {"cohorts": {}, "absent": absent, "about": self.about}
+        payload |= {"values": {}, "withheld": {}, "reasons": {}}
         for name in session.study.cohorts:
             aggregate = preflight(session.study, session.cohorts[name], session.data)
             decision = self._gate.rule(self._case(session, name, "each", aggregate))
@@ -348,7 +368,7 @@ class Site:
         outcome: Any = "released",
     ) -> Answer:
         record = _record(request, outcome, channel) | {"numbers": numbers, "fit": ask.fit if ask else ""}
-        receipt = self.ledger.prepare(record | {"payload": sums.payload_digest(payload)})
+        receipt = self.ledger.prepare(record | {"payload": digest_of(payload)})
         answer = Answer(request.digest, self.name, outcome, payload=payload, receipt=receipt)
         self._store.keep(answer)
         self.ledger.append(receipt)

@@ -10,7 +10,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.analytes import ANALYTES
 from gagyo.protocol.ucum import unit
 
-# UCUM: arbitrary units ("[IU]", "[arb'U]") are commensurable with nothing but themselves, though they look like numbers.
+# UCUM: arbitrary units ("[IU]", "[arb'U]") are commensurable with nothing but themselves, though they seem numbers.
 ARBITRARY = re.compile(
     r"\[(?:IU|iU|arb'U|USP'U|GPL'U|MPL'U|APL'U|beth'U|anti'Xa'U|todd'U|dye'U|smgy'U|bdsk'U|ka'U|knk'U|mclg'U|tb'U"
     r"|CCID_50|TCID_50|EID_50|PFU|FFU|CFU|IR|BAU|AU|Amb'a'1'U|PNU|Lf|D'ag'U|FEU|ELU|EU|S|hnsf'U|hp'_[XCMQ]|MET)\]"

@@ -1,4 +1,4 @@
-"""Reads delimited text in the encoding that the site file declares, strictly: nothing is guessed, every column is text."""
+"""Reads delimited text strictly in the encoding that the site file declares: nothing is guessed, all is text."""
 
 from __future__ import annotations
 

@@ -1,0 +1,71 @@
+"""`gagyo check`: everything that is wrong with a study file, at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gagyo.cli.speech import language, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gagyo.finding import Finding
+    from gagyo.protocol.study import Study
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("check", help=say("check.help"))(check)
+
+
+def check(
+    study: Annotated[Path, typer.Argument(help=say("check.study"))],
+    as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
+) -> None:
+    """Read the study file and each method's options."""
+    from gagyo.errors import FileFault
+
+    try:
+        read = _checked(study)
+    except FileFault as fault:
+        if not as_json:
+            raise
+        typer.echo(json.dumps(_record(fault.findings), ensure_ascii=False, indent=2))
+        raise typer.Exit(1) from None
+    typer.echo(json.dumps(_record(()), indent=2) if as_json else _summary(read))
+
+
+def _checked(path: Path) -> Study:
+    """The study, with its analyses' options looked at by the installed methods."""
+    from gagyo.errors import check_none
+    from gagyo.federation.local import method_module, method_names
+    from gagyo.protocol.study import Study, check_options
+
+    study = Study.read(path)
+    check_none(check_options(study, {name: method_module(name).Method.Options for name in method_names()}))
+    return study
+
+
+def _record(findings: Sequence[Finding]) -> dict[str, Any]:
+    return {"ok": not findings, "findings": [_finding(finding) for finding in findings]}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    place = finding.place
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "file": place.file,
+        "line": place.line,
+        "path": place.path,
+        "message": finding.text(language()),
+    }
+
+
+def _summary(study: Study) -> str:
+    counts = {"variables": len(study.variables), "cohorts": len(study.cohorts), "analyses": len(study.analyses)}
+    return say("check.ok", study=study.study, sites=", ".join(study.sites), **counts)

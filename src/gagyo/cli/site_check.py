@@ -1,0 +1,40 @@
+"""`gagyo site check`: how a hospital's file becomes the study's variables, for the hospital's own data engineer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gagyo.cli.speech import language, say
+
+if TYPE_CHECKING:
+    from gagyo.site.mapping import MappingReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("check", help=say("site_check.help"))(site_check)
+
+
+def site_check(
+    site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
+    study: Annotated[Path, typer.Option(help=say("site_check.study"))],
+    as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
+) -> None:
+    """Print the mapping report, which stays at the hospital; leave with 1 where it has faults."""
+    report = _report(site_file, study)
+    shown = json.dumps(report.to_json(), ensure_ascii=False, indent=2) if as_json else report.to_text(language())
+    typer.echo(shown)
+    if any(finding.severity == "error" for finding in report.findings):
+        raise typer.Exit(1)
+
+
+def _report(site_file: Path, study: Path) -> MappingReport:
+    from gagyo.protocol.study import Study
+    from gagyo.site.mapping import examine
+    from gagyo.site.site_file import SiteFile
+
+    return examine(SiteFile.read(site_file), Study.read(study)).report

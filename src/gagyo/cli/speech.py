@@ -1,0 +1,46 @@
+"""The language that the commands speak, known before they are made since their help is in it too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from gagyo.text import LANGUAGES, Language, translate
+
+_language: Language = "en"
+
+
+def language() -> Language:
+    """The language in use."""
+    return _language
+
+
+def speak(chosen: Language) -> None:
+    """Use a language from here on."""
+    global _language  # one process, one language: it is set once, before any command exists
+    _language = chosen
+
+
+def wanted(arguments: Sequence[str]) -> Language:
+    """The language that `--language`, GAGYO_LANGUAGE or the locale asks for; English where none does."""
+    asked = [_option(arguments), *(os.environ.get(name, "") for name in ("GAGYO_LANGUAGE", "LC_ALL", "LANG"))]
+    for name in asked:
+        short = name[:2].lower()
+        if short in LANGUAGES:
+            return short
+    return "en"
+
+
+def _option(arguments: Sequence[str]) -> str:
+    """The value of `--language`, before any verb or after it."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--language="):
+            return argument.partition("=")[2]
+        if argument == "--language" and index + 1 < len(arguments):
+            return arguments[index + 1]
+    return ""
+
+
+def say(key: str, **values: object) -> str:
+    """A text of the `cli` page in the language in use."""
+    return translate(f"cli.{key}", _language, **values)

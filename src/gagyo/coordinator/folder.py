@@ -1,0 +1,50 @@
+"""The output folder of a run: plan, journal, ledgers and results, written so that a run can be taken up again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gagyo.coordinator.document import document, receipts_of
+from gagyo.coordinator.run import Progress, Run
+from gagyo.errors import FileFault
+from gagyo.protocol.plan import Plan
+from gagyo.release.decision import Answer
+
+
+def open_folder(folder: Path, plan: Plan) -> None:
+    """Make the folder, or take up the run of the same plan in it; FileFault where it holds another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.json"
+    if path.exists() and Plan.from_bytes(path.read_bytes()).digest != plan.digest:
+        raise FileFault.of("other_plan", found=str(folder))
+    if not path.exists():
+        write(path, plan.to_bytes())
+
+
+def finish(
+    folder: Path, run: Run, runtime: str, answers: list[Answer], ledgers: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Write results.json and copies of the hospitals' ledgers; they hold digests and counts, no values."""
+    record = document(run, runtime, receipts_of(answers))
+    (folder / "ledgers").mkdir(exist_ok=True)
+    for site, path in ledgers.items():
+        write(folder / "ledgers" / f"{site}.jsonl", path.read_bytes())
+    write(folder / "results.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
+    return record
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_suffix(path.suffix + ".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+Tell = Callable[[Progress], None]

@@ -1,0 +1,81 @@
+"""Verifies a finished run: chains, signatures, receipts on both sides, and every result again from the journal alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gagyo.coordinator.document import document, receipts_of
+from gagyo.coordinator.run import Carrier, Run
+from gagyo.errors import Tampered
+from gagyo.exchange.envelope import PublicKeys
+from gagyo.federation.secure_sum import check_answer
+from gagyo.federation.wire import answer_from
+from gagyo.protocol.plan import Plan
+from gagyo.release.decision import Answer
+from gagyo.release.ledger import Entry, check_chain, read
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was checked: links of the journal and of each ledger, and how many analyses came out the same."""
+
+    journal: int
+    ledgers: Mapping[str, int]
+    analyses: int
+
+
+def verify(folder: Path, audit: Carrier) -> Verified:
+    """Check a run's folder; `audit` answers from the journal alone.
+
+    Raises:
+        Tampered: naming the first thing that does not fit.
+    """
+    plan = Plan.from_bytes((folder / "plan.json").read_bytes())
+    publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
+    links = list(read(folder / "journal.jsonl"))
+    check_chain(links, publics["coordinator"].verify)
+    answers = [answer_from(link.record) for link in links]
+    for answer in answers:
+        if answer.outcome == "released":
+            check_answer(answer, publics)
+    ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in plan.study.sites}
+    return Verified(len(links), ledgers, _check_results(folder, plan, audit, answers))
+
+
+def _check_ledger(folder: Path, site: str, public: PublicKeys, answers: list[Answer]) -> int:
+    """The ledger's chain, and that both sides hold the same receipts, the closing one last."""
+    entries = list(read(folder / "ledgers" / f"{site}.jsonl"))
+    given = [answer.receipt for answer in answers if answer.site == site and answer.receipt is not None]
+    closing = [one for one in given if one.record["step"] == "close"]
+    check_chain(entries, public.verify, closing[-1].head if closing else None)
+    here = {entry.head: entry for entry in entries}
+    there = {entry.head: entry for entry in given}
+    plan = {entry.record["plan"] for entry in given}
+    released = {head for head, entry in here.items() if _must_match(entry, plan)}
+    if any(head not in there for head in released) or any(here.get(head) != entry for head, entry in there.items()):
+        raise Tampered.of("other_ledger", found=site)
+    return len(entries)
+
+
+def _must_match(entry: Entry, plan: set[str]) -> bool:
+    """Everything that left under this plan is in the journal; a refusal may have been asked for again after a crash."""
+    return entry.record["outcome"] in ("released", "relay") and entry.record["plan"] in plan
+
+
+def _check_results(folder: Path, plan: Plan, audit: Carrier, answers: list[Answer]) -> int:
+    run = Run(plan, audit)
+    for _ in run:
+        pass
+    found: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
+    again = json.loads(json.dumps(document(run, found["runtime"], receipts_of(answers))))
+    for part in ("study", "plan", "sites", "flow", "egress"):
+        if again[part] != found[part]:
+            raise Tampered.of("other_results", found=part)
+    for name, analysis in again["analyses"].items():
+        if analysis != found["analyses"].get(name):
+            raise Tampered.of("other_results", found=name)
+    return len(again["analyses"])

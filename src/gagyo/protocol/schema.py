@@ -1,0 +1,173 @@
+"""JSON Schema (2020-12) of the study file and the site file, for editors; the readers say more, and say it better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.study import DURATION, FLOOR, KINDS, LEAD, LEVEL, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
+from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
+from gagyo.text import LANGUAGES
+
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DAY = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+LABEL: Schema = {"$ref": "#/$defs/label"}
+TEXT = {"type": "string", "minLength": 1}
+END: Schema = {"anyOf": [{"type": "number"}, DAY]}
+SCALAR = {"type": ["string", "number", "boolean", "null"]}
+ENCODINGS = (
+    "utf-8 utf-8-sig cp949 euc-kr gb18030 gbk gb2312 big5 utf-16 utf-16-le utf-16-be cp1252 latin-1 ascii".split()
+)
+
+
+def study_schema() -> Schema:
+    """The schema of a study file."""
+    properties = _study_properties()
+    return {
+        "$schema": DIALECT,
+        "title": "Gagyo study file",
+        **_table(properties, REQUIRED),
+        "$defs": {"label": _label()},
+    }
+
+
+def site_schema() -> Schema:
+    """The schema of a site file."""
+    properties: Schema = {
+        "site": _pattern(SITE),
+        "country": _pattern(COUNTRY),
+        "label": LABEL,
+        "data": _data(),
+        "person": {"type": ["string", "integer"]},
+        "missing": _markers(),
+        "variables": _named(_column(), NAME),
+        "absent": {"anyOf": [_list(_pattern(NAME)), _named(TEXT, NAME)]},
+        "policy": _policy(),
+    }
+    required = ("site", "country", "data", "variables")
+    return {
+        "$schema": DIALECT,
+        "title": "Gagyo site file",
+        **_table(properties, required),
+        "$defs": {"label": _label()},
+    }
+
+
+# ── the study file ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _study_properties() -> Schema:
+    every: Schema = {
+        "gagyo": {"enum": [VERSION, int(VERSION)]},
+        "study": _pattern(ID),
+        "title": LABEL,
+        "notice": LABEL,
+        "purpose": {"enum": list(PURPOSES)},
+        "lead": _table({"name": TEXT, "organisation": TEXT, "country": _pattern(COUNTRY)}, LEAD),
+        "period": _table({"from": DAY, "until": DAY}, PERIOD),
+        "sites": {**_list(_pattern(SITE)), "minItems": 1, "uniqueItems": True},
+        "may_go_on_without": {"type": "integer", "minimum": 0},
+        "patience": _pattern(DURATION),
+        "variables": {**_named(_variable(), NAME), "minProperties": 1},
+        "cohorts": {**_named(_cohort(), NAME), "minProperties": 1},
+        "analyses": {**_named(_analysis(), NAME), "minProperties": 1},
+        "release": _table({"minimum_people": {"type": "integer", "minimum": FLOOR}}),
+        "seed": {"type": "integer", "minimum": 0, "maximum": 2**53},
+    }
+    return {key: every[key] for key in (*REQUIRED, *OPTIONAL)}
+
+
+def _variable() -> Schema:
+    properties = {
+        "type": {"enum": list(KINDS)},
+        "unit": {"type": ["string", "integer"], "description": "a UCUM code"},
+        "range": {"type": "array", "prefixItems": [END, END], "items": False, "minItems": 2},
+        "levels": {**_named(LABEL, LEVEL), "minProperties": 2},
+        "label": LABEL,
+        "analyte": {"enum": list(ANALYTES)},
+        "description": LABEL,
+    }
+    needs = [_needs(("number", "integer", "date"), "range"), _needs(("category",), "levels")]
+    return {**_table(properties, ("type", "label")), "allOf": needs}
+
+
+def _needs(kinds: tuple[str, ...], key: str) -> Schema:
+    """Variables of some kinds must have a key."""
+    return {"if": {"properties": {"type": {"enum": list(kinds)}}}, "then": {"required": [key]}}
+
+
+def _cohort() -> Schema:
+    return {"anyOf": [{"type": "null"}, _table({"where": {"type": ["string", "null"]}, "label": LABEL})]}
+
+
+def _analysis() -> Schema:
+    """Each method has options of its own, which its own page describes."""
+    properties = {"method": _pattern(NAME), "cohort": _pattern(NAME)}
+    return {"type": "object", "properties": properties, "required": ["method"]}
+
+
+# ── the site file ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _data() -> Schema:
+    properties = {
+        "connector": {"enum": ["csv", "parquet"]},
+        "path": TEXT,
+        "encoding": {"enum": list(ENCODINGS)},
+        "delimiter": {"type": "string", "minLength": 1, "maxLength": 1},
+        "header": {"type": "boolean"},
+    }
+    declared = {"if": {"properties": {"connector": {"const": "csv"}}}, "then": {"required": ["encoding"]}}
+    return {**_table(properties, ("connector", "path")), **declared}
+
+
+def _column() -> Schema:
+    properties = {
+        "column": {"type": ["string", "integer"]},
+        "unit": {"type": ["string", "integer"], "description": "a UCUM code"},
+        "scale": {"type": "number", "not": {"const": 0}},
+        "missing": _markers(),
+        "values": {"type": "object", "additionalProperties": SCALAR},
+        "date_format": {"type": "string", "pattern": "%[Yy]"},
+    }
+    return _table(properties, ("column",))
+
+
+def _policy() -> Schema:
+    properties = {
+        "minimum_people": {"type": "integer", "minimum": FLOOR},
+        "methods": {"anyOf": [{"const": "all"}, _list(_pattern(SITE))]},
+        "referral": _list(_pattern(SITE)),
+        "independent_partners": _list(_pattern(SITE)),
+    }
+    return _table(properties)
+
+
+def _markers() -> Schema:
+    return {"anyOf": [SCALAR, _list(SCALAR)]}
+
+
+# ── shapes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _label() -> Schema:
+    return _table(dict.fromkeys(LANGUAGES, TEXT), LANGUAGES)
+
+
+def _table(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
+    table: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**table, "required": list(required)} if required else table
+
+
+def _named(item: Schema, pattern: str) -> Schema:
+    """A table whose keys the writer names."""
+    return {"type": "object", "propertyNames": {"pattern": f"^{pattern}$"}, "additionalProperties": item}
+
+
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def _pattern(pattern: str) -> Schema:
+    return {"type": "string", "pattern": f"^{pattern}$"}

@@ -1,0 +1,18 @@
+"""Shared fixtures: hospitals with real rows behind real doors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.hospitals import PREDICTORS, STUDY, House, breast, house
+
+MODEL = f"""  model: {{method: logistic, cohort: all, formula: "malignant ~ {PREDICTORS}"}}
+"""
+
+
+@pytest.fixture
+def small_house(tmp_path: Path) -> House:
+    """Four hospitals that have approved a study of one logistic regression."""
+    return house(tmp_path, STUDY + MODEL, breast())
