@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gagyo.cli.speech import language, say, speak, wanted
+from gagyo.cli.speech import ahead, language, say, speak, wanted
 
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     speak(wanted(given))
     try:
-        application()(given, prog_name="gagyo")
+        application()(ahead(given), prog_name="gagyo")
     except Exception as error:
         sys.exit(_report(error))
 

@@ -41,6 +41,19 @@ def _option(arguments: Sequence[str]) -> str:
     return ""
 
 
+def ahead(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--language` first, where it is accepted: people write it anywhere."""
+    chosen: list[str] = []
+    rest: list[str] = []
+    index = 0
+    while index < len(arguments):
+        argument = arguments[index]
+        width = 2 if argument == "--language" else 1
+        (chosen if argument.partition("=")[0] == "--language" else rest).extend(arguments[index : index + width])
+        index += width
+    return [*chosen, *rest]
+
+
 def say(key: str, **values: object) -> str:
     """A text of the `cli` page in the language in use."""
     return translate(f"cli.{key}", _language, **values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from math import prod
 from typing import Any
@@ -334,8 +334,8 @@ def _fits(kind: str, token: str, before: str, following: str) -> bool:
         return token in {"0", "1"} and before in {"~", "+", "-"} and following in {"", "+", "-"}
     if token == "-":
         return following == "1"
-    if token in {"*", ":", "+"}:
-        return following not in {"*", ":", "+", "-", ""}
+    if token in {"*", ":", "+", "~"}:
+        return following not in {"*", ":", "+", ""} and (following != "-" or token == "~")
     return token != ","
 
 
@@ -452,14 +452,25 @@ def _check_splines(terms: Sequence[Term]) -> None:
 
 
 def _coded(terms: Sequence[Term], intercept: bool) -> tuple[Term, ...]:
-    """R's rule: a category loses its reference level in a term only where the term without it is in the model too."""
-    present: set[frozenset[Factor]] = {frozenset(term.factors) for term in terms}
-    if intercept:
-        present.add(frozenset())
-    return tuple(Term(tuple(_contrast(factor, term, present) for factor in term.factors)) for term in terms)
+    """R's rule: a category loses its reference level in a term only where the term without it is in the model too.
+
+    Without an intercept the first category of the model shows all its levels, as in R's model.matrix.
+    """
+    present: set[frozenset[Factor]] = {frozenset(term.factors) for term in terms} | {frozenset()}
+    coded = [Term(tuple(_contrast(factor, term, present) for factor in term.factors)) for term in terms]
+    return tuple(coded if intercept else _first_shown(coded))
 
 
 def _contrast(factor: Factor, term: Term, present: set[frozenset[Factor]]) -> Factor:
     if isinstance(factor, Category) and frozenset(term.factors) - {factor} not in present:
-        return Category(factor.name, factor.levels, 0)
+        return replace(factor, first=0)
     return factor
+
+
+def _first_shown(terms: list[Term]) -> list[Term]:
+    for position, term in enumerate(terms):
+        for index, factor in enumerate(term.factors):
+            if isinstance(factor, Category):
+                shown = (*term.factors[:index], replace(factor, first=0), *term.factors[index + 1 :])
+                return [*terms[:position], Term(shown), *terms[position + 1 :]]
+    return terms

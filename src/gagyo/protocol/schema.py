@@ -17,7 +17,8 @@ TEXT = {"type": "string", "minLength": 1}
 END: Schema = {"anyOf": [{"type": "number"}, DAY]}
 SCALAR = {"type": ["string", "number", "boolean", "null"]}
 ENCODINGS = (
-    "utf-8 utf-8-sig cp949 euc-kr gb18030 gbk gb2312 big5 utf-16 utf-16-le utf-16-be cp1252 latin-1 ascii".split()
+    *("utf-8", "utf-8-sig", "cp949", "euc-kr", "gb18030", "gbk", "gb2312", "big5"),
+    *("utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", "ascii"),
 )
 
 
@@ -103,7 +104,7 @@ def _cohort() -> Schema:
 
 def _analysis() -> Schema:
     """Each method has options of its own, which its own page describes."""
-    properties = {"method": _pattern(NAME), "cohort": _pattern(NAME)}
+    properties = {"method": _pattern(NAME), "cohort": _pattern(NAME), "label": LABEL}
     return {"type": "object", "properties": properties, "required": ["method"]}
 
 

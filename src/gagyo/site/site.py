@@ -227,6 +227,7 @@ class Site:
         return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
+        self._check_not_opened(request, request.statement)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
         case = self._case(session, request.cohort, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
@@ -262,6 +263,7 @@ class Site:
     def _first_phase(self, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the phase before: only what was shared is opened, for one roster."""
         statement = request.arguments.get("statement")
+        self._check_not_opened(request, str(statement))
         for entry in reversed(self.ledger.entries):
             record = entry.record
             if record["statement"] == statement and record["channel"] == "masked" and record["outcome"] == "released":
@@ -272,6 +274,14 @@ class Site:
                     raise NotAdmitted("bad_roster")
                 return Summand(request.plan, str(statement), request.roster, request.attempt, self.name), kept
         raise NotAdmitted("bad_roster")
+
+    def _check_not_opened(self, request: Request, statement: str) -> None:
+        """A statement is opened over one roster, once ever: two rosters' sums would give one hospital's values."""
+        for entry in self.ledger.entries:
+            record = entry.record
+            if record["statement"] == statement and record["channel"] in ("people", "pooled"):
+                if record["roster"] != list(request.roster) or record["attempt"] != request.attempt:
+                    raise NotAdmitted("bad_roster")
 
     def _asked(self, session: Session, request: Request) -> Ask:
         question = session.history.question(request)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from gagyo.release.aggregate import Measure
 from gagyo.release.case import Breach, Case, too_few
@@ -30,40 +31,64 @@ def primary_suppression(measure: Measure, least: int) -> NDArray[np.bool_]:
 
 
 def complete(people: NDArray[np.int64], primary: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """Grow the suppression until every line hides none, or at least two cells with k people among them.
+    """Grow the suppression until no small cell follows from the open cells and the totals of rows and columns.
 
-    The next cell taken is the smallest one with people in it, then by position, so that every hospital finds the same.
+    First every line hides none, or at least two cells with k people among them; then each small cell is audited: where
+    the totals still leave it a single value, one more cell of its row or column is taken. The next cell is always the
+    smallest with people in it, then by position, so that every hospital finds the same.
     """
     hidden = primary.copy()
-    changed = True
-    while changed:
-        changed = any(
-            _complete_line(people[line], hidden, line, least)
-            for axis in range(people.ndim)
-            for line in _lines(people.shape, axis)
-        )
-    return hidden
+    while True:
+        while any(_complete_line(people[line], hidden, line, least) for line in _all_lines(people.shape)):
+            pass
+        if not any(_determined(people, hidden, at) and _widen(people, hidden, at) for at in np.argwhere(primary)):
+            return hidden
 
 
-def _lines(shape: tuple[int, ...], axis: int) -> Iterator[tuple[int | slice, ...]]:
-    if shape[axis] == 1:
-        return
-    for index in np.ndindex(*(size for number, size in enumerate(shape) if number != axis)):
-        yield (*index[:axis], slice(None), *index[axis:])
+def _all_lines(shape: tuple[int, ...]) -> Iterator[tuple[int | slice, ...]]:
+    for axis, size in enumerate(shape):
+        if size > 1:
+            for index in np.ndindex(*(one for number, one in enumerate(shape) if number != axis)):
+                yield (*index[:axis], slice(None), *index[axis:])
 
 
 def _complete_line(
     cells: NDArray[np.int64], hidden: NDArray[np.bool_], line: tuple[int | slice, ...], least: int
 ) -> bool:
     now = hidden[line]
-    sum_hidden = cells[now].sum()
-    if not now.any() or (now.sum() >= 2 and (sum_hidden >= least or sum_hidden == 0)):
+    if not now.any() or (now.sum() >= 2 and cells[now].sum() >= least):
         return False
-    candidates = np.flatnonzero(~now & (cells > 0))
+    return _hide_next(cells, hidden, line)
+
+
+def _hide_next(cells: NDArray[np.int64], hidden: NDArray[np.bool_], line: tuple[int | slice, ...]) -> bool:
+    """Hide one more cell of a line: the smallest that holds people, or an empty one; False where all are hidden."""
+    now = hidden[line].copy()
+    candidates = np.flatnonzero(~now)
     if candidates.size == 0:
         return False
-    chosen = candidates[np.argmin(cells[candidates])]
-    grown = now.copy()
-    grown[chosen] = True
-    hidden[line] = grown
+    order = np.where(cells[candidates] > 0, cells[candidates], np.iinfo(np.int64).max)
+    now[candidates[np.argmin(order)]] = True
+    hidden[line] = now
     return True
+
+
+def _widen(people: NDArray[np.int64], hidden: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
+    row, column = int(at[0]), int(at[1])
+    lines: list[tuple[int | slice, ...]] = [(row, slice(None)), (slice(None), column)]
+    return any(_hide_next(people[line], hidden, line) for line in lines)
+
+
+def _determined(people: NDArray[np.int64], hidden: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
+    """Whether the totals of rows and columns leave a hidden cell only one value of zero or more (a linear programme)."""
+    if people.ndim != 2 or 1 in people.shape:
+        return False  # a single line is settled by the rule for lines
+    cells = np.argwhere(hidden)
+    lines = [*(("row", row) for row in range(people.shape[0])), *(("column", c) for c in range(people.shape[1]))]
+    equations = np.array([[float(cell[0 if kind == "row" else 1] == line) for cell in cells] for kind, line in lines])
+    totals = equations @ people[hidden]
+    goal = np.all(cells == at, axis=1).astype(np.float64)
+    least, most = (
+        optimize.linprog(sign * goal, A_eq=equations, b_eq=totals, bounds=(0, None), method="highs") for sign in (1, -1)
+    )
+    return bool(-most.fun - least.fun < 1)

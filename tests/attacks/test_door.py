@@ -1,0 +1,259 @@
+"""A coordinator, a hub or a partner that does not keep to the rules, at the hospital's one door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gagyo.coordinator.run import Run
+from gagyo.errors import GagyoError
+from gagyo.exchange.envelope import Keys
+from gagyo.federation.secure_sum import secure_sum
+from gagyo.federation.wire import answer_from_bytes, answer_to_bytes
+from gagyo.protocol.request import Request
+from gagyo.release.decision import Answer
+from gagyo.runtime.embedded import Embedded
+from gagyo.site.site_file import Policy
+from tests.conftest import MODEL
+from tests.hospitals import STUDY, House, breast, house
+
+SITES = ("seoul", "busan", "beijing", "tianjin")
+
+
+class Stolen(Exception):
+    """Ends a run at a request that an attack wants to change."""
+
+
+class Wiretap:
+    """A runtime that lets an attacker see, change and add requests."""
+
+    name = "embedded"
+
+    def __init__(self, inner: Embedded) -> None:
+        self.inner = inner
+        self.seen: list[Request] = []
+        self.until = ""
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        self.seen += requests
+        if self.until and requests[0].step == self.until:
+            raise Stolen
+        return self.inner.ask(requests)
+
+
+def stopped_at(folder: Path, step: str, study: str = MODEL) -> tuple[House, list[Request]]:
+    """A house whose run stands right before a step, and the honest requests for that step."""
+    tap: list[Wiretap] = []
+
+    def wrap(inner: Embedded) -> Wiretap:
+        tap.append(Wiretap(inner))
+        tap[0].until = step
+        return tap[0]
+
+    one = house(folder, STUDY + study, breast(), wrap=wrap)
+    with pytest.raises(Stolen):
+        one.run()
+    asked = [request for request in tap[0].seen if request.step == step]
+    return one, asked
+
+
+def refused(site: Any, request: Request, code: str) -> None:
+    answer = site.answer(request)
+    assert (answer.outcome, answer.code) == ("refused", code)
+    assert not answer.payload, "a refusal carries nothing but its code"
+
+
+def test_nine_chosen_coefficients_that_isolate_a_person(tmp_path: Path) -> None:
+    """Huge coefficients turn the score into a head count of a half-space; the arguments must be derived."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    rng = np.random.default_rng(0)
+    for _ in range(9):
+        beta = rng.normal(size=(1, 5)) * 1000
+        chosen = replace(honest, arguments={**honest.arguments, "coefficients": beta})
+        assert chosen.digest != honest.digest
+        # Three privacy refusals go to a person; a refusal for arguments is told as what it is, every time.
+        refused(one.sites["seoul"], chosen, "not_derived")
+    assert one.sites["seoul"].answer(honest).outcome == "released"
+
+
+def test_a_small_change_of_the_arguments_is_refused_too(tmp_path: Path) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    beta = honest.arguments["coefficients"] + 1e-6
+    refused(one.sites["seoul"], replace(honest, arguments={**honest.arguments, "coefficients": beta}), "not_derived")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"plan": "sha256:" + "0" * 64}, "not_approved"),
+        ({"site": "busan"}, "not_here"),
+        ({"analysis": "other"}, "not_derived"),
+        ({"cohort": "other"}, "not_derived"),
+        ({"round": 0}, "not_derived"),
+        ({"round": 7}, "not_derived"),
+        ({"step": "logistic.meat"}, "not_derived"),
+        ({"step": "os.system"}, "not_derived"),
+        ({"roster": ()}, "not_derived"),
+        ({"roster": ("seoul", "busan")}, "bad_roster"),
+        ({"roster": ("busan", "beijing", "tianjin")}, "bad_roster"),
+        ({"roster": ("seoul", "seoul", "busan", "beijing")}, "bad_roster"),
+        ({"roster": ("seoul", "busan", "invented")}, "bad_roster"),
+        ({"receiver": "busan"}, "bad_roster"),
+        ({"arguments": {}}, "not_derived"),
+    ],
+)
+def test_requests_that_the_approved_method_would_not_make(tmp_path: Path, change: dict[str, Any], code: str) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    refused(one.sites["seoul"], replace(honest, **change), code)
+
+
+def test_a_hub_that_invents_what_was_opened(tmp_path: Path) -> None:
+    """The history must be signed by the hospitals: edited shares would steer the coefficients."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    opened = honest.relay["history"][0]
+    share = opened.record.shares[1]
+    values = share.payload["values"].copy()
+    values[0, 1] += np.uint64(1)
+    forged_share = Answer(share.request, share.site, share.outcome, payload={**share.payload, "values": values}, receipt=share.receipt)
+    shares = (opened.record.shares[0], forged_share, *opened.record.shares[2:])
+    forged = replace(opened, record=replace(opened.record, shares=shares))
+    fresh = one.sites["seoul"]
+    fresh._sessions.clear()
+    fresh._open(one.plan)
+    refused(fresh, replace(honest, relay={"history": [forged]}), "bad_record")
+
+
+def test_a_hospital_that_was_never_approved_cannot_sign_history(tmp_path: Path) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    opened = honest.relay["history"][0]
+    answer = opened.record.values[0]
+    stranger = Keys.make()
+    assert answer.receipt is not None
+    receipt = replace(answer.receipt, signature=stranger.sign(answer.receipt.head.encode()).hex())
+    swapped = replace(opened.record, values=(replace(answer, receipt=receipt), *opened.record.values[1:]))
+    fresh = one.sites["busan"]
+    fresh._sessions.clear()
+    fresh._open(one.plan)
+    refused(fresh, replace(honest, site="busan", relay={"history": [replace(opened, record=swapped)]}), "bad_record")
+
+
+# The two phases of a sum.
+
+
+def phases(one: House, honest: Request) -> tuple[list[Answer], list[Request]]:
+    """The shares of a sum, and the requests of its second phase."""
+    asking = secure_sum(honest)
+    requests = next(asking)
+    shares = [one.sites[request.site].answer(request) for request in requests]
+    return shares, asking.send(shares)
+
+
+def test_asking_again_with_another_roster_opens_nothing_new(tmp_path: Path) -> None:
+    """Joint minus leave-one-out: the same statement over two rosters would give one hospital's values."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    shares, people = phases(one, honest)
+    smaller = tuple(site for site in SITES if site != "tianjin")
+    # The fewer hospitals answer the first phase again (a hospital may have been silent) ...
+    again = [one.sites[site].answer(replace(honest, site=site, roster=smaller, attempt=1)) for site in smaller]
+    assert all(answer.outcome == "released" for answer in again)
+    # ... but only one roster is ever opened: the last that was shared.
+    refused(one.sites["seoul"], people[0], "bad_roster")
+    assert shares[0].payload["values"].tobytes() != again[0].payload["values"].tobytes()
+
+
+def test_once_a_roster_is_opened_no_other_is_shared(tmp_path: Path) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    asking = secure_sum(honest)
+    requests = next(asking)
+    try:
+        while True:
+            requests = asking.send([one.sites[request.site].answer(request) for request in requests])
+    except StopIteration:
+        pass
+    smaller = tuple(site for site in SITES if site != "tianjin")
+    refused(one.sites["seoul"], replace(honest, site="seoul", roster=smaller, attempt=1), "bad_roster")
+
+
+def test_values_are_not_opened_without_everyones_share(tmp_path: Path) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    shares, people = phases(one, honest)
+    for relay in ({}, {"shares": shares[:3]}, {"shares": [*shares[:3], shares[0]]}):
+        refused(one.sites["seoul"], replace(people[0], relay=relay), "bad_roster")
+    skipped = replace(people[0], step="open.values", relay={"shares": shares})
+    refused(one.sites["seoul"], skipped, "bad_roster")
+
+
+def test_a_share_says_nothing_alone(tmp_path: Path) -> None:
+    """Under masks, equal values give unequal shares, and three of four shares sum to noise."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    shares, _ = phases(one, honest)
+    bits = np.unpackbits(np.concatenate([share.payload["values"].view(np.uint8).ravel() for share in shares]))
+    assert abs(bits.mean() - 0.5) < 5 * 0.5 / np.sqrt(bits.size)
+
+
+def test_people_counts_are_not_opened_to_the_coordinator(tmp_path: Path) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    _, people = phases(one, honest)
+    answer = one.sites["seoul"].answer(people[0])
+    assert set(answer.payload) == {"boxes"}
+    with pytest.raises(GagyoError):
+        Keys.open(tmp_path / "coordinator.keys").unseal(answer.payload["boxes"]["busan"], b"any")
+
+
+def test_the_same_request_again_gives_the_recorded_bytes(tmp_path: Path) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    site = one.sites["seoul"]
+    first = site.answer(honest)
+    entries = len(site.ledger.entries)
+    assert answer_to_bytes(site.answer(honest)) == answer_to_bytes(first)
+    assert len(site.ledger.entries) == entries, "a replay is no second release"
+    assert answer_to_bytes(answer_from_bytes(answer_to_bytes(first))) == answer_to_bytes(first)
+
+
+def test_a_custodian_who_trusts_one_partner_only_takes_part_in_no_sum(tmp_path: Path) -> None:
+    policy = {"seoul": Policy(independent_partners=("busan",))}
+    run = house(tmp_path, STUDY + MODEL, breast(), policy).run()
+    assert "seoul" in str(run.stopped["model"])
+
+
+def test_three_privacy_refusals_go_to_a_person(tmp_path: Path) -> None:
+    """A fit whose cells are too small, asked again and again."""
+    study = MODEL.replace("malignant ~ texture", "malignant ~ C(size) + texture")
+    hospitals = breast()
+    for rows in hospitals.values():
+        rows.columns["size"] = np.where(np.arange(len(rows)) == 0, 2.0, rows.columns["size"] % 2)
+    one = house(tmp_path, STUDY + study, hospitals)
+    codes = []
+    for _ in range(5):
+        run = Run(one.plan, Embedded(one.sites))
+        try:
+            list(run)
+            codes.append(str(run.stopped["model"]))
+        except GagyoError as referred:
+            codes.append(str(referred))
+        for site in one.sites.values():
+            site._sessions.clear()
+            site._open(one.plan)
+    assert "withheld these numbers" in codes[0]
+    assert "person" in codes[-1]
+
+
+def test_no_error_text_carries_a_value_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    site = one.sites["seoul"]
+
+    def broken(*args: object, **named: object) -> None:
+        name, value = "JANG" + "SU", 9 + 0.8765432
+        raise ValueError(f"the glucose of patient {name} is {value}")
+
+    monkeypatch.setattr(site, "_compute", broken)
+    answer = site.answer(honest)
+    assert (answer.outcome, answer.code) == ("refused", "fault")
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"JANGSU" not in kept
+    assert b"9.8765432" not in kept

@@ -1,0 +1,73 @@
+"""The published schemas agree with the readers."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from gagyo.protocol import schema, study
+from gagyo.protocol.study import Study
+from gagyo.site import connectors, site_file
+
+START = files("gagyo.cli") / "start"
+
+
+def plain(page: str) -> Any:
+    """A YAML file as JSON data: keys and dates as text."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): told(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [told(entry) for entry in value]
+        return value.isoformat() if hasattr(value, "isoformat") else value
+
+    return told(YAML(typ="safe", pure=True).load((START / page).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("made", [schema.study_schema(), schema.site_schema()])
+def test_they_are_schemas(made: dict[str, Any]) -> None:
+    Draft202012Validator.check_schema(made)
+
+
+def test_the_examples_are_valid() -> None:
+    Draft202012Validator(schema.study_schema()).validate(plain("study.yaml"))
+    for page in ("sites/seoul.yaml", "sites/beijing.yaml"):
+        Draft202012Validator(schema.site_schema()).validate(plain(page))
+
+
+@pytest.mark.parametrize("key", [*study.REQUIRED])
+def test_what_the_reader_needs_the_schema_needs(key: str) -> None:
+    written = plain("study.yaml")
+    del written[key]
+    assert not Draft202012Validator(schema.study_schema()).is_valid(written)
+
+
+def test_the_keys_are_the_readers() -> None:
+    made = schema.study_schema()["properties"]
+    assert set(made) == {*study.REQUIRED, *study.OPTIONAL}
+    assert set(made["lead"]["properties"]) == set(study.LEAD)
+    assert set(made["period"]["properties"]) == set(study.PERIOD)
+    assert set(made["variables"]["additionalProperties"]["properties"]) == set(study.VARIABLE)
+    assert set(made["cohorts"]["additionalProperties"]["anyOf"][1]["properties"]) == set(study.COHORT)
+    assert set(made["release"]["properties"]) == set(study.RELEASE)
+    site = schema.site_schema()["properties"]
+    assert set(site) == {*site_file.REQUIRED, *site_file.OPTIONAL}
+    assert set(site["data"]["properties"]) == set(site_file.DATA)
+    assert set(site["variables"]["additionalProperties"]["properties"]) == set(site_file.COLUMN)
+    assert set(site["policy"]["properties"]) == set(site_file.POLICY)
+
+
+def test_names_of_connectors_and_encodings_are_the_readers() -> None:
+    data = schema.site_schema()["properties"]["data"]["properties"]
+    assert tuple(data["encoding"]["enum"]) == site_file.ENCODINGS
+    assert tuple(data["connector"]["enum"]) == site_file.CONNECTORS == connectors.names()
+
+
+def test_a_study_that_the_reader_takes_the_schema_takes() -> None:
+    written = plain("study.yaml")
+    assert Study.parse((START / "study.yaml").read_text(encoding="utf-8")).study == written["study"]
