@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from gagyo.text import LANGUAGES, Language, translate
@@ -19,6 +20,11 @@ def speak(chosen: Language) -> None:
     """Use a language from here on."""
     global _language  # one process, one language: it is set once, before any command exists
     _language = chosen
+
+
+def asked() -> str:
+    """The language that this command line asks for with `--language`; empty where it does not."""
+    return _option(sys.argv)[:2]
 
 
 def wanted(arguments: Sequence[str]) -> Language:

@@ -42,7 +42,8 @@ def document(run: Run, runtime: str, receipts: Iterable[Mapping[str, Any]]) -> d
         "flow": flow(run).to_json(),
         "egress": egress(run, list(receipts)).to_json(),
         "digests": _digests(run.plan),
-        "versions": {name: version(name) for name in ("numpy", "scipy", "polars")} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in ("numpy", "scipy", "polars")}
+        | {"python": platform.python_version()},
     }
 
 
@@ -65,7 +66,9 @@ def _analysis(run: Run, name: str) -> dict[str, Any]:
 
 
 def _why(stopped: Stopped) -> list[dict[str, Any]]:
-    return [{"code": one.code, "values": {key: str(value) for key, value in one.values.items()}} for one in stopped.findings]
+    return [
+        {"code": one.code, "values": {key: str(value) for key, value in one.values.items()}} for one in stopped.findings
+    ]
 
 
 def _digests(plan: Plan) -> dict[str, str]:

@@ -25,9 +25,7 @@ def open_folder(folder: Path, plan: Plan) -> None:
         write(path, plan.to_bytes())
 
 
-def finish(
-    folder: Path, run: Run, runtime: str, answers: list[Answer], ledgers: Mapping[str, Path]
-) -> dict[str, Any]:
+def finish(folder: Path, run: Run, runtime: str, answers: list[Answer], ledgers: Mapping[str, Path]) -> dict[str, Any]:
     """Write results.json and copies of the hospitals' ledgers; they hold digests and counts, no values."""
     record = document(run, runtime, receipts_of(answers))
     (folder / "ledgers").mkdir(exist_ok=True)

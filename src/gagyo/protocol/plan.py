@@ -51,4 +51,3 @@ class Plan:
         fields = json.loads(raw)
         fields["sends"] = {name: tuple(entries) for name, entries in fields["sends"].items()}
         return cls(**fields)
-

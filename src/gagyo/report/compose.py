@@ -95,7 +95,7 @@ class Place:
 
 PLACES = (
     Place("characteristics", ("characteristics",)),
-    Place("model", ("coefficients", "tests", "fit")),
+    Place("model", ("coefficients", "model_test", "term_tests", "fit")),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
     Place("thresholds", ("thresholds", "subgroups")),
@@ -131,6 +131,7 @@ def read_analyses(document: Mapping[str, Any]) -> tuple[Analysis, ...]:
     return tuple(
         Analysis(name, Words(text=text_of(record.get("label")) or Text(name)), _result(record))
         for name, record in document.get("analyses", {}).items()
+        if "stopped" not in record
     )
 
 
@@ -155,7 +156,7 @@ def _result(record: Mapping[str, Any]) -> Result:
 
 def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
     validated = [analysis for analysis in analyses if _is_validation(analysis.result)]
-    chosen = validated or list(analyses)
+    chosen = validated or [analysis for analysis in analyses if _estimates_stand_alone(analysis.result)]
     estimates = tuple(estimate for analysis in chosen for estimate in analysis.result.estimates)[:6]
     blocks: list[Block] = [Prose((_covers(document, analyses),))]
     blocks += [Prose(missed, "warning")] if (missed := _missed(document)) else []
@@ -167,6 +168,11 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
 
 def _is_validation(result: Result) -> bool:
     return any(table.name == "performance" for table in result.tables) or any(c.name == "roc" for c in result.curves)
+
+
+def _estimates_stand_alone(result: Result) -> bool:
+    """Whether estimates are all that a result has to show; beside tables they repeat them for programs."""
+    return not result.tables and not result.equation
 
 
 def _tables(analyses: Iterable[Analysis], name: str) -> Iterator[Table]:
@@ -190,19 +196,32 @@ def _covers(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Word
 
 def _missed(document: Mapping[str, Any]) -> tuple[Words, ...]:
     states = {name: site["state"] for name, site in document["sites"].items()}
-    return tuple(own(f"missed_{state}", hospital=name) for name, state in states.items() if state != "answered")
+    missed = [own(f"missed_{state}", hospital=name) for name, state in states.items() if state != "answered"]
+    return (*missed, *_stopped(document))
+
+
+def _stopped(document: Mapping[str, Any]) -> Iterator[Words]:
+    """Analyses without a result, each with its reasons."""
+    for name, record in document.get("analyses", {}).items():
+        if "stopped" in record:
+            yield own("stopped", analysis=name)
+            yield from (Words(f"findings.{reason['code']}", dict(reason["values"])) for reason in record["stopped"])
 
 
 def _flow(document: Mapping[str, Any]) -> Iterator[Section]:
     if not document.get("flow"):
         return
     result = _result(document["flow"])
+    missing = tuple(table for table in result.tables if _stands_for("missing", table.name))
+    blocks: list[Block] = [Prose((own("about.flow"),))]
     for table in result.tables:
-        drawing = (Drawing(read_flow(table, document["sites"])),) if table.name == "flow" else ()
-        text = (Prose((own(f"about.{table.name}"),)),) if table.name in ("flow", "missing") else ()
-        name = table.name if table.name in ("flow", "missing") else f"flow-{table.name}"
-        notes = (Prose(result.notes, "notes"),) if table.name == "flow" and result.notes else ()
-        yield Section(name, (*text, *drawing, Grid(table), *notes))
+        if table not in missing:
+            drawn = _stands_for("flow", table.name)
+            blocks += [Drawing(read_flow(table, document["sites"])), Grid(table)] if drawn else [Grid(table)]
+    blocks += [Prose(result.notes, "notes")] if result.notes else []
+    yield Section("flow", tuple(blocks))
+    if missing:
+        yield Section("missing", (Prose((own("about.missing"),)), *(Grid(table) for table in missing)))
 
 
 def _placed(place: Place, analyses: tuple[Analysis, ...]) -> Section | None:
@@ -302,7 +321,7 @@ def _unplaced(analysis: Analysis) -> Iterator[Block]:
     result = analysis.result
     tables = {name for place in PLACES for name in place.tables}
     curves = {name for place in PLACES for name in place.curves}
-    if not _is_validation(result):
+    if _estimates_stand_alone(result):
         yield from _estimates(analysis)
     yield from _shown(table for table in result.tables if not any(_stands_for(n, table.name) for n in tables))
     yield from (Drawing(c) for c in result.curves if not any(_stands_for(n, c.name) for n in curves))
@@ -312,8 +331,8 @@ def _unplaced(analysis: Analysis) -> Iterator[Block]:
 
 def _also_there(analyses: tuple[Analysis, ...]) -> set[str]:
     """Names that a checklist may ask for besides sections: tables and curves."""
-    shapes = (shape for analysis in analyses for shape in (*analysis.result.tables, *analysis.result.curves))
-    return {f"shape:{shape.name}" for shape in shapes}
+    tables = {f"shape:{table.name}" for analysis in analyses for table in analysis.result.tables}
+    return tables | {f"shape:{curve.name}" for analysis in analyses for curve in analysis.result.curves}
 
 
 def _egress(document: Mapping[str, Any]) -> Iterator[Section]:
@@ -332,14 +351,14 @@ def _methods(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     blocks: list[Block] = [Prose(tuple(general))]
     for analysis in analyses:
         result = analysis.result
-        run = own("methods_run", people=result.people, hospitals=len(result.sites), rounds=result.rounds)
-        exactness = own("methods_exact" if result.lossless else "methods_approximate")
-        blocks += [Heading(analysis.label), Prose((*result.methods_text, run, exactness))]
+        key = "methods_exact" if result.lossless else "methods_approximate"
+        run = own(key, people=result.people, hospitals=len(result.sites), rounds=result.rounds)
+        blocks += [Heading(analysis.label), Prose((*result.methods_text, run))]
     return Section("methods", tuple(blocks), results=False, notice=True)
 
 
 def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
-    points = [*_missed(document)]
+    points = [words for words in _missed(document) if words.key.startswith("report.")]
     points += [own("limit.embedded")] if document.get("runtime") == "embedded" else []
     points += [own("limit.complete_case")] if document.get("flow") else []
     points += [own("limit.withheld", number=document["minimum_people"])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gagyo.report import svg
 from gagyo.report.flow import Branch, Flow
@@ -51,7 +52,7 @@ def _plot(curve: Curve) -> Plot:
         x_low = y_low = min(0.0, x_low if curve.name.startswith("roc") else 0.0)
         x_high = y_high = 1.0 if curve.name.startswith("roc") else _nice_end(max(x_high, y_high))
     elif curve.name.startswith("decision"):
-        y_low = max(y_low, -0.15 * y_high)
+        x_low, y_low = 0.0, max(y_low, -0.15 * y_high)
     wide = HIGH if square else 430.0
     if not square:
         y_low, y_high = _rounded(y_low, y_high)
@@ -141,7 +142,7 @@ def _band(series: Series, plot: Plot, look: Look) -> str:
 
 def _stepped(points: list[svg.Point]) -> list[svg.Point]:
     steps = points[:1]
-    for before, after in zip(points, points[1:], strict=False):
+    for before, after in pairwise(points):
         steps += [(after[0], before[1]), after]
     return steps
 
@@ -163,10 +164,10 @@ def _key(curve: Curve, looks: dict[str, Look], x: float, voice: Voice) -> tuple[
 
 # The study flow: one row a hospital, read from left to right.
 
-DATA_X, DATA_WIDE = 0.0, 176.0
+DATA_X, DATA_WIDE = 1.0, 176.0
 OUT_X, OUT_WIDE = 216.0, 232.0
 LEFT_X, LEFT_WIDE = 488.0, 106.0
-ALL_X, ALL_WIDE = 640.0, 120.0
+ALL_X, ALL_WIDE = 638.0, 120.0
 
 
 def draw_flow(flow: Flow, name: str, voice: Voice) -> str:
@@ -190,24 +191,31 @@ def draw_flow(flow: Flow, name: str, voice: Voice) -> str:
 def _branch(flow: Flow, branch: Branch, y: float, voice: Voice) -> tuple[str, float]:
     label = svg.wrap(voice.say(branch.label), DATA_WIDE - 20)
     if not branch.counts:
-        state = voice.own(f"state.{branch.state}")
-        high = svg.LINE * (len(label) + 1) + 14
-        words = svg.lines(DATA_X + 10, y + 20, [*label, state])
+        state = svg.wrap(_absent(branch, voice), DATA_WIDE - 20)
+        high = svg.LINE * (len(label) + len(state)) + 14
+        words = svg.lines(DATA_X + 10, y + 20, [*label, *state])
         return svg.box(DATA_X, y, DATA_WIDE, high, "absent") + words, high
     reasons = [_reason(*pair, voice) for pair in zip(flow.columns[1:-1], branch.counts[1:-1], strict=True)]
     rows = sum(map(len, reasons))
     high = max(svg.LINE * (len(label) + 1), svg.LINE * rows) + 16
     middle = y + high / 2
-    start = middle - svg.LINE * (len(label) + 1) / 2 + 13
+    start = middle - svg.LINE * (len(label) + 1) / 2 + 12
     parts = [svg.box(DATA_X, y, DATA_WIDE, high), svg.lines(DATA_X + 10, start, label)]
     first = voice.cell(branch.counts[0], flow.columns[0])
-    parts.append(svg.text(DATA_X + 10, start + svg.LINE * len(label), first, kind="figure"))
+    parts.append(svg.text(DATA_X + 10, start + svg.LINE * len(label) + 3, first, kind="figure"))
     parts += [svg.box(OUT_X, y, OUT_WIDE, high, "out"), _reasons(reasons, middle)]
     parts.append(_arrow(DATA_X + DATA_WIDE, OUT_X, middle) + _arrow(OUT_X + OUT_WIDE, LEFT_X, middle))
     parts.append(svg.box(LEFT_X, y, LEFT_WIDE, high))
     last = voice.cell(branch.counts[-1], flow.columns[-1])
     parts.append(svg.text(LEFT_X + LEFT_WIDE / 2, middle + 5, last, "middle", "figure"))
     return "".join(parts), high
+
+
+def _absent(branch: Branch, voice: Voice) -> str:
+    """Why a hospital has no counts."""
+    if branch.why is None:
+        return voice.own(f"state.{branch.state}")
+    return voice.cell(branch.why, Column("", Words(), "text"))
 
 
 def _reason(column: Column, cell: Cell, voice: Voice) -> list[tuple[str, str]]:
@@ -252,7 +260,7 @@ def _together(flow: Flow, middles: list[float], voice: Voice) -> str:
 def _told(flow: Flow, branch: Branch, voice: Voice) -> str:
     label = voice.say(branch.label)
     if not branch.counts:
-        return f"{label}: {voice.own(f'state.{branch.state}')}"
+        return f"{label}: {_absent(branch, voice)}"
     counts = zip(flow.columns, branch.counts, strict=True)
     told = ", ".join(f"{voice.say(column.label)} {voice.cell(cell, column)}" for column, cell in counts)
     return f"{label}: {told}"

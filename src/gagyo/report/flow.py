@@ -12,11 +12,15 @@ from gagyo.text import Text
 
 @dataclass(frozen=True)
 class Branch:
-    """One hospital: `counts` in the order of the flow's columns; none where it gave no answer (`state` says why)."""
+    """One hospital: `counts` in the order of the flow's columns.
+
+    There are none where the hospital gave no answer (`state`) or where its people are too few to count (`why`).
+    """
 
     label: Words
     counts: tuple[Cell, ...]
     state: str = "answered"
+    why: Cell = None
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,17 @@ def read_flow(table: Table, sites: Mapping[str, Any]) -> Flow:
     hospitals = [row for row in table.rows if _site(row[0], sites)]
     summed = [row for row in table.rows if not _site(row[0], sites)]
     rows = {_site(row[0], sites): row[1:] for row in hospitals}
-    branches = tuple(Branch(Words(text=Text(name)), rows.get(name, ()), site["state"]) for name, site in sites.items())
-    totals = summed[-1][1:] if summed else tuple(_sum(cells) for cells in zip(*rows.values(), strict=True))
+    branches = tuple(_branch(name, rows.get(name, ()), site["state"]) for name, site in sites.items())
+    counted = [branch.counts for branch in branches if branch.counts]
+    totals = summed[-1][1:] if summed else tuple(_sum(cells) for cells in zip(*counted, strict=True))
     return Flow(table.title, table.columns[1:], branches, totals)
+
+
+def _branch(name: str, cells: tuple[Cell, ...], state: str) -> Branch:
+    label = Words(text=Text(name))
+    if cells and all(cell is None for cell in cells[:-1]):
+        return Branch(label, (), state, cells[-1])
+    return Branch(label, cells, state)
 
 
 def _site(cell: Cell, sites: Mapping[str, Any]) -> str:

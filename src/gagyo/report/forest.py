@@ -1,4 +1,4 @@
-"""A forest table as a drawing: one row a hospital, one panel a measure, diamonds for the rows that sum up."""
+"""A forest table as a drawing: a row a hospital, a panel a measure with its numbers, diamonds for summaries."""
 
 from __future__ import annotations
 
@@ -9,30 +9,25 @@ from dataclasses import dataclass
 from gagyo.report import numbers, svg
 from gagyo.report.svg import Scale
 from gagyo.report.voice import Voice
-from gagyo.result import Cell, Column, Interval, Table, Withheld, Words
+from gagyo.result import Cell, Column, Interval, Table, Words
 
 WIDE = 760.0
-PANELS = 3
-GAP = 26.0
+PANELS = 2
+GAP = 22.0
+LEAST = 104.0
+LABELS = 196.0
 ROW = 25.0
 REFERENCES = {
-    "auc": 0.5,
-    "slope": 1.0,
-    "oe": 1.0,
-    "or": 1.0,
-    "ratio": 1.0,
-    "citl": 0.0,
-    "difference": 0.0,
-    "delta": 0.0,
-    "large": 0.0,
-    "intercept": 0.0,
+    **dict.fromkeys(("auc",), 0.5),
+    **dict.fromkeys(("slope", "oe", "or", "ratio"), 1.0),
+    **dict.fromkeys(("citl", "large", "intercept", "difference", "delta"), 0.0),
 }
 LOGARITHMIC = {"oe", "or", "ratio"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: a heading (a country), a hospital, or a summary of those above."""
+    """A row: a heading (a country), a hospital within one or without, or a summary of those above."""
 
     kind: str
     label: list[str]
@@ -47,42 +42,40 @@ class Panel:
     column: Column
     scale: Scale
     reference: float | None
+    beside: float
+
+    @property
+    def room(self) -> float:
+        """The width of the panel with its numbers."""
+        return self.scale.end - self.scale.start + self.beside
 
 
 def draw_forest(table: Table, name: str, voice: Voice, countries: Mapping[str, str]) -> list[str]:
-    """The forest's figures: three measures each, the first of all with its numbers beside it."""
+    """The forest's figures, two measures each."""
     measured = [i for i in range(1, len(table.columns)) if _is_measured(table, i)]
     groups = [measured[i : i + PANELS] for i in range(0, len(measured), PANELS)]
-    return [
-        _draw(table, f"{name}-{i + 1}" if i else name, group, i == 0, voice, countries)
-        for i, group in enumerate(groups)
-    ]
+    return [_draw(table, f"{name}-{i + 1}" if i else name, group, voice, countries) for i, group in enumerate(groups)]
 
 
 def _is_measured(table: Table, index: int) -> bool:
     return any(isinstance(row[index], Interval) for row in table.rows)
 
 
-def _draw(table: Table, name: str, group: list[int], numbered: bool, voice: Voice, countries: Mapping[str, str]) -> str:
+def _draw(table: Table, name: str, group: list[int], voice: Voice, countries: Mapping[str, str]) -> str:
     rows = _rows(table, voice, countries)
-    label_wide = min(max(svg.width(line) for row in rows for line in row.label) + 14, 236.0)
-    beside = _beside(table, group[0], voice) if numbered else 0.0
-    panels = _panels(table, group, label_wide, beside)
-    heads = [svg.wrap(voice.say(panel.column.label), _room(panel, i, beside)) for i, panel in enumerate(panels)]
+    panels = _panels(table, group, voice)
+    heads = [svg.wrap(voice.say(panel.column.label), panel.room) for panel in panels]
     top = svg.LINE * max(map(len, heads)) + 10
     parts = [svg.lines(p.scale.start, 14, head, kind="strong") for p, head in zip(panels, heads, strict=True)]
     y = top
     for row in rows:
-        high = max(ROW, svg.LINE * len(row.label) + 8)
-        parts.append(_row(row, y + high / 2, panels, beside, voice))
+        drawn, high = _row(row, y, panels, voice)
+        parts.append(drawn)
         y += high
     parts += [_frame(panel, top, y) for panel in panels]
-    told = voice.own(
-        "alt.forest",
-        title=voice.say(table.title),
-        rows="; ".join(_told(row, panels[0], voice) for row in rows if row.cells),
-    )
-    return svg.drawing(name, (WIDE, y + 30), voice.say(table.title), told, parts)
+    told = "; ".join(_told(row, panels, voice) for row in rows if row.cells)
+    described = voice.own("alt.forest", title=voice.say(table.title), rows=told)
+    return svg.drawing(name, (WIDE, y + 28), voice.say(table.title), described, parts)
 
 
 def _rows(table: Table, voice: Voice, countries: Mapping[str, str]) -> list[Row]:
@@ -99,8 +92,8 @@ def _rows(table: Table, voice: Voice, countries: Mapping[str, str]) -> list[Row]
         if grouped and country and country != before:
             rows.append(Row("heading", [voice.known("country", country)]))
         before = country or before
-        kind = "summary" if ".summary" in getattr(cells[0], "key", "") else "hospital"
-        rows.append(Row(kind, svg.wrap(voice.cell(cells[0], table.columns[0]), 216.0), cells))
+        kind = "summary" if ".summary" in getattr(cells[0], "key", "") else "within" if grouped else "hospital"
+        rows.append(Row(kind, svg.wrap(voice.cell(cells[0], table.columns[0]), LABELS - 24), cells))
     return rows
 
 
@@ -114,28 +107,24 @@ def _together(countries: list[str]) -> bool:
     return len(runs) == len(set(runs))
 
 
-def _beside(table: Table, index: int, voice: Voice) -> float:
-    """How wide the numbers beside the first panel are."""
-    shown = (voice.cell(row[index], table.columns[index]) for row in table.rows)
-    return max(svg.width(words) for words in shown) + 12
-
-
-def _panels(table: Table, group: list[int], label_wide: float, beside: float) -> list[Panel]:
-    shares = [1.35 if i == 0 and beside and len(group) > 1 else 1.0 for i in range(len(group))]
-    free = WIDE - label_wide - beside - GAP * (len(group) - 1) - 10
-    free = min(free, 430.0) if len(group) == 1 else free
-    panels, x = [], label_wide
-    for i, (index, share) in enumerate(zip(group, shares, strict=True)):
-        wide = free * share / sum(shares)
-        column = table.columns[index]
+def _panels(table: Table, group: list[int], voice: Voice) -> list[Panel]:
+    """Panels side by side; nothing of their size depends on a language, so that neither do their ticks."""
+    besides = [_beside(table, index, voice) for index in group]
+    free = WIDE - LABELS - sum(besides) - GAP * (len(group) - 1)
+    each = min(free / len(group), 400.0)
+    panels, x = [], LABELS
+    for index, beside in zip(group, besides, strict=True):
         low, high, log, reference = _extent(table, index)
-        panels.append(Panel(index, column, Scale(low, high, x, x + wide, log), reference))
-        x += wide + GAP + (beside if i == 0 else 0.0)
+        panels.append(Panel(index, table.columns[index], Scale(low, high, x, x + each, log), reference, beside))
+        x += each + beside + GAP
     return panels
 
 
-def _room(panel: Panel, i: int, beside: float) -> float:
-    return panel.scale.end - panel.scale.start + (beside if i == 0 else GAP - 8)
+def _beside(table: Table, index: int, voice: Voice) -> float:
+    """How wide the numbers beside a panel are; words there wrap."""
+    column = table.columns[index]
+    shown = (voice.cell(row[index], column) for row in table.rows if isinstance(row[index], Interval))
+    return max(LEAST, *(1.04 * svg.width(words) + 14 for words in shown))
 
 
 def _extent(table: Table, index: int) -> tuple[float, float, bool, float | None]:
@@ -162,21 +151,29 @@ def _to(value: float, log: bool) -> float:
     return math.log(max(value, 1e-9)) if log else value
 
 
-def _row(row: Row, y: float, panels: list[Panel], beside: float, voice: Voice) -> str:
+def _row(row: Row, top: float, panels: list[Panel], voice: Voice) -> tuple[str, float]:
+    """A row, and how high it is."""
     style = {"heading": "muted", "summary": "strong"}.get(row.kind, "")
-    start = y - svg.LINE * (len(row.label) - 1) / 2 + 4.5
-    parts = [svg.lines(0 if row.kind != "hospital" else 10, start, row.label, kind=style)]
-    for i, panel in enumerate(panels if row.cells else []):
+    said = [_said(row.cells[panel.index], panel, voice) for panel in panels] if row.cells else []
+    high = max(ROW, svg.LINE * max(map(len, [row.label, *said])) + 8)
+    y = top + high / 2
+    parts = [svg.lines(0 if row.kind != "within" else 10, _first(y, row.label), row.label, kind=style)]
+    for panel, words in zip(panels if row.cells else [], said, strict=True):
         cell = row.cells[panel.index]
-        numbered = i == 0 and beside > 0
         parts.append(_mark(row, cell, y, panel))
-        if numbered:
-            parts.append(
-                svg.text(panel.scale.end + 12, y + 4.5, voice.cell(cell, panel.column), kind=style or "number")
-            )
-        elif isinstance(cell, (Withheld, Words)):
-            parts.append(svg.text(panel.scale.start, y + 4.5, voice.cell(cell, panel.column), kind="small"))
-    return "".join(parts)
+        kind = style if isinstance(cell, Interval) else "small"
+        parts.append(svg.lines(panel.scale.end + 12, _first(y, words), words, kind=kind))
+    return "".join(parts), high
+
+
+def _said(cell: Cell, panel: Panel, voice: Voice) -> list[str]:
+    words = voice.cell(cell, panel.column)
+    return [words] if isinstance(cell, Interval) else svg.wrap(words, panel.beside - 12)
+
+
+def _first(y: float, lines: list[str]) -> float:
+    """Where the first of lines stands that are centred about `y`."""
+    return y - svg.LINE * (len(lines) - 1) / 2 + 4.5
 
 
 def _mark(row: Row, cell: Cell, y: float, panel: Panel) -> str:
@@ -189,7 +186,7 @@ def _mark(row: Row, cell: Cell, y: float, panel: Panel) -> str:
     parts = [svg.line((scale(low), y), (scale(high), y), "interval")]
     parts += [_clipped(scale.start, y, -1)] if cell.lower < scale.low else []
     parts += [_clipped(scale.end, y, 1)] if cell.upper > scale.high else []
-    if row.kind == "hospital":
+    if row.kind != "summary":
         parts.append(svg.mark(scale(cell.value), y, 1, svg.COLOURS[0], 4.6))
     return "".join(parts)
 
@@ -209,6 +206,7 @@ def _frame(panel: Panel, top: float, bottom: float) -> str:
     return reference + svg.axis_below(panel.scale, bottom, wanted=wanted)
 
 
-def _told(row: Row, panel: Panel, voice: Voice) -> str:
-    cell = row.cells[panel.index]
-    return f"{' '.join(row.label)}: {voice.cell(cell, panel.column) or numbers.NOTHING}"
+def _told(row: Row, panels: list[Panel], voice: Voice) -> str:
+    pairs = ((panel, voice.cell(row.cells[panel.index], panel.column)) for panel in panels)
+    told = ", ".join(f"{voice.say(panel.column.label)} {words or numbers.NOTHING}" for panel, words in pairs)
+    return f"{' '.join(row.label)}: {told}"

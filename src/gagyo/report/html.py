@@ -60,9 +60,10 @@ def render(document: Mapping[str, Any], language: Language) -> str:
         for section in compose(document)
     ]
     style = _style().replace("%TITLE%", _css_string(_title(document, voice)))
-    return _template().render(
-        head=_head(document, voice), sections=sections, own=voice.own, style=Markup(style), language=language
+    page_text: str = _template().render(
+        head=_head(document, voice), sections=sections, own=voice.own, style=Markup(style)
     )
+    return page_text
 
 
 def file_name(language: Language) -> str:
@@ -94,7 +95,7 @@ def _title(document: Mapping[str, Any], voice: Voice) -> str:
 
 def _names(document: Mapping[str, Any]) -> dict[str, Text]:
     """The study's own names with their labels: variables and hospitals."""
-    labelled = {**document.get("variables", {}), **document["sites"]}
+    labelled = {**document.get("analyses", {}), **document.get("variables", {}), **document["sites"]}
     found = ((name, text_of(record.get("label"))) for name, record in labelled.items())
     return {name: label for name, label in found if label}
 
@@ -122,7 +123,7 @@ def _head(document: Mapping[str, Any], voice: Voice) -> dict[str, Any]:
 def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:
     lead, period = document.get("lead", {}), document.get("period", {})
     sites = document["sites"]
-    hospitals = (f"{voice.name(name)} ({voice.known('country', site['country'])})" for name, site in sites.items())
+    hospitals = (_hospital(name, site, voice) for name, site in sites.items())
     who = [lead.get("name", ""), lead.get("organisation", "")]
     who += [voice.known("country", lead["country"])] if lead.get("country") else []
     facts = [
@@ -132,6 +133,11 @@ def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:
         ("head.period", " – ".join(str(period[end]) for end in ("from", "until") if period.get(end))),
     ]
     return [(voice.own(key), value) for key, value in facts if value]
+
+
+def _hospital(name: str, site: Mapping[str, Any], voice: Voice) -> str:
+    country = voice.known("country", site["country"]) if site.get("country") else ""
+    return f"{voice.name(name)} ({country})" if country else voice.name(name)
 
 
 def _view(block: Block, page: Page) -> dict[str, Any]:
@@ -163,7 +169,8 @@ def _fact(estimate: Estimate, voice: Voice) -> dict[str, str]:
     value, _, limits = (
         shown.partition(" (") if estimate.lower is not None and not estimate.withheld else (shown, "", "")
     )
-    return {"label": voice.say(estimate.label), "value": value, "limits": f"({limits}" if limits else ""}
+    kind = "withheld" if estimate.withheld else "value"
+    return {"label": voice.say(estimate.label), "value": value, "kind": kind, "limits": f"({limits}" if limits else ""}
 
 
 def _figure(block: Drawing, page: Page) -> dict[str, Any]:
@@ -189,6 +196,7 @@ def _formula(equation: Equation, voice: Voice) -> dict[str, Any]:
     for i, (_, label, value) in enumerate(pairs):
         sign = (numbers.MINUS if value < 0 else "+") if i or value < 0 else ""
         size = numbers.significant(abs(value))
+        sign = f"{sign} " if i else sign
         terms.append({"sign": sign, "size": size, "label": voice.say(label) if i else ""})
     return {"left": left, "terms": terms, "link": equation.link, "formula": equation.formula}
 

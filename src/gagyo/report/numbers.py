@@ -78,3 +78,8 @@ def shown(value: float | Interval, column: Column) -> str:
 
 def _signed(digits: str, value: float) -> str:
     return MINUS + digits if value < 0 and any(digit in "123456789" for digit in digits) else digits
+
+
+def signed(text: str) -> str:
+    """A formatted number with a minus sign for its hyphen."""
+    return MINUS + text[1:] if text.startswith("-") else text

@@ -57,6 +57,8 @@ def ticks(scale: Scale, wanted: int = 5) -> tuple[tuple[float, str], ...]:
 
 
 def _log_ticks(scale: Scale, wanted: int) -> tuple[tuple[float, str], ...]:
+    if scale.high / scale.low < 4:
+        return ticks(Scale(scale.low, scale.high, scale.start, scale.end), wanted)
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
     for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         values = [step * 10.0**decade for decade in decades for step in steps if scale.holds(step * 10.0**decade)]

@@ -12,7 +12,7 @@ MARKS = ("key", "column", "name", "digest")
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell's text and how it is set: text, number, words (in a number's place) or mark (a key, a digest)."""
+    """A cell's text and how it is set: text, number, said or withheld (in a number's place), or mark (a key)."""
 
     text: str
     kind: str
@@ -42,14 +42,14 @@ def speak(table: Table, voice: Voice) -> Spoken:
     heads = tuple(Entry(voice.say(column.label), _kind(table, i)) for i, column in enumerate(table.columns))
     lines = tuple(_line(row, table, voice) for row in table.rows)
     notes = tuple(voice.say(note) for note in table.notes)
-    return Spoken(voice.say(table.title), heads, lines, notes, len(table.columns) > 5)
+    return Spoken(voice.say(table.title), heads, lines, notes, len(table.columns) > 4)
 
 
 def _kind(table: Table, index: int) -> str:
     """A column is set as numbers where any of its cells is one, or where its format says so."""
     column = table.columns[index]
     if index == 0 or column.format == "text":
-        numeric = any(isinstance(row[index], (int, float, Interval)) for row in table.rows)
+        numeric = any(isinstance(row[index], (int, float, Interval, Withheld)) for row in table.rows)
         return "number" if index and numeric else "mark" if column.name in MARKS and index else "text"
     return "number"
 
@@ -64,5 +64,8 @@ def _line(row: tuple[Cell, ...], table: Table, voice: Voice) -> Line:
 
 def _entry(cell: Cell, column: Column, table: Table, index: int, voice: Voice) -> Entry:
     kind = _kind(table, index)
-    withheld = kind == "number" and isinstance(cell, (Withheld, Words))
-    return Entry(voice.cell(cell, column), "words" if withheld else kind)
+    if isinstance(cell, Withheld):
+        kind = "withheld" if kind == "number" else kind
+    elif isinstance(cell, Words) and kind == "number":
+        kind = "said"
+    return Entry(voice.cell(cell, column), kind)

@@ -10,6 +10,20 @@ from gagyo.result import Cell, Column, Withheld, Words
 from gagyo.text import Language, Text, catalogue, translate
 
 
+class _Whole(int):
+    """A whole number that a text writes as tables do."""
+
+    def __format__(self, spec: str) -> str:
+        return numbers.signed(int(self).__format__(spec)) if spec else numbers.count(int(self))
+
+
+class _Real(float):
+    """A number that a text writes with a minus sign."""
+
+    def __format__(self, spec: str) -> str:
+        return numbers.signed(float(self).__format__(spec or ".4g"))
+
+
 @dataclass(frozen=True)
 class Voice:
     """Says words, cells and the report's own texts in one language. `names`: labels of hospitals and variables."""
@@ -23,8 +37,7 @@ class Voice:
             return ""
         if words.text is not None:
             return self.name(words.text.en) if not words.text.ko and not words.text.zh else words.text.to(self.language)
-        values = {key: self.name(value) if isinstance(value, str) else value for key, value in words.values.items()}
-        return translate(words.key, self.language, **values) if words.key else ""
+        return translate(words.key, self.language, **self._values(words.values)) if words.key else ""
 
     def name(self, name: str) -> str:
         """The label of a hospital or variable; the name itself where the study has none."""
@@ -32,7 +45,7 @@ class Voice:
 
     def own(self, key: str, **values: object) -> str:
         """A text of the report's own catalogue."""
-        return translate(f"report.{key}", self.language, **values)
+        return translate(f"report.{key}", self.language, **self._values(values))
 
     def known(self, area: str, name: str) -> str:
         """The catalogue's text for a name from a study file, or the name in plain words where there is none."""
@@ -45,3 +58,13 @@ class Voice:
         if isinstance(cell, Words):
             return self.say(cell)
         return cell.to(self.language) if isinstance(cell, Withheld) else numbers.shown(cell, column)
+
+    def _values(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {key: self._value(value) for key, value in values.items()}
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.name(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return value
+        return _Whole(value) if isinstance(value, int) else _Real(value)

@@ -120,9 +120,9 @@ def load(site_file: SiteFile, study: Study) -> Loaded:
 
 def examine(site_file: SiteFile, study: Study) -> Loaded:
     """As `load`, but faults in the rows' content are only listed in the report."""
-    plans = _plans(site_file, study)
+    plans, warnings = _plans(site_file, study)
     frame = read_rows(site_file)
-    findings = list(_check_columns(site_file, frame))
+    findings = [*warnings, *_check_columns(site_file, frame)]
     read = {
         name: _read_variable(frame, site_file, plan) if plan.column and plan.column.column in frame.columns else None
         for name, plan in plans.items()
@@ -169,8 +169,8 @@ class _Read:
         self.report = report
 
 
-def _plans(site_file: SiteFile, study: Study) -> dict[str, _Plan]:
-    """All variables' plans.
+def _plans(site_file: SiteFile, study: Study) -> tuple[dict[str, _Plan], list[Finding]]:
+    """All variables' plans, and what is worth knowing.
 
     Raises:
         FileFault: with everything in the site file that does not fit the study.
@@ -187,12 +187,18 @@ def _plans(site_file: SiteFile, study: Study) -> dict[str, _Plan]:
         if not faults:
             plans[name] = _plan(column, variable, site_file)
     check_none(findings, FileFault)
-    return plans
+    return plans, findings
 
 
 def _plan(column: Column, variable: Variable, site_file: SiteFile) -> _Plan:
     factor = Conversion(column.scale) if column.scale else conversion(column.unit, variable.unit, variable.analyte)
-    return _Plan(variable, column, factor, _codes(column, variable), (*site_file.missing, *column.missing))
+    return _Plan(variable, column, factor, _codes(column, variable), _markers(column, site_file))
+
+
+def _markers(column: Column, site_file: SiteFile) -> tuple[Marker, ...]:
+    """What means missing in a column: the file's markers, the column's own, and what its map gives as null."""
+    mapped = (Marker(raw, _finite(raw)) for raw, given in column.values.items() if given is None)
+    return (*site_file.missing, *column.missing, *mapped)
 
 
 def _check_names(site_file: SiteFile, study: Study) -> Iterator[Finding]:
@@ -265,13 +271,14 @@ def _code(given: Given, variable: Variable) -> float | None:
 
 
 def _codes(column: Column, variable: Variable) -> dict[str, float]:
-    """The number for each raw text that stands for one; NaN where the map says that it is missing."""
+    """The number for each raw text that stands for one."""
     given: Mapping[str, Given] = column.values
     if not given and variable.type == "boolean":
         given = TRUTHS
     if not given and variable.type == "category":
         given = {name: name for name in _names(variable)}
-    return {raw: np.nan if value is None else _code(value, variable) or 0.0 for raw, value in given.items()}
+    codes = {raw: _code(value, variable) for raw, value in given.items()}
+    return {raw: code for raw, code in codes.items() if code is not None}
 
 
 # ── reading one variable ──────────────────────────────────────────────────────────────────────────────────────────
@@ -461,7 +468,7 @@ def _findings(report: VariableReport, plan: _Plan, site_file: SiteFile) -> Itera
 def _check_characters(frame: polars.DataFrame, site_file: SiteFile) -> Iterator[Finding]:
     """Characters that no one writes show that the declared encoding is not the file's."""
     names = [column.column for column in site_file.variables.values() if column.column in frame.columns]
-    odd = sum(Series([name]).str.contains(ODD).sum() for name in frame.columns)
+    odd = int(Series(frame.columns, dtype=polars.String).str.contains(ODD).sum() or 0)
     for name in dict.fromkeys(names):
         if frame[name].dtype == polars.String:
             odd += int(frame[name].str.contains(ODD).sum() or 0)

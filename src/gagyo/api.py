@@ -1,0 +1,101 @@
+"""The same from Python: plan a study, run it at hospitals in this process, verify and report what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gagyo.coordinator import verify as verifying
+from gagyo.coordinator.folder import finish, open_folder
+from gagyo.coordinator.planning import make_plan
+from gagyo.coordinator.run import Progress, Run, run
+from gagyo.errors import FileFault, Stopped
+from gagyo.exchange.envelope import Keys
+from gagyo.finding import Finding
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.study import Study
+from gagyo.result import Result
+from gagyo.runtime.embedded import Embedded
+from gagyo.runtime.journal import Journal
+from gagyo.site.site import Site
+
+__all__ = ["Finished", "Result", "Stopped", "open_hospitals", "plan", "run", "run_embedded", "verify"]
+
+plan = make_plan
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: where it is, its plan, its results, why other analyses stopped, and the whole record."""
+
+    folder: Path
+    plan: Plan
+    results: Mapping[str, Result]
+    stopped: Mapping[str, Stopped]
+    document: Mapping[str, Any]
+
+
+def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
+    """The hospitals of a study from a folder with a site file for each; their keys and memory are kept beside them.
+
+    Raises:
+        FileFault: a site file is missing, or faulty.
+    """
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    sites = {site.name: site for site in (Site.open(path, folder / "state" / path.stem) for path in files)}
+    missing = [name for name in study.sites if name not in sites]
+    if missing:
+        values = {"found": ", ".join(missing), "expected": ", ".join(study.sites)}
+        raise FileFault(Finding("no_site_file", values=values))
+    return {name: sites[name] for name in study.sites}
+
+
+def run_embedded(
+    study: Study | str | Path,
+    sites: str | Path,
+    out: str | Path,
+    tell: Callable[[Progress], None] | None = None,
+    ended: Callable[[str, Result | Stopped], None] | None = None,
+) -> Finished:
+    """Run a study at hospitals in this process and write its folder: plan, journal, ledgers, results.json.
+
+    Whoever runs this holds all hospitals' files, so it approves the plan for each of them. A run that was interrupted
+    is taken up again by the same call; no hospital is asked twice for the same release.
+
+    Raises:
+        GagyoError: with what is wrong, and what to do.
+    """
+    read = study if isinstance(study, Study) else Study.read(study)
+    folder = Path(out)
+    hospitals = open_hospitals(read, Path(sites))
+    coordinator = Keys.open(folder / "coordinator.keys")
+    public = {"coordinator": coordinator.public} | {name: site.keys.public for name, site in hospitals.items()}
+    planned = make_plan(read, public)
+    open_folder(folder, planned)
+    for site in hospitals.values():
+        site.approve(planned)
+    journal = Journal(folder / "journal.jsonl", coordinator, Embedded(hospitals))
+    going = Run(planned, journal, tell)
+    for name, outcome in going:
+        if ended is not None:
+            ended(name, outcome)
+    ledgers = {name: site.ledger.path for name, site in hospitals.items()}
+    record = finish(folder, going, journal.name, journal.answers, ledgers)
+    for site in hospitals.values():
+        site.close()
+    return Finished(folder, planned, going.results, going.stopped, record)
+
+
+def verify(folder: str | Path) -> verifying.Verified:
+    """Verify a run's folder: chains, signatures, receipts, and every result again from the journal.
+
+    Raises:
+        Tampered: naming the first thing that does not fit.
+    """
+    path = Path(folder)
+    missing = [name for name in ("plan.json", "journal.jsonl", "results.json") if not (path / name).exists()]
+    if missing:
+        raise FileFault.of("no_run", found=str(path), expected=", ".join(missing))
+    return verifying.verify(path, Journal(path / "journal.jsonl", Keys.make()))

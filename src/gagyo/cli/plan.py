@@ -1,0 +1,49 @@
+"""`gagyo plan`: the plan of a study and its digest: what is approved, and what would leave each hospital."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gagyo.cli.speech import say
+
+if TYPE_CHECKING:
+    from gagyo.protocol.plan import Plan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plan", help=say("plan.help"))(plan)
+
+
+def plan(
+    study: Annotated[Path, typer.Argument(help=say("run.study"))],
+    sites: Annotated[Path | None, typer.Option(help=say("plan.sites"))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
+) -> None:
+    """Print the plan, with the hospitals' keys where their folder is given."""
+    from gagyo.api import open_hospitals
+    from gagyo.coordinator.planning import make_plan
+    from gagyo.protocol.study import Study
+
+    read = Study.read(study)
+    keys = {name: site.keys.public for name, site in open_hospitals(read, sites).items()} if sites else None
+    made = make_plan(read, keys)
+    typer.echo(made.to_bytes().decode() if as_json else _text(made))
+
+
+def _text(plan: Plan) -> str:
+    lines = [say("plan.digest", digest=plan.digest)]
+    if not plan.keys:
+        lines.append(say("plan.draft"))
+    lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
+    for name, analysis in plan.study.analyses.items():
+        lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
+        for sends in plan.sends[name]:
+            way = "left_out" if sends["to"] == "left_out" else "each" if sends["each"] else "sum"
+            lines.append(
+                "  " + say(f"plan.sends_{way}", step=sends["step"], numbers=sends["numbers"], rounds=sends["rounds"])
+            )
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""Progress that a person can read: one line that changes on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from gagyo.cli.speech import language, say
+from gagyo.text import translate
+
+if TYPE_CHECKING:
+    from gagyo.coordinator.run import Progress
+    from gagyo.errors import Stopped
+    from gagyo.result import Result
+
+
+class Teller:
+    """Says what is happening on standard error; `told` and `ended` are handed to a run."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._last = ""
+
+    def told(self, progress: Progress) -> None:
+        """Something began."""
+        doing = translate(f"progress.{progress.doing}", language())
+        name = progress.analysis or say("run.preflight")
+        line = translate(
+            "progress.round",
+            language(),
+            analysis=name,
+            round=progress.round + 1,
+            sites=len(progress.sites),
+            doing=doing,
+        )
+        if self._live:
+            print(f"\r\033[2K{line}", end="", file=sys.stderr, flush=True)
+        elif (progress.analysis, doing) != self._last:
+            # Elsewhere a line for each thing that is done, not for each round of it.
+            print(line, file=sys.stderr, flush=True)
+        self._last = (progress.analysis, doing)  # type: ignore[assignment]
+
+    def ended(self, name: str, outcome: Result | Stopped) -> None:
+        """An analysis ended."""
+        from gagyo.errors import Stopped
+
+        if isinstance(outcome, Stopped):
+            line = translate("progress.stopped", language(), analysis=name, why=outcome.text(language()))
+        else:
+            sites = len(outcome.sites)
+            line = translate("progress.done", language(), analysis=name, people=outcome.people, sites=sites)
+        print(f"\r\033[2K{line}" if self._live else line, file=sys.stderr, flush=True)

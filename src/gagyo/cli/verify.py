@@ -1,0 +1,34 @@
+"""`gagyo verify`: check a run's ledgers, receipts and signatures, and derive every result again from its journal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gagyo.cli.speech import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("verify", help=say("verify.help"))(verify)
+
+
+def verify(
+    out: Annotated[Path, typer.Argument(help=say("verify.out"))],
+    as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
+) -> None:
+    """Verify, and say what was checked."""
+    from gagyo.api import verify as check
+
+    checked = check(out)
+    if as_json:
+        typer.echo(json.dumps({"ok": True, **asdict(checked)}))
+        return
+    typer.echo(say("verify.journal", links=checked.journal))
+    for site, links in checked.ledgers.items():
+        typer.echo(say("verify.ledger", site=site, links=links))
+    typer.echo(say("verify.results", analyses=checked.analyses))

@@ -1,0 +1,178 @@
+"""The commands about files, as a user runs them; and that every text they may say is in three languages."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import gagyo
+from gagyo.cli import application, exits, main, speech
+from gagyo.errors import DataFault, FileFault, GagyoError, Refused, SiteSilent, Stopped, Tampered
+from gagyo.text import LANGUAGES, catalogue
+
+SOURCE = Path(gagyo.__file__).parent
+MINE = (
+    *(SOURCE / "protocol" / f"{name}.py" for name in ("cohort", "formula", "guards", "study", "written")),
+    *(SOURCE / "site" / f"{name}.py" for name in ("mapping", "site_file", "units")),
+    *(SOURCE / "site" / "connectors").glob("*.py"),
+)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    shown = capsys.readouterr()
+    return int(left.value.code or 0), shown.out, shown.err
+
+
+@pytest.fixture
+def study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    code, *_ = run(capsys, "new", tmp_path / "study")
+    assert code == exits.OK
+    return tmp_path / "study"
+
+
+def test_new_writes_a_study_that_checks(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--language", "en", "check", study / "study.yaml")[0] == exits.OK
+    for site in ("seoul", "beijing"):
+        code, out, _ = run(capsys, "site", "check", study / "sites" / f"{site}.yaml", "--study", study / "study.yaml")
+        assert code == exits.OK
+        assert "240" in out
+    (study / "sites" / "seoul.csv").read_bytes().decode("cp949")
+    (study / "sites" / "beijing.csv").read_bytes().decode("gb18030")
+
+
+def test_new_never_overwrites(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "new", study)[0] == exits.USAGE
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_faults_are_said_in_the_language(study: Path, capsys: pytest.CaptureFixture[str], language: str) -> None:
+    page = study / "study.yaml"
+    page.write_text(page.read_text(encoding="utf-8").replace("age >= 18", "agee >= 18"), encoding="utf-8")
+    code, out, err = run(capsys, "check", page, "--language", language)
+    assert (code, out) == (exits.FAULT, "")
+    assert {"en": "Did you mean age?", "ko": "혹시 age입니까?", "zh": "是否为 age?"}[language] in err
+    assert re.search(r"study\.yaml:\d+ cohorts\.adults\.where", err)
+
+
+def test_json_for_programs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = study / "study.yaml"
+    assert json.loads(run(capsys, "check", page, "--json")[1]) == {"ok": True, "findings": []}
+    page.write_text(page.read_text(encoding="utf-8").replace("seed", "sed") + "sed: 1\n", encoding="utf-8")
+    code, out, _ = run(capsys, "check", page, "--json")
+    assert code == exits.FAULT
+    assert [finding["code"] for finding in json.loads(out)["findings"]] == ["unknown_key"]
+    site = study / "sites" / "seoul.yaml"
+    page.write_text(page.read_text(encoding="utf-8").replace("sed: 1\n", ""), encoding="utf-8")
+    assert json.loads(run(capsys, "site", "check", site, "--study", page, "--json")[1])["people"] == 240
+
+
+def test_a_site_with_faults_leaves_with_1_and_the_report(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = study / "sites" / "seoul.yaml"
+    site.write_text(site.read_text(encoding="utf-8").replace("비흡연: never, ", ""), encoding="utf-8")
+    code, out, _ = run(capsys, "site", "check", site, "--study", study / "study.yaml")
+    assert code == exits.FAULT
+    assert "비흡연" in out
+
+
+@pytest.mark.parametrize("kind", ["study", "site"])
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    code, out, _ = run(capsys, "schema", kind)
+    assert code == exits.OK
+    assert json.loads(out)["$schema"].endswith("2020-12/schema")
+
+
+def test_an_unknown_language_is_a_usage_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--language", "fr", "schema", "study")[0] == exits.USAGE
+
+
+def test_the_language_comes_from_option_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "ko_KR.UTF-8")
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("GAGYO_LANGUAGE", raising=False)
+    assert speech.wanted([]) == "ko"
+    monkeypatch.setenv("GAGYO_LANGUAGE", "zh")
+    assert speech.wanted(["check"]) == "zh"
+    assert speech.wanted(["check", "--language", "en"]) == "en"
+    assert speech.wanted(["--language=ko"]) == "ko"
+    assert speech.ahead(["check", "x", "--language", "en"]) == ["--language", "en", "check", "x"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_help_is_in_the_language(capsys: pytest.CaptureFixture[str], language: str) -> None:
+    code, out, _ = run(capsys, "--language", language, "--help")
+    assert code == exits.OK
+    assert catalogue(language)["cli.check.help"][:8] in out  # type: ignore[index]
+
+
+def test_exit_codes_tell_the_errors_apart() -> None:
+    kinds: list[type[GagyoError]] = [FileFault, DataFault, Refused, SiteSilent, Tampered, Stopped]
+    assert [exits.code_of(kind()) for kind in kinds] == [1, 1, 3, 4, 5, 6]
+
+
+def test_help_is_quick() -> None:
+    """The best of five, so that a busy machine does not fail it."""
+    best = min(_help_time() for _ in range(5))
+    assert best < 0.4
+
+
+def _help_time() -> float:
+    started = time.perf_counter()
+    program = "from gagyo.cli import main; main(['--help'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=_environment())
+    assert b"check" in done.stdout
+    return time.perf_counter() - started
+
+
+def _environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(SOURCE.parent), "PATH": "", "LANG": "en_US.UTF-8", "PYTHONUTF8": "1"}
+
+
+def test_making_the_commands_imports_nothing_heavy() -> None:
+    application()
+    program = "import sys; from gagyo.cli import application; application(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True, env=_environment()
+    )
+    loaded = set(done.stdout.split())
+    assert not loaded & {"numpy", "polars", "pydantic", "sqlglot", "formulaic", "pint", "ruamel.yaml", "scipy"}
+
+
+# ── every code has three languages ────────────────────────────────────────────────────────────────────────────────
+
+
+def codes(path: Path) -> set[str]:
+    """The finding codes that a file makes: the first argument of the calls that make findings."""
+    makers = {"Finding", "fault", "_fault", "_Bad", "_Untyped"}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in makers:
+            found.add(str(node.args[0].value))
+    return found
+
+
+@pytest.mark.parametrize("path", MINE, ids=lambda path: path.stem)
+def test_every_finding_code_is_in_three_languages(path: Path) -> None:
+    for language in LANGUAGES:
+        assert {f"findings.{code}" for code in codes(path)} <= set(catalogue(language))
+
+
+@pytest.mark.parametrize("area", ["findings", "expected", "cli", "mapping"])
+def test_the_languages_have_the_same_keys_and_places(area: str) -> None:
+    english = {key: text for key, text in catalogue("en").items() if key.split(".")[0] == area}
+    for language in LANGUAGES:
+        theirs = {key: text for key, text in catalogue(language).items() if key.split(".")[0] == area}
+        assert english.keys() == theirs.keys()
+        for key, text in english.items():
+            assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", theirs[key])), key

@@ -1,0 +1,391 @@
+"""The report: the same numbers in three languages, every text there, accessible, and nothing to load."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gagyo.report import numbers, render, svg, write
+from gagyo.report.checklists import rules
+from gagyo.report.compose import compose
+from gagyo.report.flow import read_flow
+from gagyo.report.voice import Voice
+from gagyo.result import Column, Interval, Result, Table, Withheld, Words
+from gagyo.text import LANGUAGES, Language, Text, catalogue
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+AREAS = ("report", "withheld", "result", "checklists")
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return json.loads((FIXTURES / "results.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def pages(document: dict[str, Any]) -> dict[Language, str]:
+    return {language: render(document, language) for language in LANGUAGES}
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser would: text, headings, and tags that do not close as they opened."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.text.append(data)
+
+
+def numbers_in(page: str) -> Counter[str]:
+    text = " ".join(Reader(page).text).replace(numbers.GROUP, "")
+    return Counter(re.findall(r"[−-]?\d+(?:\.\d+)?(?:e[−-]?\d+)?", text))
+
+
+# The same numbers in three languages.
+
+
+def test_the_three_reports_hold_the_same_numbers(pages: dict[Language, str]) -> None:
+    english = numbers_in(pages["en"])
+    assert sum(english.values()) > 800
+    for language in ("ko", "zh"):
+        assert numbers_in(pages[language]) == english  # type: ignore[index]
+
+
+def test_numbers_of_the_results_are_in_the_text(pages: dict[Language, str]) -> None:
+    for page in pages.values():
+        text = " ".join(Reader(page).text)
+        for shown in ("0.941", "(0.921, 0.958)", "−21.3845", "78.412966", "12\u202f040", "<0.001", "4.7%", "< 10"):
+            assert shown in text
+
+
+def test_what_is_withheld_is_said(pages: dict[Language, str]) -> None:
+    for language, words in (("en", "fewer than 10"), ("ko", "10 미만"), ("zh", "不足10")):
+        assert words in pages[language]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (numbers.fixed(-0.0004, 3), "0.000"),
+        (numbers.fixed(-1.5, 2), "−1.50"),
+        (numbers.fixed(float("nan")), "–"),
+        (numbers.count(1234), "1234"),
+        (numbers.count(1234567), "1\u202f234\u202f567"),
+        (numbers.percent(0.1234, 1), "12.3%"),
+        (numbers.p_value(0.00099), "<0.001"),
+        (numbers.p_value(0.05), "0.050"),
+        (numbers.significant(0.000123456789), "0.000123457"),
+        (numbers.significant(-21.384512), "−21.3845"),
+        (numbers.significant(123456789.0), "123\u202f456\u202f789"),
+        (numbers.interval(Interval(-0.1, -0.25, 0.05), 2), "−0.10 (−0.25, 0.05)"),
+        (numbers.tick(0.5, 0.25), "0.50"),
+        (numbers.tick(0.2, 0.2), "0.2"),
+        (numbers.tick(20.0, 10.0), "20"),
+    ],
+)
+def test_numbers_become_text_in_one_way(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+# Texts.
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_texts_are_in_three_languages_with_the_same_places(area: str) -> None:
+    found = {one: {k: v for k, v in catalogue(one).items() if k.startswith(f"{area}.")} for one in LANGUAGES}
+    assert found["en"].keys() == found["ko"].keys() == found["zh"].keys()
+    for key, english in found["en"].items():
+        for language in ("ko", "zh"):
+            assert _fields(found[language][key]) == _fields(english), key  # type: ignore[index]
+            digits = sorted(re.findall(r"\d+", re.sub(r"\{.*?\}", "", found[language][key])))  # type: ignore[index]
+            assert digits == sorted(re.findall(r"\d+", re.sub(r"\{.*?\}", "", english))), key
+
+
+def test_every_key_in_the_sources_exists() -> None:
+    texts = catalogue("en")
+    folder = files("gagyo.report")
+    sources = [page for page in folder.iterdir() if page.name.endswith(".py")] + list((folder / "templates").iterdir())
+    used = set()
+    for page in sources:
+        used |= set(re.findall(r'\bown\(\s*"([a-z_.]+)"', page.read_text(encoding="utf-8")))
+    assert len(used) > 30
+    assert {key for key in used if f"report.{key}" not in texts} == set()
+
+
+def test_every_checklist_item_has_a_subject_and_a_note_that_exist() -> None:
+    texts = catalogue("en")
+    found = list(rules())
+    assert len([1 for name, _, _ in found if name == "tripod"]) == 52
+    assert len([1 for name, _, _ in found if name == "stard"]) == 34
+    for name, number, rule in found:
+        assert f"checklists.{name}.{number}" in texts
+        assert "note" not in rule or f"checklists.note.{rule['note']}" in texts
+        assert set(rule) <= {"sections", "note", "shape", "optional"}
+        assert all(f"report.section.{section}" in texts for section in rule.get("sections", ()))
+
+
+def test_what_only_authors_know_is_marked_for_them(pages: dict[Language, str]) -> None:
+    assert pages["en"].count("For the authors:") >= 20
+    for words in ("the reference standard:", "who was blind to what", "verification bias", "who paid"):
+        assert words in pages["en"]
+
+
+# A page that stands alone.
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_loaded_from_outside(pages: dict[Language, str], language: Language) -> None:
+    reader = Reader(pages[language])
+    for tag, attributes in reader.tags:
+        assert tag not in ("script", "link", "img", "iframe", "object")
+        for name in ("src", "href", "xlink:href", "action"):
+            target = attributes.get(name) or ""
+            assert not re.match(r"(?:[a-z]+:)?//|data:", target), target
+    assert "url(" not in re.sub(r"url\(#[\w-]+\)", "", pages[language])
+    assert "@import" not in pages[language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_tags_close_as_they_opened_and_ids_are_used_once(pages: dict[Language, str], language: Language) -> None:
+    reader = Reader(pages[language])
+    assert reader.faults == []
+    assert reader.open == []
+    ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
+    assert [one for one, times in Counter(ids).items() if times > 1] == []
+    for _, attributes in reader.tags:
+        href = attributes.get("href") or ""
+        wanted = [href[1:]] if href.startswith("#") else (attributes.get("aria-labelledby") or "").split()
+        assert set(wanted) <= set(ids)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_headings_are_in_order(pages: dict[Language, str], language: Language) -> None:
+    levels = [int(tag[1]) for tag, _ in Reader(pages[language]).tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_figures_are_vector_with_text_and_alternatives(pages: dict[Language, str], language: Language) -> None:
+    drawings = re.findall(r"<svg.*?</svg>", pages[language], re.S)
+    assert len(drawings) >= 9
+    for drawing in drawings:
+        assert 'role="img"' in drawing
+        assert re.search(r"<title id=\"[\w-]+\">[^<]+</title><desc id=\"[\w-]+\">[^<]{20,}</desc>", drawing)
+        assert "<text" in drawing
+        assert "<image" not in drawing
+        assert "NaN" not in drawing
+    if language != "en":
+        letters = "[가-힣]" if language == "ko" else "[一-鿿]"
+        assert all(re.search(letters, drawing) for drawing in drawings)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_text_in_figures_stays_inside(pages: dict[Language, str], language: Language) -> None:
+    for drawing in re.findall(r"<svg.*?</svg>", pages[language], re.S):
+        high = float(re.search(r'viewBox="0 0 \d+ (\d+)"', drawing)[1])  # type: ignore[index]
+        for x, y, anchor, words in re.findall(
+            r'<text x="([-\d.]+)" y="([-\d.]+)"(?: text-anchor="(\w+)")?[^>]*>([^<]*)<', drawing
+        ):
+            wide = svg.width(words.replace("&lt;", "<")) * 0.97
+            left = float(x) - {"middle": wide / 2, "end": wide}.get(anchor, 0.0)
+            assert left >= -1, words
+            assert left + wide <= 761, words
+            assert 0 < float(y) <= high, words
+
+
+@pytest.mark.parametrize(("language", "lang"), [("en", "en"), ("ko", "ko"), ("zh", "zh-Hans")])
+def test_the_language_is_said_and_the_others_are_beside(pages: dict[Language, str], language: Any, lang: str) -> None:
+    page = pages[language]
+    assert f'<html lang="{lang}">' in page
+    for other in LANGUAGES:
+        assert (f'href="report.{other}.html"' in page) == (other != language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_tables_have_captions_and_scopes(pages: dict[Language, str], language: Language) -> None:
+    for table in re.findall(r"<table>.*?</table>", pages[language], re.S):
+        assert "<caption" in table
+        assert 'scope="col"' in table
+        assert 'scope="row"' in table
+
+
+def test_the_notice_stands_at_top_methods_limits_and_beside_results(
+    document: dict[str, Any], pages: dict[Language, str]
+) -> None:
+    for language in LANGUAGES:
+        notice = document["notice"][language]
+        page = pages[language]
+        assert notice in page.split("<main>")[0]
+        for section in ("flow", "characteristics", "performance", "hospitals", "joining", "methods", "limits"):
+            assert notice in re.search(rf'<section id="{section}".*?</section>', page, re.S)[0]  # type: ignore[index]
+
+
+# Colours.
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _colours() -> dict[str, str]:
+    css = (files("gagyo.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", css))
+
+
+def test_text_has_contrast() -> None:
+    colours = _colours()
+    grounds = [colours[name] for name in ("paper", "tint", "warm", "alert")]
+    assert all(contrast(colours["ink"], ground) >= 7 for ground in grounds)
+    for name in ("muted", "link", "ok", "part", "authors"):
+        assert contrast(colours[name], colours["paper"]) >= 4.5, name
+    css = (files("gagyo.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    for colour in re.findall(r"svg [^{]*\{[^}]*fill: (#[0-9a-f]{6}); \}", css):
+        assert colour in ("#ffffff", "#f4f6f8") or contrast(colour, "#f4f6f8") >= 4.5
+
+
+def test_lines_have_contrast_and_differ_without_colour() -> None:
+    assert all(contrast(colour, "#ffffff") >= 4.5 for colour in (*svg.COLOURS, svg.REFERENCE))
+    assert len(set(svg.DASHES)) == len(svg.COLOURS)
+
+
+# Parts.
+
+
+def test_no_table_or_curve_is_dropped(document: dict[str, Any], pages: dict[Language, str]) -> None:
+    for record in (*document["analyses"].values(), document["flow"], document["egress"]):
+        result = Result.from_json({key: value for key, value in record.items() if key != "label"})
+        voice = Voice("en", {})
+        for shape in (*result.tables, *result.curves):
+            assert voice.say(shape.title) in pages["en"]
+
+
+def test_a_table_without_a_place_of_its_own_is_shown(document: dict[str, Any]) -> None:
+    table = Table("odd", Words(text=Text("An odd table")), (Column("a", Words("result.measure")),), ((1.5,),))
+    odd = Result("odd", True, 10, ("seoul",), 1, tables=(table,))
+    page = render(document | {"analyses": {"odd": {"label": None, **odd.to_json()}}}, "en")
+    assert "An odd table" in page
+    assert 'id="further"' in page
+
+
+def test_a_hospital_that_refused_and_an_analysis_that_stopped_are_said(document: dict[str, Any]) -> None:
+    sites = document["sites"] | {"tianjin": document["sites"]["tianjin"] | {"state": "refused", "country": ""}}
+    stopped = {"label": None, "method": "logistic", "stopped": [{"code": "answer_withheld", "values": {"found": "x"}}]}
+    changed = document | {"sites": sites, "analyses": document["analyses"] | {"second": stopped}}
+    for language, refused in (("en", "refused. None"), ("ko", "거부함. 이"), ("zh", "已拒绝。本")):
+        page = render(changed, language)  # type: ignore[arg-type]
+        assert refused in page
+        assert "second" in page
+        assert 'class="warning"' in page
+
+
+def test_a_document_with_nothing_found_still_renders(document: dict[str, Any]) -> None:
+    bare = document | {"analyses": {}, "notice": None, "flow": None, "egress": None}
+    names = [section.name for section in compose(bare)]
+    assert names == ["summary", "methods", "limits", "checklists", "provenance"]
+    assert "notice" not in {tag for tag, _ in Reader(render(bare, "ko")).tags}
+
+
+def test_a_total_that_would_tell_a_withheld_cell_is_not_shown() -> None:
+    columns = tuple(Column(name, Words("result.people"), "count") for name in ("hospital", "people", "out", "left"))
+    few = Withheld("below_minimum", 10)
+    rows = (
+        (Words(text=Text("a")), 40, few, 33),
+        (Words(text=Text("b")), 60, 20, 40),
+        (Words(text=Text("c")), None, None, few),
+    )
+    sites = {name: {"state": "answered"} for name in "abc"}
+    flow = read_flow(Table("flow", Words(), columns, rows), sites)
+    assert flow.totals == (100, None, 73)
+    assert flow.branches[2].counts == ()
+    assert flow.branches[2].why == few
+
+
+def test_texts_from_a_study_are_escaped(document: dict[str, Any]) -> None:
+    bad = '</style><script>alert(1)</script>"\\'
+    title = {"en": bad, "ko": bad, "zh": bad}
+    sites = {name: site | {"label": title} for name, site in document["sites"].items()}
+    page = render(document | {"title": title, "sites": sites, "notice": title}, "en")
+    assert "<script" not in page
+    assert page.count("</style>") == 1
+
+
+def test_write_gives_one_file_a_language(document: dict[str, Any], tmp_path: Path) -> None:
+    paths = write(document, tmp_path / "out")
+    assert [path.name for path in paths] == ["report.en.html", "report.ko.html", "report.zh.html"]
+    assert all(path.stat().st_size < 400_000 for path in paths)
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in write(document, tmp_path / "again")]
+
+
+def _ticks() -> Iterator[svg.Scale]:
+    for low, high, log in (
+        (0, 1, False),
+        (-0.11, 0.37, False),
+        (0.6, 1.7, True),
+        (0.05, 40, True),
+        (100, 90000, False),
+    ):
+        yield svg.Scale(low, high, 0, 300, log)
+
+
+@pytest.mark.parametrize("scale", list(_ticks()))
+def test_ticks_are_few_inside_and_differ(scale: svg.Scale) -> None:
+    found = svg.ticks(scale)
+    assert 2 <= len(found) <= 8
+    assert len({words for _, words in found}) == len(found)
+    assert all(scale.holds(value) for value, _ in found)
+
+
+def test_a_text_wraps_between_words_and_between_han() -> None:
+    assert svg.wrap("receiver operating", 70) == ["receiver", "operating"]
+    assert len(svg.wrap("受试者工作特征曲线下面积", 60)) == 3
+    assert svg.wrap("short", 500) == ["short"]
+
+
+def test_the_fixture_is_what_its_maker_makes(document: dict[str, Any]) -> None:
+    from tests.fixtures.make_results import document as make
+
+    assert json.loads(json.dumps(make())) == document

@@ -1,0 +1,92 @@
+"""The site file: what it reads, and that every fault is found at once, at its line, in three languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from gagyo.errors import FileFault
+from gagyo.site.site_file import Marker, Policy, SiteFile
+from gagyo.text import LANGUAGES
+
+EXAMPLE = """\
+site: busan
+country: KR
+label: {en: Busan, ko: 부산, zh: 釜山}
+data: {connector: csv, path: patients.csv, encoding: cp949}
+person: 환자번호
+missing: ["", "-", 0]
+variables:
+  glucose: {column: 혈당, unit: mg/dL, missing: [999]}
+  disease: {column: 질환, values: {예: true, 아니오: false, 1: true}}
+  size: {column: 크기, scale: 0.1}
+  seen: {column: 방문일, date_format: "%Y.%m.%d"}
+absent: [chol]
+policy: {minimum_people: 12, methods: [describe], referral: [models], independent_partners: [seoul, tianjin]}
+"""
+
+
+def faults(text: str) -> list[tuple[str, int | None]]:
+    with pytest.raises(FileFault) as fault:
+        SiteFile.parse(text)
+    for language in LANGUAGES:
+        assert fault.value.text(language)
+    return [(finding.code, finding.place.line) for finding in fault.value.findings]
+
+
+def test_the_example_is_read() -> None:
+    read = SiteFile.parse(EXAMPLE, "hospital/busan.yaml")
+    assert (read.site, read.country, read.person) == ("busan", "KR", "환자번호")
+    assert read.missing == (Marker(""), Marker("-"), Marker("0", 0.0))
+    assert read.variables["glucose"].missing == (Marker("999", 999.0),)
+    assert read.variables["disease"].values == {"예": True, "아니오": False, "1": True}
+    assert read.variables["size"].scale == 0.1
+    assert read.absent == {"chol": ""}
+    assert read.policy == Policy(12, ("describe",), ("models",), ("seoul", "tianjin"))
+    assert str(read.folder) == "hospital"
+    assert read.place("variables.glucose").line == 8
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    text = "site: a\ncountry: CN\ndata: {connector: parquet, path: p}\nvariables: {x: {column: X}}\n"
+    read = SiteFile.parse(text)
+    assert read.policy == Policy()
+    assert read.policy.methods == "all"
+    assert read.policy.independent_partners is None
+    assert (read.data.delimiter, read.data.header, read.person) == (",", True, "")
+
+
+def test_absent_may_say_why() -> None:
+    read = SiteFile.parse(EXAMPLE.replace("absent: [chol]", "absent: {chol: not in the laboratory's panel}"))
+    assert read.absent == {"chol": "not in the laboratory's panel"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "line"),
+    [
+        ("site: busan", "site: Busan", "bad_name", 1),
+        ("country: KR\n", "", "missing_key", 1),
+        ("connector: csv", "connector: exel", "not_one_of", 4),
+        (", encoding: cp949", "", "encoding_undeclared", 4),
+        ("encoding: cp949", "encoding: cp-949", "not_one_of", 4),
+        ("encoding: cp949", "encoding: rot13", "not_one_of", 4),
+        ("encoding: cp949", "encoding: cp949, delimiter: ';;'", "wrong_type", 4),
+        ("person: 환자번호", "persons: 환자번호", "unknown_key", 5),
+        ("unit: mg/dL", "unit: mg per dL", "bad_unit", 8),
+        ("column: 혈당, ", "", "missing_key", 8),
+        ("scale: 0.1", "scale: 0", "out_of_bounds", 10),
+        ("scale: 0.1", "scale: big", "wrong_type", 10),
+        ('"%Y.%m.%d"', '"%Y"', "wrong_type", 11),
+        ("[chol]", "[size]", "absent_and_mapped", 12),
+        ("minimum_people: 12", "minimum_people: 4", "out_of_bounds", 13),
+        ("policy:", "policies:", "unknown_key", 13),
+        ("missing: [999]", "missing: {a: 1}", "wrong_type", 8),
+    ],
+)
+def test_a_fault_is_found_at_its_line(before: str, after: str, code: str, line: int) -> None:
+    assert before in EXAMPLE
+    assert (code, line) in faults(EXAMPLE.replace(before, after, 1))
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    text = EXAMPLE.replace("KR", "Korea").replace("mg/dL", "mgdL??").replace("12", "1")
+    assert [code for code, _ in faults(text)] == ["bad_name", "bad_unit", "out_of_bounds"]
