@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gagyo.text import Language, Text, translate
 
@@ -112,6 +112,9 @@ class Estimate:
     withheld: Withheld | None = None
 
 
+Shape = TypeVar("Shape", Estimate, Table, Curve)
+
+
 @dataclass(frozen=True)
 class Equation:
     """A fitted model: `terms` name the columns (the intercept first), `information` is its p x p information matrix."""
@@ -143,15 +146,15 @@ class Result:
 
     def estimate(self, name: str) -> Estimate:
         """The estimate of a name; KeyError where there is none."""
-        return _named(self.estimates, name)
+        return _named(self.estimates, name, Estimate)
 
     def table(self, name: str) -> Table:
         """The table of a name; KeyError where there is none."""
-        return _named(self.tables, name)
+        return _named(self.tables, name, Table)
 
     def curve(self, name: str) -> Curve:
         """The curve of a name; KeyError where there is none."""
-        return _named(self.curves, name)
+        return _named(self.curves, name, Curve)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data from which `from_json` makes an equal result."""
@@ -179,9 +182,9 @@ class Result:
         return f"<table><caption>{html.escape(covers)}</caption><tr>{head}</tr>{body}</table>"
 
 
-def _named(shapes: tuple[Any, ...], name: str) -> Any:
+def _named(shapes: tuple[Any, ...], name: str, kind: type[Shape]) -> Shape:
     for shape in shapes:
-        if shape.name == name:
+        if isinstance(shape, kind) and shape.name == name:
             return shape
     raise KeyError(f"{name!r}; there are {[shape.name for shape in shapes]}")
 

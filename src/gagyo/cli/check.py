@@ -26,7 +26,7 @@ def check(
     study: Annotated[Path, typer.Argument(help=say("check.study"))],
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
 ) -> None:
-    """Read the study file and each method's options."""
+    """Read the study file and each method's options; say what would leave each hospital."""
     from gagyo.errors import FileFault
 
     try:
@@ -41,12 +41,12 @@ def check(
 
 def _checked(path: Path) -> Study:
     """The study, with its analyses' options looked at by the installed methods."""
+    from gagyo.coordinator import planning
     from gagyo.errors import check_none
-    from gagyo.federation.local import method_module, method_names
-    from gagyo.protocol.study import Study, check_options
+    from gagyo.protocol.study import Study
 
     study = Study.read(path)
-    check_none(check_options(study, {name: method_module(name).Method.Options for name in method_names()}))
+    check_none(planning.check(study))
     return study
 
 
@@ -68,4 +68,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _summary(study: Study) -> str:
     counts = {"variables": len(study.variables), "cohorts": len(study.cohorts), "analyses": len(study.analyses)}
-    return say("check.ok", study=study.study, sites=", ".join(study.sites), **counts)
+    from gagyo.cli.plan import sends_text
+    from gagyo.coordinator.planning import make_plan
+
+    sentence = say("check.ok", study=study.study, sites=", ".join(study.sites), **counts)
+    return "\n".join([sentence, *sends_text(make_plan(study))])

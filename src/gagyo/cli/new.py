@@ -1,4 +1,4 @@
-"""`gagyo new`: a study to start from, with two small hospitals whose files are as different as real ones."""
+"""`gagyo new`: a study to start from, with four small hospitals whose files are as different as real ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gagyo.cli.speech import say
 if TYPE_CHECKING:
     import numpy as np
 
-PAGES = ("study.yaml", "README.md", "sites/seoul.yaml", "sites/beijing.yaml")
+SITES = ("seoul", "busan", "beijing", "tianjin")
 PEOPLE = 240
 
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def new(folder: Annotated[Path, typer.Argument(help=say("new.folder"))]) -> None:
-    """Write a study, two site files and their made-up patients into a folder that is new or empty."""
+    """Write a study, four site files and their made-up patients into a folder that is new or empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise typer.BadParameter(say("new.not_empty", folder=folder), param_hint="FOLDER")
     write(folder)
@@ -33,11 +33,13 @@ def new(folder: Annotated[Path, typer.Argument(help=say("new.folder"))]) -> None
 def write(folder: Path) -> None:
     """Write the start of a study; always the same bytes."""
     (folder / "sites").mkdir(parents=True, exist_ok=True)
-    for page in PAGES:
+    for page in ("study.yaml", "README.md", *(f"sites/{site}.yaml" for site in SITES)):
         text = (files("gagyo.cli") / "start" / page).read_text(encoding="utf-8")
         (folder / page).write_text(text, encoding="utf-8")
-    (folder / "sites" / "seoul.csv").write_bytes(_seoul().encode("cp949"))
-    (folder / "sites" / "beijing.csv").write_bytes(_beijing().encode("gb18030"))
+    for seed, site in enumerate(SITES, 1):
+        text = _korean(seed, site) if site in ("seoul", "busan") else _chinese(seed, site)
+        encoding = "cp949" if site in ("seoul", "busan") else "gb18030"
+        (folder / "sites" / f"{site}.csv").write_bytes(text.encode(encoding))
 
 
 def _people(seed: int) -> dict[str, np.ndarray]:
@@ -53,24 +55,24 @@ def _people(seed: int) -> dict[str, np.ndarray]:
     return {"age": age, "glucose": glucose, "smoking": smoking, "disease": disease.astype(int)}
 
 
-def _seoul() -> str:
+def _korean(seed: int, site: str) -> str:
     """Korean column names, glucose in mg/dL, `-` where it was not measured."""
-    people = _people(1)
+    people = _people(seed)
     smoking, disease = ("비흡연", "과거흡연", "현재흡연"), ("아니오", "예")
     rows = ["환자번호,나이,혈당,흡연,질환"]
     for i in range(PEOPLE):
         glucose = "-" if i % 20 == 7 else f"{people['glucose'][i] * 18.0156:.0f}"
         words = smoking[people["smoking"][i]], disease[people["disease"][i]]
-        rows.append(f"S{i + 1:04d},{people['age'][i]},{glucose},{words[0]},{words[1]}")
+        rows.append(f"{site[0].upper()}{i + 1:04d},{people['age'][i]},{glucose},{words[0]},{words[1]}")
     return "\r\n".join(rows) + "\r\n"
 
 
-def _beijing() -> str:
+def _chinese(seed: int, site: str) -> str:
     """Chinese column names, glucose in mmol/L, 999 where it was not measured, smoking as a code."""
-    people = _people(2)
+    people = _people(seed)
     rows = ["病案号;年龄;血糖;吸烟;患病"]
     for i in range(PEOPLE):
         glucose = "999" if i % 16 == 5 else f"{people['glucose'][i]:.1f}"
         disease = ("否", "是")[people["disease"][i]]
-        rows.append(f"B{i + 1:04d};{people['age'][i]};{glucose};{people['smoking'][i]};{disease}")
+        rows.append(f"{site[0].upper()}{i + 1:04d};{people['age'][i]};{glucose};{people['smoking'][i]};{disease}")
     return "\n".join(rows) + "\n"

@@ -39,11 +39,16 @@ def _text(plan: Plan) -> str:
     if not plan.keys:
         lines.append(say("plan.draft"))
     lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
+    return "\n".join([*lines, *sends_text(plan)])
+
+
+def sends_text(plan: Plan) -> list[str]:
+    """What each hospital would send, analysis by analysis."""
+    lines = []
     for name, analysis in plan.study.analyses.items():
         lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
         for sends in plan.sends[name]:
             way = "left_out" if sends["to"] == "left_out" else "each" if sends["each"] else "sum"
-            lines.append(
-                "  " + say(f"plan.sends_{way}", step=sends["step"], numbers=sends["numbers"], rounds=sends["rounds"])
-            )
-    return "\n".join(lines)
+            values = {"step": sends["step"], "numbers": sends["numbers"], "rounds": sends["rounds"]}
+            lines.append("  " + say(f"plan.sends_{way}", **values))
+    return lines

@@ -19,7 +19,7 @@ class Teller:
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        self._last = ""
+        self._last = ("", "")
 
     def told(self, progress: Progress) -> None:
         """Something began."""
@@ -38,7 +38,7 @@ class Teller:
         elif (progress.analysis, doing) != self._last:
             # Elsewhere a line for each thing that is done, not for each round of it.
             print(line, file=sys.stderr, flush=True)
-        self._last = (progress.analysis, doing)  # type: ignore[assignment]
+        self._last = (progress.analysis, doing)
 
     def ended(self, name: str, outcome: Result | Stopped) -> None:
         """An analysis ended."""

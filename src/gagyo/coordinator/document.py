@@ -140,9 +140,8 @@ def _label(run: Run, site: str) -> Any:
 def _missing(run: Run, cohort: str) -> Table:
     least = Withheld("below_minimum", run.study.release.minimum_people)
     ready = run.ready(cohort)
-    columns = (Column("variable", Words("flow.variable"), "text"),) + tuple(
-        Column(site, Words(text=_label(run, site)), "percent", 1) for site in ready
-    )
+    hospitals = (Column(site, Words(text=_label(run, site)), "percent", 1) for site in ready)
+    columns = (Column("variable", Words("flow.variable"), "text"), *hospitals)
     rows = tuple(
         (Words(text=variable.label), *(_missing_cell(run, site, cohort, number, least) for site in ready))
         for number, variable in enumerate(run.study.variables.values())

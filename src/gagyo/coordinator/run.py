@@ -40,7 +40,7 @@ class Progress:
 
 
 class Run:
-    """One run of a plan. `results` and `stopped` fill as it goes; `preflight` says what each hospital can answer for."""
+    """One run of a plan: `results` and `stopped` fill as it goes; `preflight` is what each hospital can answer for."""
 
     def __init__(self, plan: Plan, runtime: Carrier, tell: Callable[[Progress], None] | None = None) -> None:
         self.plan = plan
@@ -129,7 +129,7 @@ class Run:
         return Opened(cursor, record)
 
     def _without(self, cursor: Cursor, roster: tuple[str, ...], incomplete: IncompleteError) -> Opened:
-        """Go on with fewer hospitals, where the study allows it and nothing of this analysis was opened yet; else stop."""
+        """Go on with fewer hospitals where the study allows it and nothing of this analysis was opened; else stop."""
         refused = {answer.site for answer in incomplete.answers}
         fewer = tuple(site for site in roster if site not in refused)
         gone = len(self.study.sites) - len(fewer)
@@ -183,7 +183,7 @@ class Run:
         return Record(tuple(answers))
 
     def _received(self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int) -> Answer | None:
-        """What the hospital that is left out releases in the end; None where it lost its place and has to start again."""
+        """What the hospital that is left out releases in the end; None where it lost its place and must start again."""
         sealed: dict[str, bytes] = {}
         for turn in range(MOST_TURNS):
             arguments = {"turn": turn, "others": list(others)}

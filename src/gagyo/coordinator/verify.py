@@ -1,4 +1,4 @@
-"""Verifies a finished run: chains, signatures, receipts on both sides, and every result again from the journal alone."""
+"""Verifies a finished run: chains, signatures, receipts on both sides, every result again from the journal alone."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ class Ask:
 
     The answer is a `Pooled` secure sum, or with `each` a `dict[str, Numerals]`, one per hospital. `parameters`: how
     many free parameters the opened numbers estimate, where that is what they are spent on (a fit's iterates count once,
-    under the name `fit`); None counts the numbers themselves. `fits_at_once`: how many fits share those parameters. `doing` is a key `progress.<doing>` of the catalogue.
+    under the name `fit`); None counts the numbers themselves. `fits_at_once`: how many fits share those parameters.
+    `doing` is a key `progress.<doing>` of the catalogue.
     """
 
     step: LocalStep

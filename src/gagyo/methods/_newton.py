@@ -17,7 +17,7 @@ ALIAS = 1e-10
 """A column whose squared length falls to this share of itself, once the columns before it are taken out, is aliased."""
 
 DECREMENT = 1e-16
-"""Stop where the squared Newton decrement, g' H^-1 g, is under this, so that the information too is that of the optimum."""
+"""Stop where the squared Newton decrement, g' H^-1 g, is under this: then the information is that of the optimum."""
 
 MOST_ROUNDS = 30
 
@@ -33,7 +33,7 @@ class Solved:
 
 
 def aliased_columns(information: Floats) -> NDArray[np.bool_]:
-    """R's rule (`lm`, `glm`): a column that those before it determine is left out; later columns go, earlier ones stay."""
+    """R's rule (`lm`, `glm`): a column that those before it determine is left out; earlier columns stay."""
     p = len(information)
     rest = information.astype(np.float64).copy()
     aliased = np.zeros(p, bool)
@@ -59,13 +59,13 @@ def solve(score: Floats, information: Floats, aliased: NDArray[np.bool_]) -> Sol
 
 
 def check_separation(start: Floats, now: Floats, likelihood: float, people: float, terms: Sequence[str]) -> None:
-    """Raise Stopped where variances have run away since the first round: the data are separated (Albert & Anderson 1984).
+    """Raise Stopped where variances have run away: the data are separated (Albert & Anderson 1984, Biometrika 71:1).
 
     start, now: diagonals of the information in the first round and now.
     """
     shrunk = np.where(start > 0, now / np.where(start > 0, start, 1.0), 1.0)
     if likelihood > -1e-6 * people or float(shrunk.min()) < 1e-5:
-        worst = [terms[j] for j in np.flatnonzero(shrunk <= 10 * shrunk.min())]
+        worst = [term for term, share in zip(terms, shrunk, strict=True) if share <= 10 * shrunk.min()]
         raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))
 
 

@@ -16,7 +16,7 @@ from gagyo.result import Estimate, Words
 
 
 def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Measure:
-    """Every two-way cell of the design's 0/1 columns, and of a 0/1 outcome, over the first `people` rows (all, if None)."""
+    """Every two-way cell of the design's 0/1 columns and a 0/1 outcome, over the first `people` rows (None: all)."""
     X = rows.design(formula)[:people]
     columns = formula.columns(rows.variables)
     chosen = [j for j, column in enumerate(columns) if column.indicator]

@@ -67,7 +67,7 @@ def products(rows: Rows, formula: str, centre: Floats) -> Aggregate:
 
 @local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
 def residuals(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
-    """The residual sum of squares, and the sum of u u' with u = x times the residual: the middle of White's sandwich."""
+    """The residual sum of squares, and the sum of u u', u = x times the residual: the middle of White's sandwich."""
     parsed = rows.formula(formula)
     x, y = _bounds(rows, parsed)
     X = rows.design(parsed)

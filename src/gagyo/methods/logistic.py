@@ -115,7 +115,7 @@ def _one_model(X: Floats, y: Floats, beta: Floats, largest: Floats) -> tuple[Flo
 def _spread(
     X: Floats, y: Floats, beta: Floats, diagonal: Floats, largest: Floats, residual: float, heaviest: float
 ) -> Spread:
-    """Spread of the score and of the information's diagonal, from bounds; exactly, only where the bounds do not settle it.
+    """Spread of the score and of the information's diagonal, from bounds; exactly only where they do not settle it.
 
     |y - mu| >= mu (1 - mu), so the sum of |x r| is at least the sum of x^2 w over max |x|.
     """

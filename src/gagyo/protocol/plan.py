@@ -18,9 +18,10 @@ WIRE = "1"
 class Plan:
     """A study made exact.
 
-    text: the study file as it is written; the digest is of what it says, in all languages, not of its layout. keys: public keys of the coordinator and every hospital.
-    methods: digest of the source of each method that the study uses. limits: of the gate. sends: by analysis, what each
-    hospital would send, how many numbers, under secure sum or by hospital, and to whom.
+    text: the study file as it is written; the digest is of what it says, in all languages, not of its layout. keys:
+    public keys of the coordinator and every hospital. methods: digest of the source of each method that the study uses.
+    limits: of the gate. sends: by analysis, what each hospital would send, how many numbers, under secure sum or by
+    hospital, and to whom.
     """
 
     text: str

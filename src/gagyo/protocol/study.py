@@ -81,7 +81,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysis. `options` are all keys but method, cohort and label; `lines` gives each key's line, for later faults."""
+    """One analysis. `options` are all keys but method, cohort and label; `lines` gives each key's line, for faults."""
 
     name: str
     method: str

@@ -17,7 +17,7 @@ from gagyo.release.ledger import Entry
 
 @dataclass(frozen=True)
 class Release:
-    """Values that may leave, NaN where withheld, with the rule that withheld a measure's entries. Only the gate makes it."""
+    """Values that may leave, NaN where withheld, and by measure why. Only the gate makes it."""
 
     values: Mapping[str, Floats]
     withheld: Mapping[str, NDArray[np.bool_]]
@@ -48,7 +48,7 @@ class Answer:
     """What a hospital says to a request (by its digest).
 
     released: `payload` holds what left and `receipt` the ledger's entry for it. refused, referred: `code` says why.
-    relay: sealed requests to others (a hospital that is left out asks them). behind: the hospital needs earlier answers.
+    relay: sealed requests to others (a hospital that is left out asks them). behind: the hospital lost its place.
     """
 
     request: str

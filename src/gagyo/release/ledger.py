@@ -1,4 +1,4 @@
-"""The ledger: an append-only, signed chain of receipts, one canonical JSON line each; any edit, cut or swap is found."""
+"""The ledger: an append-only, signed chain of receipts, one canonical JSON line each; edits and cuts are found."""
 
 from __future__ import annotations
 

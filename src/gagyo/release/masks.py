@@ -38,7 +38,7 @@ def own_mask(key: X25519PrivateKey, summand: Summand, block: str, entries: int) 
 def pair_masks(
     key: X25519PrivateKey, publics: dict[str, X25519PublicKey], summand: Summand, block: str, entries: int
 ) -> Limbs:
-    """The sum of this hospital's masks with every other of the roster: added by the first name, subtracted by the second."""
+    """The sum of this hospital's masks with every other: added by the first name, subtracted by the second."""
     total = ring.from_bytes(bytes(16 * entries))
     for other in summand.roster:
         if other == summand.site:

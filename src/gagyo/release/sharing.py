@@ -36,7 +36,7 @@ def lay_out(aggregate: Aggregate, cohort: int) -> Share:
     measures = [aggregate[name] for name in sorted(aggregate)]
     scales = [np.broadcast_to(measure.scale, measure.values.shape).ravel() for measure in measures]
     people = [np.array([cohort])] + [part.ravel() for one in measures for part in _cells(one)]
-    header = {
+    header: dict[str, Any] = {
         "measures": [
             {"name": name, "kind": aggregate[name].kind, "shape": list(aggregate[name].values.shape)}
             | {"cells": list(_cell_shape(aggregate[name]))}

@@ -52,7 +52,6 @@ class Drawing:
 
     shape: Curve | Table | Flow
     number: int = 0
-    small: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class Formula:
     """A fitted model as a formula."""
 
     equation: Equation
-    unit: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -161,8 +159,10 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     blocks: list[Block] = [Prose((_covers(document, analyses),))]
     blocks += [Prose(missed, "warning")] if (missed := _missed(document)) else []
     blocks += [Facts(estimates)] if estimates else []
+    if not validated:
+        blocks += [Formula(analysis.result.equation) for analysis in analyses if analysis.result.equation]
     forest = next((table for name in ("external", "by_hospital") for table in _tables(chosen, name)), None)
-    blocks += [Drawing(_first_panel(forest), small=True)] if forest else []
+    blocks += [Drawing(_first_panel(forest))] if forest else []
     return Section("summary", tuple(blocks))
 
 

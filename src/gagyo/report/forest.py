@@ -13,9 +13,9 @@ from gagyo.result import Cell, Column, Interval, Table, Words
 
 WIDE = 760.0
 PANELS = 2
-GAP = 22.0
+GAP = 18.0
 LEAST = 104.0
-LABELS = 196.0
+LABELS = 172.0
 ROW = 25.0
 REFERENCES = {
     **dict.fromkeys(("auc",), 0.5),
@@ -93,7 +93,7 @@ def _rows(table: Table, voice: Voice, countries: Mapping[str, str]) -> list[Row]
             rows.append(Row("heading", [voice.known("country", country)]))
         before = country or before
         kind = "summary" if ".summary" in getattr(cells[0], "key", "") else "within" if grouped else "hospital"
-        rows.append(Row(kind, svg.wrap(voice.cell(cells[0], table.columns[0]), LABELS - 24), cells))
+        rows.append(Row(kind, svg.wrap(voice.cell(cells[0], table.columns[0]), LABELS - 20), cells))
     return rows
 
 

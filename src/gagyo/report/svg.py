@@ -47,9 +47,15 @@ class Scale:
 
 
 def ticks(scale: Scale, wanted: int = 5) -> tuple[tuple[float, str], ...]:
-    """Round values on a scale with their labels, about `wanted` of them."""
-    if scale.log:
-        return _log_ticks(scale, wanted)
+    """Round values on a scale with their labels: about `wanted` of them, two at least."""
+    for number in range(wanted, wanted + 5):
+        found = _log_ticks(scale, number) if scale.log else _even_ticks(scale, number)
+        if len(found) > 1:
+            break
+    return found
+
+
+def _even_ticks(scale: Scale, wanted: int) -> tuple[tuple[float, str], ...]:
     step = nice_step(scale.high - scale.low, wanted)
     first = math.ceil(scale.low / step - 1e-9)
     last = math.floor(scale.high / step + 1e-9)
@@ -58,7 +64,7 @@ def ticks(scale: Scale, wanted: int = 5) -> tuple[tuple[float, str], ...]:
 
 def _log_ticks(scale: Scale, wanted: int) -> tuple[tuple[float, str], ...]:
     if scale.high / scale.low < 4:
-        return ticks(Scale(scale.low, scale.high, scale.start, scale.end), wanted)
+        return _even_ticks(scale, wanted)
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
     for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         values = [step * 10.0**decade for decade in decades for step in steps if scale.holds(step * 10.0**decade)]

@@ -1,4 +1,4 @@
-"""The preflight of a plan at one hospital: which cohorts it can answer for, and how many people were counted out and why.
+"""The preflight of a plan at one hospital: which cohorts it can answer for, and how many people were counted out."""
 
 This is the only answer that names variables; everything in it passes the same gate as any other.
 """

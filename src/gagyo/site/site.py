@@ -21,8 +21,8 @@ from gagyo.protocol.request import Request, Summand
 from gagyo.protocol.study import Study
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
-from gagyo.release.case import Case, Spending
-from gagyo.release.decision import Answer, Refusal, Release, digest_of
+from gagyo.release.case import Case, Scope, Spending
+from gagyo.release.decision import Answer, Outcome, Refusal, Release, digest_of
 from gagyo.release.gate import Gate
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.release.limits import Limits
@@ -261,7 +261,7 @@ class Site:
         return self._release(request, payload, channel="pooled", numbers=numbers, ask=ask)
 
     def _first_phase(self, request: Request) -> tuple[Summand, Answer]:
-        """This hospital's part and kept answer of the phase before: only what was shared is opened, for one roster."""
+        """This hospital's part and kept answer of the first phase: only what was shared is opened."""
         statement = request.arguments.get("statement")
         self._check_not_opened(request, str(statement))
         for entry in reversed(self.ledger.entries):
@@ -299,7 +299,7 @@ class Site:
         if place not in session.receiving:
             return Answer(request.digest, self.name, "behind")
         try:
-            sealed, arguments = session.receiving[place].turn(request.relay.get("sealed", {}), turn)
+            sealed, arguments = session.receiving[place].turn(request.relay.get("sealed", {}), int(str(turn)))
         except sums.IncompleteError:
             return self._refuse(request, "partner_refused")
         if sealed is not None:
@@ -342,7 +342,7 @@ class Site:
         self,
         session: Session,
         cohort: str,
-        scope: Any,
+        scope: Scope,
         aggregate: Aggregate,
         ask: Ask | None = None,
         people: int | None = None,
@@ -375,7 +375,7 @@ class Site:
         channel: str,
         numbers: int,
         ask: Ask | None = None,
-        outcome: Any = "released",
+        outcome: Outcome = "released",
     ) -> Answer:
         record = _record(request, outcome, channel) | {"numbers": numbers, "fit": ask.fit if ask else ""}
         receipt = self.ledger.prepare(record | {"payload": digest_of(payload)})
@@ -385,8 +385,8 @@ class Site:
         return answer
 
     def _refuse(self, request: Request, code: str, rules: tuple[str, ...] = ()) -> Answer:
-        """Record a refusal. The rules that were broken are for the hospital's people; outside there is only the code."""
-        outcome = "referred" if code == "referred" else "refused"
+        """Record a refusal. Which rules were broken is for the hospital's people; outside there is only the code."""
+        outcome: Outcome = "referred" if code == "referred" else "refused"
         receipt: Entry = self.ledger.prepare(_record(request, outcome, "") | {"code": code, "payload": ""})
         self.ledger.append(receipt)
         self._note_rules(request, code, rules)

@@ -1,4 +1,4 @@
-"""Order statistics: a quantile, a minimum or a fine bin is somebody's value; a descent stops before a bin gets small."""
+"""Order statistics: a quantile, a minimum or a fine bin is somebody's value; a descent stops before bins get small."""
 
 from __future__ import annotations
 

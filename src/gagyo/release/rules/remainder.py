@@ -8,7 +8,7 @@ from gagyo.release.case import Breach, Case, by_entry
 
 
 def remainder(case: Case) -> Iterator[Breach]:
-    """Cells whose complement holds 1 to k-1 people. Scalars rest on all of a hospital's people; bins have their rule."""
+    """Cells whose complement holds 1 to k-1 people. Scalars rest on all of a hospital; bins have their own rule."""
     if case.scope == "share":
         return
     least = case.limits.minimum_people

@@ -1,4 +1,4 @@
-"""Saturation: a model with as many parameters as people, or a study that opens as many numbers as it has data, is data."""
+"""Saturation: a model with as many parameters as people, or a study that opens as many numbers as data, is data."""
 
 from __future__ import annotations
 

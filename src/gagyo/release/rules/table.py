@@ -80,7 +80,7 @@ def _widen(people: NDArray[np.int64], hidden: NDArray[np.bool_], at: NDArray[np.
 
 
 def _determined(people: NDArray[np.int64], hidden: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
-    """Whether the totals of rows and columns leave a hidden cell only one value of zero or more (a linear programme)."""
+    """Whether the totals of rows and columns leave a hidden cell a single value of zero or more (linear programme)."""
     if people.ndim != 2 or 1 in people.shape:
         return False  # a single line is settled by the rule for lines
     cells = np.argwhere(hidden)
