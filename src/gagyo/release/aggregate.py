@@ -87,6 +87,12 @@ def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:
     return Measure("count", people.astype(np.float64), np.ones(1), people, size - people, np.zeros(people.shape, bool))
 
 
+def exclusions(people: Counts, of: int | None = None) -> Measure:
+    """Numbers of people in which nobody at all is no secret: that nobody was left out says nothing of anyone."""
+    others = np.zeros_like(people) if of is None else of - people
+    return Measure("count", people.astype(np.float64), np.ones(1), people, others, np.ones(people.shape, bool))
+
+
 def total(
     contributions: Floats, bound: ArrayLike, among: NDArray[np.bool_] | None = None, spread: Spread | None = None
 ) -> Measure:
