@@ -18,8 +18,8 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
-from gagyo.site.site_file import Policy
 from gagyo.site.site import Site
+from gagyo.site.site_file import Policy
 
 SITES = ("seoul", "busan", "beijing", "tianjin")
 WEIGHTS = {
@@ -74,10 +74,14 @@ def breast() -> dict[str, Rows]:
     draw = np.array([int(hashlib.sha256(f"gagyo-demo-{i}".encode()).hexdigest()[:12], 16) / 16**12 for i in range(569)])
     cumulated = np.array([np.cumsum(WEIGHTS[(m, t)]) for m, t in zip(malignant, tertile, strict=True)])
     where = (draw[:, None] >= cumulated[:, :3]).sum(axis=1)
-    columns = {name: raw.data[:, names.index(f"mean {name}")] for name in ("texture", "smoothness", "compactness", "symmetry")}
+    columns = {
+        name: raw.data[:, names.index(f"mean {name}")] for name in ("texture", "smoothness", "compactness", "symmetry")
+    }
     columns |= {"radius": radius, "size": tertile.astype(float), "malignant": malignant.astype(float)}
     return {
-        site: Rows({k: v[where == s] for k, v in columns.items()}, [f"p{i}".encode() for i in np.flatnonzero(where == s)])
+        site: Rows(
+            {k: v[where == s] for k, v in columns.items()}, [f"p{i}".encode() for i in np.flatnonzero(where == s)]
+        )
         for s, site in enumerate(SITES)
     }
 

@@ -119,7 +119,9 @@ def test_a_hub_that_invents_what_was_opened(tmp_path: Path) -> None:
     share = opened.record.shares[1]
     values = share.payload["values"].copy()
     values[0, 1] += np.uint64(1)
-    forged_share = Answer(share.request, share.site, share.outcome, payload={**share.payload, "values": values}, receipt=share.receipt)
+    forged_share = Answer(
+        share.request, share.site, share.outcome, payload={**share.payload, "values": values}, receipt=share.receipt
+    )
     shares = (opened.record.shares[0], forged_share, *opened.record.shares[2:])
     forged = replace(opened, record=replace(opened.record, shares=shares))
     fresh = one.sites["seoul"]

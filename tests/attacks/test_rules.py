@@ -264,7 +264,9 @@ def test_bins_of_two_hospitals_stay() -> None:
 
 
 def test_a_hospitals_own_auc_needs_ten_of_each_class_and_says_so() -> None:
-    decision = GATE.rule(case("each", {"auc": scalar(0.8, 8), "oe": scalar(1.1, 40)}, limits=replace(LIMITS, minimum_people=5)))
+    decision = GATE.rule(
+        case("each", {"auc": scalar(0.8, 8), "oe": scalar(1.1, 40)}, limits=replace(LIMITS, minimum_people=5))
+    )
     assert isinstance(decision, Release)
     assert decision.reasons == {"auc": "precision"}
     assert np.isnan(decision.values["auc"]).all()

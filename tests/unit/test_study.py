@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from gagyo.errors import FileFault
 from gagyo.protocol.study import Study, check_options
 from gagyo.text import LANGUAGES, Text
 
-EXAMPLE = (files("gagyo.cli") / "start" / "study.yaml").read_text(encoding="utf-8")
+EXAMPLE = (Path(__file__).parents[1] / "fixtures" / "study.yaml").read_text(encoding="utf-8")
 
 
 class Logistic(BaseModel):

@@ -94,12 +94,12 @@ class LocalStep:
         return self.function(rows, **arguments)
 
 
-def local(**parameters: Parameter) -> Callable[[Callable[..., Aggregate]], LocalStep]:
-    """Declare a step with the shapes and ranges of its arguments."""
+def local(method: str = "", /, **parameters: Parameter) -> Callable[[Callable[..., Aggregate]], LocalStep]:
+    """Declare a step with the shapes and ranges of its arguments; `method` where its file is not the method's own."""
 
     def mark(function: Callable[..., Aggregate]) -> LocalStep:
-        method = function.__module__.rsplit(".", 1)[-1]
-        return LocalStep(f"{method}.{function.__name__}", function, parameters)
+        owner = method or function.__module__.rsplit(".", 1)[-1]
+        return LocalStep(f"{owner}.{function.__name__}", function, parameters)
 
     return mark
 

@@ -1,0 +1,185 @@
+"""Many logistic fits at once: one question a Newton step carries every model that has not converged yet.
+
+Sums over people do not depend on which hospital they are at, so each model equals its pooled fit (lossless).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from gagyo.federation.ask import Ask, Pooled
+from gagyo.federation.local import Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.methods._newton import symmetric, triangle
+from gagyo.methods._regression import column_bounds, design_cells
+from gagyo.methods._validation.scores import COMMON, Layout, folds, outcome, training_weights
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.statistics.newton import DECREMENT, MOST_STEPS, VANISHED, step
+
+BLOCK = 4_000_000
+"""Products of columns held at a time."""
+
+MOST_WEIGHT = 32.0
+"""Over the greatest Poisson weight that a person can draw."""
+
+LIKELIHOOD_BOUND = 64.0 * MOST_WEIGHT
+
+
+@local("validate", **COMMON, models=Numbers((None,), 0, 1e5))
+def newton(rows: Rows, formula: str, coefficients: Floats, layout: Floats, models: Floats) -> Aggregate:
+    """Score, information (upper triangle) and log-likelihood, (models, size), of each model on its training people."""
+    parsed, plan = rows.formula(formula), Layout.of(layout)
+    X, y = rows.design(parsed), outcome(rows, formula).astype(np.float64)
+    weights = np.column_stack([training_weights(rows, formula, plan, int(model)) for model in models])
+    bound = column_bounds(rows, parsed)
+    cells = rows.kept(("validate cells", formula, plan), lambda: _cells(rows, formula, plan))
+    return {"fit": _stack(X, y, weights, coefficients, bound, cells)}
+
+
+def _cells(rows: Rows, formula: str, layout: Layout) -> Measure:
+    """The head counts of the joint fit, and the people of each fold: joint minus fold model is about them."""
+    whole = design_cells(rows, rows.formula(formula))
+    left = [folds(rows, formula, layout, r) == k for r in range(layout.repeats) for k in range(layout.folds)]
+    return joined(whole, count(np.column_stack(left))) if left else whole
+
+
+def joined(*measures: Measure) -> Measure:
+    """Head counts of several measures as one list of cells."""
+    parts = {
+        name: np.concatenate([getattr(one, name).ravel() for one in measures])
+        for name in ("people", "others", "structural")
+    }
+    return replace(measures[0], values=parts["people"].astype(np.float64), **parts)
+
+
+def _stack(X: Floats, y: Floats, weights: Floats, coefficients: Floats, bound: Floats, cells: Measure) -> Measure:
+    values = fit_sums(X, y, weights, coefficients)
+    upper, right = triangle(len(bound))
+    bounds = np.concatenate([bound, 0.25 * bound[upper] * bound[right], [64.0]]) * MOST_WEIGHT
+    return joint(values, bounds, cells, fit_spread(X, y, weights, coefficients))
+
+
+def fit_sums(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Floats:
+    """Sums (models, p + p(p+1)/2 + 1) over people (n), weights (n, models), in blocks that bound the memory."""
+    m, p = coefficients.shape
+    upper, right = triangle(p)
+    out = np.zeros((m, p + len(upper) + 1))
+    size = max(256, BLOCK // max(len(upper), m))
+    for start in range(0, len(y), size):
+        block, seen, w = X[start : start + size], y[start : start + size], weights[start : start + size]
+        eta = block @ coefficients.T
+        mu = special.expit(eta)
+        out[:, :p] += (w * (seen[:, None] - mu)).T @ block
+        out[:, p:-1] += (w * mu * (1 - mu)).T @ (block[:, upper] * block[:, right])
+        out[:, -1] += (w * (seen[:, None] * eta - np.logaddexp(0.0, eta))).sum(axis=0)
+    return out
+
+
+def fit_spread(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Spread:
+    """Spread of each score and of each information's diagonal: from bounds, and exactly where bounds do not settle it."""
+    m, p = coefficients.shape
+    parts = (_spread_part(X, weights, coefficients, y), _spread_part(X**2, weights, coefficients, None))
+    joined_parts = [np.concatenate([one[k].ravel() for one in parts]) for k in range(3)]
+    assert joined_parts[0].size == 2 * m * p
+    return Spread(*joined_parts)
+
+
+def _spread_part(X: Floats, weights: Floats, coefficients: Floats, y: Floats | None) -> tuple[Floats, Floats, Floats]:
+    """Total and two largest, each (models, p), of |x r| (with y) or of x^2 w (X squared, without)."""
+    pulls = _pull(X if y is not None else np.sqrt(X), weights, coefficients, y)
+    size = np.abs(X)
+    total = pulls.T @ size
+    top = np.outer(pulls.max(axis=0, initial=0.0), size.max(axis=0, initial=0.0))
+    first, second = top.copy(), top.copy()
+    model, column = np.nonzero(total - 2 * top < 0.2 * top)
+    for chunk in range(0, len(model), max(1, BLOCK // max(len(X), 1))):
+        part = slice(chunk, chunk + max(1, BLOCK // max(len(X), 1)))
+        exact = spread_of(pulls[:, model[part]] * size[:, column[part]])
+        first[model[part], column[part]], second[model[part], column[part]] = exact.largest, exact.second
+    return total, first, second
+
+
+def _pull(X: Floats, weights: Floats, coefficients: Floats, y: Floats | None) -> Floats:
+    mu = special.expit(X @ coefficients.T)
+    return np.asarray(weights * (np.abs(y[:, None] - mu) if y is not None else mu * (1 - mu)))
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Converged fits: coefficients (models, p), NaN where not estimable; informations; log-likelihoods."""
+
+    coefficients: Floats
+    information: Floats
+    likelihood: Floats
+
+    @property
+    def estimable(self) -> NDArray[np.bool_]:
+        """Which models have finite estimates."""
+        return np.asarray(np.isfinite(self.coefficients).all(axis=1))
+
+    def covariance(self) -> Floats:
+        """Inverse informations (models, p, p)."""
+        return np.asarray(np.linalg.inv(self.information))
+
+
+Fitting = Generator[Ask, Pooled, Fits]
+Asking = Callable[[Floats, NDArray[np.intp]], Ask]
+"""The question for coefficients (active, p) of the models whose numbers are given; its answer is named `fit`."""
+
+
+def newton_fits(ask: Asking, start: Floats, free: NDArray[np.bool_]) -> Fitting:
+    """Newton-Raphson with step halving for models (m, p) from `start`; free (m, p): which coefficients move."""
+    m, p = start.shape
+    at, best = start.copy(), np.full(m, -np.inf)
+    settled, information, likelihood = start.copy(), np.full((m, p, p), np.nan), np.full(m, np.nan)
+    done, failed, first = np.zeros(m, bool), np.zeros(m, bool), np.zeros((m, p))
+    for _ in range(MOST_STEPS):
+        active = np.flatnonzero(~done & ~failed)
+        if not len(active):
+            break
+        pooled = yield ask(at[active], active)
+        found = pooled["fit"]
+        for row, model in enumerate(active):
+            score, matrix, value = found[row, :p], symmetric(found[row, p:-1], p), float(found[row, -1])
+            if value < best[model] - 1e-9 * (1 + abs(best[model])):
+                at[model] = (settled[model] + at[model]) / 2
+                continue
+            moves = np.flatnonzero(free[model])
+            change, decrement = step(score[None, moves], matrix[np.ix_(moves, moves)][None])
+            settled[model], best[model], information[model] = at[model], value, matrix
+            first[model] = np.where(first[model] == 0, np.diag(matrix), first[model])
+            runaway = bool(np.any(np.diag(matrix)[moves] < VANISHED * first[model][moves]))
+            failed[model] = not np.isfinite(decrement[0]) or runaway
+            if failed[model]:
+                continue
+            at[model, moves] += change[0]
+            done[model], likelihood[model] = decrement[0] < DECREMENT, value
+    at[~done] = np.nan
+    return Fits(at, information, likelihood)
+
+
+def fit_models(
+    formula: str, layout: Layout, models: NDArray[np.intp], start: Floats, keep: NDArray[np.bool_], name: str
+) -> Fitting:
+    """The fold and bootstrap models, from the joint fit (p,); keep (p,): the columns that are not aliased."""
+    p = int(keep.sum())
+
+    def ask(coefficients: Floats, active: NDArray[np.intp]) -> Ask:
+        arguments = {"formula": formula, "coefficients": coefficients, "layout": layout.numbers}
+        chosen = models[active].astype(np.float64)
+        return Ask(
+            newton,
+            {**arguments, "models": chosen},
+            fit=name,
+            parameters=p * len(models),
+            fits_at_once=len(models),
+            doing="fitting",
+        )
+
+    many = np.tile(start, (len(models), 1))
+    return newton_fits(ask, many, np.tile(keep, (len(models), 1)))
