@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +57,17 @@ class Rows:
         """The design matrix (n, p) of a parsed formula, Fortran order; kept for the next round."""
         matrix: Floats = self.kept(("design", formula.text), lambda: formula.design(self._columns))
         return matrix
+
+    def blocks(self, formula: Formula, people: int, size: int) -> Iterator[tuple[slice, Floats]]:
+        """The design of the first `people` rows, `size` rows at a time, in a buffer that each block uses again."""
+        names = formula.predictors or (formula.outcome,)
+        columns = {name: self._columns[name] for name in names}
+        buffer = np.empty((min(size, people), formula.width), order="F")
+        for start in range(0, people, size):
+            part = slice(start, min(start + size, people))
+            block = buffer[: part.stop - start]
+            formula.fill({name: column[part] for name, column in columns.items()}, block)
+            yield part, block
 
     def kept(self, key: Any, make: Any) -> Any:
         """`make()`, remembered while these rows are open: for what every round of a fit needs again."""

@@ -17,16 +17,16 @@ from gagyo.result import Estimate, Words
 
 def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Measure:
     """Every two-way cell of the design's 0/1 columns and a 0/1 outcome, over the first `people` rows (None: all)."""
-    X = rows.design(formula)[:people]
     columns = formula.columns(rows.variables)
     chosen = [j for j, column in enumerate(columns) if column.indicator]
     indicators: list[Any] = [columns[j].indicator for j in chosen]
-    parts = [X[:, chosen]]
+    # Most designs have few such columns, and none is needed where there are none.
+    parts = [rows.design(formula)[:people, chosen]] if chosen else []
     if rows.variables[formula.outcome].type == "boolean":
         indicators.insert(0, ())
         parts.insert(0, rows[formula.outcome][:people, None])
     if not indicators:
-        return crossed(np.ones((len(X), 1)))
+        return crossed(np.ones((rows.n if people is None else people, 1)))
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     return crossed(np.column_stack(parts), exclusive)
 

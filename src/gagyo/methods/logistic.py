@@ -64,67 +64,64 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
 
     part: use one row in `part` only, for the first rounds on many people; 1 is everyone.
     """
-    parsed = rows.formula(formula)
-    X, y = rows.design(parsed)[: rows.n // part], rows[parsed.outcome][: rows.n // part]
-    # Ruled on together: people behind the fit are in the cells, counted for the part that is summed.
-    key = ("logistic", formula, part)
-    cells = rows.kept((*key, "cells"), lambda: design_cells(rows, parsed, rows.n // part))
-    # Bounds over everyone hold for a part of the people too.
-    largest = rows.kept(("logistic", formula, "largest"), lambda: _largest(rows.design(parsed)))
-    parts = [_one_model(X, y, beta, largest) for beta in coefficients]
-    values = np.stack([value for value, _ in parts])
-    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in parts]) for name in SPREAD))
-    return {"fit": joint(values, _bounds(parsed, rows), cells, spread)}
+    parsed, people = rows.formula(formula), rows.n // part
+    # The people behind the fit are counted in the cells, for the part that is summed.
+    cells = rows.kept(("logistic", formula, part), lambda: design_cells(rows, parsed, people))
+    largest = column_bounds(rows, parsed)
+    models = [_one_model(rows, parsed, people, beta, largest) for beta in coefficients]
+    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in models]) for name in SPREAD))
+    return {"fit": joint(np.stack([values for values, _ in models]), _bounds(largest), cells, spread)}
 
 
 SPREAD = ("total", "largest", "second")
 
 
-def _largest(X: Floats) -> Floats:
-    return np.array([max(column.max(initial=0.0), -column.min(initial=0.0)) for column in X.T])
-
-
-def _bounds(formula: Formula, rows: Rows) -> Floats:
-    bound = column_bounds(rows, formula)
+def _bounds(bound: Floats) -> Floats:
     upper, right = triangle(len(bound))
     return np.concatenate([bound, 0.25 * bound[upper] * bound[right], [LIKELIHOOD_BOUND]])
 
 
-def _one_model(X: Floats, y: Floats, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
-    n, p = X.shape
+def _one_model(rows: Rows, formula: Formula, people: int, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
+    """The sums of one model over the first `people` rows, block by block, and their spread."""
+    y, p = rows[formula.outcome], formula.width
     score, information, likelihood = np.zeros(p), np.zeros((p, p), order="F"), 0.0
-    scratch = np.empty((min(BLOCK, n), p), order="F")
+    root = np.empty((min(BLOCK, people), p), order="F")
     residual, heaviest = 0.0, 0.0
-    for start in range(0, n, BLOCK):
-        block, seen = X[start : start + BLOCK], y[start : start + BLOCK]
-        eta = block @ beta
-        mu = special.expit(eta)
-        weight = mu * (1 - mu)
+    for part, block in rows.blocks(formula, people, BLOCK):
+        seen, eta = y[part], block @ beta
+        small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
+        mu = np.where(eta >= 0, 1.0, small) / (1.0 + small)
+        weight = small / (1.0 + small) ** 2
         rest = seen - mu
         score += rest @ block
-        root = scratch[: len(block)]
-        np.multiply(block, np.sqrt(weight)[:, None], out=root)
-        information = linalg.blas.dsyrk(1.0, root, beta=1.0, c=information, trans=1, overwrite_c=1)
-        likelihood += float(seen @ eta - np.logaddexp(0.0, eta).sum())
-        residual = max(residual, float(np.abs(rest).max()))
+        likelihood += float(seen @ eta - np.maximum(eta, 0.0).sum() - np.log1p(small).sum())
+        weighted = root[: len(block)]
+        np.multiply(block, np.sqrt(weight)[:, None], out=weighted)
+        information = linalg.blas.dsyrk(1.0, weighted, beta=1.0, c=information, trans=1, overwrite_c=1)
+        residual = max(residual, float(rest.max()), -float(rest.min()))
         heaviest = max(heaviest, float(weight.max()))
     values = np.concatenate([score, information[triangle(p)], [likelihood]])
-    return values, _spread(X, y, beta, np.diag(information), largest, residual, heaviest)
+    bounds = _spread_bounds(np.diag(information), largest, residual, heaviest)
+    return values, bounds if _settled(bounds) else _exact_spread(rows, formula, people, beta)
 
 
-def _spread(
-    X: Floats, y: Floats, beta: Floats, diagonal: Floats, largest: Floats, residual: float, heaviest: float
-) -> Spread:
-    """Spread of the score and of the information's diagonal, from bounds; exactly only where they do not settle it.
+def _spread_bounds(diagonal: Floats, largest: Floats, residual: float, heaviest: float) -> Spread:
+    """Spread of the score and of the information's diagonal, at least as bad as it is, without a pass over the rows.
 
     |y - mu| >= mu (1 - mu), so the sum of |x r| is at least the sum of x^2 w over max |x|.
     """
     safe = np.where(largest > 0, largest, 1.0)
-    total = np.concatenate([diagonal / safe, diagonal])
     top = np.concatenate([largest * residual, largest**2 * heaviest])
-    bounds = Spread(total, top, top)
-    if bool(np.all(total - 2 * top >= 0.2 * top)):
-        return bounds
+    return Spread(np.concatenate([diagonal / safe, diagonal]), top, top)
+
+
+def _settled(spread: Spread) -> bool:
+    """Whether even the bounds pass the dominance rule, so that the exact spread need not be known."""
+    return bool(np.all(spread.total - spread.largest - spread.second >= spread.largest))
+
+
+def _exact_spread(rows: Rows, formula: Formula, people: int, beta: Floats) -> Spread:
+    X, y = rows.design(formula)[:people], rows[formula.outcome][:people]
     mu = special.expit(X @ beta)
     exact = [spread_of(X * (y - mu)[:, None]), spread_of(X**2 * (mu * (1 - mu))[:, None])]
     return Spread(*(np.concatenate([getattr(one, name) for one in exact]) for name in SPREAD))
@@ -138,7 +135,7 @@ def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     u = X * (y - special.expit(X @ coefficients))[:, None]
     bound = column_bounds(rows, parsed)
     upper = triangle(len(bound))
-    cells = rows.kept(("logistic", formula, 1, "cells"), lambda: design_cells(rows, parsed))
+    cells = rows.kept(("logistic", formula, 1), lambda: design_cells(rows, parsed))
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
 
 
@@ -229,7 +226,7 @@ class Method:
         if events in (0, people) or np.isnan(counts["people"]).any():
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         beta = self._start(events, people)
-        parts = (32, 4, 1) if people >= MANY_PEOPLE else (1,)
+        parts = (32, 1) if people >= MANY_PEOPLE else (1,)
         rounds, start = 1, np.zeros(0)
         for part in parts:
             # On a part of the people a loose fit is enough: the next part starts from it.

@@ -250,6 +250,11 @@ class Formula:
         """
         n = len(columns[self.predictors[0]] if self.predictors else next(iter(columns.values())))
         matrix = np.empty((n, self.width), order="F")
+        self.fill(columns, matrix)
+        return matrix
+
+    def fill(self, columns: Mapping[str, Floats], matrix: Floats) -> None:
+        """Write the design of some rows into `matrix` (n, p): a block at a time needs no whole matrix."""
         position = 0
         if self.intercept:
             matrix[:, 0] = 1.0
@@ -258,7 +263,6 @@ class Formula:
             for pick in term.picks():
                 term.fill(pick, columns, matrix[:, position])
                 position += 1
-        return matrix
 
 
 # ── from text to terms ────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,7 +25,7 @@ class Limits:
     numbers_each: float = 0.5
     numbers_sum: float = 1.0
     rounds: int = 30
-    ellipsoid: float = 0.25
+    ellipsoid: float = 1.0
     hospitals: int = 3
 
     def stricter(self, minimum_people: int) -> Limits:

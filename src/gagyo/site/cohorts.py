@@ -50,11 +50,21 @@ class Cohorts:
         self._people = people
         self._complete = complete
         self._open: dict[str, Cohort] = {}
+        self._missing: dict[str, NDArray[np.bool_] | None] = {}
 
     def __getitem__(self, name: str) -> Cohort:
         if name not in self._open:
             self._open[name] = self._make(name)
         return self._open[name]
+
+    def missing(self, variable: str) -> NDArray[np.bool_] | None:
+        """Who lacks a variable; None where nobody does."""
+        if variable not in self._missing:
+            column = self._data.columns[variable]
+            # A sum that is a number has no NaN in it: most columns are settled without a mask.
+            mask = np.isnan(column) if np.isnan(column.sum()) else None
+            self._missing[variable] = mask if mask is not None and mask.any() else None
+        return self._missing[variable]
 
     def overlap(self, name: str) -> Overlap:
         """How a cohort overlaps with those that were answered up to now."""
@@ -70,7 +80,9 @@ class Cohorts:
         selected = np.ones(size, bool) if where is None else where.evaluate(self._data.columns)
         complete = selected.copy()
         for variable in sorted(self._complete[name]):
-            complete &= ~np.isnan(self._data.columns[variable])
+            missing = self.missing(variable)
+            if missing is not None:
+                complete &= ~missing
         members = self._people.members(complete)
         key = hashlib.sha256(members.tobytes()).hexdigest()
         return Cohort(key, self._rows(complete), selected, complete, members)
@@ -78,6 +90,8 @@ class Cohorts:
     def _rows(self, chosen: NDArray[np.bool_]) -> Rows:
         everyone = bool(chosen.all())
         columns = {name: column if everyone else column[chosen] for name, column in self._data.columns.items()}
-        persons = [person for person, inside in zip(self._data.persons, chosen, strict=True) if inside]
+        persons = self._data.persons
+        if not everyone:
+            persons = [person for person, inside in zip(persons, chosen, strict=True) if inside]
         seed = f"{self._study.study} {self._study.seed}"
         return Rows(self._site, self._study.variables, columns, persons, seed)

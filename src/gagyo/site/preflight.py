@@ -9,13 +9,15 @@ import numpy as np
 
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Aggregate, exclusions
-from gagyo.site.cohorts import Cohort, Dataset
+from gagyo.site.cohorts import Cohorts
 
 
-def preflight(study: Study, cohort: Cohort, data: Dataset) -> Aggregate:
+def preflight(study: Study, name: str, cohorts: Cohorts) -> Aggregate:
     """flow: people analysed, not selected, left out for a missing value. missing: by variable, among those selected."""
+    cohort = cohorts[name]
     analysed = int(cohort.complete.sum())
     selected = int(cohort.selected.sum())
     flow = np.array([analysed, len(cohort.selected) - selected, selected - analysed])
-    missing = np.array([int(np.isnan(data.columns[name][cohort.selected]).sum()) for name in study.variables])
+    masks = [cohorts.missing(variable) for variable in study.variables]
+    missing = np.array([0 if mask is None else int((mask & cohort.selected).sum()) for mask in masks])
     return {"flow": exclusions(flow), "missing": exclusions(missing, selected)}

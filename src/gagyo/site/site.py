@@ -186,7 +186,7 @@ class Site:
         payload: dict[str, Any] = {"cohorts": {}, "absent": absent, "about": self.about}
         payload |= {"values": {}, "withheld": {}, "reasons": {}}
         for name in session.study.cohorts:
-            aggregate = preflight(session.study, session.cohorts[name], session.data)
+            aggregate = preflight(session.study, name, session.cohorts)
             decision = self._gate.rule(self._case(session, name, "each", aggregate))
             ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
             payload["cohorts"][name] = "ready" if ready else "withheld"

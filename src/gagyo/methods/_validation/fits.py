@@ -27,18 +27,28 @@ BLOCK = 4_000_000
 MOST_WEIGHT = 32.0
 """Over the greatest Poisson weight that a person can draw."""
 
-LIKELIHOOD_BOUND = 64.0 * MOST_WEIGHT
-
 
 @local("validate", **COMMON, models=Numbers((None,), 0, 1e5))
 def newton(rows: Rows, formula: str, coefficients: Floats, layout: Floats, models: Floats) -> Aggregate:
     """Score, information (upper triangle) and log-likelihood, (models, size), of each model on its training people."""
     parsed, plan = rows.formula(formula), Layout.of(layout)
     X, y = rows.design(parsed), outcome(rows, formula).astype(np.float64)
-    weights = np.column_stack([training_weights(rows, formula, plan, int(model)) for model in models])
-    bound = column_bounds(rows, parsed)
+    width = max(1, 5 * BLOCK // max(rows.n, 1))
+    values, spreads = [], []
+    for first in range(0, len(models), width):
+        some, beta = models[first : first + width], coefficients[first : first + width]
+        weights = np.column_stack([training_weights(rows, formula, plan, int(model)) for model in some])
+        values.append(fit_sums(X, y, weights, beta))
+        spreads.append(fit_spread(X, y, weights, beta))
+    spread = Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in SPREAD))
     cells = rows.kept(("validate cells", formula, plan), lambda: _cells(rows, formula, plan))
-    return {"fit": _stack(X, y, weights, coefficients, bound, cells)}
+    return {"fit": joint(np.concatenate(values), _bounds(column_bounds(rows, parsed)), cells, spread)}
+
+
+def _bounds(bound: Floats) -> Floats:
+    """Of one weighted person's score, information and log-likelihood."""
+    upper, right = triangle(len(bound))
+    return np.concatenate([bound, 0.25 * bound[upper] * bound[right], [64.0]]) * MOST_WEIGHT
 
 
 def _cells(rows: Rows, formula: str, layout: Layout) -> Measure:
@@ -50,18 +60,9 @@ def _cells(rows: Rows, formula: str, layout: Layout) -> Measure:
 
 def joined(*measures: Measure) -> Measure:
     """Head counts of several measures as one list of cells."""
-    parts = {
-        name: np.concatenate([getattr(one, name).ravel() for one in measures])
-        for name in ("people", "others", "structural")
-    }
-    return replace(measures[0], values=parts["people"].astype(np.float64), **parts)
-
-
-def _stack(X: Floats, y: Floats, weights: Floats, coefficients: Floats, bound: Floats, cells: Measure) -> Measure:
-    values = fit_sums(X, y, weights, coefficients)
-    upper, right = triangle(len(bound))
-    bounds = np.concatenate([bound, 0.25 * bound[upper] * bound[right], [64.0]]) * MOST_WEIGHT
-    return joint(values, bounds, cells, fit_spread(X, y, weights, coefficients))
+    people, others = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in ("people", "others"))
+    structural = np.concatenate([one.structural.ravel() for one in measures])
+    return replace(measures[0], values=people.astype(np.float64), people=people, others=others, structural=structural)
 
 
 def fit_sums(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Floats:
@@ -81,32 +82,27 @@ def fit_sums(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Flo
 
 
 def fit_spread(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Spread:
-    """Spread of each score and of each information's diagonal: from bounds, and exactly where bounds do not settle it."""
-    m, p = coefficients.shape
-    parts = (_spread_part(X, weights, coefficients, y), _spread_part(X**2, weights, coefficients, None))
-    joined_parts = [np.concatenate([one[k].ravel() for one in parts]) for k in range(3)]
-    assert joined_parts[0].size == 2 * m * p
-    return Spread(*joined_parts)
-
-
-def _spread_part(X: Floats, weights: Floats, coefficients: Floats, y: Floats | None) -> tuple[Floats, Floats, Floats]:
-    """Total and two largest, each (models, p), of |x r| (with y) or of x^2 w (X squared, without)."""
-    pulls = _pull(X if y is not None else np.sqrt(X), weights, coefficients, y)
-    size = np.abs(X)
-    total = pulls.T @ size
-    top = np.outer(pulls.max(axis=0, initial=0.0), size.max(axis=0, initial=0.0))
-    first, second = top.copy(), top.copy()
-    model, column = np.nonzero(total - 2 * top < 0.2 * top)
-    for chunk in range(0, len(model), max(1, BLOCK // max(len(X), 1))):
-        part = slice(chunk, chunk + max(1, BLOCK // max(len(X), 1)))
-        exact = spread_of(pulls[:, model[part]] * size[:, column[part]])
-        first[model[part], column[part]], second[model[part], column[part]] = exact.largest, exact.second
-    return total, first, second
-
-
-def _pull(X: Floats, weights: Floats, coefficients: Floats, y: Floats | None) -> Floats:
+    """Spread of each score and of each information's diagonal: bounds, exact where they do not settle it."""
     mu = special.expit(X @ coefficients.T)
-    return np.asarray(weights * (np.abs(y[:, None] - mu) if y is not None else mu * (1 - mu)))
+    parts = (_spread(weights * np.abs(y[:, None] - mu), np.abs(X)), _spread(weights * mu * (1 - mu), X**2))
+    return Spread(*(np.concatenate([getattr(one, name) for one in parts]) for name in SPREAD))
+
+
+SPREAD = ("total", "largest", "second")
+
+
+def _spread(pulls: Floats, size: Floats) -> Spread:
+    """Of the contributions pulls (n, models) x size (n, p), all at least 0; flat (models x p)."""
+    total = pulls.T @ size
+    first = np.outer(pulls.max(axis=0, initial=0.0), size.max(axis=0, initial=0.0))
+    second = first.copy()
+    model, column = np.nonzero(total - 2 * first < 0.2 * first)
+    width = max(1, BLOCK // max(len(size), 1))
+    for start in range(0, len(model), width):
+        m, j = model[start : start + width], column[start : start + width]
+        exact = spread_of(pulls[:, m] * size[:, j])
+        first[m, j], second[m, j] = exact.largest, exact.second
+    return Spread(total.ravel(), first.ravel(), second.ravel())
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def training_weights(rows: Rows, formula: str, layout: Layout, model: int) -> Fl
         return (folds(rows, formula, layout, repeat) != fold).astype(np.float64)
     number = model - 1 - layout.fold_models
     weights: NDArray[np.uint8] = rows.kept(("poisson", number), lambda: rows.poisson(number).astype(np.uint8))
-    return weights.astype(np.float64)
+    return np.asarray(weights, dtype=np.float64)
 
 
 @dataclass(frozen=True)

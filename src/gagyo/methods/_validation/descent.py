@@ -1,0 +1,247 @@
+"""Score bins by a descent on the secure sum: a bin is halved until a half would hold too few people.
+
+Hospitals never send a fine grid. A bin lies on the scale of the linear predictor (or of a predictor); its halves
+meet at a cut that the study file declares or, without one, at the middle of the bin under a normal curve with the pooled
+mean and deviation, so that rare outcomes fill bins as well as common ones. The gate opens two halves together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from gagyo.federation.ask import Ask, Pooled
+from gagyo.federation.local import Names, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.methods._validation.performance import Asked, Set
+from gagyo.methods._validation.scores import APPARENT, LARGEST, SETS, Layout, outcome, scores
+from gagyo.release.aggregate import Aggregate, Floats, bins, total
+
+DEEPEST = 10
+"""Halvings below the declared cuts."""
+
+EDGE = 2 * LARGEST
+"""Where the outermost bins end: beyond every score."""
+
+
+@local("validate", **SETS)
+def location(rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats) -> Aggregate:
+    """The sum and the sum of squares of each set's linear predictor."""
+    plan = Layout.of(layout)
+    lps = np.column_stack([scores(rows, formula, coefficients, plan, one).lp for one in sets])
+    return {"sum": total(lps, LARGEST), "squares": total(lps**2, LARGEST**2)}
+
+
+@local("validate", variables=Names())
+def spread(rows: Rows, variables: list[str]) -> Aggregate:
+    """The sum and the sum of squares of predictors about the middles of their declared ranges."""
+    reach = [(rows.variables[name].bounds[1] - rows.variables[name].bounds[0]) / 2 for name in variables]
+    x = np.column_stack([rows[name] - sum(rows.variables[name].bounds) / 2 for name in variables])
+    return {"sum": total(x, reach), "squares": total(x**2, np.square(reach))}
+
+
+@local("validate", **SETS, which=Numbers((None,), 0, 1e5), edges=Numbers((None, 3)))
+def score_bins(
+    rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats, which: Floats, edges: Floats
+) -> Aggregate:
+    """Controls and cases in both halves of bins (low, cut, high) of the score sets that `which` numbers."""
+    y, plan = outcome(rows, formula), Layout.of(layout)
+    by_class = {}
+    for number in np.unique(which):
+        one = scores(rows, formula, coefficients, plan, sets[int(number)])
+        by_class[number] = [np.sort(one.lp[one.among & (y == label)]) for label in (False, True)]
+    table = [_halves(values, edge) for number, edge in zip(which, edges, strict=True) for values in [by_class[number]]]
+    return {"bins": bins(np.concatenate(table), rows.n)}
+
+
+@local("validate", variables=Names(), which=Numbers((None,), 0, 1e5), edges=Numbers((None, 3), -1e12, 1e12))
+def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats) -> Aggregate:
+    """People in both halves of bins (low, cut, high) of predictors."""
+    ranked = [np.sort(rows[name]) for name in variables]
+    table = [_halves([ranked[int(number)]], edge) for number, edge in zip(which, edges, strict=True)]
+    return {"bins": bins(np.concatenate(table), rows.n)}
+
+
+def _halves(ranked: Sequence[Floats], edge: Floats) -> NDArray[np.int64]:
+    """Numbers (2, classes) from low to under the cut, and from the cut to under high."""
+    return np.array([np.diff(np.searchsorted(values, edge, side="left")) for values in ranked]).T
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A bin [low, high): counts by class, empty where never opened; `shut` where it cannot be halved."""
+
+    low: float
+    high: float
+    counts: tuple[float, ...] = ()
+    depth: int = 0
+    shut: bool = False
+
+    @property
+    def people(self) -> float:
+        """All classes."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a descent starts from: the range, the cuts that come first, the centre and deviation of the scale.
+
+    quantiles: only bins in which the cases pass these shares are halved; None halves every bin.
+    """
+
+    low: float
+    high: float
+    centre: float
+    deviation: float
+    cuts: tuple[float, ...] = ()
+    quantiles: tuple[float, ...] | None = None
+
+    def cut(self, leaf: Leaf) -> tuple[float, int]:
+        """Where a bin's halves meet, and how deep the halves are."""
+        inside = [cut for cut in self.cuts if leaf.low < cut < leaf.high]
+        if inside:
+            return inside[len(inside) // 2], leaf.depth
+        return float(self.at(float(self.share(np.array([leaf.low, leaf.high])).mean()))), leaf.depth + 1
+
+    def share(self, x: Floats) -> Floats:
+        """The share of the normal curve under x."""
+        return np.asarray(special.ndtr((x - self.centre) / self.deviation))
+
+    def at(self, share: Floats | float) -> Floats:
+        """The inverse of `share`."""
+        return np.asarray(self.centre + self.deviation * special.ndtri(share))
+
+
+@dataclass
+class Grown:
+    """The leaves of one descent, in order."""
+
+    tree: Tree
+    leaves: list[Leaf] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Floats:
+        """Counts (leaves, classes); empty where nothing was opened."""
+        return np.array([leaf.counts for leaf in self.leaves if leaf.counts], dtype=np.float64).reshape(
+            -1, len(self.leaves[0].counts)
+        )
+
+    @property
+    def opened(self) -> bool:
+        """Whether any halves were opened."""
+        return bool(self.leaves[0].counts)
+
+    @property
+    def edges(self) -> Floats:
+        """The cuts between leaves."""
+        return np.array([leaf.low for leaf in self.leaves[1:]])
+
+    def quantile(self, share: float) -> float:
+        """The point under which a share of the people lie, people even within a bin on the tree's scale."""
+        people = self.counts.sum(axis=1)
+        under = np.concatenate([[0.0], np.cumsum(people)]) / people.sum()
+        ends = self.tree.share(np.concatenate([[self.leaves[0].low], [leaf.high for leaf in self.leaves]]))
+        return float(np.clip(self.tree.at(np.interp(share, under, ends)), self.tree.low, self.tree.high))
+
+    def below(self, cut: float) -> Floats:
+        """Counts by class under a cut that is an edge; NaN where it is none."""
+        at = [number for number, leaf in enumerate(self.leaves) if leaf.low == cut]
+        return self.counts[: at[0]].sum(axis=0) if at else np.full(2, np.nan)
+
+    def safe_cut(self, share: float) -> float:
+        """The greatest edge under which at most a share of the cases lie."""
+        cases = np.cumsum(self.counts[:, 1])
+        return max(
+            [self.leaves[0].low, *(e for e, n in zip(self.edges, cases, strict=False) if n <= share * cases[-1])]
+        )
+
+
+Bins = Callable[[NDArray[np.intp], Floats], Ask]
+
+
+def descend(trees: Sequence[Tree], least: int, ask: Bins) -> Generator[Ask, Pooled, list[Grown]]:
+    """All descents together, one question a level; `ask` gives the question for (tree numbers, edges)."""
+    grown = [Grown(tree, [Leaf(tree.low, tree.high)]) for tree in trees]
+    while True:
+        wanted = [(t, i) for t, one in enumerate(grown) for i in _to_halve(one, least)]
+        if not wanted:
+            return grown
+        which = np.array([t for t, _ in wanted])
+        edges = np.array(
+            [(leaf.low, grown[t].tree.cut(leaf)[0], leaf.high) for t, i in wanted for leaf in [grown[t].leaves[i]]]
+        )
+        pooled = yield ask(which, edges)
+        found = pooled["bins"].reshape(len(wanted), 2, -1)
+        for (t, i), cut, halves in reversed(list(zip(wanted, edges[:, 1], found, strict=True))):
+            _halve(grown[t], i, float(cut), halves)
+
+
+def _to_halve(grown: Grown, least: int) -> list[int]:
+    """The leaves that can be halved and are wanted."""
+    tree = grown.tree
+    open_ones = [
+        i
+        for i, leaf in enumerate(grown.leaves)
+        if not leaf.shut
+        and (not leaf.counts or leaf.people >= 2 * least)
+        and (leaf.depth < DEEPEST or any(leaf.low < cut < leaf.high for cut in tree.cuts))
+    ]
+    if tree.quantiles is None or not grown.opened:
+        return open_ones
+    cases = np.cumsum(grown.counts[:, 1])
+    passed = {int(np.searchsorted(cases, share * cases[-1], side="right")) for share in tree.quantiles}
+    return [i for i in open_ones if i in passed]
+
+
+def _halve(grown: Grown, index: int, cut: float, halves: Floats) -> None:
+    leaf = grown.leaves[index]
+    if np.isnan(halves).any():
+        # A declared cut that would leave too few people gives way to the next one; a middle to none.
+        declared = cut in grown.tree.cuts
+        grown.tree = replace(grown.tree, cuts=tuple(one for one in grown.tree.cuts if one != cut))
+        grown.leaves[index] = replace(leaf, shut=not declared)
+        return
+    depth = grown.tree.cut(leaf)[1]
+    parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
+    grown.leaves[index : index + 1] = parts
+
+
+def scale(asked: Asked, people: int) -> Generator[Ask, Pooled, tuple[float, float]]:
+    """The pooled mean and deviation of the joint model's linear predictor."""
+    pooled = yield Ask(location, asked.arguments([APPARENT]), doing="summing")
+    centre, deviation = moments(pooled, people)
+    return float(centre[0]), float(deviation[0])
+
+
+def moments(pooled: Pooled, people: int) -> tuple[Floats, Floats]:
+    """Means and deviations of sums and sums of squares."""
+    centre = pooled["sum"] / people
+    return centre, np.sqrt(np.maximum(pooled["squares"] / people - centre**2, 1e-12))
+
+
+def score_trees(
+    asked: Asked, sets: Sequence[Set], trees: Sequence[Tree], least: int
+) -> Generator[Ask, Pooled, list[Grown]]:
+    """Descents on score sets, a tree each."""
+
+    def ask(which: NDArray[np.intp], edges: Floats) -> Ask:
+        used, number = np.unique(which, return_inverse=True)
+        arguments = asked.arguments([sets[int(one)] for one in used])
+        return Ask(score_bins, {**arguments, "which": number.astype(np.float64), "edges": edges}, doing="summing")
+
+    return descend(trees, least, ask)
+
+
+def variable_trees(names: Sequence[str], trees: Sequence[Tree], least: int) -> Generator[Ask, Pooled, list[Grown]]:
+    """Descents on predictors."""
+
+    def ask(which: NDArray[np.intp], edges: Floats) -> Ask:
+        arguments = {"variables": list(names), "which": which.astype(np.float64), "edges": edges}
+        return Ask(variable_bins, arguments, doing="summing")
+
+    return descend(trees, least, ask)

@@ -1,0 +1,176 @@
+"""Discrimination and calibration of score sets over all hospitals, by sums of what each person adds (lossless).
+
+AUC within hospitals and folds: concordant pairs over all pairs, with the influence-curve variance of LeDell, Petersen &
+van der Laan (2015, Electron J Stat 9:1583). Calibration: Cox (1958, Biometrika 45:562).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from gagyo.federation.ask import Ask, Pooled
+from gagyo.federation.local import Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.methods._validation import fits
+from gagyo.methods._validation.scores import LARGEST, SETS, Layout, Scores, outcome, scores
+from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of, total
+from gagyo.statistics import calibration, ledell
+
+PAIRS = 2.0**20
+"""Over the people of one class in one cell: the most pairs that one person is in."""
+
+BOUNDS = np.array([PAIRS, PAIRS, PAIRS**2, 1.0, 1.0, 64.0])
+
+Set = tuple[int, int, int]
+
+
+@local("validate", **SETS)
+def performance(rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats) -> Aggregate:
+    """Per set: concordant pairs, pairs, squared influence, expected cases, squared errors, log-loss; and the cases."""
+    y = outcome(rows, formula)
+    plan = Layout.of(layout)
+    columns = [contributions(scores(rows, formula, coefficients, plan, one), y) for one in sets]
+    return {
+        "people": count(np.column_stack([np.ones(rows.n, bool), y])),
+        "sums": total(np.concatenate(columns, axis=1), np.tile(BOUNDS, len(sets))),
+    }
+
+
+def contributions(one: Scores, y: NDArray[np.bool_]) -> Floats:
+    """What each person adds to a set's six sums (n, 6); nothing where not in the set."""
+    out = np.zeros((len(y), 6))
+    here, seen = one.among, y[one.among]
+    lp = one.lp[here]
+    right, others = ledell.cell_placements(lp, seen, one.cell[here])
+    p = special.expit(lp)
+    influence = ledell.influence(right, others, seen)
+    out[here] = np.column_stack(
+        [right * seen, others * seen, influence**2, p, (p - seen) ** 2, calibration.log_loss(lp, seen.astype(float))]
+    )
+    return out
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A set's performance over all hospitals; `auc` compares people of one hospital (and fold) only."""
+
+    people: int
+    cases: int
+    auc: float
+    auc_error: float
+    oe: float
+    log_oe_error: float
+    brier: float
+    log_loss: float
+    citl: calibration.Estimate
+    slope: calibration.Estimate
+
+
+def performance_of(people: int, cases: int, sums: Floats, lines: Floats) -> Performance:
+    """Performance from six sums and recalibration (4): citl, its error, slope, its error."""
+    concordant, pairs, influence, expected, squared, loss = (float(one) for one in sums)
+    oe, error = calibration.observed_expected(cases, expected, people)
+    return Performance(
+        people,
+        cases,
+        concordant / pairs if pairs else float("nan"),
+        float(np.sqrt(influence)) / pairs if pairs else float("nan"),
+        oe,
+        error,
+        squared / people,
+        loss / people,
+        calibration.Estimate(float(lines[0]), float(lines[1])),
+        calibration.Estimate(float(lines[2]), float(lines[3])),
+    )
+
+
+# Recalibration: the outcome on the linear predictor.
+
+
+@local("validate", **SETS, lines=Numbers((None, 2), -1e3, 1e3))
+def recalibration(
+    rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats, lines: Floats
+) -> Aggregate:
+    """Score (2), information (3) and log-likelihood of logit P = a + b x predictor, per set at its line (a, b)."""
+    y = outcome(rows, formula).astype(np.float64)
+    plan = Layout.of(layout)
+    parts = [
+        weighted_fit(_line_design(scores(rows, formula, coefficients, plan, one)), y, line)
+        for one, line in zip(sets, lines, strict=True)
+    ]
+    bounds = np.array([1.0, LARGEST, 0.25, 0.25 * LARGEST, 0.25 * LARGEST**2, 1e6])
+    cells = rows.kept(("validate classes", formula), lambda: count(np.column_stack([np.ones(rows.n, bool), y == 1])))
+    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in parts]) for name in fits.SPREAD))
+    return {"fit": joint(np.stack([values for values, _ in parts]), bounds, cells, spread)}
+
+
+def _line_design(one: Scores) -> Floats:
+    return np.column_stack([one.among.astype(np.float64), one.lp * one.among])
+
+
+def weighted_fit(X: Floats, y: Floats, beta: Floats) -> tuple[Floats, Spread]:
+    """Sums of one unweighted fit with their exact spread."""
+    weights = np.ones((len(y), 1))
+    mu = special.expit(X @ beta)
+    contributed = np.column_stack([X * (y - mu)[:, None], X**2 * (mu * (1 - mu))[:, None]])
+    return fits.fit_sums(X, y, weights, beta[None, :])[0], spread_of(contributed)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every question about scores says: the formula, the models' coefficients (models, p) and their layout."""
+
+    formula: str
+    coefficients: Floats
+    layout: Layout
+
+    def arguments(self, sets: Sequence[Set]) -> dict[str, object]:
+        """The arguments of a step on score sets."""
+        return {
+            "formula": self.formula,
+            "coefficients": self.coefficients,
+            "layout": self.layout.numbers,
+            "sets": np.array(sets, dtype=np.float64).reshape(-1, 3),
+        }
+
+
+def recalibrate(asked: Asked, sets: Sequence[Set], name: str) -> Generator[Ask, Pooled, Floats]:
+    """Per set (s, 4): calibration-in-the-large with its standard error, slope with its standard error."""
+    doubled = [one for one in sets for _ in range(2)]
+
+    def ask(lines: Floats, active: NDArray[np.intp]) -> Ask:
+        arguments = {**asked.arguments([doubled[model] for model in active]), "lines": lines}
+        return Ask(
+            recalibration,
+            arguments,
+            fit=name,
+            parameters=3 * len(sets),
+            fits_at_once=2 * len(sets),
+            doing="summing",
+        )
+
+    free = np.tile([[True, False], [True, True]], (len(sets), 1))
+    start = np.tile([[0.0, 1.0]], (len(doubled), 1))
+    found = yield from fits.newton_fits(ask, start, free)
+    out = np.full((len(sets), 4), np.nan)
+    for number in range(len(sets)):
+        large, line = 2 * number, 2 * number + 1
+        if found.estimable[large]:
+            out[number, :2] = found.coefficients[large, 0], found.information[large, 0, 0] ** -0.5
+        if found.estimable[line]:
+            out[number, 2:] = found.coefficients[line, 1], np.sqrt(np.linalg.inv(found.information[line])[1, 1])
+    return out
+
+
+def measure(asked: Asked, sets: Sequence[Set], name: str) -> Generator[Ask, Pooled, tuple[list[Performance], Pooled]]:
+    """The performance of score sets, and the answer that counts the people."""
+    pooled = yield Ask(performance, asked.arguments(sets), doing="summing")
+    lines = yield from recalibrate(asked, sets, f"{name}.recalibration")
+    people, cases = (int(number) for number in pooled["people"])
+    sums = pooled["sums"].reshape(len(sets), 6)
+    return [performance_of(people, cases, one, line) for one, line in zip(sums, lines, strict=True)], pooled
