@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat
 from scipy import linalg, special, stats
 
-from gagyo.errors import Stopped
+from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
@@ -37,7 +37,8 @@ from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
-from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.text import Text, join
 
 BLOCK = 8192
 """Rows at a time: a block of 50 columns and its weighted copy stay in the processor's cache."""
@@ -148,6 +149,8 @@ class Options(BaseModel):
     robust: Literal["none", "HC0", "HC1"] = "none"
     likelihood_ratio: bool = False
     """Also test each term by refitting without it; the model as a whole is always tested."""
+    per: dict[str, PositiveFloat] = {}
+    """By column of the design, the increment that its odds ratio is given for; 1 where none is stated."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,12 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where its formula does not fit the study."""
         options = Options(**analysis.options)
-        return cls(formulas.parse(options.formula, study.variables), options, study)
+        formula = formulas.parse(options.formula, study.variables)
+        names = [column.name for column in formula.columns(study.variables)]
+        unknown = [name for name in options.per if name not in names]
+        values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
+        check_none([Finding("per_unknown", place=analysis.place("per"), values=values)] if unknown else [])
+        return cls(formula, options, study)
 
     @property
     def complete(self) -> frozenset[str]:
@@ -332,7 +340,7 @@ def tell(method: Method, fit: Fit, variance: Floats, tests: Floats) -> Result:
         sites=fit.sites,
         rounds=fit.rounds,
         estimates=estimates,
-        tables=(_coefficients(estimates), _model_test(method, fit), *_term_tests(method, tests)),
+        tables=(_coefficients(estimates, method.options.per), _model_test(method, fit), *_term_tests(method, tests)),
         equation=Equation(
             method.formula.outcome,
             "logit",
@@ -350,7 +358,7 @@ def tell(method: Method, fit: Fit, variance: Floats, tests: Floats) -> Result:
     )
 
 
-def _coefficients(estimates: tuple[Estimate, ...]) -> Table:
+def _coefficients(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
     columns = (
         Column("term", Words("regression.term"), "text"),
         Column("coefficient", Words("regression.coefficient"), "number", 4),
@@ -358,16 +366,24 @@ def _coefficients(estimates: tuple[Estimate, ...]) -> Table:
         Column("odds_ratio", Words("regression.odds_ratio"), "interval", 3),
         Column("p", Words("regression.p"), "p"),
     )
-    return Table("coefficients", Words("regression.coefficients"), columns, tuple(_row(one) for one in estimates))
+    rows = tuple(_row(one, per.get(one.name, 1.0)) for one in estimates)
+    return Table("coefficients", Words("regression.coefficients"), columns, rows)
 
 
-def _row(one: Estimate) -> tuple[Any, ...]:
+def _row(one: Estimate, per: float) -> tuple[Cell, ...]:
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, None, None)
-    ratio = (
-        None if one.name == "Intercept" else Interval(*(float(np.exp(x)) for x in (one.value, one.lower, one.upper)))
-    )
-    return (one.label, one.value, one.standard_error, ratio, one.p)
+    ratio = None
+    if one.name != "Intercept":
+        ratio = Interval(*(float(np.exp(x * per)) for x in (one.value, one.lower, one.upper)))
+    return (_per(one.label, per), one.value, one.standard_error, ratio, one.p)
+
+
+def _per(label: Words, per: float) -> Words:
+    """The label with the increment that the odds ratio is for."""
+    if per == 1.0 or label.text is None:
+        return label
+    return Words(text=join(" ", label.text, Text(f"(OR per {per:g})", f"({per:g}당 OR)", f"（每{per:g}的OR）")))
 
 
 def _model_test(method: Method, fit: Fit) -> Table:

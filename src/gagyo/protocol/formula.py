@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise, product
 from math import prod
 from typing import Any
@@ -259,10 +260,13 @@ class Formula:
         if self.intercept:
             matrix[:, 0] = 1.0
             position = 1
-        for term in self.terms:
-            for pick in term.picks():
-                term.fill(pick, columns, matrix[:, position])
-                position += 1
+        for term, pick in self._picked:
+            term.fill(pick, columns, matrix[:, position])
+            position += 1
+
+    @cached_property
+    def _picked(self) -> tuple[tuple[Term, tuple[int, ...]], ...]:
+        return tuple((term, pick) for term in self.terms for pick in term.picks())
 
 
 # ── from text to terms ────────────────────────────────────────────────────────────────────────────────────────────
