@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gagyo.release.aggregate import (
@@ -119,7 +119,7 @@ def solutions(people: np.ndarray, hidden: np.ndarray, cell: tuple[int, int]) -> 
     return {round(ends[0].fun), round(-ends[1].fun)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.integers(0, 40), min_size=3, max_size=3), min_size=3, max_size=4))
 def test_no_small_cell_follows_from_open_cells_and_margins(rows: list[list[int]]) -> None:
     people = np.array(rows)
@@ -130,6 +130,16 @@ def test_no_small_cell_follows_from_open_cells_and_margins(rows: list[list[int]]
         # A line whose total is small is no line to publish: totals are ruled on as numbers of people themselves.
         small_total = min(people[row].sum(), people[:, column].sum()) < 10
         assert len(small) > 1 or small_total or hidden.all()
+
+
+def test_a_cell_between_two_blocks_of_hidden_cells_follows_from_the_totals() -> None:
+    """Every line hides two cells or more, and still the one that joins two blocks has a single possible value."""
+    people = np.full((4, 4), 50)
+    people[:2, :2] = people[2:, 2:] = 6
+    people[0, 2] = 6
+    primary = people < 10
+    assert len(solutions(people, primary, (0, 2))) == 1, "the attack works on the first suppression"
+    assert len(solutions(people, complete(people, primary, 10), (0, 2))) > 1
 
 
 def test_indicator_columns_of_a_fit_are_a_table_too() -> None:

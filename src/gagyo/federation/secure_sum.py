@@ -10,8 +10,6 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from gagyo.errors import GagyoError, Tampered
 from gagyo.federation.ask import Numerals, Pooled
 from gagyo.finding import Finding
@@ -89,13 +87,11 @@ def _check_released(answers: Sequence[Answer]) -> None:
 def pooled(record: Record) -> Pooled:
     """The sum that a record opens."""
     header = sharing.check_same_header(record.shares)
-    opened = record.values[0].payload["opened"]
-    if any(not np.array_equal(answer.payload["opened"], opened) for answer in record.values):
-        raise Tampered.of("unlike_openings")
     masked = sharing.sum_of(answer.payload["values"] for answer in record.shares)
-    values, withheld = sharing.pooled_values(
-        header, masked, (answer.payload["mask"] for answer in record.values), opened
-    )
+    openings = [(answer.payload["opened"], answer.payload["mask"]) for answer in record.values]
+    if any(opened.size != len(masked) or int(opened.sum()) != len(mask) for opened, mask in openings):
+        raise Tampered.of("unlike_openings")
+    values, withheld = sharing.pooled_values(header, masked, openings)
     return Pooled(values, withheld, sites=tuple(answer.site for answer in record.shares))
 
 

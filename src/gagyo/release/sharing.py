@@ -6,7 +6,7 @@ fixed point. A header, equal at all hospitals because it depends on the plan alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,12 +119,17 @@ def open_entries(header: Mapping[str, Any], withheld: Mapping[str, NDArray[np.bo
 
 
 def pooled_values(
-    header: Mapping[str, Any], masked: Limbs, own_masks: Iterable[Limbs], opened: NDArray[np.bool_]
+    header: Mapping[str, Any], masked: Limbs, openings: Sequence[tuple[NDArray[np.bool_], Limbs]]
 ) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_]]]:
-    """The opened sums by measure (NaN where not opened), and what was withheld."""
+    """The opened sums by measure (NaN where not opened), and what was withheld.
+
+    openings: by hospital, which entries it opened and its own mask there. An entry is open where every hospital opened
+    it: the strictest policy holds.
+    """
+    opened = np.all([entries for entries, _ in openings], axis=0)
     flat = np.full(opened.size, np.nan)
-    limbs = ring.subtract(masked[opened], sum_of(own_masks))
-    flat[opened] = ring.decode(limbs, header["scales"][opened])
+    masks = sum_of(mask[opened[entries]] for entries, mask in openings)
+    flat[opened] = ring.decode(ring.subtract(masked[opened], masks), header["scales"][opened])
     values, withheld, at = {}, {}, 0
     for entry in header["measures"]:
         shape = tuple(entry["shape"])

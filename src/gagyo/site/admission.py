@@ -38,6 +38,12 @@ def check_methods(plan: Plan, policy: Policy) -> None:
             raise NotAdmitted("method_not_allowed")
 
 
+def check_method_allowed(request: Request, policy: Policy) -> None:
+    """A method that the policy refers goes to a person before anything is computed."""
+    if request.step.partition(".")[0] in policy.referral:
+        raise NotAdmitted("referred")
+
+
 def check_roster(plan: Plan, request: Request, policy: Policy, limits: Limits) -> None:
     """A sum has at least three hospitals, all of the plan, this one among them, two of them independent of it."""
     roster = request.roster

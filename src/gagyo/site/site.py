@@ -17,7 +17,7 @@ from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
 from gagyo.protocol.plan import Plan
-from gagyo.protocol.request import Request, Summand
+from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
@@ -199,9 +199,12 @@ class Site:
     def _compute(self, session: Session, request: Request) -> Answer:
         ask = session.history.current(request, Ask)
         admission.check_derived(request, ask)
+        admission.check_method_allowed(request, self.policy)
         step = self._step(request)
         if ask.each:
             return self._answer_each(session, request, ask, step, request.arguments)
+        if request.receiver != COORDINATOR:
+            raise NotAdmitted("not_derived")  # a hospital receives only what it asks for itself, sealed
         admission.check_roster(session.plan, request, self.policy, session.limits)
         return self._share(session, request, ask, step)
 
@@ -228,6 +231,7 @@ class Site:
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
         self._check_not_opened(request, request.statement)
+        self._check_one_roster(request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
         case = self._case(session, request.cohort, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
@@ -282,6 +286,14 @@ class Site:
             if record["statement"] == statement and record["channel"] in ("people", "pooled"):
                 if record["roster"] != list(request.roster) or record["attempt"] != request.attempt:
                     raise NotAdmitted("bad_roster")
+
+    def _check_one_roster(self, request: Request) -> None:
+        """All sums about a cohort that one receiver sees are over one roster: their differences would span a hospital."""
+        for entry in self.ledger.entries:
+            record = entry.record
+            same = all(record[name] == getattr(request, name) for name in ("plan", "cohort", "receiver"))
+            if same and record["channel"] in ("people", "pooled") and record["roster"] != list(request.roster):
+                raise NotAdmitted("bad_roster")
 
     def _asked(self, session: Session, request: Request) -> Ask:
         question = session.history.question(request)

@@ -84,7 +84,7 @@ def instability(
     low, high = np.percentile(moved, [2.5, 97.5], axis=0)
     columns = np.column_stack([p, low, high, np.abs(moved - p).mean(axis=0)])
     bins = np.searchsorted(edges, lp, side="right")
-    return present(columns, bins[:, None] == np.arange(len(edges) + 1), np.ones(4))
+    return present(rows, columns, bins[:, None] == np.arange(len(edges) + 1), np.ones(4))
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,13 @@ class Optimism:
 
 
 def correct(
-    asked: Asked, boots: Sequence[int], apparent: Performance, pairs: float, name: str, dropped: int
+    asked: Asked, boots: Sequence[int], apparent: Performance, name: str, dropped: int
 ) -> Generator[Ask, Pooled, Optimism]:
     """Optimism over the replicates whose models are estimable."""
     common = {**asked.arguments([]), "boots": np.array(boots, dtype=np.float64)}
     del common["sets"]
     drawn = yield Ask(draws, common, doing="summing")
-    whole = np.array([apparent.people, pairs], dtype=np.float64)
+    whole = np.array([apparent.people, apparent.pairs], dtype=np.float64)
     sums = {"weights": drawn["weights"], "pairs": drawn["pairs"], "people": whole}
     found = yield Ask(optimism, {**common, **sums}, doing="summing")
     lines = yield from recalibrate(asked, [replicate(b) for b in boots], f"{name}.bootstrap recalibration")

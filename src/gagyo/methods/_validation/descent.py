@@ -1,8 +1,8 @@
 """Score bins by a descent on the secure sum: a bin is halved until a half would hold too few people.
 
-Hospitals never send a fine grid. A bin lies on the scale of the linear predictor (or of a predictor); its halves
-meet at a cut that the study file declares or, without one, at the middle of the bin under a normal curve with the pooled
-mean and deviation, so that rare outcomes fill bins as well as common ones. The gate opens two halves together or not at all.
+Hospitals never send a fine grid. A bin lies on the scale of the linear predictor (or of a predictor); its halves meet
+at a cut that the study file declares or, without one, in the middle of the bin under a normal curve with the pooled
+mean and deviation: rare outcomes fill bins as well as common ones. The gate opens two halves together or not at all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation.performance import Asked, Set
+from gagyo.methods._validation.present import everyone
 from gagyo.methods._validation.scores import APPARENT, LARGEST, SETS, Layout, outcome, scores
 from gagyo.release.aggregate import Aggregate, Floats, bins, total
 
@@ -55,7 +56,7 @@ def score_bins(
         one = scores(rows, formula, coefficients, plan, sets[int(number)])
         by_class[number] = [np.sort(one.lp[one.among & (y == label)]) for label in (False, True)]
     table = [_halves(values, edge) for number, edge in zip(which, edges, strict=True) for values in [by_class[number]]]
-    return {"bins": bins(np.concatenate(table), rows.n)}
+    return {"bins": bins(np.concatenate(table), rows.n), **everyone(rows)}
 
 
 @local("validate", variables=Names(), which=Numbers((None,), 0, 1e5), edges=Numbers((None, 3), -1e12, 1e12))
@@ -63,7 +64,7 @@ def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats
     """People in both halves of bins (low, cut, high) of predictors."""
     ranked = [np.sort(rows[name]) for name in variables]
     table = [_halves([ranked[int(number)]], edge) for number, edge in zip(which, edges, strict=True)]
-    return {"bins": bins(np.concatenate(table), rows.n)}
+    return {"bins": bins(np.concatenate(table), rows.n), **everyone(rows)}
 
 
 def _halves(ranked: Sequence[Floats], edge: Floats) -> NDArray[np.int64]:
@@ -156,9 +157,8 @@ class Grown:
     def safe_cut(self, share: float) -> float:
         """The greatest edge under which at most a share of the cases lie."""
         cases = np.cumsum(self.counts[:, 1])
-        return max(
-            [self.leaves[0].low, *(e for e, n in zip(self.edges, cases, strict=False) if n <= share * cases[-1])]
-        )
+        met = self.edges[cases[:-1] <= share * cases[-1]]
+        return float(met.max()) if len(met) else self.leaves[0].low
 
 
 Bins = Callable[[NDArray[np.intp], Floats], Ask]

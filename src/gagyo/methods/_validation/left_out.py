@@ -17,9 +17,9 @@ from gagyo.federation.ask import Ask, LeaveOut, Pooled
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
-from gagyo.methods._validation.own import own_accuracy
-from gagyo.methods._validation.scores import LARGEST, Layout, folds, outcome, out_of_fold, scores
-from gagyo.release.aggregate import Aggregate, Floats, scalar
+from gagyo.methods._validation.own import SCALARS, own_accuracy
+from gagyo.methods._validation.scores import LARGEST, Layout, folds, out_of_fold, outcome, scores
+from gagyo.release.aggregate import Aggregate, Floats, scalar, total
 from gagyo.statistics import calibration, ledell, newton
 
 MODELS = ("own", "others", "joint", "updated")
@@ -41,15 +41,28 @@ NAMES = (
     folds=Whole(0, 100),
 )
 def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int) -> Aggregate:
-    """The others' model (p,) on this hospital's people; beside the joint fold models (1 + folds, p), where there are any."""
-    X = rows.design(rows.formula(formula))
-    y, lp = outcome(rows, formula), np.clip(X @ others, -LARGEST, LARGEST)
+    """The others' model (p,) on this hospital's people; beside the joint fold models (1 + folds, p), if there are any.
+
+    others is empty where the others' data are separated: nothing then is estimable but the numbers of people.
+    """
+    y = outcome(rows, formula)
+    if not len(others):
+        return nothing(y, bool(folds))
+    lp = np.clip(rows.design(rows.formula(formula)) @ others, -LARGEST, LARGEST)
     accuracy = own_accuracy(lp, y)
     if folds:
         least = int(min(y.sum(), (~y).sum()))
         values = _joining(rows, formula, lp, joint, folds) if least > 1 else np.zeros(len(NAMES))
         accuracy["joining"] = scalar(values, least)
     return accuracy
+
+
+def nothing(y: NDArray[np.bool_], joining: bool) -> Aggregate:
+    """The numbers of people, and no accuracy."""
+    least = int(min(y.sum(), (~y).sum()))
+    accuracy = own_accuracy(np.zeros(len(y)), y)
+    accuracy |= {"expected": total(np.zeros(len(y)), 1.0), "scalars": scalar(np.full(len(SCALARS), np.nan), least)}
+    return accuracy | ({"joining": scalar(np.full(len(NAMES), np.nan), least)} if joining else {})
 
 
 def _joining(rows: Rows, formula: str, others: Floats, joint: Floats, number: int) -> Floats:
@@ -135,8 +148,7 @@ def leave_one_out(
             )
 
         found = yield from fits.newton_fits(ask, start[None, :], keep[None, :])
-        # Separated without this hospital: the joint fit stands in, and the hospital's own numbers show it.
-        return {"others": np.where(np.isfinite(found.coefficients[0]), found.coefficients[0], start)}
+        return {"others": found.coefficients[0] if found.estimable[0] else np.zeros(0)}
 
     arguments = {"formula": formula, "joint": joint, "folds": number}
     around = {"coefficients": start, "information": information, "people": np.array(float(people))}

@@ -61,6 +61,7 @@ class Performance:
 
     people: int
     cases: int
+    pairs: float
     auc: float
     auc_error: float
     oe: float
@@ -78,6 +79,7 @@ def performance_of(people: int, cases: int, sums: Floats, lines: Floats) -> Perf
     return Performance(
         people,
         cases,
+        pairs,
         concordant / pairs if pairs else float("nan"),
         float(np.sqrt(influence)) / pairs if pairs else float("nan"),
         oe,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gagyo.federation.rows import Rows
 from gagyo.release.aggregate import Aggregate, Floats, count, reshape, spread_of, total
 
 ENOUGH = 5
@@ -16,6 +17,11 @@ ENOUGH = 5
 
 SHARE = 0.25
 """What all but the two largest contributions must come to, of the largest: a little more than the gate asks."""
+
+
+def everyone(rows: Rows) -> Aggregate:
+    """How many people there are: always open, so that a question whose other numbers all stay shut has an answer."""
+    return {"people": count(np.ones(rows.n, bool))}
 
 
 def adds(columns: Floats, groups: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -28,10 +34,10 @@ def adds(columns: Floats, groups: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(enough)
 
 
-def present(columns: Floats, groups: NDArray[np.bool_], bounds: Floats) -> Aggregate:
+def present(rows: Rows, columns: Floats, groups: NDArray[np.bool_], bounds: Floats) -> Aggregate:
     """`counts` (g,) and `sums` (g, c) of columns (n, c) over groups (n, g) to which the hospital adds."""
     among = groups & adds(columns, groups)
     width, many = groups.shape[1], columns.shape[1]
     spread_out = np.repeat(among, many, axis=1)
     sums = total(np.tile(columns, (1, width)) * spread_out, np.tile(bounds, width), spread_out)
-    return {"counts": count(among), "sums": reshape(sums, (width, many))}
+    return {"counts": count(among), "sums": reshape(sums, (width, many)), **everyone(rows)}

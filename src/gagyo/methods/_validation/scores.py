@@ -95,9 +95,8 @@ def outcome(rows: Rows, formula: str) -> NDArray[np.bool_]:
 def folds(rows: Rows, formula: str, layout: Layout, repeat: int) -> NDArray[np.int64]:
     """The fold of each person in a repeat, balanced by outcome."""
     y = outcome(rows, formula).astype(np.float64)
-    found: NDArray[np.int64] = rows.kept(
-        ("folds", formula, layout.folds, repeat), lambda: rows.folds(layout.folds, repeat, y)
-    )
+    key = ("folds", formula, layout.folds, repeat)
+    found: NDArray[np.int64] = rows.kept(key, lambda: rows.folds(layout.folds, repeat, y))
     return found
 
 
@@ -107,7 +106,7 @@ def training_weights(rows: Rows, formula: str, layout: Layout, model: int) -> Fl
         return np.ones(rows.n)
     if model <= layout.fold_models:
         repeat, fold = divmod(model - 1, layout.folds)
-        return (folds(rows, formula, layout, repeat) != fold).astype(np.float64)
+        return np.asarray(folds(rows, formula, layout, repeat) != fold, dtype=np.float64)
     number = model - 1 - layout.fold_models
     weights: NDArray[np.uint8] = rows.kept(("poisson", number), lambda: rows.poisson(number).astype(np.uint8))
     return np.asarray(weights, dtype=np.float64)

@@ -6,6 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import special
 
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, local
@@ -23,8 +25,6 @@ def subgroup(
     rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats, variable: str, cuts: Floats
 ) -> Aggregate:
     """By group of a variable: cases, controls, concordant pairs, pairs, squared influence, expected cases."""
-    from scipy import special
-
     y = outcome(rows, formula)
     one = scores(rows, formula, coefficients, Layout.of(layout), sets[0])
     group = group_of(rows, variable, cuts)
@@ -38,14 +38,14 @@ def subgroup(
         influence[here] = ledell.influence(right[here], others[here], y[here])
     columns = np.column_stack([y, ~y, right * y, others * y, influence**2, special.expit(one.lp)]).astype(np.float64)
     bounds = np.array([1.0, 1.0, PAIRS, PAIRS, PAIRS**2, 1.0])
-    return present(columns, group[:, None] == np.arange(number), bounds)
+    return present(rows, columns, group[:, None] == np.arange(number), bounds)
 
 
-def group_of(rows: Rows, variable: str, cuts: Floats) -> Floats:
+def group_of(rows: Rows, variable: str, cuts: Floats) -> NDArray[np.int64]:
     """The group of each person (n,): a level, or the number of cuts at or under the value."""
     if rows.variables[variable].type in ("boolean", "category"):
-        return rows[variable].astype(np.int64)
-    return np.searchsorted(cuts, rows[variable], side="right")
+        return np.asarray(rows[variable], dtype=np.int64)
+    return np.asarray(np.searchsorted(cuts, rows[variable], side="right"), dtype=np.int64)
 
 
 def number_of_groups(variable: Variable, cuts: int) -> int:

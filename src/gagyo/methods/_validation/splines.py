@@ -93,12 +93,19 @@ def calibration_curve(
 
 
 def _knots(grown: Grown, number: int) -> Floats:
-    """Distinct knots at quantiles of the binned people; fewer where bins are few."""
-    if not grown.opened or (grown.counts.sum(axis=1) > 0).sum() < 3:
+    """Knots at quantiles of the binned people: `number`, else three, else none, where many people share a value."""
+    if not grown.opened:
         return np.zeros(0)
-    wanted = number if (grown.counts.sum(axis=1) > 0).sum() > number else 3
-    found = np.unique([grown.quantile(share) for share in calibration.QUANTILES[wanted]])
-    return found if len(found) == wanted else np.zeros(0)
+    filled = int((grown.counts.sum(axis=1) > 0).sum())
+    for wanted in (number, 3):
+        found = np.array([grown.quantile(share) for share in calibration.QUANTILES[wanted]])
+        if filled >= wanted and np.diff(found).min() > APART * (found[-1] - found[0]):
+            return found
+    return np.zeros(0)
+
+
+APART = 0.02
+"""Neighbouring knots are further apart than this share of their range."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ def nonlinearity(
     ]
     grown = yield from variable_trees(names, trees, least)
     knots = {one: _knots(tree, 4) for one, tree in zip(names, grown, strict=True)}
-    bends = {}
+    bends: dict[str, Bend] = {}
     for size in sorted({len(at) for at in knots.values() if len(at) >= 3}):
         chosen = [one for one in names if len(knots[one]) == size]
         bends |= yield from _bends(formula, chosen, np.array([knots[one] for one in chosen]), start, likelihood, name)

@@ -1,0 +1,329 @@
+"""Writes the reference pages from the code, and keeps the line ranges in links to code true: `python docs/generate.py`.
+
+`pages()` gives every generated text by path; a test compares them with the files, so that no page grows old unnoticed.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+from pydantic import BaseModel
+
+from gagyo.cli import application, exits, speech
+from gagyo.federation.local import LocalStep, Name, Names, Numbers, Whole, method_module, method_names
+from gagyo.text import FOLDERS, LANGUAGES, catalogue
+
+ROOT = Path(__file__).parents[1]
+MADE = "<!-- Made by docs/generate.py. Edit the code or the catalogue, then run it again. -->"
+LINKED = ("SECURITY.md", "docs/explanation", "docs/how-to")
+"""Pages whose links to a name in a Python file carry its line range."""
+
+LANGUAGE_NAMES = {"en": "English", "ko": "한국어", "zh": "简体中文"}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page, and every page with links to code, as it should be."""
+    reference = ROOT / "docs" / "reference"
+    made = {
+        reference / "commands.md": commands(),
+        reference / "findings.md": findings(),
+        reference / "methods.md": methods(),
+    }
+    return made | {path: with_lines(path) for path in linked_pages()}
+
+
+# Commands.
+
+
+def commands() -> str:
+    """All verbs with their arguments, options and exit codes."""
+    before = speech.language()
+    speech.speak("en")
+    try:
+        root = typer.main.get_command(application())
+        lines = [
+            MADE,
+            "",
+            "# Commands",
+            "",
+            "`--language ko|zh|en` may stand anywhere on the line; else `GAGYO_LANGUAGE`, then the system's language.",
+        ]
+        lines += [*exit_codes(), *(line for name, verb in verbs(root) for line in command(name, verb))]
+    finally:
+        speech.speak(before)
+    return "\n".join(lines) + "\n"
+
+
+def verbs(root: Any, before: str = "gagyo") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its whole name."""
+    for name, one in root.commands.items():
+        if hasattr(one, "commands"):
+            yield from verbs(one, f"{before} {name}")
+        else:
+            yield f"{before} {name}", one
+
+
+def command(name: str, verb: Any) -> Iterator[str]:
+    """One command's section."""
+    arguments = [one for one in verb.params if one.param_type_name == "argument"]
+    options = [one for one in verb.params if one.param_type_name == "option" and "--help" not in one.opts]
+    shown = " ".join(f"{one.name.upper()}" if one.required else f"[{one.name.upper()}]" for one in arguments)
+    yield from ("", f"## {name}", "", verb.help or "", "", "```text", f"{name} {shown}".rstrip(), "```")
+    if arguments or options:
+        yield from ("", "| | | default |", "|---|---|---|")
+    for one in arguments:
+        yield f"| `{one.name.upper()}` | {cell(one.help)} | {default(one)} |"
+    for one in options:
+        yield f"| {', '.join(f'`{opt}`' for opt in one.opts)} | {cell(one.help)} | {default(one)} |"
+
+
+def default(one: Any) -> str:
+    """What holds where nothing is given."""
+    if one.required:
+        return "required"
+    return f"`{one.default}`" if one.default not in (None, "", False) else ""
+
+
+def exit_codes() -> Iterator[str]:
+    """The table of exit codes, from the lines of cli/exits.py."""
+    yield from ("", "## Exit codes", "", "| code | meaning |", "|---|---|")
+    for code, meaning in re.findall(r"^[A-Z]+ = (\d+)(?:  # (.+))?$", inspect.getsource(exits), re.M):
+        yield f"| {code} | {meaning or 'done'} |"
+    yield "| 130 | interrupted by Ctrl-C; the same command goes on |"
+
+
+# Findings.
+
+CHAPTERS = {"findings": "Files that people write", "findings_run": "Runs, answers and records"}
+
+
+def findings() -> str:
+    """Every code with its text in three languages, under an anchor of its own name."""
+    lines = [
+        MADE,
+        "",
+        "# Findings",
+        "",
+        "Every fault, refusal and note has a code. Its text says what was found, what was expected and what to do. Words",
+        "in braces are filled in. What to do about a hospital's refusal: [Read a refusal](../how-to/read-a-refusal.md).",
+    ]
+    for chapter, codes in finding_chapters():
+        lines += ["", f"## {chapter}"]
+        for code in codes:
+            lines += ["", f"### {code}", ""]
+            lines += [f"- {LANGUAGE_NAMES[one]}: {catalogue(one)[f'findings.{code}']}" for one in LANGUAGES]
+    return "\n".join(lines) + "\n"
+
+
+def finding_chapters() -> Iterator[tuple[str, list[str]]]:
+    """Codes by chapter: the pages of the English catalogue, divided where a comment stands alone."""
+    folder = ROOT / "src" / "gagyo" / "locales" / FOLDERS["en"]
+    for page in sorted(folder.glob("findings*.toml")):
+        text = page.read_text(encoding="utf-8")
+        chapter, codes = CHAPTERS.get(page.stem, page.stem.replace("_", " ").capitalize()), []
+        for line in text.splitlines()[1:]:
+            if line.startswith("# "):
+                if codes:
+                    yield chapter, codes
+                chapter, codes = line[2:].capitalize(), []
+            codes += list(tomllib.loads(line)) if re.match(r"\w+ = ", line) else []
+        yield chapter, codes
+
+
+def finding_codes() -> list[str]:
+    """All codes of the catalogue."""
+    return sorted(key.removeprefix("findings.") for key in catalogue("en") if key.startswith("findings."))
+
+
+# Methods.
+
+
+def methods() -> str:
+    """Every installed method: what it is, what a study file may say of it, and what its steps send."""
+    lines = [
+        MADE,
+        "",
+        "# Methods",
+        "",
+        "One file in `src/gagyo/methods` is one method; the file's name is the `method` of an analysis. *Lossless* means",
+        "equal to the analysis of the pooled rows. How many numbers a step would send in your study, and how often, is what",
+        "`gagyo check` and `gagyo plan` print.",
+    ]
+    for name in method_names():
+        lines += method(name)
+    return "\n".join(lines) + "\n"
+
+
+def method(name: str) -> Iterator[str]:
+    """One method's section."""
+    module = method_module(name)
+    yield from ("", f"## {name}", "", inspect.getdoc(module) or "", "")
+    yield f"Lossless: {'yes' if module.Method.lossless else 'no'}."
+    yield from ("", f"### Options of {name}")
+    for model in models(module.Method.Options):
+        yield from options(model, module.Method.Options)
+    yield from ("", f"### What {name} sends", "")
+    yield from ("| step | what leaves | arguments that it accepts |", "|---|---|---|")
+    for step in steps(module):
+        arguments = "; ".join(f"`{one}`: {accepted(kind)}" for one, kind in step.parameters.items())
+        yield f"| `{step.name}` | {cell(inspect.getdoc(step.function))} | {arguments} |"
+
+
+def steps(module: Any) -> list[LocalStep]:
+    """The steps that hospitals run for a method, by name."""
+    found = {one.name: one for one in vars(module).values() if isinstance(one, LocalStep)}
+    return [found[name] for name in sorted(found)]
+
+
+def accepted(kind: object) -> str:
+    """What a step accepts as an argument, in words."""
+    match kind:
+        case Numbers(shape, low, high):
+            size = " x ".join("any" if one is None else str(one) for one in shape)
+            return f"numbers ({size}) from {low:g} to {high:g}"
+        case Whole(low, high):
+            return f"a whole number from {low} to {high}"
+        case Name():
+            return "a text"
+        case Names():
+            return "texts"
+    return type(kind).__name__
+
+
+def models(top: type[BaseModel]) -> list[type[BaseModel]]:
+    """A model and those that its fields hold, each once."""
+    found = [top]
+    for model in found:
+        for field in model.model_fields.values():
+            found += [one for one in inner(field.annotation) if one not in found]
+    return found
+
+
+def inner(kind: Any) -> list[type[BaseModel]]:
+    """The models inside a type."""
+    if inspect.isclass(kind) and issubclass(kind, BaseModel):
+        return [kind]
+    return [one for part in get_args(kind) for one in inner(part)]
+
+
+def options(model: type[BaseModel], top: type[BaseModel]) -> Iterator[str]:
+    """One model's fields."""
+    if model is not top:
+        yield from ("", f"**{model.__name__}**")
+    said = {} if model.__doc__ is None else {"": inspect.getdoc(model) or ""}
+    if said:
+        yield from ("", re.sub(r"\s+", " ", said[""]))
+    beside = field_docs(model)
+    yield from ("", "| option | type | default | |", "|---|---|---|---|")
+    for name, field in model.model_fields.items():
+        start = "required" if field.is_required() else f"`{field.default!r}`"
+        yield f"| `{name}` | {cell(type_words(field))} | {start} | {cell(beside.get(name, ''))} |"
+
+
+def type_words(field: Any) -> str:
+    """A field's type as it is written, without the names of modules."""
+    kind = field.annotation
+    text = kind.__name__ if inspect.isclass(kind) and not get_args(kind) else str(kind)
+    text = re.sub(r"Annotated\[(\w+), .*?\)\]\)?\]?", r"\1", re.sub(r"(\w+\.)+(?=\w)", "", text))
+    limits = ", ".join(str(one).partition("(")[2].rstrip(")") for one in field.metadata)
+    return f"`{text}`" + (f" {limits}" if limits else "")
+
+
+def field_docs(model: type[BaseModel]) -> dict[str, str]:
+    """The texts that stand under fields in a model's source."""
+    body = ast.parse(inspect.getsource(import_module(model.__module__))).body
+    own = next(one for one in body if isinstance(one, ast.ClassDef) and one.name == model.__name__).body
+    found = {}
+    for field, after in zip(own, own[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(field.target, ast.Name):
+            found[field.target.id] = str(ast.literal_eval(after.value))
+    return found
+
+
+def cell(text: str | None) -> str:
+    """A text that fits into a cell of a table."""
+    return re.sub(r"\s+", " ", text or "").replace("|", r"\|").strip()
+
+
+# Links to code.
+
+LINK = re.compile(r"\[`(?P<name>[\w.]+)`\]\((?P<path>[^)#\s]+\.py)(?:#L\d+-L\d+)?\)")
+
+
+def linked_pages() -> list[Path]:
+    """The pages whose links to code are kept true."""
+    found = [ROOT / one for one in LINKED]
+    return sorted(page for one in found for page in ([one] if one.suffix else one.glob("*.md")) if page.exists())
+
+
+def with_lines(page: Path) -> str:
+    """A page with the present line range in every link of the form [`name`](file.py).
+
+    Raises:
+        KeyError: the file has no such name.
+    """
+
+    def present(found: re.Match[str]) -> str:
+        file = (page.parent / found["path"]).resolve()
+        first, last = lines_of(file, found["name"])
+        return f"[`{found['name']}`]({found['path']}#L{first}-L{last})"
+
+    return LINK.sub(present, page.read_text(encoding="utf-8"))
+
+
+def lines_of(file: Path, name: str) -> tuple[int, int]:
+    """The first and last line of a function, class, method ("Class.method") or assigned name."""
+    if name not in (known := names_in(file)):
+        raise KeyError(f"{file.name} has no {name}")
+    return known[name]
+
+
+@cache
+def names_in(file: Path) -> dict[str, tuple[int, int]]:
+    """The lines of every name that a file defines, at its top or in a class."""
+    found: dict[str, tuple[int, int]] = {}
+    collect(ast.parse(file.read_text(encoding="utf-8")).body, "", found)
+    return found
+
+
+def collect(body: list[ast.stmt], before: str, found: dict[str, tuple[int, int]]) -> None:
+    """Add the names that a body defines."""
+    for one in body:
+        for name in defined(one):
+            found[before + name] = (first_line(one), one.end_lineno or one.lineno)
+        if isinstance(one, ast.ClassDef):
+            collect(one.body, f"{before}{one.name}.", found)
+
+
+def defined(one: ast.stmt) -> list[str]:
+    """The names that a statement defines."""
+    if isinstance(one, (ast.FunctionDef, ast.ClassDef)):
+        return [one.name]
+    targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def first_line(one: ast.stmt) -> int:
+    """Where a statement begins, its decorators included."""
+    return min([one.lineno, *(mark.lineno for mark in getattr(one, "decorator_list", []))])
+
+
+def main() -> None:
+    """Write what is not as it should be."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

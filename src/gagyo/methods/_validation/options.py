@@ -1,0 +1,95 @@
+"""What a study file may say of a validation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Threshold(BaseModel):
+    """A probability from which people count as positive: declared, or found for a wanted sensitivity."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sensitivity: Share | None = None
+    value: Share | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Threshold:
+        if (self.sensitivity is None) == (self.value is None):
+            raise ValueError("either sensitivity or value")
+        return self
+
+
+class Subgroup(BaseModel):
+    """A variable whose groups are told apart; cuts divide a measured one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    variable: str
+    cuts: list[float] = []
+
+
+class Equation(BaseModel):
+    """A model that stands in the plan: coefficients by column of the formula, `Intercept` among them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: str
+    formula: str
+    coefficients: dict[str, float]
+
+
+class Options(BaseModel):
+    """A model of this study, or an equation, and the designs and measures that are wanted.
+
+    folds: of cross-validation, 0 for none. repeats: of the division into folds. bootstrap: replicates. countries: by
+    hospital, for summaries by country. decision: thresholds of the decision curve; all edges of bins without any.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = ""
+    equation: Equation | None = None
+    folds: int = Field(10, ge=0, le=50)
+    repeats: int = Field(1, ge=1, le=20)
+    bootstrap: int = Field(0, ge=0, le=500)
+    leave_out: Literal["site"] | None = None
+    joining: bool = False
+    threshold: Threshold | list[Threshold] = []
+    decision: list[Share] = []
+    subgroups: list[str | Subgroup] = []
+    nonlinearity: bool = False
+    countries: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Options:
+        if bool(self.model) == bool(self.equation):
+            raise ValueError("either model or equation")
+        if self.folds == 1:
+            raise ValueError("folds: 0, or 2 and more")
+        if self.equation and (self.bootstrap or self.leave_out or self.joining or self.nonlinearity):
+            raise ValueError("a given equation is not fitted again: no bootstrap, leave_out, joining, nonlinearity")
+        if self.joining and not (self.leave_out and self.folds):
+            raise ValueError("joining needs leave_out: site and folds")
+        if not self.cross and any(one.sensitivity is not None for one in self.thresholds):
+            raise ValueError("a threshold for a sensitivity is found in training folds: it needs model and folds")
+        return self
+
+    @property
+    def cross(self) -> int:
+        """The folds, none for a given equation."""
+        return 0 if self.equation else self.folds
+
+    @property
+    def thresholds(self) -> list[Threshold]:
+        """One or several, as a list."""
+        return self.threshold if isinstance(self.threshold, list) else [self.threshold]
+
+    @property
+    def groups(self) -> list[Subgroup]:
+        """Subgroups in their long form."""
+        return [Subgroup(variable=one) if isinstance(one, str) else one for one in self.subgroups]

@@ -1,0 +1,377 @@
+"""Validation of a diagnostic model as the field reports it: from questions to hospitals to the result.
+
+Apparent, k-fold, bootstrap and leave-one-hospital-out performance of a logistic model of the study, or the external
+performance of an equation given in the plan. Discrimination within hospitals, calibration and all refits equal those of
+pooled rows with the same folds and weights (lossless); AUC over all pairs and curves come from score bins and carry
+their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external validation: Debray et al. (2013) Stat
+Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from scipy import special
+
+from gagyo.errors import FileFault, Stopped
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.finding import Finding
+from gagyo.methods._newton import aliased_columns
+from gagyo.methods._validation import fits, splines, telling
+from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
+from gagyo.methods._validation.cuts import Threshold, at_cuts, at_threshold, held_out_accuracy
+from gagyo.methods._validation.descent import (
+    EDGE,
+    Tree,
+    location,
+    scale,
+    score_bins,
+    score_trees,
+    spread,
+    variable_bins,
+)
+from gagyo.methods._validation.findings import Findings
+from gagyo.methods._validation.fits import newton
+from gagyo.methods._validation.left_out import leave_one_out, left_out
+from gagyo.methods._validation.options import Options, Subgroup
+from gagyo.methods._validation.own import hospitals, own
+from gagyo.methods._validation.performance import Asked, measure, performance, recalibration
+from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
+from gagyo.methods._validation.splines import bent, smooth
+from gagyo.methods._validation.subgroups import by_group, number_of_groups, subgroup
+from gagyo.methods.describe import level_label
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import Floats
+from gagyo.result import Result, Words
+from gagyo.statistics.newton import MOST_STEPS
+from gagyo.text import Text, join
+
+STEPS = (
+    at_cuts,
+    bent,
+    draws,
+    instability,
+    left_out,
+    location,
+    newton,
+    optimism,
+    own,
+    performance,
+    recalibration,
+    score_bins,
+    smooth,
+    spread,
+    subgroup,
+    variable_bins,
+)
+"""What hospitals run for this method."""
+
+FEWEST_HOSPITALS = 4
+"""To leave one out, three others must remain for a secure sum."""
+
+Part = Generator[Any, Any, None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model under validation: coefficients (p,), its information (p, p), and which columns are not aliased."""
+
+    coefficients: Floats
+    information: Floats
+    keep: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Method:
+    """The validation that an analysis asks for."""
+
+    formula: Formula
+    options: Options
+    study: Study
+    analysis: str
+
+    name: ClassVar[str] = "validate"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault names what does not fit the study."""
+        options = Options(**analysis.options)
+        formula = formulas.parse(_formula_text(analysis, options, study), study.variables)
+        method = cls(formula, options, study, analysis.name)
+        faults = list(method._faults(analysis))
+        if faults:
+            raise FileFault(*faults)
+        return method
+
+    def _faults(self, analysis: Analysis) -> Generator[Finding, None, None]:
+        terms = {column.name for column in self.formula.columns(self.study.variables)}
+        given = self.options.equation
+        if given and (set(given.coefficients) != terms or given.outcome != self.formula.outcome):
+            yield _bad(analysis, "equation", ", ".join(given.coefficients), ", ".join(sorted(terms)))
+        if self.study.variables[self.formula.outcome].type != "boolean":
+            yield _bad(analysis, "model", self.formula.outcome, "boolean")
+        for one in self.options.groups:
+            if one.variable not in self.study.variables:
+                yield _bad(analysis, "subgroups", one.variable, ", ".join(self.study.variables))
+            elif _measured(one, self.study) and (not one.cuts or any(a >= b for a, b in pairwise(one.cuts))):
+                yield _bad(analysis, "subgroups", f"{one.variable}: {one.cuts}", "cuts: [.., ..]")
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The formula's variables and those that form subgroups."""
+        return frozenset([*self.formula.variables, *(one.variable for one in self.options.groups)])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The analysis that fits the model."""
+        return (self.options.model,) if self.options.model else ()
+
+    @property
+    def layout(self) -> Layout:
+        """The models that are fitted again."""
+        folds = self.options.cross
+        return Layout(folds, self.options.repeats if folds else 0, self.options.bootstrap)
+
+    def sends(self) -> tuple[Sends, ...]:
+        """What each design sends, at most."""
+        return tuple(_sends(self))
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """The conversation, its questions counted."""
+        talk, answer, rounds = self._conversation(earlier), None, 0
+        while True:
+            try:
+                question = talk.send(answer)
+            except StopIteration as end:
+                told: Result = end.value
+                return replace(told, rounds=rounds)
+            answer = yield question
+            rounds += 1
+
+    def _conversation(self, earlier: Mapping[str, Result]) -> Generator[Any, Any, Result]:
+        """Each part asks, and adds to what was found."""
+        model = self._model(earlier)
+        found = Findings(fixed=self.options.equation is not None, parameters=int(model.keep.sum()) - 1)
+        yield from self._apparent(model, found)
+        asked, boots = yield from self._refit(model, found)
+        if self.layout.folds:
+            yield from self._cross_validate(asked, found)
+        yield from self._bins(asked, found)
+        if self.options.bootstrap:
+            yield from self._bootstrap(asked, boots, found)
+        yield from self._by_hospital(model, asked, found)
+        yield from self._subgroups(asked, found)
+        if self.options.nonlinearity:
+            found.bends = yield from splines.nonlinearity(
+                self.formula,
+                self.study.variables,
+                model.coefficients,
+                found.likelihood,
+                found.people,
+                self._least,
+                self.analysis,
+            )
+        return telling.tell(found, self.options, self.study)
+
+    @property
+    def _least(self) -> int:
+        return self.study.release.minimum_people
+
+    def _model(self, earlier: Mapping[str, Result]) -> Model:
+        terms = [column.name for column in self.formula.columns(self.study.variables)]
+        p = len(terms)
+        if self.options.equation:
+            given = self.options.equation.coefficients
+            return Model(np.array([given[term] for term in terms]), np.zeros((p, p)), np.ones(p, bool))
+        equation = earlier[self.options.model].equation
+        if equation is None or equation.link != "logit":
+            raise Stopped(Finding("needs_result", values={"found": self.options.model}))
+        information = np.array(equation.information)
+        return Model(np.array(equation.coefficients), information, ~aliased_columns(information))
+
+    # The parts.
+
+    def _apparent(self, model: Model, found: Findings) -> Part:
+        asked = Asked(self.formula.text, model.coefficients[None, :], Layout())
+        (found.apparent,), pooled = yield from measure(asked, [APPARENT], f"{self.analysis}.apparent")
+        found.people, found.cases, found.sites = found.apparent.people, found.apparent.cases, pooled.sites
+        found.likelihood = -found.apparent.log_loss * found.people
+
+    def _refit(self, model: Model, found: Findings) -> Generator[Ask, Pooled, tuple[Asked, list[int]]]:
+        """The fold and bootstrap models; replicates whose data are separated are left out and counted."""
+        layout, p = self.layout, len(model.coefficients)
+        numbers = np.arange(1, layout.models)
+        refitted = np.zeros((0, p))
+        if len(numbers):
+            fitted = yield from fits.fit_models(
+                self.formula.text, layout, numbers, model.coefficients, model.keep, f"{self.analysis}.models"
+            )
+            refitted = fitted.coefficients
+        good: NDArray[np.bool_] = np.asarray(np.isfinite(refitted).all(axis=1))
+        if not good[: layout.fold_models].all():
+            raise Stopped(Finding("separation", values={"found": self.formula.text}))
+        boots = [b for b in range(layout.bootstrap) if good[layout.fold_models + b]]
+        if len(boots) < layout.bootstrap:
+            found.notes.append(tables_note("dropped", layout.bootstrap - len(boots)))
+        everyone = np.vstack([model.coefficients, np.nan_to_num(refitted)])
+        return Asked(self.formula.text, everyone, layout), boots
+
+    def _cross_validate(self, asked: Asked, found: Findings) -> Part:
+        sets = [out_of_fold(repeat) for repeat in range(asked.layout.repeats)]
+        crossed, _ = yield from measure(asked, sets, f"{self.analysis}.folds")
+        found.crossed = mean_of(crossed)
+
+    def _bins(self, asked: Asked, found: Findings) -> Part:
+        """All descents together; then what stands on their bins: thresholds and the calibration curve."""
+        centre, deviation = yield from scale(asked, found.people)
+        folds = asked.layout.folds
+        scored = out_of_fold(0) if folds else APPARENT
+        whole = Tree(-EDGE, EDGE, centre, deviation)
+        wanted = tuple(one.sensitivity for one in self.options.thresholds if one.sensitivity is not None)
+        sets = [APPARENT, scored, *(held_out(0, k) for k in range(folds))]
+        trees = [whole, replace(whole, cuts=self._cuts()), *[whole] * folds]
+        if wanted:
+            sets += [training(0, k) for k in range(folds)]
+            trees += [replace(whole, quantiles=tuple(1 - share for share in wanted))] * folds
+        grown = yield from score_trees(asked, sets, trees, self._least)
+        found.tree, found.scored, found.held_out = grown[0], grown[1], grown[2 : 2 + folds]
+        found.thresholds = [self._declared(one.value, found) for one in self.options.thresholds if one.value]
+        if wanted:
+            trained = grown[2 + folds :]
+            if all(one.opened for one in trained):
+                cuts = np.array([[one.safe_cut(1 - share) for one in trained] for share in wanted])
+                found.thresholds += yield from held_out_accuracy(asked, scored, wanted, cuts)
+            else:
+                found.notes.append(Words("validate.no_thresholds"))
+        if found.scored.opened:
+            found.band = yield from splines.calibration_curve(asked, scored, found.scored, self.analysis)
+
+    def _cuts(self) -> tuple[float, ...]:
+        declared = [*self.options.decision, *(one.value for one in self.options.thresholds if one.value)]
+        return tuple(sorted({float(special.logit(value)) for value in declared}))
+
+    def _declared(self, value: float, found: Findings) -> Threshold:
+        assert found.scored
+        nothing = np.full((2, 2), np.nan)
+        if not found.scored.opened:
+            return at_threshold(None, value, nothing)
+        under = found.scored.below(float(special.logit(value)))
+        return at_threshold(None, value, np.array([under, found.scored.counts.sum(axis=0) - under]))
+
+    def _bootstrap(self, asked: Asked, boots: list[int], found: Findings) -> Part:
+        assert found.apparent
+        if len(boots) < 2:
+            found.notes.append(Words("validate.no_bootstrap"))
+            return
+        dropped = asked.layout.bootstrap - len(boots)
+        found.optimism = yield from correct(asked, boots, found.apparent, self.analysis, dropped)
+        if found.tree and found.tree.opened:
+            found.unstable = yield from unstable(asked, boots, found.tree)
+
+    def _by_hospital(self, model: Model, asked: Asked, found: Findings) -> Part:
+        first = {"formula": self.formula.text, "coefficients": model.coefficients[None, :]}
+        answers = yield Ask(own, first, each=True, doing="summing")
+        found.hospitals = hospitals(answers, self._least)
+        if not self.options.leave_out:
+            return
+        if len(found.sites) < FEWEST_HOSPITALS:
+            found.notes.append(Words("validate.too_few_to_leave_out", {"number": FEWEST_HOSPITALS}))
+            return
+        folds = asked.layout.folds if self.options.joining else 0
+        joint = asked.coefficients[: 1 + folds]
+        answers = yield leave_one_out(
+            self.formula.text, model.coefficients, model.information, found.people, model.keep, joint, folds
+        )
+        found.left_out = hospitals(answers, self._least)
+
+    def _subgroups(self, asked: Asked, found: Findings) -> Part:
+        scored = out_of_fold(0) if asked.layout.folds else APPARENT
+        for one in self.options.groups:
+            groups = yield from by_group(asked, scored, one.variable, tuple(one.cuts))
+            found.subgroups += list(zip(group_labels(one, self.study), groups, strict=True))
+
+
+def tables_note(key: str, number: int) -> Words:
+    """A note with a number."""
+    return Words(f"validate.{key}", {"number": number})
+
+
+def mean_of(repeats: list[Any]) -> Any:
+    """Performance averaged over repeats of the folds; errors too, since repeats share all their people."""
+    first = repeats[0]
+    if len(repeats) == 1:
+        return first
+    names = ("auc", "auc_error", "oe", "log_oe_error", "brier", "log_loss")
+    means: dict[str, Any] = {name: float(np.mean([getattr(one, name) for one in repeats])) for name in names}
+    for name in ("citl", "slope"):
+        pairs = np.array([[getattr(one, name).value, getattr(one, name).standard_error] for one in repeats])
+        means[name] = type(first.citl)(*(float(value) for value in pairs.mean(axis=0)))
+    return replace(first, **means)
+
+
+def _formula_text(analysis: Analysis, options: Options, study: Study) -> str:
+    if options.equation:
+        return options.equation.formula
+    model = study.analyses.get(options.model)
+    if model is None or model.method != "logistic" or model.cohort != analysis.cohort:
+        known = [name for name, one in study.analyses.items() if one.method == "logistic"]
+        raise FileFault(_bad(analysis, "model", options.model, f"logistic: {', '.join(known)}"))
+    return str(model.options.get("formula", ""))
+
+
+def _bad(analysis: Analysis, path: str, found: str, expected: str) -> Finding:
+    return Finding("bad_option", place=analysis.place(path), values={"found": found, "expected": expected})
+
+
+def _measured(one: Subgroup, study: Study) -> bool:
+    return study.variables[one.variable].type not in ("boolean", "category")
+
+
+def group_labels(one: Subgroup, study: Study) -> list[Words]:
+    """A label for each group of a variable."""
+    variable = study.variables[one.variable]
+    number = number_of_groups(variable, len(one.cuts))
+    if not _measured(one, study):
+        return [Words(text=level_label(variable, level)) for level in range(number)]
+    ends = [f"< {one.cuts[0]:g}", *(f"{a:g} – < {b:g}" for a, b in pairwise(one.cuts)), f"≥ {one.cuts[-1]:g}"]
+    return [Words(text=join(": ", variable.label, Text(end, end, end))) for end in ends]
+
+
+def _sends(method: Method) -> Generator[Sends, None, None]:
+    """By step; descents stop where bins get small, so theirs is an upper limit."""
+    p = len(method.formula.columns(method.study.variables))
+    layout, options = method.layout, method.options
+    size, sets = p + p * (p + 1) // 2 + 1, 1 + layout.repeats
+    yield Sends("validate.performance", 6 * sets + 2, 2)
+    yield Sends("validate.recalibration", 12 * sets, 2 * MOST_STEPS)
+    if layout.models > 1:
+        yield Sends("validate.newton", size * (layout.models - 1), MOST_STEPS)
+    yield Sends("validate.location", 2, 1)
+    yield Sends("validate.score_bins", 4 * (2 + 2 * layout.folds) * 16, 24)
+    yield Sends("validate.smooth", 15, MOST_STEPS)
+    if any(one.sensitivity is not None for one in options.thresholds):
+        yield Sends("validate.at_cuts", 4 * len(options.thresholds), 1)
+    if layout.bootstrap:
+        yield Sends("validate.draws", 2 * layout.bootstrap, 1)
+        yield Sends("validate.optimism", 6, 1)
+        yield Sends("validate.instability", 5 * 64, 1)
+    yield Sends("validate.own", 15, 1, each=True)
+    if options.leave_out:
+        yield Sends("validate.newton", size, MOST_STEPS, to="left_out")
+        yield Sends("validate.left_out", 15 + (28 if options.joining else 0), 1, each=True)
+    if options.groups:
+        yield Sends("validate.subgroup", 7 * 16, len(options.groups))
+    if options.nonlinearity:
+        measured = len(splines.measured(method.formula, method.study.variables))
+        yield Sends("validate.variable_bins", 2 * 32 * measured, 12)
+        yield Sends("validate.bent", (size + 2 * p + 5) * measured, MOST_STEPS)

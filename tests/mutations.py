@@ -1,0 +1,100 @@
+"""Breaks, one at a time, each line that keeps a promise, and says which test notices: `python tests/mutations.py`.
+
+Each row names a file, a line as it is, the line broken, and the tests that must fail then. Works on a copy of the tree.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
+RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
+
+MUTATIONS = (
+    ("release/rules/minimum_people.py", "if case.people < least:", "if False:", RULES),
+    ("release/rules/minimum_people.py", "too_few(measure.people", "too_few(measure.people + 99", RULES),
+    ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
+    ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),
+    ("release/rules/table.py", "if not any(_determined(", "if True or not any(_determined(", RULES),
+    ("release/rules/dominance.py", "rest < case.limits.dominance", "rest < 0 * case.limits.dominance", RULES),
+    ("release/rules/saturation.py", "if case.fit and case.per_fit >", "if False and case.per_fit >", RULES),
+    ("release/rules/saturation.py", "if spent + case.numbers >", "if False and case.numbers >", RULES),
+    ("release/rules/differencing.py", "0 < difference < least", "0 < difference < 0", RULES),
+    ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
+    ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),
+    ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
+    ("release/rules/precision.py", "measure.people < case.limits.precision_people", "measure.people < 0", RULES),
+    ("release/rules/model.py", 'yield Breach("model")', "yield from ()", RULES),
+    ("release/rules/range.py", "if outside.any():", "if False:", RULES),
+    ("release/gate.py", "if not self.rules:", "if False:", RULES),
+    ("release/gate.py", 'if case.scope == "share" and breaches:', "if False:", RULES),
+    ("release/limits.py", "minimum_people, FLOOR)", "minimum_people)", RULES),
+    ("site/admission.py", "if not same_arguments(request.arguments, ask.arguments):", "if False:", DOOR),
+    ("site/admission.py", "if len(roster) < limits.hospitals:", "if False:", DOOR),
+    ("site/admission.py", "if policy.independent_partners is not None", "if False", DOOR),
+    ("site/admission.py", 'raise NotAdmitted("method_not_allowed")', "pass", RUN),
+    ("site/site.py", "if request.receiver != COORDINATOR:", "if False:", DOOR),
+    ("site/site.py", "        self._check_one_roster(request)\n", "", DOOR),
+    ("site/site.py", "        self._check_not_opened(request, str(statement))\n", "", DOOR),
+    ("site/site.py", "return kept if kept is not None else", "return", DOOR),
+    ("site/site.py", 'if state != "approved":', "if False:", RUN),
+    ("site/site.py", "if self._refusals(request.plan) >= REFUSALS_BEFORE_REFERRAL:", "if False:", DOOR),
+    ("site/site.py", "traceback.format_tb(fault.__traceback__)", "str(fault)", DOOR),
+    ("site/site.py", "        self._store.keep(answer)\n", "", RUN),
+    ("site/history.py", "                self._check(opened.cursor, opened.record)\n", "                pass\n", DOOR),
+    ("site/opening.py", "if [one.site for one in shares] != list(opening.roster):", "if False:", DOOR),
+    ("site/opening.py", "ring.add(pairwise, own_mask(", "ring.add(ring.subtract(pairwise, pairwise), own_mask(", RUN),
+    (
+        "release/sharing.py",
+        "opened = np.all([entries for entries, _ in openings], axis=0)",
+        "opened = openings[0][0]",
+        DOOR,
+    ),
+    ("release/ledger.py", "exact = canonical(entry) == line", "exact = True", RUN),
+    ("release/ledger.py", "if entry.sequence != number or entry.previous != previous:", "if False:", RUN),
+    ("release/ledger.py", "if head is not None and previous != head:", "if False:", RUN),
+    ("release/ledger.py", "        verify(signature, self.head.encode())\n", "", RUN),
+    ("federation/secure_sum.py", 'if record["request"] != answer.request or', "if False and", DOOR),
+    ("coordinator/verify.py", 'if analysis != found["analyses"].get(name):', "if False:", RUN),
+    ("coordinator/verify.py", "if again[part] != found[part]:", "if False:", RUN),
+    ("coordinator/run.py", "if missing > self.study.may_go_on_without or", "if False or", RUN),
+    ("release/ring.py", "return np.where((values < 0)[:, None], negate(limbs), limbs)", "return limbs", RING),
+)
+
+
+def main() -> int:
+    """Try every mutation; the exit code counts those that no test noticed."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "demo-out", "*cache*"))
+        unnoticed = [row for row in MUTATIONS if not noticed(copy, *row)]
+    print(f"{len(MUTATIONS) - len(unnoticed)} of {len(MUTATIONS)} mutations noticed")
+    return len(unnoticed)
+
+
+def noticed(copy: Path, file: str, line: str, broken: str, tests: str) -> bool:
+    """Whether the tests fail once the line is broken."""
+    path = copy / "src" / "gagyo" / file
+    text = path.read_text(encoding="utf-8")
+    if line not in text:
+        raise SystemExit(f"{file} no longer has the line: {line}")
+    path.write_text(text.replace(line, broken, 1), encoding="utf-8")
+    environment = {"PYTHONPATH": str(copy / "src"), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
+    run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    path.write_text(text, encoding="utf-8")
+    last = next((text for text in run.stdout.splitlines() if text.startswith("FAILED")), "no test")
+    print(
+        f"{'noticed' if run.returncode == 1 else 'NOT NOTICED'}: {file}: {line.strip()[:60]} <- {last[7:110]}",
+        flush=True,
+    )
+    return run.returncode == 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
