@@ -12,8 +12,10 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -76,7 +78,10 @@ def command(name: str, verb: Any) -> Iterator[str]:
     """One command's section."""
     arguments = [one for one in verb.params if one.param_type_name == "argument"]
     options = [one for one in verb.params if one.param_type_name == "option" and "--help" not in one.opts]
-    shown = " ".join(f"{one.name.upper()}" if one.required else f"[{one.name.upper()}]" for one in arguments)
+    shown = " ".join(
+        [f"{one.name.upper()}" if one.required else f"[{one.name.upper()}]" for one in arguments]
+        + [f"{one.opts[0]} {one.name.upper()}" for one in options if one.required]
+    )
     yield from ("", f"## {name}", "", verb.help or "", "", "```text", f"{name} {shown}".rstrip(), "```")
     if arguments or options:
         yield from ("", "| | | default |", "|---|---|---|")
@@ -113,8 +118,8 @@ def findings() -> str:
         "",
         "# Findings",
         "",
-        "Every fault, refusal and note has a code. Its text says what was found, what was expected and what to do. Words",
-        "in braces are filled in. What to do about a hospital's refusal: [Read a refusal](../how-to/read-a-refusal.md).",
+        "Every fault, refusal and note has a code. Its text says what was found, what was expected and what to do.",
+        "Words in braces are filled in. A hospital's refusal: [Read a refusal](../how-to/read-a-refusal.md).",
     ]
     for chapter, codes in finding_chapters():
         lines += ["", f"## {chapter}"]
@@ -154,9 +159,9 @@ def methods() -> str:
         "",
         "# Methods",
         "",
-        "One file in `src/gagyo/methods` is one method; the file's name is the `method` of an analysis. *Lossless* means",
-        "equal to the analysis of the pooled rows. How many numbers a step would send in your study, and how often, is what",
-        "`gagyo check` and `gagyo plan` print.",
+        "One file in `src/gagyo/methods` is one method; the file's name is the `method` of an analysis. *Lossless*",
+        "means equal to the analysis of the pooled rows. How many numbers a step would send in your study, and how",
+        "often, is what `gagyo check` and `gagyo plan` print.",
     ]
     for name in method_names():
         lines += method(name)
@@ -204,7 +209,7 @@ def models(top: type[BaseModel]) -> list[type[BaseModel]]:
     found = [top]
     for model in found:
         for field in model.model_fields.values():
-            found += [one for one in inner(field.annotation) if one not in found]
+            found += [one for one in dict.fromkeys(inner(field.annotation)) if one not in found]
     return found
 
 
@@ -219,23 +224,43 @@ def options(model: type[BaseModel], top: type[BaseModel]) -> Iterator[str]:
     """One model's fields."""
     if model is not top:
         yield from ("", f"**{model.__name__}**")
-    said = {} if model.__doc__ is None else {"": inspect.getdoc(model) or ""}
-    if said:
-        yield from ("", re.sub(r"\s+", " ", said[""]))
+    if model.__doc__:
+        yield from ("", re.sub(r"\s+", " ", inspect.getdoc(model) or ""))
     beside = field_docs(model)
     yield from ("", "| option | type | default | |", "|---|---|---|---|")
     for name, field in model.model_fields.items():
-        start = "required" if field.is_required() else f"`{field.default!r}`"
+        start = "required" if field.is_required() else given(field.default)
         yield f"| `{name}` | {cell(type_words(field))} | {start} | {cell(beside.get(name, ''))} |"
 
 
+def given(value: Any) -> str:
+    """A default as a study file would write it; nothing where it is empty."""
+    return "" if value in (None, "", [], {}) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
 def type_words(field: Any) -> str:
-    """A field's type as it is written, without the names of modules."""
-    kind = field.annotation
-    text = kind.__name__ if inspect.isclass(kind) and not get_args(kind) else str(kind)
-    text = re.sub(r"Annotated\[(\w+), .*?\)\]\)?\]?", r"\1", re.sub(r"(\w+\.)+(?=\w)", "", text))
+    """A field's type in words, with its limits."""
     limits = ", ".join(str(one).partition("(")[2].rstrip(")") for one in field.metadata)
-    return f"`{text}`" + (f" {limits}" if limits else "")
+    return f"{kind_words(field.annotation)} {limits}".rstrip()
+
+
+def kind_words(kind: Any) -> str:
+    """A type in words, the same under every Python version."""
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return kind_words(inside[0])
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in inside)
+    if origin in (Union, UnionType):
+        return " or ".join(kind_words(one) for one in inside if one is not type(None))
+    if origin is list:
+        return f"list of {kind_words(inside[0])}"
+    if origin is dict:
+        return f"table from {kind_words(inside[0])} to {kind_words(inside[1])}"
+    return KINDS.get(kind, f"*{kind.__name__}*")
+
+
+KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
 def field_docs(model: type[BaseModel]) -> dict[str, str]:
@@ -243,7 +268,7 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
     body = ast.parse(inspect.getsource(import_module(model.__module__))).body
     own = next(one for one in body if isinstance(one, ast.ClassDef) and one.name == model.__name__).body
     found = {}
-    for field, after in zip(own, own[1:], strict=False):
+    for field, after in pairwise(own):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(field.target, ast.Name):
             found[field.target.id] = str(ast.literal_eval(after.value))
     return found

@@ -63,7 +63,9 @@ def study(head: str, formula: str, more: str, method: str = "model: model") -> S
     return Study.parse(f"{head}{model}  check: {{method: validate, cohort: all, {method}{more}")
 
 
-def rows(one: Study, columns: dict[str, dict[str, np.ndarray]], ids: dict[str, list[bytes]] | None = None) -> dict[str, Rows]:
+def rows(
+    one: Study, columns: dict[str, dict[str, np.ndarray]], ids: dict[str, list[bytes]] | None = None
+) -> dict[str, Rows]:
     """Hospitals' rows as a site would hold them."""
     out = {}
     for site, values in columns.items():

@@ -90,7 +90,7 @@ class Rows:
 
     def _stream(self, counter: int) -> NDArray[np.uint64]:
         """One 64-bit number a person and counter (SplitMix64 of the person's keyed hash)."""
-        z = self._hashes + GOLDEN * np.uint64(counter + 1)
+        z = self._hashes + np.uint64(int(GOLDEN) * (counter + 1) % 2**64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return z ^ (z >> np.uint64(31))

@@ -163,14 +163,15 @@ class Method:
         model = self._model(earlier)
         found = Findings(fixed=self.options.equation is not None, parameters=int(model.keep.sum()) - 1)
         yield from self._apparent(model, found)
-        asked, boots = yield from self._refit(model, found)
+        asked = yield from self._folds(model)
         if self.layout.folds:
             yield from self._cross_validate(asked, found)
-        yield from self._bins(asked, found)
-        if self.options.bootstrap:
-            yield from self._bootstrap(asked, boots, found)
+        # Leaving a hospital out opens sums of fewer people: it comes before the numbers of the rest are spent.
         yield from self._by_hospital(model, asked, found)
+        yield from self._bins(asked, found)
         yield from self._subgroups(asked, found)
+        if self.options.bootstrap:
+            yield from self._bootstrap(model, asked, found)
         if self.options.nonlinearity:
             found.bends = yield from splines.nonlinearity(
                 self.formula,
@@ -207,24 +208,23 @@ class Method:
         found.people, found.cases, found.sites = found.apparent.people, found.apparent.cases, pooled.sites
         found.likelihood = -found.apparent.log_loss * found.people
 
-    def _refit(self, model: Model, found: Findings) -> Generator[Ask, Pooled, tuple[Asked, list[int]]]:
-        """The fold and bootstrap models; replicates whose data are separated are left out and counted."""
-        layout, p = self.layout, len(model.coefficients)
-        numbers = np.arange(1, layout.models)
-        refitted = np.zeros((0, p))
-        if len(numbers):
-            fitted = yield from fits.fit_models(
-                self.formula.text, layout, numbers, model.coefficients, model.keep, f"{self.analysis}.models"
-            )
-            refitted = fitted.coefficients
-        good: NDArray[np.bool_] = np.asarray(np.isfinite(refitted).all(axis=1))
-        if not good[: layout.fold_models].all():
+    def _refit(self, model: Model, numbers: NDArray[np.intp], name: str) -> Generator[Ask, Pooled, Floats]:
+        """Coefficients (models, p) of fold or bootstrap models; NaN where their training people are separated."""
+        if not len(numbers):
+            return np.zeros((0, len(model.coefficients)))
+        layout = self.layout if numbers[-1] > self.layout.fold_models else replace(self.layout, bootstrap=0)
+        fitted = yield from fits.fit_models(
+            self.formula.text, layout, numbers, model.coefficients, model.keep, f"{self.analysis}.{name}"
+        )
+        return fitted.coefficients
+
+    def _folds(self, model: Model) -> Generator[Ask, Pooled, Asked]:
+        """The fold models; every one of them must be estimable."""
+        refitted = yield from self._refit(model, np.arange(1, 1 + self.layout.fold_models), "fold models")
+        if not np.isfinite(refitted).all():
             raise Stopped(Finding("separation", values={"found": self.formula.text}))
-        boots = [b for b in range(layout.bootstrap) if good[layout.fold_models + b]]
-        if len(boots) < layout.bootstrap:
-            found.notes.append(tables_note("dropped", layout.bootstrap - len(boots)))
-        everyone = np.vstack([model.coefficients, np.nan_to_num(refitted)])
-        return Asked(self.formula.text, everyone, layout), boots
+        layout = replace(self.layout, bootstrap=0)
+        return Asked(self.formula.text, np.vstack([model.coefficients, refitted]), layout)
 
     def _cross_validate(self, asked: Asked, found: Findings) -> Part:
         sets = [out_of_fold(repeat) for repeat in range(asked.layout.repeats)]
@@ -268,15 +268,23 @@ class Method:
         under = found.scored.below(float(special.logit(value)))
         return at_threshold(None, value, np.array([under, found.scored.counts.sum(axis=0) - under]))
 
-    def _bootstrap(self, asked: Asked, boots: list[int], found: Findings) -> Part:
+    def _bootstrap(self, model: Model, asked: Asked, found: Findings) -> Part:
+        """Optimism and instability; replicates whose people are separated are left out and counted."""
         assert found.apparent
+        numbers = np.arange(1 + self.layout.fold_models, self.layout.models)
+        refitted = yield from self._refit(model, numbers, "bootstrap models")
+        boots = [int(b) for b in np.flatnonzero(np.isfinite(refitted).all(axis=1))]
+        dropped = len(refitted) - len(boots)
+        if dropped:
+            found.notes.append(Words("validate.dropped", {"number": dropped}))
         if len(boots) < 2:
             found.notes.append(Words("validate.no_bootstrap"))
             return
-        dropped = asked.layout.bootstrap - len(boots)
-        found.optimism = yield from correct(asked, boots, found.apparent, self.analysis, dropped)
+        everyone = np.vstack([asked.coefficients, np.nan_to_num(refitted)])
+        whole = Asked(self.formula.text, everyone, self.layout)
+        found.optimism = yield from correct(whole, boots, found.apparent, self.analysis, dropped)
         if found.tree and found.tree.opened:
-            found.unstable = yield from unstable(asked, boots, found.tree)
+            found.unstable = yield from unstable(whole, boots, found.tree)
 
     def _by_hospital(self, model: Model, asked: Asked, found: Findings) -> Part:
         first = {"formula": self.formula.text, "coefficients": model.coefficients[None, :]}
@@ -299,11 +307,6 @@ class Method:
         for one in self.options.groups:
             groups = yield from by_group(asked, scored, one.variable, tuple(one.cuts))
             found.subgroups += list(zip(group_labels(one, self.study), groups, strict=True))
-
-
-def tables_note(key: str, number: int) -> Words:
-    """A note with a number."""
-    return Words(f"validate.{key}", {"number": number})
 
 
 def mean_of(repeats: list[Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from gagyo.report.checklists import Checklist, checklists
 from gagyo.report.flow import Flow, read_flow
 from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text
+from gagyo.text import Text, catalogue
 
 
 @dataclass(frozen=True)
@@ -384,7 +384,8 @@ def _provenance(document: Mapping[str, Any]) -> Section:
 
 
 def _hospital(name: str, site: Mapping[str, Any]) -> tuple[Cell, ...]:
-    country = Words(f"report.country.{site['country']}") if site["country"] in ("KR", "CN") else _same(site["country"])
+    key = f"report.country.{site['country']}"
+    country = Words(key) if key in catalogue("en") else _same(site["country"])
     return (Words(text=Text(name)), country, own(f"state.{site['state']}"), _same(site.get("key", "")))
 
 

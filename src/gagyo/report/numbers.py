@@ -54,8 +54,8 @@ def significant(value: float, digits: int = 6) -> str:
 
 
 def interval(value: Interval, digits: int = 3) -> str:
-    """An estimate with its limits."""
-    return f"{fixed(value.value, digits)} ({fixed(value.lower, digits)}, {fixed(value.upper, digits)})"
+    """An estimate with its limits, which stay together on a line."""
+    return f"{fixed(value.value, digits)} ({fixed(value.lower, digits)},\u00a0{fixed(value.upper, digits)})"
 
 
 def tick(value: float, step: float) -> str:

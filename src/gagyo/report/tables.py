@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from gagyo.report.voice import Voice
 from gagyo.result import Cell, Column, Interval, Table, Withheld, Words
 
+TOO_WIDE = 7
+"""Columns that still fit on an A4 page beside each other; a wider table of few rows is turned."""
+
 MARKS = ("key", "column", "name", "digest")
 
 
@@ -41,8 +44,24 @@ def speak(table: Table, voice: Voice) -> Spoken:
     """A table in the voice's language."""
     heads = tuple(Entry(voice.say(column.label), _kind(table, i)) for i, column in enumerate(table.columns))
     lines = tuple(_line(row, table, voice) for row in table.rows)
+    if len(heads) > TOO_WIDE and len(lines) <= TOO_WIDE:
+        heads, lines = _turned(heads, lines)
     notes = tuple(voice.say(note) for note in table.notes)
-    return Spoken(voice.say(table.title), heads, lines, notes, len(table.columns) > 4)
+    return Spoken(voice.say(table.title), heads, lines, notes, len(heads) > 4)
+
+
+def _turned(heads: tuple[Entry, ...], lines: tuple[Line, ...]) -> tuple[tuple[Entry, ...], tuple[Line, ...]]:
+    """Rows as columns: the rows' names become heads, and each column a row that its head names."""
+    top = (heads[0], *(Entry(line.entries[0].text, "number") for line in lines))
+    down = tuple(
+        Line((Entry(head.text, "text"), *(_in_column(line.entries[number]) for line in lines)))
+        for number, head in enumerate(heads[1:], 1)
+    )
+    return top, down
+
+
+def _in_column(entry: Entry) -> Entry:
+    return Entry(entry.text, "said") if entry.kind in ("text", "mark") else entry
 
 
 def _kind(table: Table, index: int) -> str:

@@ -36,12 +36,15 @@ class Voice:
         if words is None:
             return ""
         if words.text is not None:
-            return self.name(words.text.en) if not words.text.ko and not words.text.zh else words.text.to(self.language)
+            same = words.text.en == words.text.to("ko") == words.text.to("zh")
+            return self.name(words.text.en) if same else words.text.to(self.language)
         return translate(words.key, self.language, **self._values(words.values)) if words.key else ""
 
     def name(self, name: str) -> str:
-        """The label of a hospital or variable; the name itself where the study has none."""
-        return self.names[name].to(self.language) if name in self.names else name
+        """The label of a hospital or variable, the name of a country's code; the name itself where there is none."""
+        if name in self.names:
+            return self.names[name].to(self.language)
+        return catalogue(self.language).get(f"report.country.{name}", name)
 
     def own(self, key: str, **values: object) -> str:
         """A text of the report's own catalogue."""
