@@ -85,7 +85,7 @@ def test_the_three_reports_hold_the_same_numbers(pages: dict[Language, str]) -> 
 def test_numbers_of_the_results_are_in_the_text(pages: dict[Language, str]) -> None:
     for page in pages.values():
         text = " ".join(Reader(page).text)
-        for shown in ("0.941", "(0.921, 0.958)", "−21.3845", "78.412966", "12\u202f040", "<0.001", "4.7%", "< 10"):
+        for shown in ("0.941", "(0.921,\u00a00.958)", "−21.3845", "78.412966", "12\u202f040", "<0.001", "4.7%", "< 10"):
             assert shown in text
 
 
@@ -108,7 +108,7 @@ def test_what_is_withheld_is_said(pages: dict[Language, str]) -> None:
         (numbers.significant(0.000123456789), "0.000123457"),
         (numbers.significant(-21.384512), "−21.3845"),
         (numbers.significant(123456789.0), "123\u202f456\u202f789"),
-        (numbers.interval(Interval(-0.1, -0.25, 0.05), 2), "−0.10 (−0.25, 0.05)"),
+        (numbers.interval(Interval(-0.1, -0.25, 0.05), 2), "−0.10 (−0.25,\u00a00.05)"),
         (numbers.tick(0.5, 0.25), "0.50"),
         (numbers.tick(0.2, 0.2), "0.2"),
         (numbers.tick(20.0, 10.0), "20"),

@@ -219,6 +219,17 @@ def test_a_method_that_the_policy_forbids_is_refused_when_the_plan_is_approved(t
         house(tmp_path, STUDY + MODEL, breast(), {"seoul": Policy(methods=("describe",))})
 
 
+def test_data_that_change_under_a_plan_are_found(tmp_path: Path) -> None:
+    one = house(tmp_path, STUDY + MODEL, breast())
+    one.run()
+    for site in one.sites.values():
+        site.close()
+    changed = breast()
+    changed["busan"].columns["texture"][0] += 0.1
+    with pytest.raises(GagyoError, match="not those that this plan was approved on"):
+        house(tmp_path, STUDY + MODEL, changed)
+
+
 def test_links_do_not_fit_another_chain(small_house: House) -> None:
     small_house.run()
     seoul, busan = (small_house.sites[name] for name in ("seoul", "busan"))

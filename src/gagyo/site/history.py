@@ -26,6 +26,7 @@ class History:
         self._line = line
         self._publics = publics
         self._followed = 0
+        self._rosters: dict[str, tuple[str, ...]] = {}
 
     def follow(self, history: Sequence[Opened]) -> None:
         """Check and take in what was opened since the last request."""
@@ -34,8 +35,22 @@ class History:
                 raise Tampered.of("bad_order", found=str(opened.cursor), expected=str(self._line.cursor))
             if opened.record is not None:
                 self._check(opened.cursor, opened.record)
+                self._note_roster(opened.cursor, opened.record)
             apply(self._line, opened)
             self._followed += 1
+
+    def _note_roster(self, cursor: Cursor, record: Record) -> None:
+        if record.shares:
+            cohort = self._plan.study.analyses[cursor.analysis].cohort
+            self._rosters[cohort] = tuple(share.site for share in record.shares)
+
+    def others(self, request: Request) -> tuple[str, ...]:
+        """All hospitals but the asked one over which sums about the cohort were opened: whom it is left out of."""
+        roster = self._rosters.get(request.cohort, ())
+        others = tuple(site for site in roster if site != request.site)
+        if len(others) == len(roster) or list(others) != list(request.arguments.get("others", ())):
+            raise NotAdmitted("bad_roster")
+        return others
 
     def _check(self, cursor: Cursor, record: Record) -> None:
         check_record(record, self._publics)

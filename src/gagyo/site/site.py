@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gagyo.canonical import digest, plain
+from gagyo.canonical import plain
 from gagyo.errors import DataFault, FileFault, Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation import secure_sum as sums
@@ -28,7 +29,7 @@ from gagyo.release.ledger import Entry, Ledger
 from gagyo.release.limits import Limits
 from gagyo.site import admission, opening
 from gagyo.site.admission import NotAdmitted
-from gagyo.site.cohorts import Cohorts, Dataset
+from gagyo.site.cohorts import Cohorts, Dataset, snapshot
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping import load
@@ -108,8 +109,13 @@ class Site:
         """Approve a plan: its keys, methods and data mapping are checked; FileFault or DataFault says what is wrong."""
         if self._store.approval(plan.digest) == "withdrawn":
             raise FileFault.of("approval_withdrawn", found=plan.digest)
-        self._open(plan)
-        self._store.set_approval(plan.digest, plan.to_bytes(), "approved")
+        session = self._open(plan)
+        # Data stay as they were approved: a study on data that change under it could be differenced.
+        data = snapshot(session.data, self._secret("data"))
+        approved = self._store.approved_data(plan.digest)
+        if approved not in ("", data):
+            raise FileFault.of("data_changed", found=self.name)
+        self._store.set_approval(plan.digest, data.encode(), "approved")
 
     def withdraw(self, plan: str) -> None:
         """Withdraw the approval of a plan; the next request finds it gone."""
@@ -122,13 +128,17 @@ class Site:
         study = plan.study
         data = self._load(study)
         line = Line(study)
-        people = People(self._store, data.persons, digest({"people": self.keys.sign(b"people").hex()}).encode())
+        people = People(self._store, data.persons, self._secret("people"))
         publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
         limits = Limits(**dict(plan.limits)).stricter(self.policy.minimum_people)  # type: ignore[arg-type]
         cohorts = Cohorts(self.name, study, data, people, line.complete)
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics)
         self._sessions[plan.digest] = session
         return session
+
+    def _secret(self, purpose: str) -> bytes:
+        """A key for keyed digests that never leaves; Ed25519 signatures are deterministic, so it lasts."""
+        return hashlib.sha256(self.keys.sign(f"gagyo {purpose}".encode())).digest()
 
     # What the outside asks.
 
@@ -306,7 +316,7 @@ class Site:
         place = (request.analysis, request.round)
         turn = request.arguments.get("turn")
         if turn == 0:
-            others = tuple(site for site in request.arguments["others"] if site != self.name)
+            others = session.history.others(request)
             session.receiving[place] = Receiving(question, request, others, self.keys, session.publics)
         if place not in session.receiving:
             return Answer(request.digest, self.name, "behind")

@@ -54,13 +54,18 @@ class Store:
         return sorted((one.receipt for one in bodies if one.receipt), key=lambda entry: entry.sequence)
 
     def set_approval(self, plan: str, body: bytes, state: str) -> None:
-        """Record a plan and whether it is approved or withdrawn."""
+        """Record whether a plan is approved, and on which data (their keyed digest), or withdrawn."""
         self._base.execute("insert or replace into approvals values (?, ?, ?)", (plan, body, state))
 
     def approval(self, plan: str) -> str:
         """`approved`, `withdrawn`, or empty where nobody decided."""
         row = self._base.execute("select state from approvals where plan = ?", (plan,)).fetchone()
         return str(row[0]) if row else ""
+
+    def approved_data(self, plan: str) -> str:
+        """The keyed digest of the data that a plan was approved on; empty where it was not."""
+        row = self._base.execute("select body from approvals where plan = ?", (plan,)).fetchone()
+        return bytes(row[0]).decode() if row else ""
 
     def places(self, tags: Sequence[bytes]) -> NDArray[np.int64]:
         """The lasting place of each person's tag among all people ever answered about."""

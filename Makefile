@@ -1,0 +1,59 @@
+# What a person or a machine runs in a fresh checkout: the demo, the tests, the benchmarks and the R references.
+# Needs Python 3.11 or later, git and make; everything else goes into .venv in this folder.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo demo-heart test lint bench references clean
+
+demo: .venv/.demo
+	$(BIN)/gagyo demo --out demo-out/breast
+	@echo "Reports: demo-out/breast/report.en.html, report.ko.html, report.zh.html"
+
+demo-heart: .venv/.demo
+	$(BIN)/gagyo demo heart --out demo-out/heart
+	@echo "Reports: demo-out/heart/report.en.html, report.ko.html, report.zh.html"
+
+test: lint .venv/.system
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: .venv/.test
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+bench: .venv/.bench
+	$(BIN)/python benchmarks/run.py
+
+# Every reference that the tests compare with, computed again in R (with jsonlite, sandwich, MASS, rms, pROC, metafor).
+references:
+	for script in tests/golden/r/*.R; do echo "$$script"; Rscript "$$script" || exit 1; done
+
+clean:
+	rm -rf .venv demo-out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Stamps: made again when pyproject.toml changes, so that a second run installs nothing.
+
+.venv/.made:
+	@.ci/venv "$(PYTHON)"
+	@touch $@
+
+.venv/.demo: .venv/.made pyproject.toml
+	$(PIP) install --editable '.[demo]'
+	@touch $@
+
+.venv/.test: .venv/.made pyproject.toml
+	$(PIP) install --editable '.[test]'
+	@touch $@ .venv/.demo
+
+.venv/.bench: .venv/.made pyproject.toml
+	$(PIP) install --editable '.[bench]'
+	@touch $@ .venv/.demo
+
+# The browser and the fonts with which tests look at the reports.
+.venv/.system: .venv/.made
+	@.ci/system
+	@touch $@
