@@ -108,7 +108,12 @@ def main() -> None:
         if len(attacks) < 50:
             attacks.append(attack(X, y, random))
     shares = np.quantile(honest, [0.5, 0.95, 0.99, 1.0])
-    print("simulated, 500 studies: median, 95 %, 99 %, largest", np.round(shares, 4), "; attack from", round(min(attacks), 2))
+    print(
+        "simulated, 500 studies: median, 95 %, 99 %, largest",
+        np.round(shares, 4),
+        "; attack from",
+        round(min(attacks), 2),
+    )
 
 
 if __name__ == "__main__":

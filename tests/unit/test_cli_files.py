@@ -59,7 +59,7 @@ def test_faults_are_said_in_the_language(study: Path, capsys: pytest.CaptureFixt
     page.write_text(page.read_text(encoding="utf-8").replace("age >= 18", "agee >= 18"), encoding="utf-8")
     code, out, err = run(capsys, "check", page, "--language", language)
     assert (code, out) == (exits.FAULT, "")
-    assert {"en": "Did you mean age?", "ko": "혹시 age입니까?", "zh": "是否为 age?"}[language] in err
+    assert {"en": "Did you mean age?", "ko": "혹시 age입니까?", "zh": "是否为 age？"}[language] in err
     assert re.search(r"study\.yaml:\d+ cohorts\.adults\.where", err)
 
 

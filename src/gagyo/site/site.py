@@ -33,9 +33,9 @@ from gagyo.site.cohorts import Cohorts, Dataset, snapshot
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping import load
-from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.preflight import preflight
 from gagyo.site.receiving import Receiving
+from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
 
 REFUSALS_BEFORE_REFERRAL = 3
@@ -197,7 +197,7 @@ class Site:
         payload |= {"values": {}, "withheld": {}, "reasons": {}}
         for name in session.study.cohorts:
             aggregate = preflight(session.study, name, session.cohorts)
-            decision = self._gate.rule(self._case(session, name, "each", aggregate))
+            decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
             ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
             payload["cohorts"][name] = "ready" if ready else "withheld"
             if ready and isinstance(decision, Release):
@@ -230,7 +230,7 @@ class Site:
         self, session: Session, request: Request, ask: Ask | None, step: LocalStep, arguments: Mapping[str, Any]
     ) -> Answer:
         aggregate = step(session.cohorts[request.cohort].rows, **arguments)
-        case = self._case(session, request.cohort, "each", aggregate, ask)
+        case = self._case(session, request, "each", aggregate, ask)
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._refuse(request, "withheld" if isinstance(decision, Refusal) else "referred", decision.rules)
@@ -243,7 +243,7 @@ class Site:
         self._check_not_opened(request, request.statement)
         self._check_one_roster(request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
-        case = self._case(session, request.cohort, "share", aggregate, ask, hospitals=len(request.roster))
+        case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._refuse(request, "withheld", decision.rules)
@@ -265,7 +265,7 @@ class Site:
         people = opening.pooled_people(request, first, shares, self.keys, session.publics)
         cohort, cells = sharing.pooled_cells(header, people)
         ask = self._asked(session, request)
-        case = self._case(session, request.cohort, "pooled", cells, ask, people=cohort, hospitals=len(shares))
+        case = self._case(session, request, "pooled", cells, ask, people=cohort, hospitals=len(shares))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._refuse(request, "withheld", decision.rules)
@@ -293,12 +293,12 @@ class Site:
         """A statement is opened over one roster, once ever: two rosters' sums would give one hospital's values."""
         for entry in self.ledger.entries:
             record = entry.record
-            if record["statement"] == statement and record["channel"] in ("people", "pooled"):
-                if record["roster"] != list(request.roster) or record["attempt"] != request.attempt:
-                    raise NotAdmitted("bad_roster")
+            opened = record["statement"] == statement and record["channel"] in ("people", "pooled")
+            if opened and (record["roster"], record["attempt"]) != (list(request.roster), request.attempt):
+                raise NotAdmitted("bad_roster")
 
     def _check_one_roster(self, request: Request) -> None:
-        """All sums about a cohort that one receiver sees are over one roster: their differences would span a hospital."""
+        """All sums about a cohort that one receiver sees have one roster: differences would span a hospital."""
         for entry in self.ledger.entries:
             record = entry.record
             same = all(record[name] == getattr(request, name) for name in ("plan", "cohort", "receiver"))
@@ -363,13 +363,15 @@ class Site:
     def _case(
         self,
         session: Session,
-        cohort: str,
+        request: Request,
         scope: Scope,
         aggregate: Aggregate,
         ask: Ask | None = None,
         people: int | None = None,
         hospitals: int = 1,
+        cohort: str = "",
     ) -> Case:
+        cohort = cohort or request.cohort
         return Case(
             scope,
             aggregate,
@@ -377,15 +379,17 @@ class Site:
             columns=len(session.study.variables),
             limits=session.limits,
             hospitals=hospitals,
-            fit=ask.fit if ask else "",
+            fit=_fit_name(request, ask),
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
             overlap=session.cohorts.overlap(cohort),
-            spending=self._spending(session.plan.digest),
+            spending=self._spending(session.plan.digest, request.receiver),
         )
 
-    def _spending(self, plan: str) -> Spending:
-        records = [entry.record for entry in self.ledger.entries if entry.record["plan"] == plan]
+    def _spending(self, plan: str, receiver: str) -> Spending:
+        """What one receiver has seen under a plan."""
+        whole = (entry.record for entry in self.ledger.entries)
+        records = [one for one in whole if one["plan"] == plan and one["receiver"] == receiver]
         spent = {channel: sum(one["numbers"] for one in records if one["channel"] == channel) for channel in CHANNELS}
         fits = frozenset(one["fit"] for one in records if one["channel"] == "pooled" and one["fit"])
         return Spending(spent["each"], spent["pooled"], fits)
@@ -399,7 +403,7 @@ class Site:
         ask: Ask | None = None,
         outcome: Outcome = "released",
     ) -> Answer:
-        record = _record(request, outcome, channel) | {"numbers": numbers, "fit": ask.fit if ask else ""}
+        record = _record(request, outcome, channel) | {"numbers": numbers, "fit": _fit_name(request, ask)}
         receipt = self.ledger.prepare(record | {"payload": digest_of(payload)})
         answer = Answer(request.digest, self.name, outcome, payload=payload, receipt=receipt)
         self._store.keep(answer)
@@ -423,6 +427,11 @@ class Site:
         """Where a fault happened, for the hospital's engineer; not its message, which may hold a value."""
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"{type(fault).__name__}\n" + "".join(traceback.format_tb(fault.__traceback__)))
+
+
+def _fit_name(request: Request, ask: Ask | None) -> str:
+    """A fit's name within the study: its parameters are counted once there."""
+    return f"{request.analysis}: {ask.fit}" if ask and ask.fit else ""
 
 
 CHANNELS = ("each", "pooled")

@@ -17,10 +17,13 @@ from gagyo.federation.local import Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation.descent import Grown
 from gagyo.methods._validation.performance import PAIRS, Asked, Performance, recalibrate
-from gagyo.methods._validation.present import present
+from gagyo.methods._validation.present import grouped, present
 from gagyo.methods._validation.scores import APPARENT, COMMON, Layout, outcome, replicate, scores, training_weights
 from gagyo.release.aggregate import Aggregate, Floats, total
 from gagyo.statistics import calibration, ledell
+
+GROUPS = 6
+"""Of predictions, in which instability is averaged."""
 
 
 @local("validate", **COMMON, boots=Numbers((None,), 0, 1000))
@@ -116,13 +119,22 @@ def correct(
     return Optimism(auc - auc_all, brier - brier_all, loss - loss_all, slope, citl, len(boots), dropped)
 
 
+def coarse(grown: Grown) -> Floats:
+    """Every so many edges of the score bins, for GROUPS groups of about equal size: enough people at each hospital."""
+    below = np.array([grown.below(float(edge)).sum() for edge in grown.edges])
+    whole = grown.below(np.inf).sum()
+    wanted = whole * np.arange(1, GROUPS) / GROUPS
+    return np.unique([grown.edges[int(np.argmin(np.abs(below - one)))] for one in wanted])
+
+
 def unstable(asked: Asked, boots: Sequence[int], grown: Grown) -> Generator[Ask, Pooled, Floats]:
     """By bin (bins, 5): people, and means of prediction, lower and upper percentile, absolute change; rising."""
-    common = {**asked.arguments([]), "boots": np.array(boots, dtype=np.float64), "edges": grown.edges}
+    edges = coarse(grown)
+    common = {**asked.arguments([]), "boots": np.array(boots, dtype=np.float64), "edges": edges}
     del common["sets"]
     pooled = yield Ask(instability, common, doing="summing")
-    people = pooled["counts"]
+    people, sums = grouped(pooled, len(edges) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = pooled["sums"].reshape(len(people), 4) / people[:, None]
+        means = sums / people[:, None]
     table = np.column_stack([people, means])
     return np.asarray(table[np.isfinite(table).all(axis=1)], dtype=np.float64)

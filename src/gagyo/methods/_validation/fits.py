@@ -52,10 +52,11 @@ def _bounds(bound: Floats) -> Floats:
 
 
 def _cells(rows: Rows, formula: str, layout: Layout) -> Measure:
-    """The head counts of the joint fit, and the people of each fold: joint minus fold model is about them."""
-    whole = design_cells(rows, rows.formula(formula))
+    """The head counts of the joint fit, and the cases and controls of each fold: joint minus fold model tells them."""
+    whole, y = design_cells(rows, rows.formula(formula)), outcome(rows, formula)
     left = [folds(rows, formula, layout, r) == k for r in range(layout.repeats) for k in range(layout.folds)]
-    return joined(whole, count(np.column_stack(left))) if left else whole
+    classes = [fold & side for fold in left for side in (y, ~y)]
+    return joined(whole, count(np.column_stack(classes))) if left else whole
 
 
 def joined(*measures: Measure) -> Measure:

@@ -6,11 +6,14 @@ It keeps out of that group instead, from the counts as from the sums: means then
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from gagyo.federation.ask import Pooled
 from gagyo.federation.rows import Rows
-from gagyo.release.aggregate import Aggregate, Floats, count, reshape, spread_of, total
+from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, spread_of
 
 ENOUGH = 5
 """People of a group at a hospital; also the floor of every study's minimum."""
@@ -35,9 +38,26 @@ def adds(columns: Floats, groups: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def present(rows: Rows, columns: Floats, groups: NDArray[np.bool_], bounds: Floats) -> Aggregate:
-    """`counts` (g,) and `sums` (g, c) of columns (n, c) over groups (n, g) to which the hospital adds."""
+    """For each group (n, g) to which the hospital adds, its people and the sums of columns (n, c): `group0`, ...
+
+    A group stays shut also where those who are kept out of it come to 1 to k-1 people over all hospitals: whoever knows
+    the group's size would know theirs.
+    """
     among = groups & adds(columns, groups)
-    width, many = groups.shape[1], columns.shape[1]
-    spread_out = np.repeat(among, many, axis=1)
-    sums = total(np.tile(columns, (1, width)) * spread_out, np.tile(bounds, width), spread_out)
-    return {"counts": count(among), "sums": reshape(sums, (width, many)), **everyone(rows)}
+    shown = {f"group{g}": _group(columns, groups[:, g], among[:, g], bounds) for g in range(groups.shape[1])}
+    return {**shown, **everyone(rows)}
+
+
+def _group(columns: Floats, group: NDArray[np.bool_], among: NDArray[np.bool_], bounds: Floats) -> Measure:
+    inside = columns * among[:, None]
+    values = np.append(float(among.sum()), inside.sum(axis=0))
+    both = count(np.column_stack([among, group & ~among]))
+    nobody = np.array([False, True])
+    cells = replace(both, others=np.where(nobody, 0, both.others), structural=nobody)
+    return joint(values, np.append(1.0, bounds), cells, spread_of(inside))
+
+
+def grouped(pooled: Pooled, number: int) -> tuple[Floats, Floats]:
+    """People (g,) and sums (g, c) of an answer by group; NaN where a group stayed shut."""
+    table = np.array([pooled[f"group{g}"] for g in range(number)])
+    return table[:, 0], table[:, 1:]

@@ -13,7 +13,7 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation.performance import PAIRS, Asked, Set
-from gagyo.methods._validation.present import present
+from gagyo.methods._validation.present import grouped, present
 from gagyo.methods._validation.scores import SETS, Layout, outcome, scores
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats
@@ -71,7 +71,8 @@ def by_group(asked: Asked, one: Set, variable: str, cuts: tuple[float, ...]) -> 
     """The groups of one variable."""
     arguments = {**asked.arguments([one]), "variable": variable, "cuts": np.array(cuts, dtype=np.float64)}
     pooled = yield Ask(subgroup, arguments, doing="summing")
-    return [_group(people, sums) for people, sums in zip(pooled["counts"], pooled["sums"], strict=True)]
+    number = sum(name.startswith("group") for name in pooled.values)
+    return [_group(float(people), sums) for people, sums in zip(*grouped(pooled, number), strict=True)]
 
 
 def _group(people: float, sums: Floats) -> Group:

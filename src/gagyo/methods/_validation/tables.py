@@ -22,6 +22,9 @@ from gagyo.text import Text
 NOT_ESTIMABLE = Withheld("not_estimable")
 TEXT: Format = "text"
 
+HOSPITALS_FOR_SUMMARY = 3
+"""Of one country: the interval of a summary of two spans nearly everything."""
+
 
 def said(key: str, **values: int | float | str) -> Words:
     """A text of this method's catalogue."""
@@ -167,7 +170,7 @@ def external(hospitals: Sequence[Hospital], countries: Mapping[str, str]) -> Tab
     ]
     groups = {country: [h for h in hospitals if countries.get(h.name) == country] for country in countries.values()}
     for country, group in groups.items():
-        if len(groups) > 1 and len(group) > 1:
+        if len(groups) > 1 and len(group) >= HOSPITALS_FOR_SUMMARY:
             rows.append(_summary_row(said("summary_country", country=country), group))
     rows.append(_summary_row(said("summary"), hospitals))
     notes = tuple(note for name in MEASURED if (note := _heterogeneity(name, summarised(hospitals, name))))

@@ -1,0 +1,127 @@
+"""The three catalogues: the same keys and placeholders, nothing left in English, and every key that is used exists."""
+
+from __future__ import annotations
+
+import re
+import string
+
+import pytest
+
+from gagyo.text import LANGUAGES, Language, catalogue
+from tests.architecture.sources import all_texts, calls, first_text, text_of
+
+SAME_IN_ALL = {
+    # Units, symbols and names of things that are written in Latin letters everywhere, key by pattern.
+    r"report\.tripod\..*": "item numbers of a published checklist",
+    r".*_code$": "codes",
+}
+LONG = 12
+LETTERS = re.compile(r"[A-Za-z]")
+PROPER_NAMES = re.compile(r"^(TRIPOD|STARD|Gagyo|REML|Hartung-Knapp|Brier|Python|SHA-256)[\w+\-. ,()]*$")
+
+
+def placeholders(text: str) -> list[str]:
+    """The names in braces, each as often as it stands there once."""
+    return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name})
+
+
+@pytest.mark.parametrize("language", ["ko", "zh"])
+def test_catalogues_have_the_same_keys(language: Language) -> None:
+    assert catalogue(language).keys() == catalogue("en").keys()
+
+
+@pytest.mark.parametrize("language", ["ko", "zh"])
+def test_texts_have_the_same_placeholders(language: Language) -> None:
+    english = catalogue("en")
+    unlike = {
+        key: text for key, text in catalogue(language).items() if placeholders(text) != placeholders(english[key])
+    }
+    assert unlike == {}
+
+
+@pytest.mark.parametrize("language", ["ko", "zh"])
+def test_nothing_is_left_in_english(language: Language) -> None:
+    english = catalogue("en")
+    left = [
+        key
+        for key, text in catalogue(language).items()
+        if text == english[key] and len(text) > LONG and LETTERS.search(text) and not _may_be_the_same(key, text)
+    ]
+    assert left == []
+
+
+def _may_be_the_same(key: str, text: str) -> bool:
+    bare = re.sub(r"\{\w+(:[^}]*)?\}", "", text)
+    return (
+        not re.search(r"[A-Za-z]{3}", bare)
+        or PROPER_NAMES.match(text) is not None
+        or any(re.fullmatch(pattern, key) for pattern in SAME_IN_ALL)
+    )
+
+
+def test_korean_is_written_in_hangul_and_chinese_in_simplified_han() -> None:
+    for key, text in catalogue("ko").items():
+        assert not re.search("[\u4e00-\u9fff]", text.replace("中文", "").replace("简体", "")), key
+    for key, text in catalogue("zh").items():
+        assert not re.search("[\uac00-\ud7a3]", text), key
+        assert not re.search("[與為學應檢從這國對號據數證]", text), f"{key}: traditional characters"
+
+
+def test_chinese_sentences_have_full_width_punctuation() -> None:
+    half = {
+        key: text
+        for key, text in catalogue("zh").items()
+        if re.search("[\u4e00-\u9fff][,;?!]|[\u4e00-\u9fff]:(?!//)|[,;][\u4e00-\u9fff]", re.sub("`[^`]*`", "", text))
+    }
+    assert half == {}
+
+
+# Keys that the sources use.
+
+
+def known(key: str) -> bool:
+    """Whether a key, or for `begin*` some key that begins so, is in every catalogue."""
+    if key.endswith("*"):
+        return all(any(one.startswith(key[:-1]) for one in catalogue(language)) for language in LANGUAGES)
+    return all(key in catalogue(language) for language in LANGUAGES)
+
+
+def used() -> set[tuple[str, str]]:
+    """(file, key) for every text that a call names."""
+    found: set[tuple[str, str]] = set()
+    for file, name, call in calls():
+        first = first_text(call)
+        area = "cli" if file.startswith("cli/") else "mapping"
+        keys = {
+            "Words": first,
+            "translate": first,
+            "say": first and f"{area}.{first}",
+            "own": first and f"report.{first}",
+            "Withheld": first and f"withheld.{first}",
+            "Finding": first and f"findings.{first}",
+            "of": first and f"findings.{first}",
+            "NotAdmitted": first and f"findings.answer_{first}",
+        }
+        if first is not None and (key := keys.get(name)):
+            found.add((file, key))
+        if name in ("_stop", "_refuse", "Progress") and len(call.args) > 1:
+            second = text_of(call.args[2] if name == "Progress" and len(call.args) > 2 else call.args[1])
+            area = {"_stop": "findings.", "_refuse": "findings.answer_", "Progress": "progress."}[name]
+            found |= {(file, area + second)} if second else set()
+        for keyword in call.keywords:
+            doing = text_of(keyword.value) if keyword.arg == "doing" and name in ("Ask", "LeaveOut", "_ask") else None
+            found |= {(file, f"progress.{doing}")} if doing else set()
+    return found
+
+
+def test_every_key_that_is_used_exists_in_three_languages() -> None:
+    keys = used()
+    assert len(keys) > 200, "the search itself works"
+    assert sorted((file, key) for file, key in keys if not known(key)) == []
+
+
+def test_every_finding_is_used() -> None:
+    texts = all_texts()
+    codes = [key.removeprefix("findings.") for key in catalogue("en") if key.startswith("findings.")]
+    unused = [code for code in codes if code not in texts and code.removeprefix("answer_") not in texts]
+    assert unused == []
