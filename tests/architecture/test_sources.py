@@ -54,6 +54,8 @@ def _imported(node: ast.AST) -> list[str]:
 
 BROAD = {
     "site/site.py": "the wall: no error text may carry a value out of the hospital",
+    "protocol/ucum.py": "whatever the unit parser raises on a text from a file means that the text is no unit",
+    "protocol/formula.py": "whatever the formula parser raises on a text from a file means that it is no formula",
     "cli/__init__.py": "the last frame: prints errors made for users, and raises all others again",
 }
 

@@ -1,0 +1,130 @@
+"""Leave one hospital out: what the hospital that receives the others' sums, or the coordinator that carries them, may try."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gagyo.errors import GagyoError
+from gagyo.exchange.envelope import Keys, PublicKeys
+from gagyo.federation import wire
+from gagyo.protocol.request import Request
+from gagyo.release.decision import Answer
+from gagyo.runtime.embedded import Embedded
+from tests.attacks.test_door import SITES, stopped_at
+from tests.conftest import MODEL
+from tests.hospitals import STUDY, House, breast, house
+
+STUDY_LINES = MODEL + "  validation: {method: validate, model: model, folds: 0, leave_out: site}\n"
+
+
+def at_the_others(folder: Path) -> tuple[House, Request, Request]:
+    """A house at the first request that the left-out hospital's letter carries to another: the outer and the inner."""
+    one, asked = stopped_at(folder, "relayed", STUDY_LINES)
+    outer = next(request for request in asked if request.site == "busan")
+    sender = PublicKeys(**one.plan.keys["seoul"])
+    inner = wire.open_request(outer.relay["sealed"], one.sites["busan"].keys, sender, one.plan.digest)
+    return one, outer, inner
+
+
+def send(one: House, outer: Request, inner: Request, sender: Keys | None = None) -> Answer:
+    """What Busan says to a letter, as only Seoul can read it; its own answer where it opens no letter."""
+    public = PublicKeys(**one.plan.keys[inner.site])
+    sealed = wire.sealed_request(inner, sender or one.sites["seoul"].keys, public)
+    answer = one.sites["busan"].answer(replace(outer, relay={**outer.relay, "sealed": sealed}))
+    if answer.outcome != "relay":
+        return answer
+    return wire.open_answer(answer.payload["sealed"], one.sites["seoul"].keys, one.plan.digest)
+
+
+def test_an_honest_letter_is_answered_with_a_share(tmp_path: Path) -> None:
+    one, outer, inner = at_the_others(tmp_path)
+    assert (inner.receiver, inner.roster) == ("seoul", ("busan", "beijing", "tianjin"))
+    assert send(one, outer, inner).outcome == "released"
+
+
+def test_a_receiver_cannot_choose_coefficients_that_isolate_a_person(tmp_path: Path) -> None:
+    """Outside the ellipsoid around the joint fit; the honest fits of real hospitals stay far inside."""
+    one, outer, inner = at_the_others(tmp_path)
+    for seed in range(9):
+        beta = inner.arguments["coefficients"] + np.random.default_rng(seed).normal(size=(1, 5)) * [
+            [50, 5, 500, 100, 500]
+        ]
+        answer = send(one, outer, replace(inner, arguments={**inner.arguments, "coefficients": beta}))
+        assert (answer.outcome, answer.code) == ("refused", "not_derived")
+    nearby = inner.arguments["coefficients"] + np.array([[0.05, 0.002, 0.2, 0.1, 0.2]])
+    moved = replace(inner, arguments={**inner.arguments, "coefficients": nearby})
+    assert send(one, outer, moved).outcome == "released", "a Newton step of an honest fit"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"receiver": "coordinator"}, "not_derived"),
+        ({"receiver": "beijing"}, "not_derived"),
+        ({"site": "beijing"}, "not_derived"),
+        ({"roster": ("busan", "beijing")}, "bad_roster"),
+        ({"roster": SITES}, "bad_roster"),
+        ({"step": "logistic.newton"}, "not_derived"),
+        ({"round": 99}, "not_derived"),
+    ],
+)
+def test_letters_that_the_method_would_not_write(tmp_path: Path, change: dict[str, object], code: str) -> None:
+    one, outer, inner = at_the_others(tmp_path)
+    letter = replace(inner, **change)  # type: ignore[arg-type]
+    sealed = wire.sealed_request(letter, one.sites["seoul"].keys, PublicKeys(**one.plan.keys["busan"]))
+    answer = one.sites["busan"].answer(replace(outer, relay={**outer.relay, "sealed": sealed}))
+    if answer.outcome == "relay":
+        answer = wire.open_answer(answer.payload["sealed"], one.sites["seoul"].keys, one.plan.digest)
+    assert (answer.outcome, answer.code) == ("refused", code)
+
+
+def test_the_coordinator_cannot_write_a_hospitals_letters(tmp_path: Path) -> None:
+    one, outer, inner = at_the_others(tmp_path)
+    answer = send(one, outer, inner, Keys.open(tmp_path / "coordinator.keys"))
+    assert (answer.outcome, answer.code) == ("refused", "bad_record")
+
+
+def test_the_coordinator_cannot_read_the_letters_it_carries(tmp_path: Path) -> None:
+    one, outer, inner = at_the_others(tmp_path)
+    coordinator = Keys.open(tmp_path / "coordinator.keys")
+    sealed = one.sites["busan"].answer(outer).payload["sealed"]
+    for letter in (outer.relay["sealed"], sealed):
+        with pytest.raises(GagyoError, match="cannot be opened"):
+            coordinator.unseal(letter, one.plan.digest.encode())
+    journal = (tmp_path / "journal.jsonl").read_bytes()
+    assert inner.statement.encode() not in journal
+
+
+def test_the_coordinator_cannot_choose_whom_a_hospital_is_left_out_of(tmp_path: Path) -> None:
+    one, (asked, *_) = stopped_at(tmp_path, "receive", STUDY_LINES)
+    fewer = replace(asked, arguments={"turn": 0, "others": ["busan", "beijing"]})
+    answer = one.sites["seoul"].answer(fewer)
+    assert (answer.outcome, answer.code) == ("refused", "bad_roster")
+
+
+def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(tmp_path: Path) -> None:
+    """Killed between two turns: its fit is gone, the others answer the same letters with the same recorded shares."""
+    whole = house(tmp_path / "whole", STUDY + STUDY_LINES, breast()).run().results["validation"]
+    one = house(tmp_path / "cut", STUDY + STUDY_LINES, breast())
+    journal_inner = one.journal._inner
+    assert isinstance(journal_inner, Embedded)
+    honest, seen = journal_inner.ask, [0]
+
+    def forgetful(requests: list[Request]) -> list[Answer]:
+        if requests and requests[0].step == "receive" and requests[0].arguments["turn"] == 3:
+            seen[0] += 1
+            if seen[0] == 1:
+                one.sites[requests[0].site]._sessions[one.plan.digest].receiving.clear()
+        return honest(requests)
+
+    journal_inner.ask = forgetful  # type: ignore[method-assign, assignment]
+    again = one.run().results["validation"]
+    assert seen[0] > 1
+    assert again.to_json() == whole.to_json()
+    for site in one.sites.values():
+        given = [entry.record["request"] for entry in site.ledger.entries if entry.record["channel"] == "masked"]
+        assert len(given) == len(set(given)), "a share was released twice"
