@@ -12,6 +12,7 @@ from tests.architecture.sources import all_texts, calls, first_text, text_of
 
 SAME_IN_ALL = {
     "report.formula.logit": "a formula",
+    "checklists.title.tripod": "the name of a published checklist",
     "validate.summary_country": "names of methods, written in Latin letters in Korean too",
 }
 LONG = 12

@@ -127,7 +127,7 @@ def _flow_row(run: Run, site: str, cohort: str, least: Withheld) -> tuple[Cell, 
         least if np.isnan(numbers[name]) else int(numbers[name]) for name in ("not_selected", "missing", "analysed")
     ]
     # With one part withheld the total would give it away.
-    whole: Cell = least if np.isnan(list(numbers.values())).any() else int(sum(numbers.values()))
+    whole: Cell = Withheld("withheld") if np.isnan(list(numbers.values())).any() else int(sum(numbers.values()))
     return (Words(text=_label(run, site)), whole, *cells)
 
 
@@ -138,26 +138,31 @@ def _label(run: Run, site: str) -> Any:
 
 
 def _missing(run: Run, cohort: str) -> Table:
-    least = Withheld("below_minimum", run.study.release.minimum_people)
     ready = run.ready(cohort)
     hospitals = (Column(site, Words(text=_label(run, site)), "percent", 1) for site in ready)
     columns = (Column("variable", Words("flow.variable"), "text"), *hospitals)
     rows = tuple(
-        (Words(text=variable.label), *(_missing_cell(run, site, cohort, number, least) for site in ready))
+        (Words(text=variable.label), *(_missing_cell(run, site, cohort, number) for site in ready))
         for number, variable in enumerate(run.study.variables.values())
     )
     name = _cohort_name(run, "missing", cohort)
-    return Table(name, _title(run, "flow.missing_title", cohort), columns, rows, notes=(Words("flow.missing_note"),))
+    return Table(
+        name,
+        _title(run, "flow.missing_title", cohort),
+        columns,
+        rows,
+        notes=(Words("flow.missing_note", {"number": run.study.release.minimum_people}),),
+    )
 
 
-def _missing_cell(run: Run, site: str, cohort: str, number: int, least: Withheld) -> Cell:
+def _missing_cell(run: Run, site: str, cohort: str, number: int) -> Cell:
     payload = run.preflight[site].payload
     if list(run.study.variables)[number] in payload["absent"]:
         return Words("flow.absent")
     missing = float(payload["values"][f"{cohort}.missing"][number])
     analysed, _, left_out = _flow_numbers(run, site, cohort)
     if np.isnan(missing):
-        return least
+        return Withheld("withheld")  # few lack it, or few have it: which, is not told
     if missing == 0:
         return 0.0
     selected = analysed + (0.0 if np.isnan(left_out) else left_out)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gagyo.federation.rows import Rows
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Study
-from gagyo.release.aggregate import Floats, Measure, crossed
+from gagyo.release.aggregate import Floats, Measure, count, crossed
 from gagyo.result import Estimate, Words
 
 

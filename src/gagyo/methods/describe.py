@@ -20,6 +20,7 @@ from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, cells, reshape, total
 from gagyo.result import Cell, Column, Estimate, Result, Table, Withheld, Words
@@ -272,7 +273,7 @@ def _rows(summary: _Summary, method: Method, least: Withheld, grouped: bool) -> 
 def _with_unit(variable: Variable) -> Words:
     if variable.unit in ("", "1"):
         return Words(text=variable.label)
-    return Words(text=join(" ", variable.label, Text(f"({variable.unit})")))
+    return Words(text=join("", variable.label, Text(" ("), shown(variable.unit), Text(")")))
 
 
 def _means(summary: _Summary, grouped: bool) -> list[Cell]:

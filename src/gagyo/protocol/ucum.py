@@ -5,6 +5,27 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from gagyo.text import Text
+
+SHOWN = {
+    "a": Text("years", "세", "岁"),
+    "mo": Text("months", "개월", "个月"),
+    "wk": Text("weeks", "주", "周"),
+    "d": Text("days", "일", "天"),
+    "h": Text("hours", "시간", "小时"),
+    "/min": Text("per minute", "회/분", "次/分"),
+    "mm[Hg]": Text("mmHg"),
+    "Cel": Text("°C"),
+    "[degF]": Text("°F"),
+    "%": Text("%"),
+}
+"""Codes that people write otherwise."""
+
+
+def shown(code: str) -> Text:
+    """A unit as people write it."""
+    return SHOWN.get(code, Text(code))
+
 
 @cache
 def unit(code: str) -> Any:

@@ -1,0 +1,115 @@
+"""The data sets on which R computed the references, divided over four hospitals, and studies of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.hospitals import SITES, Rows
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+LEVELS = {"race": ("white", "black", "other"), "ageband": ("young", "middle", "old")}
+HEAD = """
+gagyo: "1"
+study: contract
+title: {en: Contract, ko: 계약, zh: 契约}
+purpose: scientific_research
+lead: {name: Kim, organisation: Hanbit, country: KR}
+period: {from: 2026-11-01, until: 2027-10-31}
+sites: [seoul, busan, beijing, tianjin]
+release: {minimum_people: %d}
+variables:
+%s
+cohorts:
+  all: {}
+analyses:
+%s"""
+NUMBERS = {
+    "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
+    "pima": {
+        "npreg": (0, 20),
+        "glu": (0, 250),
+        "bp": (0, 130),
+        "skin": (0, 110),
+        "bmi": (10, 80),
+        "ped": (0, 3),
+        "age": (18, 100),
+    },
+}
+CATEGORIES = {"births": ("race",), "pima": ("ageband",)}
+BOOLEANS = {"births": ("low", "smoke"), "pima": ("diabetic",)}
+
+
+@cache
+def reference() -> dict[str, Any]:
+    """What R computed (tests/golden/r/regression.R)."""
+    found: dict[str, Any] = json.loads((GOLDEN / "regression.json").read_text())
+    return found
+
+
+@cache
+def columns(name: str) -> dict[str, np.ndarray]:
+    """A data set's columns as numbers: a category as the index of its level."""
+    with (GOLDEN / "data" / f"{name}.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    return {key: np.array([_number(key, line[key]) for line in lines]) for key in lines[0]}
+
+
+def _number(key: str, text: str) -> float:
+    return float(LEVELS[key].index(text)) if key in LEVELS else float(text)
+
+
+def divide(data: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, Rows]:
+    """Four hospitals; `where` is the number of each person's."""
+    return {
+        site: Rows(
+            {name: column[where == number] for name, column in data.items()},
+            [f"p{person}".encode() for person in np.flatnonzero(where == number)],
+        )
+        for number, site in enumerate(SITES)
+    }
+
+
+def hospitals(name: str) -> dict[str, Rows]:
+    """A data set over four unequal hospitals.
+
+    Births are few: they are dealt out in turn within race, so that no hospital's level is one or two people's (dominance).
+    """
+    data = columns(name)
+    size = len(next(iter(data.values())))
+    if name == "births":
+        turn = np.empty(size, np.int64)
+        turn[np.lexsort((data["smoke"], data["low"], data["race"]))] = np.arange(size) % 4
+        return divide(data, turn)
+    return divide(data, np.searchsorted([0.4, 0.6, 0.8], np.random.default_rng(7).random(size)))
+
+
+def label(name: str) -> str:
+    return f"{{en: {name}, ko: {name} 값, zh: {name} 值}}"
+
+
+def number(name: str, low: float, high: float) -> str:
+    return f"  {name}: {{type: number, range: [{low}, {high}], label: {label(name)}}}"
+
+
+def category(name: str, levels: tuple[str, ...]) -> str:
+    inside = ", ".join(f"{level}: {label(level)}" for level in levels)
+    return f"  {name}: {{type: category, label: {label(name)}, levels: {{{inside}}}}}"
+
+
+def boolean(name: str) -> str:
+    return f"  {name}: {{type: boolean, label: {label(name)}}}"
+
+
+def study(name: str, analyses: str, minimum: int = 5) -> str:
+    """A study file of a data set."""
+    lines = [number(key, *ends) for key, ends in NUMBERS[name].items()]
+    lines += [category(key, LEVELS[key]) for key in CATEGORIES[name]]
+    lines += [boolean(key) for key in BOOLEANS[name]]
+    return HEAD % (minimum, "\n".join(lines), analyses)
