@@ -12,7 +12,7 @@ from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.planning import make_plan
 from gagyo.coordinator.run import Progress, Run, run
 from gagyo.errors import FileFault, Stopped
-from gagyo.exchange.envelope import Keys
+from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
@@ -37,6 +37,11 @@ class Finished:
     document: Mapping[str, Any]
 
 
+def open_site(path: Path) -> Site:
+    """The hospital of a site file; its keys, ledger and memory are in `state/` beside the file."""
+    return Site.open(path, path.parent / "state" / path.stem)
+
+
 def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
     """The hospitals of a study from a folder with a site file for each; their keys and memory are kept beside them.
 
@@ -44,12 +49,22 @@ def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
         FileFault: a site file is missing, or faulty.
     """
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    sites = {site.name: site for site in (Site.open(path, folder / "state" / path.stem) for path in files)}
+    sites = {site.name: site for site in map(open_site, files)}
     missing = [name for name in study.sites if name not in sites]
     if missing:
         values = {"found": ", ".join(missing), "expected": ", ".join(study.sites)}
         raise FileFault(Finding("no_site_file", values=values))
     return {name: sites[name] for name in study.sites}
+
+
+def coordinator_keys(study: Study) -> Keys:
+    """The keys of whoever runs a study, kept beside the study file: not in the output, which is handed on."""
+    return Keys.open(Path(study.file or "study.yaml").absolute().parent / ".gagyo" / f"{study.study}.keys")
+
+
+def public_keys(study: Study, hospitals: Mapping[str, Site]) -> dict[str, PublicKeys]:
+    """Everyone's public keys, as they stand in a plan."""
+    return {"coordinator": coordinator_keys(study).public} | {name: one.keys.public for name, one in hospitals.items()}
 
 
 def run_embedded(
@@ -70,9 +85,8 @@ def run_embedded(
     read = study if isinstance(study, Study) else Study.read(study)
     folder = Path(out)
     hospitals = open_hospitals(read, Path(sites))
-    coordinator = Keys.open(folder / "coordinator.keys")
-    public = {"coordinator": coordinator.public} | {name: site.keys.public for name, site in hospitals.items()}
-    planned = make_plan(read, public)
+    coordinator = coordinator_keys(read)
+    planned = make_plan(read, public_keys(read, hospitals))
     open_folder(folder, planned)
     for site in hospitals.values():
         site.approve(planned)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
 VERBS = ("demo", "new", "check", "plan", "run", "verify", "report", "schema")
-SITE_VERBS = ("site_check",)
+SITE_VERBS = ("site_check", "site_ledger", "site_withdraw")
 
 
 def application() -> typer.Typer:

@@ -24,12 +24,12 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
 ) -> None:
     """Print the plan, with the hospitals' keys where their folder is given."""
-    from gagyo.api import open_hospitals
+    from gagyo.api import open_hospitals, public_keys
     from gagyo.coordinator.planning import make_plan
     from gagyo.protocol.study import Study
 
     read = Study.read(study)
-    keys = {name: site.keys.public for name, site in open_hospitals(read, sites).items()} if sites else None
+    keys = public_keys(read, open_hospitals(read, sites)) if sites else None
     made = make_plan(read, keys)
     typer.echo(made.to_bytes().decode() if as_json else _text(made))
 

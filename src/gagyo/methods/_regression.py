@@ -26,9 +26,10 @@ def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Mea
         indicators.insert(0, ())
         parts.insert(0, rows[formula.outcome][:people, None])
     if not indicators:
-        return crossed(np.ones((rows.n if people is None else people, 1)))
+        return count(np.ones(rows.n if people is None else people, bool))
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
-    return crossed(np.column_stack(parts), exclusive)
+    implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
+    return crossed(np.column_stack(parts), exclusive, implies)
 
 
 def _exclusive(a: Any, b: Any) -> bool:

@@ -126,10 +126,13 @@ def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread) -> M
     return Measure("joint", values, scale, cells.people.ravel(), cells.others.ravel(), cells.structural.ravel(), spread)
 
 
-def crossed(indicators: Floats, exclusive: NDArray[np.bool_] | None = None) -> Measure:
+def crossed(
+    indicators: Floats, exclusive: NDArray[np.bool_] | None = None, implies: NDArray[np.bool_] | None = None
+) -> Measure:
     """Every two-way cell of 0/1 columns (n, q), complements included: what X'X of indicator columns gives away.
 
     exclusive: (q, q), True where two columns are levels of one variable, so that they never meet (a structural zero).
+    implies: (q, q), True at [j, k] where whoever has j has k too: a product and its factor, so that j is never alone.
     The cells are, for each pair j < k: both, j alone, k alone, neither; and for each column: with, without.
     """
     n, q = indicators.shape
@@ -142,9 +145,10 @@ def crossed(indicators: Floats, exclusive: NDArray[np.bool_] | None = None) -> M
     neither = n - both - alone_j - alone_k
     people = np.concatenate([[n], having, n - having, both, alone_j, alone_k, neither])
     free = np.zeros(1 + 2 * q, bool)
-    # Levels of one variable never meet: a structural zero, known from the plan. All other empty cells are real.
+    # Structural zeros follow from the plan: levels of one variable, products in factors. Other empty cells are real.
     known = np.zeros(rows.size, bool)
-    structural = np.concatenate([free, never, known, known, known])
+    within_k, within_j = (known, known) if implies is None else (implies[rows, columns], implies[columns, rows])
+    structural = np.concatenate([free, never, within_k, within_j, known])
     return Measure("count", people.astype(np.float64), np.ones(1), people, n - people, structural)
 
 

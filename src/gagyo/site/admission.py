@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gagyo.errors import GagyoError
+from gagyo.errors import FileFault, GagyoError
 from gagyo.federation.ask import Ask
-from gagyo.federation.local import LocalStep, source_digest
+from gagyo.federation.local import LocalStep, method_names, source_digest
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
+from gagyo.protocol.study import Study
 from gagyo.release.limits import Limits
 from gagyo.site.site_file import Policy
 
@@ -36,11 +37,15 @@ def check_methods(plan: Plan, policy: Policy) -> None:
             raise NotAdmitted("other_version")
         if policy.methods != "all" and name not in policy.methods:
             raise NotAdmitted("method_not_allowed")
+    unknown = set(policy.referral) - {"models", *method_names()}
+    if unknown:
+        raise FileFault.of("referral_unknown", found=", ".join(sorted(unknown)), expected=", ".join(method_names()))
 
 
-def check_method_allowed(request: Request, policy: Policy) -> None:
-    """A method that the policy refers goes to a person before anything is computed."""
-    if request.step.partition(".")[0] in policy.referral:
+def check_referral(study: Study, request: Request, policy: Policy) -> None:
+    """An analysis whose method the policy refers goes to a person before anything is computed."""
+    analysis = study.analyses.get(request.analysis)
+    if analysis is not None and analysis.method in policy.referral:
         raise NotAdmitted("referred")
 
 

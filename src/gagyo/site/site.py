@@ -169,6 +169,7 @@ class Site:
         session = self._sessions.get(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
+        admission.check_referral(session.study, request, self.policy)
         session.history.follow(request.relay.get("history", ()))
         return session
 
@@ -209,7 +210,6 @@ class Site:
     def _compute(self, session: Session, request: Request) -> Answer:
         ask = session.history.current(request, Ask)
         admission.check_derived(request, ask)
-        admission.check_method_allowed(request, self.policy)
         step = self._step(request)
         if ask.each:
             return self._answer_each(session, request, ask, step, request.arguments)

@@ -1,0 +1,55 @@
+"""`gagyo site ledger`: what left this hospital, receipt by receipt, for the people who answer for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gagyo.cli.speech import say
+
+if TYPE_CHECKING:
+    from gagyo.release.ledger import Entry
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("ledger", help=say("site_ledger.help"))(ledger)
+
+
+def ledger(
+    site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
+    as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
+) -> None:
+    """Check the ledger's chain, then list it."""
+    import json
+
+    from gagyo.api import open_site
+    from gagyo.release.ledger import check_chain
+
+    site = open_site(site_file)
+    entries = site.ledger.entries
+    check_chain(entries, site.keys.public.verify)
+    site.close()
+    if as_json:
+        typer.echo(json.dumps([_record(entry) for entry in entries], ensure_ascii=False, indent=1))
+        return
+    for entry in entries:
+        typer.echo(_line(entry))
+    typer.echo(say("site_ledger.whole", links=len(entries)))
+
+
+def _record(entry: Entry) -> dict[str, Any]:
+    return {"sequence": entry.sequence, **entry.record}
+
+
+def _line(entry: Entry) -> str:
+    record = entry.record
+    values = {"sequence": entry.sequence, "analysis": record["analysis"] or "-", "step": record["step"]}
+    if record["outcome"] in ("refused", "referred"):
+        return say(f"site_ledger.{record['outcome']}", code=record["code"], **values)
+    way = (
+        record["channel"] if record["channel"] in ("each", "pooled", "masked", "people", "sealed", "close") else "each"
+    )
+    return say(f"site_ledger.{way}", numbers=record["numbers"], receiver=record["receiver"], **values)

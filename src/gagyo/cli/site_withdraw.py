@@ -1,0 +1,28 @@
+"""`gagyo site withdraw`: withdraw this hospital's approval of a plan; it takes effect at the next request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gagyo.cli.speech import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("withdraw", help=say("site_withdraw.help"))(withdraw)
+
+
+def withdraw(
+    site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
+    plan: Annotated[str, typer.Argument(help=say("site_withdraw.plan"))],
+) -> None:
+    """Withdraw, for good: a withdrawn plan is not approved again."""
+    from gagyo.api import open_site
+
+    site = open_site(site_file)
+    site.withdraw(plan)
+    site.close()
+    typer.echo(say("site_withdraw.done", plan=plan))

@@ -1,0 +1,399 @@
+"""What every file in gagyo.methods owes, by folder listing: a new method is tested here without being asked."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gagyo.coordinator.folder import finish, open_folder
+from gagyo.coordinator.run import Run
+from gagyo.coordinator.verify import verify
+from gagyo.exchange.envelope import Keys
+from gagyo.federation import rows as federation
+from gagyo.federation.line import Line
+from gagyo.federation.local import LocalStep, method_module, method_names
+from gagyo.federation.rehearsal import rehearse
+from gagyo.protocol.study import Study
+from gagyo.result import Result
+from gagyo.runtime.journal import Journal
+from gagyo.text import LANGUAGES
+from tests.contract.data import HEAD, boolean, category, columns, divide, hospitals, number, study
+from tests.hospitals import SITES, Rows, house
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A method's row: the test that compares it with an independent reference, and an example analysis `a`.
+
+    by_hospital: why its numbers may depend on how people are divided; empty where they may not.
+    """
+
+    reference: str
+    example: str
+    by_hospital: str = ""
+
+
+MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
+OWED = {
+    "describe": Owed(
+        "tests.contract.test_references:test_table_one",
+        "  a: {method: describe, cohort: all, variables: [glu, bmi, ageband], by: diabetic}\n",
+    ),
+    "linear": Owed(
+        "tests.contract.test_references:test_coefficients_and_model_errors",
+        '  a: {method: linear, cohort: all, formula: "bmi ~ skin + age", robust: HC1}\n',
+    ),
+    "logistic": Owed(
+        "tests.contract.test_references:test_coefficients_and_model_errors",
+        '  a: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", likelihood_ratio: true}\n',
+    ),
+    "validate": Owed(
+        "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",
+        MODEL + "  a: {method: validate, model: m, folds: 3}\n",
+        by_hospital="folds are dealt out inside each hospital, and people are compared within hospitals",
+    ),
+}
+WHOLE = [name for name, owed in OWED.items() if not owed.by_hospital]
+REGRESSIONS = ("linear", "logistic")
+
+
+def run(folder: Path, text: str, people: Mapping[str, Rows]) -> Run:
+    return house(folder, text, people).run()
+
+
+def rehearsed(text: str, people: Mapping[str, Rows]) -> dict[str, Result]:
+    """All results of a study without doors, gate or ring."""
+    parsed = Study.parse(text)
+    inside = {
+        name: federation.Rows(name, parsed.variables, one.columns, one.persons, parsed.study)
+        for name, one in people.items()
+    }
+    results: dict[str, Result] = {}
+    for name, method in Line(parsed).methods.items():
+        results[name] = rehearse(method.combine(results), inside)
+    return results
+
+
+def numbers(result: Result) -> np.ndarray:
+    """Every estimate and its error."""
+    return np.array([[one.value, one.standard_error] for one in result.estimates], dtype=float)
+
+
+# What stands in the file.
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_owes_a_reference_and_an_example(name: str) -> None:
+    assert name in OWED, "add a row: an independent reference test, and an example"
+    module, _, test = OWED[name].reference.partition(":")
+    assert callable(getattr(importlib.import_module(module), test))
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_says_whether_it_is_lossless_and_after_whom(name: str) -> None:
+    module = method_module(name)
+    text = module.__doc__ or ""
+    assert module.Method.name == name
+    assert ("lossless" in text) or not module.Method.lossless
+    assert any(f"({year}" in text or f" {year}" in text for year in range(1950, 2030)), "the paper"
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_offers_steps_that_declare_their_arguments(name: str) -> None:
+    steps = [value for value in vars(method_module(name)).values() if isinstance(value, LocalStep)]
+    assert [step for step in steps if step.name.startswith(f"{name}.")]
+    for step in steps:
+        assert step.check({"no such": 1}), "undeclared arguments are refused"
+
+
+# What it does with ordinary people.
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Run]]:
+    """Each method's example, run behind real doors and written as `gagyo run` does."""
+    done = {}
+    for name, owed in OWED.items():
+        folder = tmp_path_factory.mktemp(name)
+        one = house(folder, study("pima", owed.example), hospitals("pima"))
+        open_folder(folder, one.plan)
+        going = one.run()
+        finish(folder, going, "embedded", one.journal.answers, {k: site.ledger.path for k, site in one.sites.items()})
+        done[name] = (folder, going)
+    return done
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_example_runs_and_says_whom_it_covers(examples: Any, name: str) -> None:
+    _, going = examples[name]
+    assert going.stopped == {}
+    result = going.results["a"]
+    assert result.method == name
+    assert result.people == 532
+    assert result.sites == SITES
+    assert result.rounds > 0
+    assert result.lossless is method_module(name).Method.lossless
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_example_is_derived_again_from_the_journal_alone(examples: Any, name: str) -> None:
+    folder, going = examples[name]
+    checked = verify(folder, Journal(folder / "journal.jsonl", Keys.make()))
+    assert checked.analyses == len(going.results)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_text_is_in_three_languages(examples: Any, name: str) -> None:
+    _, going = examples[name]
+    result = going.results["a"]
+    assert result.methods_text, "a report needs a text for its methods section"
+    texts = [*result.methods_text, *result.notes]
+    texts += [words for table in result.tables for words in (table.title, *table.notes)]
+    texts += [column.label for table in result.tables for column in table.columns]
+    texts += [cell for table in result.tables for row in table.rows for cell in row if hasattr(cell, "to")]
+    texts += [words for curve in result.curves for words in (curve.title, curve.x, curve.y, *curve.notes)]
+    for words in texts:
+        for language in LANGUAGES:
+            shown = words.to(language)
+            assert "{" not in shown, shown
+    for words in result.methods_text:
+        assert len({words.to(language) for language in LANGUAGES}) == 3
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_result_survives_json(examples: Any, name: str) -> None:
+    _, going = examples[name]
+    assert Result.from_json(going.results["a"].to_json()) == going.results["a"]
+
+
+@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("after", [7, 20])
+def test_an_interrupted_run_comes_out_the_same(tmp_path: Path, examples: Any, name: str, after: int) -> None:
+    from gagyo.canonical import canonical
+    from tests.unit.test_run_and_verify import Stopping, released
+
+    text, people = study("pima", OWED[name].example), hospitals("pima")
+    cut = house(tmp_path, text, people, wrap=lambda inner: Stopping(inner, after))
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    for site in cut.sites.values():
+        site.close()
+    again = house(tmp_path, text, people)
+    result = again.run().results["a"]
+    expected = examples[name][1].results["a"]
+    assert canonical(result.to_json()) == canonical(expected.to_json())
+    given_out = released(again)
+    assert len(given_out) == len(set(given_out)), "a hospital released the same answer twice"
+
+
+# What it must not depend on.
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
+def test_it_does_not_depend_on_how_people_are_divided(name: str, seed: int, shares: list[float]) -> None:
+    data = columns("pima")
+    edges = np.cumsum(shares)[:3] / np.sum(shares)
+    where = np.searchsorted(edges, np.random.default_rng(seed).random(532))
+    text = study("pima", OWED[name].example)
+    divided = rehearsed(text, divide(data, where))["a"]
+    together = rehearsed(text, divide(data, np.zeros(532, int)))["a"]
+    np.testing.assert_allclose(numbers(divided), numbers(together), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_gate_and_the_ring_change_nothing(examples: Any, name: str) -> None:
+    inside = rehearsed(study("pima", OWED[name].example), hospitals("pima"))["a"]
+    np.testing.assert_allclose(numbers(examples[name][1].results["a"]), numbers(inside), rtol=1e-9)
+
+
+# Hospitals and data that are not ordinary.
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_hospital_without_a_level_is_no_obstacle(tmp_path: Path, name: str) -> None:
+    data = columns("pima")
+    where = hospitals_of(data)
+    where[(where == 3) & (data["ageband"] == 2)] = 0
+    text = study("pima", OWED[name].example)
+    people = divide(data, where)
+    assert not (people["tianjin"].columns["ageband"] == 2).any()
+    going = run(tmp_path, text, people)
+    assert going.stopped == {}
+    np.testing.assert_allclose(numbers(going.results["a"]), numbers(rehearsed(text, people)["a"]), rtol=1e-9)
+
+
+def hospitals_of(data: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Where each person of a data set goes, at random."""
+    return np.random.default_rng(11).integers(0, 4, len(data["age"]))
+
+
+@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("go_on", [True, False])
+def test_a_hospital_that_is_too_small_stops_it_or_is_said_to_be_missing(tmp_path: Path, name: str, go_on: bool) -> None:
+    data = columns("pima")
+    where = hospitals_of(data)
+    small = np.flatnonzero(where == 3)
+    keep = np.ones(len(where), bool)
+    keep[small[4:]] = False
+    people = divide({key: column[keep] for key, column in data.items()}, where[keep])
+    text = study("pima", OWED[name].example)
+    if go_on:
+        text = text.replace("variables:\n", "may_go_on_without: 1\nvariables:\n", 1)
+    going = run(tmp_path, text, people)
+    if go_on:
+        assert going.results["a"].sites == SITES[:3]
+        assert going.results["a"].people == int((where[keep] != 3).sum())
+    else:
+        assert "a" in going.stopped
+        assert going.results == {}
+    assert going.preflight["tianjin"].payload["values"] == {}, "nothing of four people leaves"
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_people_with_missing_values_are_left_out_of_models_and_counted_in_tables(tmp_path: Path, name: str) -> None:
+    data = {key: column.copy() for key, column in columns("pima").items()}
+    gone = np.random.default_rng(5).random(532) < 0.15
+    for variable in ("bmi", "skin"):
+        data[variable][gone] = np.nan
+    text = study("pima", OWED[name].example)
+    result = run(tmp_path, text, divide(data, hospitals_of(data))).results["a"]
+    assert result.people == (532 if name == "describe" else int((~gone).sum()))
+    if name == "describe":
+        for group in (0, 1):
+            mine = data["bmi"][(data["diabetic"] == group) & ~gone]
+            np.testing.assert_allclose(result.estimate(f"bmi.mean.{group}").value, mine.mean(), rtol=1e-12)
+    else:
+        whole = {key: column[~gone] for key, column in columns("pima").items()}
+        alone = rehearsed(text, divide(whole, np.zeros(len(whole["age"]), int)))["a"]
+        np.testing.assert_allclose(numbers(result), numbers(alone), rtol=1e-8)
+
+
+# Columns that are hard to compute with. n people at four hospitals, an outcome y and a yes/no d.
+
+
+def hard(analysis: str, variables: str, data: Mapping[str, np.ndarray]) -> tuple[str, dict[str, Rows]]:
+    text = HEAD % (5, "\n".join([variables, number("y", -1e9, 1e9), boolean("d")]), analysis)
+    size = len(data["y"])
+    return text, divide(data, np.arange(size) % 4)
+
+
+def fit_of(method: str, right: str) -> str:
+    left = "y" if method == "linear" else "d"
+    return f'  a: {{method: {method}, cohort: all, formula: "{left} ~ {right}"}}\n'
+
+
+def outcomes(x: np.ndarray, seed: int = 3) -> dict[str, np.ndarray]:
+    """y and d that depend on a column."""
+    random = np.random.default_rng(seed)
+    z = (x - x.mean()) / x.std()
+    chance = 1 / (1 + np.exp(-z))
+    return {"x": x, "y": 2 * z + random.normal(size=x.size), "d": (random.random(x.size) < chance).astype(float)}
+
+
+def direct(method: str, data: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and its error in the column scaled to size one, brought back: statsmodels on pooled rows."""
+    import statsmodels.api as sm
+
+    centre, size = data["x"].mean(), data["x"].std()
+    X = sm.add_constant((data["x"] - centre) / size)
+    fit = sm.OLS(data["y"], X).fit() if method == "linear" else sm.Logit(data["d"], X).fit(tol=1e-14, disp=0)
+    return np.array(fit.params[1] / size), np.array(fit.bse[1] / size)
+
+
+SCALES = {
+    "dates in days": (19_000.0, 400.0, (15_000, 25_000)),
+    "values at a million, a unit apart": (1e6, 1.0, (999_000, 1_001_000)),
+    "very small": (1e-6, 1e-7, (0, 1e-5)),
+}
+
+
+@pytest.mark.parametrize("method", REGRESSIONS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_scales_far_from_one(tmp_path: Path, method: str, scale: str) -> None:
+    middle, size, ends = SCALES[scale]
+    x = middle + size * np.clip(np.random.default_rng(1).normal(size=800), -3, 3)
+    data = outcomes(x)
+    text, people = hard(fit_of(method, "x"), number("x", *ends), data)
+    one = run(tmp_path, text, people).results["a"].estimate("x")
+    value, error = direct(method, data)
+    # The column itself is only known to 1e-16 of its size: that is what can be had of the slope.
+    np.testing.assert_allclose(one.value, value, rtol=max(1e-8, 1e-13 * (middle / size) ** 2))
+    np.testing.assert_allclose(one.standard_error, error, rtol=max(1e-8, 1e-13 * (middle / size) ** 2))
+
+
+def test_table_one_of_values_at_a_million(tmp_path: Path) -> None:
+    x = 1e6 + np.random.default_rng(1).normal(size=800)
+    analysis = "  a: {method: describe, cohort: all, variables: [x], by: d}\n"
+    text, people = hard(analysis, number("x", 999_000, 1_001_000), outcomes(x))
+    result = run(tmp_path, text, people).results["a"]
+    d = np.concatenate([one.columns["d"] for one in people.values()])
+    pooled = np.concatenate([one.columns["x"] for one in people.values()])
+    for group in (0, 1):
+        np.testing.assert_allclose(result.estimate(f"x.mean.{group}").value, pooled[d == group].mean(), rtol=1e-12)
+        np.testing.assert_allclose(result.estimate(f"x.sd.{group}").value, pooled[d == group].std(ddof=1), rtol=1e-8)
+
+
+@pytest.mark.parametrize("value", [0.1, 3.0, 0.0])
+@pytest.mark.parametrize("method", REGRESSIONS)
+def test_a_constant_column_is_left_out_and_named(tmp_path: Path, method: str, value: float) -> None:
+    random = np.random.default_rng(2)
+    data = outcomes(random.normal(size=569)) | {"same": np.full(569, value)}
+    variables = "\n".join([number("x", -10, 10), number("same", 0, 10)])
+    text, people = hard(fit_of(method, "x + same"), variables, data)
+    result = run(tmp_path, text, people).results["a"]
+    assert result.estimate("same").value is None
+    assert any("same" in note.to("en") for note in result.notes)
+    np.testing.assert_allclose(result.estimate("x").value, direct(method, data)[0], rtol=1e-8)
+
+
+def test_a_constant_column_in_table_one(tmp_path: Path) -> None:
+    data = outcomes(np.random.default_rng(2).normal(size=569)) | {"same": np.full(569, 3.0)}
+    variables = "\n".join([number("x", -10, 10), number("same", 0, 10)])
+    analysis = "  a: {method: describe, cohort: all, variables: [same], by: d}\n"
+    result = run(tmp_path, *hard(analysis, variables, data)).results["a"]
+    assert result.estimate("same.mean.0").value == 3.0
+    assert result.estimate("same.sd.1").value == 0.0
+
+
+def test_complete_separation_is_named(tmp_path: Path) -> None:
+    x = np.random.default_rng(2).normal(size=400)
+    data = {"x": x, "y": x, "d": (x > 0).astype(float)}
+    going = run(tmp_path, *hard(fit_of("logistic", "x"), number("x", -10, 10), data))
+    assert [one.code for one in going.stopped["a"].findings] == ["separation"]
+    assert "x" in going.stopped["a"].text("en")
+
+
+def test_quasi_separation_by_a_level_is_named(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    level = np.repeat([0.0, 1.0, 2.0], 200)
+    d = np.where(level == 2, 1.0, (random.random(600) < 0.4).astype(float))
+    data = {"g": level, "y": d, "d": d}
+    going = run(tmp_path, *hard(fit_of("logistic", "C(g)"), category("g", ("a", "b", "c")), data))
+    # A level whose people all have the outcome has an empty cell: the gate withholds it before it can run away.
+    assert [one.code for one in going.stopped["a"].findings] in (["separation"], ["withheld_fit"], ["answer_withheld"])
+
+
+@pytest.mark.parametrize("method", REGRESSIONS)
+def test_a_sum_of_columns_is_collinear_and_the_last_one_goes(tmp_path: Path, method: str) -> None:
+    random = np.random.default_rng(4)
+    data = outcomes(random.normal(size=500))
+    data["u"] = random.normal(size=500)
+    data["both"] = 3 * data["x"] - data["u"] + 2
+    variables = "\n".join([number("x", -10, 10), number("u", -10, 10), number("both", -50, 50)])
+    text, people = hard(fit_of(method, "x + u + both"), variables, data)
+    result = run(tmp_path, text, people).results["a"]
+    assert [one.name for one in result.estimates if one.value is None] == ["both"]
+    alone, _ = hard(fit_of(method, "x + u"), variables, data)
+    without = run(tmp_path / "without", alone, people).results["a"]
+    for name in ("x", "u"):
+        np.testing.assert_allclose(result.estimate(name).value, without.estimate(name).value, rtol=1e-8)

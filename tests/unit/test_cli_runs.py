@@ -1,0 +1,85 @@
+"""The commands that run a study, on the breast demo: run, verify, report, plan, and what a hospital asks of itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def gagyo(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, as a person does."""
+    command = [sys.executable, "-c", "from gagyo.cli import main; main()", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's folder, run once."""
+    folder = tmp_path_factory.mktemp("demo")
+    gagyo("demo", "--out", folder)
+    return folder
+
+
+def test_the_demo_leaves_three_reports_results_and_ledgers(demo: Path) -> None:
+    assert {f"report.{language}.html" for language in ("en", "ko", "zh")} <= {one.name for one in demo.iterdir()}
+    record = json.loads((demo / "results.json").read_text())
+    assert record["flow"]["people"] == 569
+    assert all("stopped" not in analysis for analysis in record["analyses"].values())
+    assert {one.stem for one in (demo / "ledgers").iterdir()} == {"seoul", "busan", "beijing", "tianjin"}
+
+
+def test_the_plan_of_the_same_files_is_the_plan_that_ran(demo: Path) -> None:
+    ran = json.loads((demo / "results.json").read_text())["plan"]
+    assert ran in gagyo("plan", demo / "study.yaml", "--sites", demo / "hospitals").stdout
+
+
+def test_verify_says_what_it_checked_and_finds_an_edit(demo: Path) -> None:
+    checked = json.loads(gagyo("verify", demo, "--json").stdout)
+    assert checked["analyses"] == 3
+    path = demo / "ledgers" / "busan.jsonl"
+    whole = path.read_text()
+    path.write_text(whole.replace('"numbers":', '"Numbers":', 1))
+    try:
+        gagyo("verify", demo, expect=5)
+    finally:
+        path.write_text(whole)
+
+
+def test_a_second_run_in_the_same_folder_asks_no_hospital_again(demo: Path) -> None:
+    before = {path: path.read_bytes() for path in (demo / "ledgers").iterdir()}
+    results = json.loads((demo / "results.json").read_text())
+    gagyo("run", demo / "study.yaml", "--sites", demo / "hospitals", "--out", demo)
+    assert {path: path.read_bytes() for path in before} == before
+    assert json.loads((demo / "results.json").read_text()) == results
+
+
+def test_the_report_is_written_again_in_the_language_asked_for(demo: Path) -> None:
+    (demo / "report.ko.html").unlink()
+    said = gagyo("report", demo, "--language", "ko").stdout
+    assert said.split() == [str(demo / "report.ko.html")]
+    assert 'lang="ko"' in (demo / "report.ko.html").read_text()
+
+
+def test_a_folder_without_a_run_is_said_to_be_one(tmp_path: Path) -> None:
+    assert "holds no finished run" in gagyo("verify", tmp_path, expect=1).stderr
+
+
+def test_a_hospital_reads_its_ledger_and_withdraws(demo: Path) -> None:
+    listed = gagyo("site", "ledger", demo / "hospitals" / "seoul.yaml", "--json").stdout
+    assert any(entry["channel"] == "pooled" for entry in json.loads(listed))
+    plan = json.loads((demo / "results.json").read_text())["plan"]
+    gagyo("site", "withdraw", demo / "hospitals" / "tianjin.yaml", plan)
+    refused = gagyo("run", demo / "study.yaml", "--sites", demo / "hospitals", "--out", demo, expect=1)
+    assert "withdrawn" in refused.stderr
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
+    said = gagyo("demo", "--out", tmp_path / "demo").stderr
+    assert "\r" not in said
+    assert "fitting the model" in said
