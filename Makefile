@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart test lint bench references clean
+.PHONY: demo demo-heart test lint docs bench references mutations clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -24,6 +24,14 @@ lint: .venv/.test
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+
+# Pages that are made from the code, and the line numbers that SECURITY.md links to.
+docs: .venv/.test
+	$(BIN)/python docs/generate.py
+
+# Break each line that keeps a promise, and see which test notices.
+mutations: .venv/.test
+	$(BIN)/python tests/mutations.py
 
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
