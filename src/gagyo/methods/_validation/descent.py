@@ -50,26 +50,46 @@ def score_bins(
     rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats, which: Floats, edges: Floats
 ) -> Aggregate:
     """Controls and cases in both halves of bins (low, cut, high) of the score sets that `which` numbers."""
-    y, plan = outcome(rows, formula), Layout.of(layout)
-    by_class = {}
-    for number in np.unique(which):
-        one = scores(rows, formula, coefficients, plan, sets[int(number)])
-        by_class[number] = [np.sort(one.lp[one.among & (y == label)]) for label in (False, True)]
-    table = [_halves(values, edge) for number, edge in zip(which, edges, strict=True) for values in [by_class[number]]]
-    return {"bins": bins(np.concatenate(table), rows.n), **everyone(rows)}
+
+    def ranked(number: int) -> list[Floats]:
+        """Scores of controls and of cases in order, kept for the next level of the descent."""
+        key = ("ranked scores", formula, coefficients.tobytes(), layout.tobytes(), sets[number].tobytes())
+        made: list[Floats] = rows.kept(key, lambda: _by_class(rows, formula, coefficients, layout, sets[number]))
+        return made
+
+    return {"bins": bins(_table(ranked, which, edges), rows.n), **everyone(rows)}
+
+
+def _by_class(rows: Rows, formula: str, coefficients: Floats, layout: Floats, one: Floats) -> list[Floats]:
+    y, found = outcome(rows, formula), scores(rows, formula, coefficients, Layout.of(layout), one)
+    return [np.sort(found.lp[found.among & (y == label)]) for label in (False, True)]
 
 
 @local("validate", variables=Names(), which=Numbers((None,), 0, 1e5), edges=Numbers((None, 3), -1e12, 1e12))
 def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats) -> Aggregate:
     """People in both halves of bins (low, cut, high) of predictors."""
-    ranked = [np.sort(rows[name]) for name in variables]
-    table = [_halves([ranked[int(number)]], edge) for number, edge in zip(which, edges, strict=True)]
-    return {"bins": bins(np.concatenate(table), rows.n), **everyone(rows)}
+
+    def ranked(number: int) -> list[Floats]:
+        """A predictor's values in order, kept for the next level of the descent."""
+        name = variables[number]
+        made: list[Floats] = rows.kept(("ranked values", name), lambda: [np.sort(rows[name])])
+        return made
+
+    return {"bins": bins(_table(ranked, which, edges), rows.n), **everyone(rows)}
 
 
-def _halves(ranked: Sequence[Floats], edge: Floats) -> NDArray[np.int64]:
-    """Numbers (2, classes) from low to under the cut, and from the cut to under high."""
-    return np.array([np.diff(np.searchsorted(values, edge, side="left")) for values in ranked]).T
+def _table(ranked: Callable[[int], list[Floats]], which: Floats, edges: Floats) -> NDArray[np.int64]:
+    """Numbers (2 bins, classes) in both halves of each bin, from the ranked values of the set it belongs to."""
+    table: list[NDArray[np.int64]] = []
+    for number in np.unique(which):
+        mine = edges[which == number]
+        halves = [np.diff(np.searchsorted(values, mine, side="left"), axis=1) for values in ranked(int(number))]
+        table.append(np.stack(halves, axis=-1))
+    # Bins of one set stand together, sets in order: as the questions list them.
+    order = np.argsort(which, kind="stable")
+    out = np.empty((len(which), 2, table[0].shape[-1]), np.int64)
+    out[order] = np.concatenate(table)
+    return out.reshape(-1, out.shape[-1])
 
 
 @dataclass(frozen=True)
