@@ -206,6 +206,15 @@ def test_identical_rows_of_no_one_are_flagged_and_kept(tmp_path: Path) -> None:
     assert [finding.code for finding in read.report.findings] == ["identical_rows"]
 
 
+def test_a_sensitivity_analysis_can_leave_identical_rows_out(tmp_path: Path) -> None:
+    rows = "나이,혈당,크기,질환,흡연,방문\n" + "34,90,5,예,1,2020.01.02\n" * 3 + "35,90,5,예,1,2020.01.02\n"
+    source = SITE.replace("person: 번호\n", "identical_rows: drop\n")
+    read = loaded(tmp_path, source, rows)
+    assert read.n == 2
+    assert read.columns["age"].tolist() == [34, 35]
+    assert read.persons == [b"0", b"3"], "places in the file stay, so that folds do"
+
+
 def test_the_wrong_encoding_trap(tmp_path: Path) -> None:
     """CP949 bytes decode as GB18030 without an error, into other characters: the names then match nothing."""
     with pytest.raises(DataFault) as fault:

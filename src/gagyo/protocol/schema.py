@@ -43,6 +43,7 @@ def site_schema() -> Schema:
         "person": {"type": ["string", "integer"]},
         "missing": _markers(),
         "variables": _named(_column(), NAME),
+        "identical_rows": {"enum": ["keep", "drop"]},
         "absent": {"anyOf": [_list(_pattern(NAME)), _named(TEXT, NAME)]},
         "policy": _policy(),
     }

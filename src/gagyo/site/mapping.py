@@ -8,7 +8,7 @@ at the hospital who maps the columns: it lists raw labels and ranges, stays ther
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,13 @@ class Loaded:
     report: MappingReport
     duplicates: Bools
 
+    def without_duplicates(self) -> Loaded:
+        """The rows without those that repeat an earlier one: for a sensitivity analysis."""
+        kept = ~self.duplicates
+        columns = {name: column[kept] for name, column in self.columns.items()}
+        persons = [person for person, inside in zip(self.persons, kept, strict=True) if inside]
+        return replace(self, columns=columns, persons=persons, n=len(persons), duplicates=self.duplicates[kept])
+
 
 def load(site_file: SiteFile, study: Study) -> Loaded:
     """The hospital's people, ready for the study.
@@ -115,7 +122,7 @@ def load(site_file: SiteFile, study: Study) -> Loaded:
     """
     loaded = examine(site_file, study)
     check_none(loaded.report.findings, DataFault)
-    return loaded
+    return loaded.without_duplicates() if site_file.identical_rows == "drop" else loaded
 
 
 def examine(site_file: SiteFile, study: Study) -> Loaded:

@@ -18,7 +18,7 @@ from gagyo.protocol.written import COUNTRY, NAME, SITE, Entry, Table, read_entri
 from gagyo.text import Text
 
 REQUIRED = ("site", "country", "data", "variables")
-OPTIONAL = ("label", "person", "missing", "absent", "policy")
+OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy")
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
 POLICY = ("minimum_people", "methods", "referral", "independent_partners")
@@ -98,6 +98,7 @@ class SiteFile:
     person: str = ""
     missing: tuple[Marker, ...] = ()
     absent: dict[str, str] = field(default_factory=dict)
+    identical_rows: str = "keep"
     policy: Policy = field(default_factory=Policy)
     file: str = field(default="", compare=False)
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
@@ -148,6 +149,8 @@ def _site_file(root: Entry) -> SiteFile | None:
         person=_text(keys, "person"),
         missing=_markers(keys),
         absent=_absent(keys, variables),
+        identical_rows=(keys["identical_rows"].one_of(("keep", "drop")) if "identical_rows" in keys else None)
+        or "keep",
         policy=_policy(keys),
         file=root.document.file,
         lines=dict(root.lines()),
