@@ -40,7 +40,7 @@ MUTATIONS = (
     ("site/admission.py", 'raise NotAdmitted("method_not_allowed")', "pass", RUN),
     ("site/site.py", "if request.receiver != COORDINATOR:", "if False:", DOOR),
     ("site/site.py", "        self._check_one_roster(request)\n", "", DOOR),
-    ("site/site.py", "        self._check_not_opened(request, str(statement))\n", "", DOOR),
+    ("site/site.py", "        self._check_not_opened(request, request.statement)\n", "", DOOR),
     ("site/site.py", "return kept if kept is not None else", "return", DOOR),
     ("site/site.py", 'if state != "approved":', "if False:", RUN),
     ("site/site.py", "if self._refusals(request.plan) >= REFUSALS_BEFORE_REFERRAL:", "if False:", DOOR),

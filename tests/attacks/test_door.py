@@ -196,6 +196,12 @@ def test_two_analyses_of_one_cohort_are_opened_over_one_roster(tmp_path: Path) -
     refused(one.sites["seoul"], replace(honest, site="seoul", roster=fewer), "bad_roster")
 
 
+def test_a_first_sum_over_two_hospitals_is_refused(tmp_path: Path) -> None:
+    """Each of two could subtract itself: nothing was opened yet that another rule could compare with."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.outcome")
+    refused(one.sites["seoul"], replace(honest, roster=("seoul", "busan")), "bad_roster")
+
+
 def test_values_are_not_opened_without_everyones_share(tmp_path: Path) -> None:
     one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
     shares, people = phases(one, honest)

@@ -21,24 +21,22 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods._logistic_told import Fit, Told
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
-    Solved,
     aliased_columns,
     check_separation,
     solve,
     symmetric,
     triangle,
-    wald,
 )
-from gagyo.methods._regression import alias_notes, column_bounds, design_cells, estimate, term_columns
+from gagyo.methods._regression import column_bounds, design_cells, term_columns
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
-from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text, join
+from gagyo.result import Result
 
 BLOCK = 8192
 """Rows at a time: a block of 50 columns and its weighted copy stay in the processor's cache."""
@@ -48,8 +46,6 @@ LIKELIHOOD_BOUND = 64.0
 
 MANY_PEOPLE = 50_000
 """From here on, a fit starts on parts of the data: the first rounds need not be exact."""
-
-Z95 = float(stats.norm.ppf(0.975))
 
 
 @local(formula=Name())
@@ -153,20 +149,6 @@ class Options(BaseModel):
     """By column of the design, the increment that its odds ratio is given for; 1 where none is stated."""
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A converged fit: coefficients (p,), NaN where aliased; information at them; log-likelihood; rounds."""
-
-    coefficients: Floats
-    information: Floats
-    solved: Solved
-    likelihood: float
-    people: int
-    events: int
-    sites: tuple[str, ...]
-    rounds: int
-
-
 Fitting = Generator[Ask, Pooled, Fit]
 
 
@@ -223,7 +205,8 @@ class Method:
         tests = np.zeros((0, 3))
         if self.options.likelihood_ratio:
             tests = yield from self._without_each_term(fit)
-        return tell(self, fit, variance, tests)
+        told = Told(self.formula, self.study, self.options.robust, self.options.per)
+        return told.result(fit, variance, tests)
 
     def fit(self) -> Fitting:
         """Newton-Raphson to a squared decrement under 1e-16."""
@@ -321,102 +304,3 @@ def split(values: Floats, p: int) -> tuple[Floats, Floats, Floats]:
     if np.isnan(values).any():
         raise Stopped(Finding("withheld_fit"))
     return values[:, :p], symmetric(values[:, p:-1], p), values[:, -1]
-
-
-def tell(method: Method, fit: Fit, variance: Floats, tests: Floats) -> Result:
-    """The result as tables and estimates."""
-    columns = method.formula.columns(method.study.variables)
-    error = np.sqrt(np.diag(variance))
-    beta = fit.coefficients
-    p_values = wald(beta, error)
-    estimates = tuple(
-        estimate(column, float(value), float(se), Z95, float(p))
-        for column, value, se, p in zip(columns, beta, error, p_values, strict=True)
-    )
-    return Result(
-        method="logistic",
-        lossless=True,
-        people=fit.people,
-        sites=fit.sites,
-        rounds=fit.rounds,
-        estimates=estimates,
-        tables=(_coefficients(estimates, method.options.per), _model_test(method, fit), *_term_tests(method, tests)),
-        equation=Equation(
-            method.formula.outcome,
-            "logit",
-            method.formula.text,
-            tuple(column.name for column in columns),
-            tuple(Words(text=column.label) for column in columns),
-            tuple(0.0 if np.isnan(value) else float(value) for value in beta),
-            tuple(tuple(float(x) for x in row) for row in fit.information),
-        ),
-        notes=alias_notes(columns, fit.solved.aliased),
-        methods_text=(
-            Words("regression.logistic_text", {"formula": method.formula.text}),
-            Words(f"regression.errors_{method.options.robust}"),
-        ),
-    )
-
-
-def _coefficients(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
-    columns = (
-        Column("term", Words("regression.term"), "text"),
-        Column("coefficient", Words("regression.coefficient"), "number", 4),
-        Column("standard_error", Words("regression.standard_error"), "number", 4),
-        Column("odds_ratio", Words("regression.odds_ratio"), "interval", 3),
-        Column("p", Words("regression.p"), "p"),
-    )
-    rows = tuple(_row(one, per.get(one.name, 1.0)) for one in estimates)
-    return Table("coefficients", Words("regression.coefficients"), columns, rows)
-
-
-def _row(one: Estimate, per: float) -> tuple[Cell, ...]:
-    if one.value is None or one.lower is None or one.upper is None:
-        return (one.label, Words("regression.is_aliased"), None, None, None)
-    ratio = None
-    if one.name != "Intercept":
-        ratio = Interval(*(float(np.exp(x * per)) for x in (one.value, one.lower, one.upper)))
-    return (_per(one.label, per), one.value, one.standard_error, ratio, one.p)
-
-
-def _per(label: Words, per: float) -> Words:
-    """The label with the increment that the odds ratio is for."""
-    if per == 1.0 or label.text is None:
-        return label
-    return Words(text=join(" ", label.text, Text(f"(OR per {per:g})", f"({per:g}당 OR)", f"（每{per:g}的OR）")))
-
-
-def _model_test(method: Method, fit: Fit) -> Table:
-    share = fit.events / fit.people
-    null = fit.events * np.log(share) + (fit.people - fit.events) * np.log(1 - share)
-    freedom = int((~fit.solved.aliased).sum()) - 1
-    chi = 2 * (fit.likelihood - null)
-    columns = (
-        Column("people", Words("regression.people"), "count"),
-        Column("events", Words("regression.events"), "count"),
-        Column("log_likelihood", Words("regression.log_likelihood"), "number", 3),
-        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
-        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
-        Column("p", Words("regression.p"), "p"),
-    )
-    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(stats.chi2.sf(chi, max(freedom, 1))))
-    return Table("model_test", Words("regression.model_test"), columns, (row,))
-
-
-def _term_tests(method: Method, tests: Floats) -> tuple[Table, ...]:
-    if not len(tests):
-        return ()
-    labels = method.study.variables
-    named = [columns[0] for columns in term_columns(method.formula, method.study)]
-    design = method.formula.columns(labels)
-    columns = (
-        Column("term", Words("regression.term"), "text"),
-        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
-        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
-        Column("p", Words("regression.p"), "p"),
-    )
-    rows = tuple(
-        (Words(text=design[j].label), float(chi), int(freedom), float(p))
-        for j, (chi, freedom, p) in zip(named, tests, strict=True)
-    )
-    return (Table("term_tests", Words("regression.term_tests"), columns, rows),)

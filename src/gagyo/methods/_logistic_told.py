@@ -1,0 +1,145 @@
+"""How a logistic fit is told: coefficients with odds ratios, the tests of the model and of each term, the equation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from gagyo.methods._newton import Solved, wald
+from gagyo.methods._regression import alias_notes, estimate, term_columns
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats
+from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.text import Text, join
+
+Z95 = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A converged fit: coefficients (p,), NaN where aliased; information at them; log-likelihood; rounds."""
+
+    coefficients: Floats
+    information: Floats
+    solved: Solved
+    likelihood: float
+    people: int
+    events: int
+    sites: tuple[str, ...]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study asks to be told of a fit. `per`: by column, the increment that its odds ratio is given for."""
+
+    formula: Formula
+    study: Study
+    robust: str
+    per: Mapping[str, float]
+
+    def result(self, fit: Fit, variance: Floats, tests: Floats) -> Result:
+        """The result; tests (terms, 3): chi-square, degrees of freedom and p of each term, or empty."""
+        columns = self.formula.columns(self.study.variables)
+        error = np.sqrt(np.diag(variance))
+        beta = fit.coefficients
+        p_values = wald(beta, error)
+        estimates = tuple(
+            estimate(column, float(value), float(se), Z95, float(p))
+            for column, value, se, p in zip(columns, beta, error, p_values, strict=True)
+        )
+        return Result(
+            method="logistic",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds,
+            estimates=estimates,
+            tables=(
+                _coefficients(estimates, self.per),
+                _model_test(self.formula, fit),
+                *_term_tests(self.formula, self.study, tests),
+            ),
+            equation=Equation(
+                self.formula.outcome,
+                "logit",
+                self.formula.text,
+                tuple(column.name for column in columns),
+                tuple(Words(text=column.label) for column in columns),
+                tuple(0.0 if np.isnan(value) else float(value) for value in beta),
+                tuple(tuple(float(x) for x in row) for row in fit.information),
+            ),
+            notes=alias_notes(columns, fit.solved.aliased),
+            methods_text=(
+                Words("regression.logistic_text", {"formula": self.formula.text}),
+                Words(f"regression.errors_{self.robust}"),
+            ),
+        )
+
+
+def _coefficients(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
+    columns = (
+        Column("term", Words("regression.term"), "text"),
+        Column("coefficient", Words("regression.coefficient"), "number", 4),
+        Column("standard_error", Words("regression.standard_error"), "number", 4),
+        Column("odds_ratio", Words("regression.odds_ratio"), "interval", 3),
+        Column("p", Words("regression.p"), "p"),
+    )
+    rows = tuple(_row(one, per.get(one.name, 1.0)) for one in estimates)
+    return Table("coefficients", Words("regression.coefficients"), columns, rows)
+
+
+def _row(one: Estimate, per: float) -> tuple[Cell, ...]:
+    if one.value is None or one.lower is None or one.upper is None:
+        return (one.label, Words("regression.is_aliased"), None, None, None)
+    ratio = None
+    if one.name != "Intercept":
+        ratio = Interval(*(float(np.exp(x * per)) for x in (one.value, one.lower, one.upper)))
+    return (_per(one.label, per), one.value, one.standard_error, ratio, one.p)
+
+
+def _per(label: Words, per: float) -> Words:
+    """The label with the increment that the odds ratio is for."""
+    if per == 1.0 or label.text is None:
+        return label
+    return Words(text=join(" ", label.text, Text(f"(OR per {per:g})", f"({per:g}당 OR)", f"（每{per:g}的OR）")))
+
+
+def _model_test(formula: Formula, fit: Fit) -> Table:
+    # The null model has the intercept alone; without one, everyone's probability is a half.
+    share = fit.events / fit.people if formula.intercept else 0.5
+    null = fit.events * np.log(share) + (fit.people - fit.events) * np.log(1 - share)
+    freedom = int((~fit.solved.aliased).sum()) - int(formula.intercept)
+    chi = 2 * (fit.likelihood - null)
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        Column("events", Words("regression.events"), "count"),
+        Column("log_likelihood", Words("regression.log_likelihood"), "number", 3),
+        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(stats.chi2.sf(chi, max(freedom, 1))))
+    return Table("model_test", Words("regression.model_test"), columns, (row,))
+
+
+def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, ...]:
+    if not len(tests):
+        return ()
+    named = [columns[0] for columns in term_columns(formula, study)]
+    design = formula.columns(study.variables)
+    columns = (
+        Column("term", Words("regression.term"), "text"),
+        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    rows = tuple(
+        (Words(text=design[j].label), float(chi), int(freedom), float(p))
+        for j, (chi, freedom, p) in zip(named, tests, strict=True)
+    )
+    return (Table("term_tests", Words("regression.term_tests"), columns, rows),)
