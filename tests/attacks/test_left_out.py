@@ -1,4 +1,4 @@
-"""Leave one hospital out: what the hospital that receives the others' sums, or the coordinator that carries them, may try."""
+"""Leave one hospital out: what the receiver of the others' sums, or the coordinator that carries them, may try."""
 
 from __future__ import annotations
 
