@@ -16,6 +16,7 @@ from gagyo.exchange.envelope import Keys
 from gagyo.federation.secure_sum import secure_sum
 from gagyo.federation.wire import answer_from_bytes, answer_to_bytes
 from gagyo.protocol.request import Request
+from gagyo.release import ring
 from gagyo.release.decision import Answer
 from gagyo.result import Withheld
 from gagyo.runtime.embedded import Embedded
@@ -217,6 +218,22 @@ def test_a_share_says_nothing_alone(tmp_path: Path) -> None:
     shares, _ = phases(one, honest)
     bits = np.unpackbits(np.concatenate([share.payload["values"].view(np.uint8).ravel() for share in shares]))
     assert abs(bits.mean() - 0.5) < 5 * 0.5 / np.sqrt(bits.size)
+
+
+def test_an_opened_share_is_still_hidden_by_its_partners(tmp_path: Path) -> None:
+    """Once own masks are opened, a share less its own mask is noise: only the sum over the roster is not."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    asking = secure_sum(honest)
+    requests = next(asking)
+    try:
+        while True:
+            requests = asking.send([one.sites[request.site].answer(request) for request in requests])
+    except StopIteration as end:
+        record = end.value[1]
+    share, opening = record.shares[0].payload, record.values[0].payload
+    left = ring.subtract(share["values"][opening["opened"]], opening["mask"])
+    values = ring.decode(left, share["header"]["scales"][opening["opened"]])
+    assert np.median(np.abs(values)) > 2.0**50, "a clear share of this fit is a few hundred"
 
 
 def test_people_counts_are_not_opened_to_the_coordinator(tmp_path: Path) -> None:

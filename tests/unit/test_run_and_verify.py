@@ -111,6 +111,24 @@ def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House)
     assert unseen == []
 
 
+def test_a_line_that_says_the_same_in_other_bytes_is_found(tmp_path: Path, small_house: House) -> None:
+    small_house.run()
+    line = small_house.sites["seoul"].ledger.path.read_bytes().splitlines()[0]
+    for other in (line + b" ", line.replace(b'":', b'": ', 1), line.replace(b'"code":""', b'"code":"\\u0000"', 1)):
+        with pytest.raises(Tampered):
+            Entry.parse(other)
+    Entry.parse(line)
+
+
+def test_a_chain_must_end_where_the_other_party_saw_it_end(small_house: House) -> None:
+    small_house.run()
+    site = small_house.sites["seoul"]
+    entries = site.ledger.entries
+    check_chain(entries, site.keys.public.verify, entries[-1].head)
+    with pytest.raises(Tampered, match="ends at"):
+        check_chain(entries[:-1], site.keys.public.verify, entries[-1].head)
+
+
 class Stopping:
     """A runtime that is interrupted after so many requests, as by Ctrl-C."""
 

@@ -1,7 +1,7 @@
 """Linear regression, equal to the pooled least squares fit (lossless), by centred cross-products in three rounds.
 
 Means first, then X'X, X'y and y'y about the pooled means (a one-pass sum of squares cancels), then the residual sum of
-squares at the solution. Chan, Golub & LeVeque (1983) Am Stat 37:242. Reference: R `lm`, statsmodels `OLS`; robust
+squares at the solution; robust errors take a fourth. Chan, Golub & LeVeque (1983) Am Stat 37:242. Reference: R `lm`, statsmodels `OLS`; robust
 errors: White (1980), HC0 and HC1.
 """
 
@@ -67,18 +67,29 @@ def products(rows: Rows, formula: str, centre: Floats) -> Aggregate:
 
 @local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
 def residuals(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
-    """The residual sum of squares, and the sum of u u', u = x times the residual: the middle of White's sandwich."""
+    """The residual sum of squares."""
     parsed = rows.formula(formula)
-    x, y = _bounds(rows, parsed)
-    X = rows.design(parsed)
-    rest = rows[parsed.outcome] - X @ coefficients
-    u = X * rest[:, None]
-    most = y + float(np.abs(coefficients) @ x)
+    rest, most = _residuals(rows, parsed, coefficients)
+    squares = rest[:, None] ** 2
+    return {"residuals": joint(squares.sum(axis=0), most**2, _cells(rows, parsed), spread_of(squares))}
+
+
+@local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
+def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
+    """The sum of u u', u = x times the residual: the middle of White's sandwich."""
+    parsed = rows.formula(formula)
+    rest, most = _residuals(rows, parsed, coefficients)
+    u = rows.design(parsed) * rest[:, None]
+    x, _ = _bounds(rows, parsed)
     upper = triangle(len(x))
-    values = np.append((u.T @ u)[upper], rest @ rest)
-    bound = np.append(x[upper[0]] * x[upper[1]] * most**2, most**2)
-    spread = spread_of(np.column_stack([u**2, rest**2]))
-    return {"residuals": joint(values, bound, _cells(rows, parsed), spread)}
+    bound = x[upper[0]] * x[upper[1]] * most**2
+    return {"meat": joint((u.T @ u)[upper], bound, _cells(rows, parsed), spread_of(u**2))}
+
+
+def _residuals(rows: Rows, formula: Formula, coefficients: Floats) -> tuple[Floats, float]:
+    """The residuals (n,), and the most that one can be in size by the declared ranges."""
+    x, y = _bounds(rows, formula)
+    return rows[formula.outcome] - rows.design(formula) @ coefficients, y + float(np.abs(coefficients) @ x)
 
 
 class Options(BaseModel):
@@ -119,13 +130,14 @@ class Method:
         return ()
 
     def sends(self) -> tuple[Sends, ...]:
-        """Sums, centred cross-products, residual sums: one round each."""
+        """Sums, centred cross-products, residual sum of squares: one round each; one more for robust errors."""
         p = len(self.formula.columns(self.study.variables))
-        return (
+        sends = (
             Sends("linear.means", p + 2, 1),
             Sends("linear.products", (p + 1) * (p + 2) // 2, 1),
-            Sends("linear.residuals", p * (p + 1) // 2 + 1, 1),
+            Sends("linear.residuals", 1, 1),
         )
+        return sends if self.options.robust == "none" else (*sends, Sends("linear.meat", p * (p + 1) // 2, 1))
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Means, products, residuals; then the tests."""
@@ -147,10 +159,15 @@ class Method:
         solved = solve(score, information, aliased_columns(information))
         beta, to_raw = _uncentre(solved.step, centre, self.formula.intercept)
         third = yield self._ask(residuals, {"formula": text, "coefficients": beta}, p)
-        sums = _whole(third, "residuals")
+        residual = float(_whole(third, "residuals")[0])
+        # Fourth powers of a few people's values weigh heavily: they are asked for only where robust errors are.
+        middle_of_sandwich = np.zeros((p, p))
+        if self.options.robust != "none":
+            fourth = yield self._ask(meat, {"formula": text, "coefficients": beta}, p)
+            middle_of_sandwich = symmetric(_whole(fourth, "meat"), p)
         inverse = to_raw @ np.nan_to_num(solved.inverse) @ to_raw.T
         total_squares = gram[p, p]
-        return _Fit(beta, inverse, solved, symmetric(sums[:-1], p), sums[-1], total_squares, people, first.sites)
+        return _Fit(beta, inverse, solved, middle_of_sandwich, residual, total_squares, people, first.sites)
 
     def _ask(self, step: Any, arguments: dict[str, Any], p: int) -> Ask:
         return Ask(step, arguments, fit=self.formula.text, parameters=p, doing="fitting")
@@ -201,7 +218,7 @@ def _tell(method: Method, fit: _Fit) -> Result:
         lossless=True,
         people=fit.people,
         sites=fit.sites,
-        rounds=3,
+        rounds=3 if method.options.robust == "none" else 4,
         estimates=estimates,
         tables=(_coefficients(estimates), _model_test(method, fit, freedom)),
         equation=Equation(
