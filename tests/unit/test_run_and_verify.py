@@ -114,7 +114,7 @@ def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House)
 def test_a_line_that_says_the_same_in_other_bytes_is_found(tmp_path: Path, small_house: House) -> None:
     small_house.run()
     line = small_house.sites["seoul"].ledger.path.read_bytes().splitlines()[0]
-    for other in (line + b" ", line.replace(b'":', b'": ', 1), line.replace(b'"code":""', b'"code":"\\u0000"', 1)):
+    for other in (line + b" ", line.replace(b'":', b'": ', 1), b" " + line):
         with pytest.raises(Tampered):
             Entry.parse(other)
     Entry.parse(line)
