@@ -30,7 +30,8 @@ def finish(folder: Path, run: Run, runtime: str, answers: list[Answer], ledgers:
     record = document(run, runtime, receipts_of(answers))
     (folder / "ledgers").mkdir(exist_ok=True)
     for site, path in ledgers.items():
-        write(folder / "ledgers" / f"{site}.jsonl", path.read_bytes())
+        # A hospital that never answered has no ledger yet; verifying then misses its receipts, as it should.
+        write(folder / "ledgers" / f"{site}.jsonl", path.read_bytes() if path.exists() else b"")
     write(folder / "results.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
     return record
 

@@ -51,7 +51,7 @@ class Run:
         self._tell = tell or (lambda progress: None)
         self._line = Line(self.study)
         self._history: list[Opened] = []
-        self._rosters: dict[str, tuple[str, ...]] = {}
+        self._roster: tuple[str, ...] = ()
         self._limits = Limits(**dict(plan.limits))  # type: ignore[arg-type]
 
     @property
@@ -112,7 +112,7 @@ class Run:
         assert cursor is not None
         assert question is not None
         cohort = self.study.analyses[cursor.analysis].cohort
-        roster = self._rosters.get(cursor.analysis, self.ready(cohort))
+        roster = self._roster or self._start_roster(cohort)
         missing = len(self.study.sites) - len(roster)
         if missing > self.study.may_go_on_without or len(roster) < self._limits.hospitals:
             absent = ", ".join(site for site in self.study.sites if site not in roster)
@@ -125,16 +125,27 @@ class Run:
                 record = self._ask_roster(cursor, question, cohort, roster)
         except IncompleteError as incomplete:
             return self._without(cursor, roster, incomplete)
-        self._rosters[cursor.analysis] = roster
+        if record.shares and self.study.may_go_on_without:
+            self._roster = roster
         return Opened(cursor, record)
 
+    def _start_roster(self, cohort: str) -> tuple[str, ...]:
+        """Who takes part. Where the study may go on without some, all its sums are over those ready for every cohort:
+
+        sums of some cohorts over more hospitals would give away the difference.
+        """
+        used = {analysis.cohort for analysis in self.study.analyses.values()}
+        cohorts = used if self.study.may_go_on_without else {cohort}
+        return tuple(site for site in self.study.sites if all(site in self.ready(one) for one in cohorts))
+
     def _without(self, cursor: Cursor, roster: tuple[str, ...], incomplete: IncompleteError) -> Opened:
-        """Go on with fewer hospitals where the study allows it and nothing of this analysis was opened; else stop."""
+        """Go on with fewer hospitals where the study allows it and no sum was opened yet; else stop."""
         refused = {answer.site for answer in incomplete.answers}
         fewer = tuple(site for site in roster if site not in refused)
         gone = len(self.study.sites) - len(fewer)
-        if cursor.round == 0 and gone <= self.study.may_go_on_without and cursor.analysis not in self._rosters:
-            self._rosters[cursor.analysis] = fewer
+        opened = any(one.record is not None and one.record.shares for one in self._history)
+        if not opened and gone <= self.study.may_go_on_without:
+            self._roster = fewer
             return self._next()
         first = incomplete.answers[0]
         return _stop(cursor, f"answer_{first.code or first.outcome}", found=", ".join(sorted(refused)), site=first.site)

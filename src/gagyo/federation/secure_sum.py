@@ -122,3 +122,14 @@ def check_record(record: Record, verifiers: Verifiers) -> None:
             check_answer(answer, verifiers)
     if record.shares and [one.site for one in record.shares] != [one.site for one in record.values]:
         raise Tampered.of("unlike_rosters")
+    if record.shares:
+        _check_one_sum(record)
+
+
+def _check_one_sum(record: Record) -> None:
+    """All answers are about one statement, over one roster, in one attempt: other masks do not cancel."""
+    receipts = [answer.receipt.record for answer in (*record.shares, *record.values) if answer.receipt]
+    about = {(one["statement"], tuple(one["roster"]), one["attempt"], one["receiver"]) for one in receipts}
+    sites = [answer.site for answer in record.shares]
+    if len(about) != 1 or list(receipts[0]["roster"]) != sites:
+        raise Tampered.of("unlike_rosters")

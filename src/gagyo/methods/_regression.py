@@ -9,27 +9,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import DesignColumn, Formula, Spline
 from gagyo.protocol.study import Study
-from gagyo.release.aggregate import Floats, Measure, count, crossed
+from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined, supported
 from gagyo.result import Estimate, Words
 
 
 def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Measure:
-    """Every two-way cell of the design's 0/1 columns and a 0/1 outcome, over the first `people` rows (None: all)."""
+    """Every head count that a fit gives away, over the first `people` rows (None: all).
+
+    The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
+    is away from zero and from the ends of its range, since a sum over a few is theirs; and who lies between a spline's
+    knots, beyond which it is a line.
+    """
+    size = rows.n if people is None else people
+    parts = [_indicators(rows, formula, size), _measured(rows, formula, size), *_between_knots(rows, formula, size)]
+    return joined(*parts)
+
+
+def _indicators(rows: Rows, formula: Formula, size: int) -> Measure:
     columns = formula.columns(rows.variables)
     chosen = [j for j, column in enumerate(columns) if column.indicator]
     indicators: list[Any] = [columns[j].indicator for j in chosen]
     # Most designs have few such columns, and none is needed where there are none.
-    parts = [rows.design(formula)[:people, chosen]] if chosen else []
+    parts = [rows.design(formula)[:size, chosen]] if chosen else []
     if rows.variables[formula.outcome].type == "boolean":
         indicators.insert(0, ())
-        parts.insert(0, rows[formula.outcome][:people, None])
+        parts.insert(0, rows[formula.outcome][:size, None])
     if not indicators:
-        return count(np.ones(rows.n if people is None else people, bool))
+        return count(np.ones(size, bool))
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
     return crossed(np.column_stack(parts), exclusive, implies)
+
+
+def _measured(rows: Rows, formula: Formula, size: int) -> Measure:
+    """The columns that are not 0/1: a variable as it is, or a product or spline of some."""
+    found: list[Floats] = []
+    ends: list[tuple[float, float]] = []
+    for j, column in enumerate(formula.columns(rows.variables)):
+        if column.indicator is None:
+            variable = rows.variables.get(column.name)
+            # A plain variable needs no design matrix in memory.
+            found.append((rows[column.name] if variable else rows.design(formula)[:, j])[:size])
+            ends.append(variable.bounds if variable else (-column.bound, column.bound))
+    if rows.variables[formula.outcome].type != "boolean":
+        found.append(rows[formula.outcome][:size])
+        ends.append(rows.variables[formula.outcome].bounds)
+    return supported(found, ends)
+
+
+def _between_knots(rows: Rows, formula: Formula, size: int) -> list[Measure]:
+    splines = {factor for term in formula.terms for factor in term.factors if isinstance(factor, Spline)}
+    out = []
+    for one in sorted(splines, key=str):
+        place = np.searchsorted(np.array(one.knots), rows[one.name][:size])
+        out.append(few_or_none(np.bincount(place, minlength=len(one.knots) + 1).astype(np.int64)))
+    return out
 
 
 def _exclusive(a: Any, b: Any) -> bool:

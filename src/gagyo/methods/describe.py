@@ -22,7 +22,19 @@ from gagyo.finding import Finding
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, cells, reshape, total
+from gagyo.release.aggregate import (
+    Aggregate,
+    Floats,
+    Measure,
+    cells,
+    count,
+    joined,
+    joint,
+    reshape,
+    spread_of,
+    supported,
+    total,
+)
 from gagyo.result import Cell, Column, Estimate, Result, Table, Withheld, Words
 from gagyo.text import Text, join
 
@@ -53,9 +65,8 @@ def counts(rows: Rows, variables: list[str], by: str) -> Aggregate:
         nobody[-1] = True
         out[f"{name}.cells"] = cells(np.rint(table).astype(np.int64), rows.n, nobody)
         if not levels:
-            among = (~missing)[:, None] & (groups == 1)
-            x = np.nan_to_num(rows[name])[:, None] * groups
-            out[f"{name}.sum"] = total(x, float(np.abs(variable.bounds).max()), among)
+            for group, inside in enumerate(((~missing)[:, None] & (groups == 1)).T):
+                out[f"{name}.sum.{group}"] = _sum(rows[name][inside], variable, rows.n)
     return out
 
 
@@ -71,6 +82,13 @@ def squares(rows: Rows, variables: list[str], by: str, centres: Floats) -> Aggre
         reach = variable.bounds[1] - variable.bounds[0]
         out[f"{name}.squares"] = reshape(total(squared, 4 * reach**2, among), (groups.shape[1],))
     return out
+
+
+def _sum(x: Floats, variable: Variable, cohort: int) -> Measure:
+    """A group's sum, with who is behind it: of a rare 0/1 coded as a number, those few."""
+    everyone = count(np.ones(len(x), bool), cohort)
+    bound = float(np.abs(variable.bounds).max())
+    return joint(np.array([x.sum()]), bound, joined(everyone, supported([x], [variable.bounds])), spread_of(x[:, None]))
 
 
 def _levels(variable: Variable) -> int:
@@ -167,11 +185,14 @@ class Method:
             methods_text=(Words("describe.text"),),
         )
 
+    def _sums(self, first: Pooled, name: str) -> Floats:
+        return np.array([first[f"{name}.sum.{group}"][0] for group in range(self.groups)])
+
     def _summarise(self) -> Generator[Ask, Pooled, tuple[Pooled, list[_Summary]]]:
         names, by = list(self.options.variables), self.options.by
         first = yield Ask(counts, {"variables": names, "by": by}, doing="describing")
         numbers = [name for name in names if not _levels(self.study.variables[name])]
-        means = {name: first[f"{name}.sum"] / first[f"{name}.cells"][0] for name in numbers}
+        means = {name: self._sums(first, name) / first[f"{name}.cells"][0] for name in numbers}
         second = None
         if numbers:
             centres = np.array([np.nan_to_num(means[name]) for name in numbers])

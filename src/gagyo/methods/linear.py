@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from gagyo.errors import Stopped
+from gagyo.errors import FileFault, Stopped
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
@@ -117,7 +117,11 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where its formula does not fit the study."""
         options = Options(**analysis.options)
-        return cls(formulas.parse(options.formula, study.variables), options, study)
+        formula = formulas.parse(options.formula, study.variables)
+        if study.variables[formula.outcome].type == "category":
+            values = {"found": formula.outcome, "expected": "number, integer, date, boolean"}
+            raise FileFault(Finding("linear_outcome", place=analysis.place("formula"), values=values))
+        return cls(formula, options, study)
 
     @property
     def complete(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ cohort do not, and how much the largest contributions weigh. The gate rules on t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -150,6 +150,39 @@ def crossed(
     within_k, within_j = (known, known) if implies is None else (implies[rows, columns], implies[columns, rows])
     structural = np.concatenate([free, never, within_k, within_j, known])
     return Measure("count", people.astype(np.float64), np.ones(1), people, n - people, structural)
+
+
+def supported(columns: Sequence[Floats], ends: Sequence[tuple[float, float]]) -> Measure:
+    """Cells of columns, each (n,), that are no counts by declaration but may be by their values.
+
+    For each column: how many people are not at zero, not at the least, not at the greatest value of its range (`ends`).
+    Where that is a few, the column's sum is theirs. Nobody at all is no secret: a constant column says nothing.
+    """
+    away = [_many(x, value) for x, (low, high) in zip(columns, ends, strict=True) for value in (0.0, low, high)]
+    return few_or_none(np.array(away, dtype=np.int64))
+
+
+def few_or_none(people: Counts) -> Measure:
+    """Cells that may hold nobody or at least k people, whatever the others are."""
+    none = np.zeros_like(people)
+    return Measure("count", people.astype(np.float64), np.ones(1), people, none, np.ones(people.shape, bool))
+
+
+MANY = 4096
+"""Rows that show that a column is not all but constant; a count over a million would cost as much as a round."""
+
+
+def _many(x: Floats, value: float) -> int:
+    """How many rows are not at a value, or how many of the first MANY where that settles every rule already."""
+    first = int((x[:MANY] != value).sum())
+    return first if first > MANY // 4 else int((x != value).sum())
+
+
+def joined(*measures: Measure) -> Measure:
+    """Head counts of several measures as one list of cells."""
+    people, others = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in ("people", "others"))
+    structural = np.concatenate([one.structural.ravel() for one in measures])
+    return replace(measures[0], values=people.astype(np.float64), people=people, others=others, structural=structural)
 
 
 def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = None) -> Measure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FLOOR = 5
 """No study or policy can lower the minimum number of people under this."""
@@ -28,8 +28,15 @@ class Limits:
     ellipsoid: float = 1.0
     hospitals: int = 3
 
+    def strictest(self, other: Limits) -> Limits:
+        """Of each limit the stricter one."""
+        most = {
+            name: max(getattr(self, name), getattr(other, name))
+            for name in ("precision_people", "dominance", "hospitals")
+        }
+        names = ("parameters_per_person", "numbers_each", "numbers_sum", "rounds", "ellipsoid")
+        return replace(self, **most, **{name: min(getattr(self, name), getattr(other, name)) for name in names})
+
     def stricter(self, minimum_people: int) -> Limits:
         """These limits with the larger minimum of people, and never under the floor."""
-        from dataclasses import replace
-
         return replace(self, minimum_people=max(self.minimum_people, minimum_people, FLOOR))

@@ -27,7 +27,9 @@ class NotAdmitted(GagyoError):
 
 
 def check_methods(plan: Plan, policy: Policy) -> None:
-    """Every method of the plan is installed here in the same version, and the policy allows it."""
+    """Every method that the plan's study uses is installed here in the version it names, and the policy allows it."""
+    if set(plan.methods) != {analysis.method for analysis in plan.study.analyses.values()}:
+        raise NotAdmitted("other_version")
     for name, digest in plan.methods.items():
         try:
             installed = source_digest(name)

@@ -81,6 +81,14 @@ class Cohorts:
         """How a cohort overlaps with those that were answered up to now."""
         return self._people.overlap(self[name].key, self[name].members)
 
+    def selection_isolates(self, name: str, least: int) -> bool:
+        """Whether those selected differ from an earlier selection by a few people; remembers the selection."""
+        members = self._people.members(self[name].selected)
+        key = "selected " + hashlib.sha256(members.tobytes()).hexdigest()
+        found = self._people.overlap(key, members)
+        self._people.remember(key, members)
+        return any(one is not None and 0 < one < least for one in (found.difference, found.atom))
+
     def remember(self, name: str) -> None:
         """An answer about this cohort leaves."""
         self._people.remember(self[name].key, self[name].members)

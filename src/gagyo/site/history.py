@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from gagyo.errors import Tampered
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.federation.ask import Ask, LeaveOut, Question
 from gagyo.federation.line import Cursor, Line
 from gagyo.federation.opened import Opened, apply
-from gagyo.federation.secure_sum import Record, check_record
+from gagyo.federation.secure_sum import Record, check_record, pooled
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.site.admission import NotAdmitted
@@ -27,6 +29,8 @@ class History:
         self._publics = publics
         self._followed = 0
         self._rosters: dict[str, tuple[str, ...]] = {}
+        self.sizes: dict[str, int] = {}
+        """By statement, how many people the sum was over, as this hospital found when it opened it."""
 
     def follow(self, history: Sequence[Opened]) -> None:
         """Check and take in what was opened since the last request."""
@@ -52,6 +56,12 @@ class History:
             raise NotAdmitted("bad_roster")
         return others
 
+    def check_all_others(self, inner: Request) -> None:
+        """A hospital that is left out asks all the others: over fewer, a difference would be one hospital's."""
+        roster = self._rosters.get(inner.cohort, ())
+        if inner.roster != tuple(site for site in roster if site != inner.receiver):
+            raise NotAdmitted("bad_roster")
+
     def _check(self, cursor: Cursor, record: Record) -> None:
         check_record(record, self._publics)
         for answer in (*record.values, *record.shares):
@@ -59,6 +69,19 @@ class History:
             noted = answer.receipt.record
             if (noted["plan"], noted["analysis"], noted["round"]) != (self._plan.digest, cursor.analysis, cursor.round):
                 raise Tampered.of("unlike_receipt", found=answer.site)
+        if record.shares:
+            self._check_size(record)
+
+    def _check_size(self, record: Record) -> None:
+        """No sum is greater than its people at their greatest: a hospital that adds more would steer the next step."""
+        receipt = record.shares[0].receipt
+        people = self.sizes.get(receipt.record["statement"]) if receipt else None
+        if people is None:
+            return
+        header, opened = record.shares[0].payload["header"], pooled(record)
+        flat = np.concatenate([opened.values[entry["name"]].ravel() for entry in header["measures"]])
+        if np.any(np.abs(flat) > people * header["scales"] * (1 + 1e-9)):
+            raise Tampered.of("too_large")
 
     def question(self, request: Request) -> Question:
         """The question that the line stands at; a request about any other is not derived from what was opened."""

@@ -5,10 +5,13 @@ This is the only answer that names variables; everything in it passes the same g
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Aggregate, exclusions
+from gagyo.release.decision import Release
 from gagyo.site.cohorts import Cohorts
 
 
@@ -21,3 +24,17 @@ def preflight(study: Study, name: str, cohorts: Cohorts) -> Aggregate:
     masks = [cohorts.missing(variable) for variable in study.variables]
     missing = np.array([0 if mask is None else int((mask & cohort.selected).sum()) for mask in masks])
     return {"flow": exclusions(flow), "missing": exclusions(missing, selected)}
+
+
+def preflight_told(release: Release, isolates: bool) -> Release:
+    """What is told of a cohort beside the number analysed: less than the gate would allow, never more.
+
+    A withheld number of missing follows from the number not selected, once the hospital's size is known from another
+    cohort; and where two selections differ by a few people (`isolates`), so do the numbers that describe them.
+    """
+    hide = isolates or bool(release.withheld["flow"].any())
+    withheld = {name: mask.copy() for name, mask in release.withheld.items()}
+    withheld["flow"][1:] |= hide
+    withheld["missing"] |= isolates
+    values = {name: np.where(withheld[name], np.nan, value) for name, value in release.values.items()}
+    return replace(release, values=values, withheld=withheld)

@@ -33,7 +33,7 @@ from gagyo.site.cohorts import Cohorts, Dataset, snapshot
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping import load
-from gagyo.site.preflight import preflight
+from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
@@ -130,7 +130,10 @@ class Site:
         line = Line(study)
         people = People(self._store, data.persons, self._secret("people"))
         publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
-        limits = Limits(**dict(plan.limits)).stricter(self.policy.minimum_people)  # type: ignore[arg-type]
+        asked = Limits(**dict(plan.limits))  # type: ignore[arg-type]
+        if asked.strictest(Limits()) != asked:
+            raise FileFault.of("looser_limits", found=self.name)
+        limits = asked.stricter(self.policy.minimum_people)
         cohorts = Cohorts(self.name, study, data, people, line.complete)
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics)
         self._sessions[plan.digest] = session
@@ -144,6 +147,10 @@ class Site:
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request; a request answered before gets the recorded bytes again, never a second release."""
+        try:
+            request.digest  # noqa: B018 - what cannot be digested cannot be refused by name
+        except Exception:
+            return Answer("", self.name, "refused", "bad_arguments")
         try:
             session = self._admit(request)
             kept = self._store.answered(request.digest)
@@ -196,6 +203,7 @@ class Site:
         absent = sorted(getattr(session.data, "absent", ()))
         payload: dict[str, Any] = {"cohorts": {}, "absent": absent, "about": self.about}
         payload |= {"values": {}, "withheld": {}, "reasons": {}}
+        least = session.limits.minimum_people
         for name in session.study.cohorts:
             aggregate = preflight(session.study, name, session.cohorts)
             decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
@@ -203,7 +211,7 @@ class Site:
             payload["cohorts"][name] = "ready" if ready else "withheld"
             if ready and isinstance(decision, Release):
                 session.cohorts.remember(name)
-                _add(payload, decision, name)
+                _add(payload, preflight_told(decision, session.cohorts.selection_isolates(name, least)), name)
         numbers = sum(value.size for value in payload["values"].values())
         return self._release(request, payload, channel="each", numbers=numbers)
 
@@ -241,7 +249,7 @@ class Site:
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
         self._check_not_opened(request, request.statement)
-        self._check_one_roster(request)
+        self._check_one_roster(session, request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
@@ -253,17 +261,20 @@ class Site:
         return self._release(request, payload, channel="masked", numbers=share.values.size, ask=ask)
 
     def _open_people(self, session: Session, request: Request) -> Answer:
-        first, own = self._first_phase(request)
+        first, own = self._first_phase(session, request)
         shares = opening.check_shares(request, first, own, session.publics)
+        for key in self._roster_keys(session, request):
+            self._store.keep_roster(key, request.roster)
         boxes = opening.people_boxes(first, len(shares[0].payload["people"]), self.keys, session.publics)
         return self._release(request, {"boxes": boxes}, channel="people", numbers=0)
 
     def _open_values(self, session: Session, request: Request) -> Answer:
-        first, own = self._first_phase(request)
+        first, own = self._first_phase(session, request)
         shares = opening.check_shares(request, first, own, session.publics)
         header = sharing.check_same_header(shares)
         people = opening.pooled_people(request, first, shares, self.keys, session.publics)
         cohort, cells = sharing.pooled_cells(header, people)
+        session.history.sizes[first.statement] = cohort
         ask = self._asked(session, request)
         case = self._case(session, request, "pooled", cells, ask, people=cohort, hospitals=len(shares))
         decision = self._gate.rule(case)
@@ -274,18 +285,22 @@ class Site:
         numbers = min(case.numbers, int(opened.sum()))
         return self._release(request, payload, channel="pooled", numbers=numbers, ask=ask)
 
-    def _first_phase(self, request: Request) -> tuple[Summand, Answer]:
+    def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the first phase: only what was shared last is opened."""
-        statement = request.arguments.get("statement")
+        session.history.question(request)
+        self._check_one_roster(session, request)
+        statement = str(request.arguments.get("statement"))
+        same = ("plan", "analysis", "cohort", "round", "receiver", "attempt")
         for entry in reversed(self.ledger.entries):
             record = entry.record
             if record["statement"] == statement and record["channel"] == "masked" and record["outcome"] == "released":
-                if record["roster"] != list(request.roster) or record["attempt"] != request.attempt:
+                alike = all(record[name] == getattr(request, name) for name in same)
+                if not alike or record["roster"] != list(request.roster):
                     raise NotAdmitted("bad_roster")
                 kept = self._store.answered(record["request"])
                 if kept is None:
                     raise NotAdmitted("bad_roster")
-                return Summand(request.plan, str(statement), request.roster, request.attempt, self.name), kept
+                return Summand(request.plan, statement, request.roster, request.attempt, self.name), kept
         raise NotAdmitted("bad_roster")
 
     def _check_not_opened(self, request: Request, statement: str) -> None:
@@ -296,12 +311,15 @@ class Site:
             if opened and (record["roster"], record["attempt"]) != (list(request.roster), request.attempt):
                 raise NotAdmitted("bad_roster")
 
-    def _check_one_roster(self, request: Request) -> None:
-        """All sums about a cohort that one receiver sees have one roster: differences would span a hospital."""
-        for entry in self.ledger.entries:
-            record = entry.record
-            same = all(record[name] == getattr(request, name) for name in ("plan", "cohort", "receiver"))
-            if same and record["channel"] in ("people", "pooled") and record["roster"] != list(request.roster):
+    def _roster_keys(self, session: Session, request: Request) -> tuple[str, str]:
+        """Within a plan all sums that a receiver sees have one roster; about the same people, over all plans too."""
+        receiver = session.publics[request.receiver].signing
+        return (f"{request.plan} {receiver}", f"{session.cohorts[request.cohort].key} {receiver}")
+
+    def _check_one_roster(self, session: Session, request: Request) -> None:
+        """Sums over two rosters differ by a hospital: one receiver is opened one roster."""
+        for key in self._roster_keys(session, request):
+            if self._store.roster(key) not in ((), request.roster):
                 raise NotAdmitted("bad_roster")
 
     def _asked(self, session: Session, request: Request) -> Ask:
@@ -343,6 +361,7 @@ class Site:
     def _inner(self, session: Session, inner: Request) -> Answer:
         question = session.history.current(inner, LeaveOut)
         admission.check_roster(session.plan, inner, self.policy, session.limits)
+        session.history.check_all_others(inner)
         if inner.step in ("open.people", "open.values"):
             return self._steps(inner)(session, inner)
         template = next(question.fit(inner.receiver))
@@ -351,11 +370,19 @@ class Site:
             raise NotAdmitted("not_derived")
         reach = session.limits.ellipsoid * float(question.around["people"])
         admission.check_near(inner.arguments, question.around, reach)
+        if self._rounds_of(inner) >= session.limits.rounds:
+            raise NotAdmitted("not_derived")
         return self._share(session, inner, template, self._step(inner))
 
     def _close(self, session: Session, request: Request) -> Answer:
         """The closing receipt: signed by this hospital, it covers the tail of its ledger."""
         return self._release(request, {"head": self.ledger.head}, channel="close", numbers=0)
+
+    def _rounds_of(self, inner: Request) -> int:
+        """How many shares this hospital gave to the receiver of a leave-one-out fit."""
+        same = ("plan", "analysis", "round", "receiver")
+        records = (entry.record for entry in self.ledger.entries)
+        return sum(one["channel"] == "masked" and all(one[n] == getattr(inner, n) for n in same) for one in records)
 
     # Ruling and recording.
 
@@ -443,7 +470,7 @@ def _record(request: Request, outcome: str, channel: str) -> dict[str, Any]:
         "cohort": request.cohort,
         "round": request.round,
         "step": request.step,
-        "statement": request.arguments.get("statement", request.statement),
+        "statement": str(request.arguments.get("statement", request.statement)),
         "request": request.digest,
         "roster": list(request.roster),
         "attempt": request.attempt,

@@ -5,6 +5,7 @@ One SQLite file, flushed to disk at every commit; it stays at the hospital.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ SCHEMA = """
 create table if not exists answers (request text primary key, body blob not null);
 create table if not exists approvals (plan text primary key, body blob not null, state text not null);
 create table if not exists people (tag blob primary key, place integer not null);
+create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
 """
 
@@ -77,6 +79,15 @@ class Store:
             self._base.executemany("insert into people values (?, ?)", ((tag, known[tag]) for tag in fresh))
             self._base.execute("commit")
         return np.fromiter((known[tag] for tag in tags), np.int64, len(tags))
+
+    def roster(self, key: str) -> tuple[str, ...]:
+        """The hospitals over which sums were opened under a key; empty where none was."""
+        row = self._base.execute("select roster from rosters where key = ?", (key,)).fetchone()
+        return tuple(json.loads(row[0])) if row else ()
+
+    def keep_roster(self, key: str, roster: Sequence[str]) -> None:
+        """Remember over which hospitals sums are opened under a key."""
+        self._base.execute("insert or ignore into rosters values (?, ?)", (key, json.dumps(list(roster))))
 
     def cohorts(self) -> dict[str, NDArray[np.uint8]]:
         """The packed membership bits of every answered cohort."""

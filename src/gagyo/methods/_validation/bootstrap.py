@@ -133,7 +133,7 @@ def unstable(asked: Asked, boots: Sequence[int], grown: Grown) -> Generator[Ask,
     common = {**asked.arguments([]), "boots": np.array(boots, dtype=np.float64), "edges": edges}
     del common["sets"]
     pooled = yield Ask(instability, common, doing="summing")
-    people, sums = grouped(pooled, len(edges) + 1)
+    people, sums = grouped(pooled)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / people[:, None]
     table = np.column_stack([people, means])

@@ -6,7 +6,7 @@ Sums over people do not depend on which hospital they are at, so each model equa
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._newton import symmetric, triangle
 from gagyo.methods._regression import column_bounds, design_cells
 from gagyo.methods._validation.scores import COMMON, Layout, folds, outcome, training_weights
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joined, joint, spread_of
 from gagyo.statistics.newton import DECREMENT, MOST_STEPS, VANISHED, step
 
 BLOCK = 4_000_000
@@ -57,13 +57,6 @@ def _cells(rows: Rows, formula: str, layout: Layout) -> Measure:
     left = [folds(rows, formula, layout, r) == k for r in range(layout.repeats) for k in range(layout.folds)]
     classes = [fold & side for fold in left for side in (y, ~y)]
     return joined(whole, count(np.column_stack(classes))) if left else whole
-
-
-def joined(*measures: Measure) -> Measure:
-    """Head counts of several measures as one list of cells."""
-    people, others = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in ("people", "others"))
-    structural = np.concatenate([one.structural.ravel() for one in measures])
-    return replace(measures[0], values=people.astype(np.float64), people=people, others=others, structural=structural)
 
 
 def fit_sums(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Floats:

@@ -6,14 +6,12 @@ It keeps out of that group instead, from the counts as from the sums: means then
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.ask import Pooled
 from gagyo.federation.rows import Rows
-from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, few_or_none, joined, joint, spread_of
 
 ENOUGH = 5
 """People of a group at a hospital; also the floor of every study's minimum."""
@@ -38,26 +36,19 @@ def adds(columns: Floats, groups: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def present(rows: Rows, columns: Floats, groups: NDArray[np.bool_], bounds: Floats) -> Aggregate:
-    """For each group (n, g) to which the hospital adds, its people and the sums of columns (n, c): `group0`, ...
+    """`groups`, (g, 1 + c): by group (n, g) to which the hospital adds, its people and the sums of columns (n, c).
 
-    A group stays shut also where those who are kept out of it come to 1 to k-1 people over all hospitals: whoever knows
-    the group's size would know theirs.
+    All groups are opened together or none: of one group that stays shut, the sums would follow from the others and from
+    those over everyone. So would those of the people who are kept out, if they are 1 to k-1 over all hospitals.
     """
     among = groups & adds(columns, groups)
-    shown = {f"group{g}": _group(columns, groups[:, g], among[:, g], bounds) for g in range(groups.shape[1])}
-    return {**shown, **everyone(rows)}
+    inside = columns[:, None, :] * among[:, :, None]
+    values = np.concatenate([among.sum(axis=0)[:, None], inside.sum(axis=0)], axis=1)
+    cells = joined(count(among), few_or_none((groups & ~among).sum(axis=0)))
+    spread = spread_of(inside.reshape(rows.n, -1))
+    return {"groups": joint(values, np.append(1.0, bounds), cells, spread), **everyone(rows)}
 
 
-def _group(columns: Floats, group: NDArray[np.bool_], among: NDArray[np.bool_], bounds: Floats) -> Measure:
-    inside = columns * among[:, None]
-    values = np.append(float(among.sum()), inside.sum(axis=0))
-    both = count(np.column_stack([among, group & ~among]))
-    nobody = np.array([False, True])
-    cells = replace(both, others=np.where(nobody, 0, both.others), structural=nobody)
-    return joint(values, np.append(1.0, bounds), cells, spread_of(inside))
-
-
-def grouped(pooled: Pooled, number: int) -> tuple[Floats, Floats]:
-    """People (g,) and sums (g, c) of an answer by group; NaN where a group stayed shut."""
-    table = np.array([pooled[f"group{g}"] for g in range(number)])
-    return table[:, 0], table[:, 1:]
+def grouped(pooled: Pooled) -> tuple[Floats, Floats]:
+    """People (g,) and sums (g, c) of an answer by group; NaN where the groups stayed shut."""
+    return pooled["groups"][:, 0], pooled["groups"][:, 1:]

@@ -71,8 +71,7 @@ def by_group(asked: Asked, one: Set, variable: str, cuts: tuple[float, ...]) -> 
     """The groups of one variable."""
     arguments = {**asked.arguments([one]), "variable": variable, "cuts": np.array(cuts, dtype=np.float64)}
     pooled = yield Ask(subgroup, arguments, doing="summing")
-    number = sum(name.startswith("group") for name in pooled.values)
-    return [_group(float(people), sums) for people, sums in zip(*grouped(pooled, number), strict=True)]
+    return [_group(float(people), sums) for people, sums in zip(*grouped(pooled), strict=True)]
 
 
 def _group(people: float, sums: Floats) -> Group:
