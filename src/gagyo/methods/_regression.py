@@ -20,11 +20,11 @@ def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Mea
 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
     is away from zero and from the ends of its range, since a sum over a few is theirs; and who lies between a spline's
-    knots, beyond which it is a line.
+    knots, beyond which it is a line; and where all columns are 0/1, who has each combination of them.
     """
     size = rows.n if people is None else people
     parts = [_indicators(rows, formula, size), _measured(rows, formula, size), *_between_knots(rows, formula, size)]
-    return joined(*parts)
+    return joined(*parts, *_patterns(rows, formula, size))
 
 
 def _indicators(rows: Rows, formula: Formula, size: int) -> Measure:
@@ -66,6 +66,25 @@ def _between_knots(rows: Rows, formula: Formula, size: int) -> list[Measure]:
         place = np.searchsorted(np.array(one.knots), rows[one.name][:size])
         out.append(few_or_none(np.bincount(place, minlength=len(one.knots) + 1).astype(np.int64)))
     return out
+
+
+MOST_TRAITS = 12
+"""0/1 columns whose combinations are counted; with more there are more combinations than a fit opens numbers."""
+
+
+def _patterns(rows: Rows, formula: Formula, size: int) -> list[Measure]:
+    """Of a design without measurements, how many people have each combination of its 0/1 columns and the outcome.
+
+    The information of every iterate is the same counts under other weights: a few iterates are equations enough.
+    """
+    columns = formula.columns(rows.variables)
+    traits = [j for j, column in enumerate(columns) if column.indicator]
+    measured = rows.variables[formula.outcome].type != "boolean" or any(c.indicator is None for c in columns)
+    if measured or not traits or len(traits) > MOST_TRAITS:
+        return []
+    having = np.column_stack([rows[formula.outcome][:size], rows.design(formula)[:size, traits]]).astype(np.int64)
+    codes = having @ (1 << np.arange(having.shape[1]))
+    return [few_or_none(np.bincount(codes, minlength=1 << having.shape[1]).astype(np.int64))]
 
 
 def _exclusive(a: Any, b: Any) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import FileFault, check_none
@@ -27,7 +28,7 @@ from gagyo.release.aggregate import (
     Floats,
     Measure,
     cells,
-    count,
+    few_or_none,
     joined,
     joint,
     reshape,
@@ -65,8 +66,7 @@ def counts(rows: Rows, variables: list[str], by: str) -> Aggregate:
         nobody[-1] = True
         out[f"{name}.cells"] = cells(np.rint(table).astype(np.int64), rows.n, nobody)
         if not levels:
-            for group, inside in enumerate(((~missing)[:, None] & (groups == 1)).T):
-                out[f"{name}.sum.{group}"] = _sum(rows[name][inside], variable, rows.n)
+            out[f"{name}.sum"] = _sums(rows[name], (~missing)[:, None] & (groups == 1), variable)
     return out
 
 
@@ -84,11 +84,15 @@ def squares(rows: Rows, variables: list[str], by: str, centres: Floats) -> Aggre
     return out
 
 
-def _sum(x: Floats, variable: Variable, cohort: int) -> Measure:
-    """A group's sum, with who is behind it: of a rare 0/1 coded as a number, those few."""
-    everyone = count(np.ones(len(x), bool), cohort)
-    bound = float(np.abs(variable.bounds).max())
-    return joint(np.array([x.sum()]), bound, joined(everyone, supported([x], [variable.bounds])), spread_of(x[:, None]))
+def _sums(x: Floats, among: NDArray[np.bool_], variable: Variable) -> Measure:
+    """A variable's sum in each group, all or none: a small group's would follow from the others and from everyone's.
+
+    The cells are those behind each sum: the group's people, and of a rare 0/1 coded as a number, those few.
+    """
+    parts = [x[inside] for inside in among.T]
+    cells = joined(few_or_none(among.sum(axis=0)), supported(parts, [variable.bounds] * len(parts)))
+    inside = np.nan_to_num(x)[:, None] * among
+    return joint(inside.sum(axis=0), float(np.abs(variable.bounds).max()), cells, spread_of(inside))
 
 
 def _levels(variable: Variable) -> int:
@@ -185,14 +189,11 @@ class Method:
             methods_text=(Words("describe.text"),),
         )
 
-    def _sums(self, first: Pooled, name: str) -> Floats:
-        return np.array([first[f"{name}.sum.{group}"][0] for group in range(self.groups)])
-
     def _summarise(self) -> Generator[Ask, Pooled, tuple[Pooled, list[_Summary]]]:
         names, by = list(self.options.variables), self.options.by
         first = yield Ask(counts, {"variables": names, "by": by}, doing="describing")
         numbers = [name for name in names if not _levels(self.study.variables[name])]
-        means = {name: self._sums(first, name) / first[f"{name}.cells"][0] for name in numbers}
+        means = {name: first[f"{name}.sum"] / first[f"{name}.cells"][0] for name in numbers}
         second = None
         if numbers:
             centres = np.array([np.nan_to_num(means[name]) for name in numbers])
