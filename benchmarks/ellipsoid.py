@@ -1,4 +1,4 @@
-"""How far honest leave-one-out fits move from the joint fit, and how far a half-space attack has to: sets the ellipsoid.
+"""How far honest leave-one-out fits move from the joint fit, and how far a half-space attack must: the ellipsoid.
 
 Run: python benchmarks/ellipsoid.py [folder with the UCI heart disease files]
 Distances are (change)' H (change) / people, H the joint fit's information. Real data first, then simulated hospitals
@@ -74,7 +74,7 @@ def simulated(random: np.random.Generator) -> tuple[Array, Array, Array]:
 
 
 def attack(X: Array, y: Array, random: np.random.Generator) -> float:
-    """The least distance of coefficients whose score is a head count of a half-space: nine in ten within 0.05 of 0 or 1."""
+    """The least distance of coefficients whose score counts a half-space: nine in ten within 0.05 of 0 or 1."""
     joint, information, _ = fit(X, y, np.zeros(X.shape[1]))
     best = np.inf
     for _ in range(200):

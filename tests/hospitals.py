@@ -44,7 +44,13 @@ variables:
   compactness: {type: number, range: [0, 1], label: {en: Compactness, ko: 조밀도, zh: 紧致度}}
   symmetry: {type: number, range: [0, 1], label: {en: Symmetry, ko: 대칭성, zh: 对称性}}
   radius: {type: number, range: [0, 50], label: {en: Radius, ko: 반지름, zh: 半径}}
-  size: {type: category, label: {en: Size, ko: 크기, zh: 大小}, levels: {small: {en: small, ko: 작음, zh: 小}, medium: {en: medium, ko: 중간, zh: 中}, large: {en: large, ko: 큼, zh: 大}}}
+  size:
+    type: category
+    label: {en: Size, ko: 크기, zh: 大小}
+    levels:
+      small: {en: small, ko: 작음, zh: 小}
+      medium: {en: medium, ko: 중간, zh: 中}
+      large: {en: large, ko: 큼, zh: 大}
   malignant: {type: boolean, label: {en: Malignant, ko: 악성, zh: 恶性}}
 cohorts:
   all: {}

@@ -79,7 +79,7 @@ def divide(data: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str, Rows]
 def hospitals(name: str) -> dict[str, Rows]:
     """A data set over four unequal hospitals.
 
-    Births are few: they are dealt out in turn within race, so that no hospital's level is one or two people's (dominance).
+    Births are few, and dealt out in turn within race: a level that is one or two people's at a hospital is dominated.
     """
     data = columns(name)
     size = len(next(iter(data.values())))

@@ -1,8 +1,8 @@
 """Linear regression, equal to the pooled least squares fit (lossless), by centred cross-products in three rounds.
 
 Means first, then X'X, X'y and y'y about the pooled means (a one-pass sum of squares cancels), then the residual sum of
-squares at the solution; robust errors take a fourth. Chan, Golub & LeVeque (1983) Am Stat 37:242. Reference: R `lm`, statsmodels `OLS`; robust
-errors: White (1980), HC0 and HC1.
+squares at the solution; robust errors take a fourth. Chan, Golub & LeVeque (1983) Am Stat 37:242. Reference: R `lm`,
+statsmodels `OLS`; robust errors: White (1980), HC0 and HC1.
 """
 
 from __future__ import annotations

@@ -32,7 +32,12 @@ class People:
 
     def overlap(self, key: str, members: NDArray[np.uint8]) -> Overlap:
         """How a cohort overlaps with the cohorts answered before; the same cohort again differs in nothing."""
-        cohorts = self._store.cohorts()
+        # Selections are compared with selections, and those analysed with those analysed: each were told apart.
+        kind = key.partition(" ")[0] if " " in key else ""
+        every = self._store.cohorts()
+        cohorts = {
+            name: bits for name, bits in every.items() if (name.partition(" ")[0] if " " in name else "") == kind
+        }
         if (key, len(cohorts)) not in self._seen:
             before = [bits for name, bits in cohorts.items() if name != key]
             self._seen[key, len(cohorts)] = overlap(members, before)
@@ -61,7 +66,8 @@ def overlap(members: NDArray[np.uint8], before: Sequence[NDArray[np.uint8]]) -> 
     packed = np.zeros((len(before) + 1, width), np.uint8)
     for row, bits in zip(packed, [*before, members], strict=True):
         row[: len(bits)] = bits
-    packed = np.vstack([packed[-1:], np.unique(packed[:-1], axis=0)])
+    distinct = {row.tobytes(): row for row in packed[:-1]}
+    packed = np.vstack([packed[-1:], *distinct.values()])
     differences = [int(np.bitwise_count(packed[0] ^ other).sum()) for other in packed[1:]]
     smallest = min((size for size in differences if size > 0), default=None)
     return Overlap(smallest, _smallest_atom(packed))
