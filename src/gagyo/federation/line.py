@@ -54,7 +54,14 @@ class Line:
         self._advance(lambda conversation: conversation.send(value))
 
     def stop(self, why: Stopped) -> None:
-        """End the current analysis with the reason, and move on to the next."""
+        """End the current analysis with the reason, and move on to the next; a method may know a better one."""
+        if self._conversation is not None:
+            try:
+                self._conversation.throw(why)
+            except Stopped as named:
+                why = named
+            except StopIteration:
+                pass
         self._end(why)
         self._open_next()
 

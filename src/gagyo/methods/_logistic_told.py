@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -31,6 +31,16 @@ class Fit:
     events: int
     sites: tuple[str, ...]
     rounds: int
+
+    def at(self, matrix: Floats) -> Fit:
+        """The fit in other coordinates: coefficients times `matrix` (p, p), which is invertible."""
+        back = np.linalg.inv(matrix)
+        moved = matrix @ np.nan_to_num(self.coefficients)
+        return replace(
+            self,
+            coefficients=np.where(np.isnan(self.coefficients), np.nan, moved),
+            information=back.T @ self.information @ back,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gagyo.errors import Stopped
 from gagyo.finding import Finding
 from gagyo.release.aggregate import Floats
 
-ALIAS = 1e-10
+ALIAS = 1e-12
 """A column whose squared length falls to this share of itself, once the columns before it are taken out, is aliased."""
 
 DECREMENT = 1e-16
@@ -66,6 +66,22 @@ def check_separation(start: Floats, now: Floats, likelihood: float, people: floa
     shrunk = np.where(start > 0, now / np.where(start > 0, start, 1.0), 1.0)
     if likelihood > -1e-6 * people or float(shrunk.min()) < 1e-5:
         worst = [term for term, share in zip(terms, shrunk, strict=True) if share <= 10 * shrunk.min()]
+        raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))
+
+
+def check_running_away(diagonals: Sequence[Floats], terms: Sequence[str]) -> None:
+    """Raise Stopped where a fit that the gate refused was on its way to infinity: its variances grew round by round.
+
+    diagonals: of the information, by round. An honest fit settles in the fourth or fifth round; a separated one adds
+    about one to the log odds each round, and its information falls by a constant factor.
+    """
+    if len(diagonals) < 5:
+        return
+    late = np.array(diagonals[-3:])
+    falling = bool(np.all(late[1:].max(axis=1) < 0.8 * late[:-1].max(axis=1)))
+    shrunk = diagonals[-1] / np.where(diagonals[0] > 0, diagonals[0], 1.0)
+    if falling and float(shrunk.min()) < 0.2:
+        worst = [term for term, share in zip(terms, shrunk, strict=True) if share <= 2 * shrunk.min()]
         raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gagyo.federation.rows import Rows
 from gagyo.protocol.formula import DesignColumn, Formula, Spline
 from gagyo.protocol.study import Study
+from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined, supported
 from gagyo.result import Estimate, Words
 
@@ -95,6 +96,25 @@ def _exclusive(a: Any, b: Any) -> bool:
 def column_bounds(rows: Rows, formula: Formula) -> Floats:
     """The greatest size of each design column that the declared ranges allow."""
     return np.array([column.bound for column in formula.columns(rows.variables)])
+
+
+def middles(formula: Formula, variables: Mapping[str, Variable]) -> Floats:
+    """The middle of the declared range of each measured variable in the design; 0 for all other columns.
+
+    Only where there is an intercept to take up the difference. It is from the plan, so that it costs no round.
+    """
+    columns = formula.columns(variables)
+    if not formula.intercept:
+        return np.zeros(len(columns))
+    measured = [variables.get(column.name) if column.indicator is None else None for column in columns]
+    return np.array([0.0 if one is None else (one.bounds[0] + one.bounds[1]) / 2 for one in measured])
+
+
+def about_zero(middle: Floats) -> Floats:
+    """The matrix (p, p) that turns coefficients of columns about `middle` into those of the columns as they are."""
+    matrix = np.eye(len(middle))
+    matrix[0, 1:] = -middle[1:]
+    return matrix
 
 
 def term_columns(formula: Formula, study: Study) -> list[list[int]]:

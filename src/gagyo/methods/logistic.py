@@ -26,12 +26,13 @@ from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
     aliased_columns,
+    check_running_away,
     check_separation,
     solve,
     symmetric,
     triangle,
 )
-from gagyo.methods._regression import column_bounds, design_cells, term_columns
+from gagyo.methods._regression import about_zero, column_bounds, design_cells, middles, term_columns
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -55,16 +56,18 @@ def outcome(rows: Rows, formula: str) -> Aggregate:
     return {"people": count(np.column_stack([np.ones(rows.n, bool), y]))}
 
 
-@local(formula=Name(), coefficients=Numbers((None, None), -1e4, 1e4), part=Whole(1, 64))
+@local(formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12), part=Whole(1, 64))
 def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggregate:
     """Score (p), information (upper triangle) and log-likelihood of each model at its coefficients, (models, p).
 
-    part: use one row in `part` only, for the first rounds on many people; 1 is everyone.
+    Measured columns are about the middles of their ranges (`middles`): far from zero, a million give or take one, their
+    squares would leave nothing of what tells people apart. part: use one row in `part` only, for the first rounds on
+    many people; 1 is everyone.
     """
     parsed, people = rows.formula(formula), rows.n // part
     # The people behind the fit are counted in the cells, for the part that is summed.
     cells = rows.kept(("logistic", formula, part), lambda: design_cells(rows, parsed, people))
-    largest = column_bounds(rows, parsed)
+    largest = column_bounds(rows, parsed) - np.abs(middles(parsed, rows.variables))
     models = [_one_model(rows, parsed, people, beta, largest) for beta in coefficients]
     spread = Spread(*(np.concatenate([getattr(one, name) for _, one in models]) for name in SPREAD))
     return {"fit": joint(np.stack([values for values, _ in models]), _bounds(largest), cells, spread)}
@@ -84,7 +87,10 @@ def _one_model(rows: Rows, formula: Formula, people: int, beta: Floats, largest:
     score, information, likelihood = np.zeros(p), np.zeros((p, p), order="F"), 0.0
     root = np.empty((min(BLOCK, people), p), order="F")
     residual, heaviest = 0.0, 0.0
+    middle = middles(formula, rows.variables)
     for part, block in rows.blocks(formula, people, BLOCK):
+        if middle.any():
+            block -= middle
         seen, eta = y[part], block @ beta
         small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
         mu = np.where(eta >= 0, 1.0, small) / (1.0 + small)
@@ -118,19 +124,19 @@ def _settled(spread: Spread) -> bool:
 
 
 def _exact_spread(rows: Rows, formula: Formula, people: int, beta: Floats) -> Spread:
-    X, y = rows.design(formula)[:people], rows[formula.outcome][:people]
+    X, y = rows.design(formula)[:people] - middles(formula, rows.variables), rows[formula.outcome][:people]
     mu = special.expit(X @ beta)
     exact = [spread_of(X * (y - mu)[:, None]), spread_of(X**2 * (mu * (1 - mu))[:, None])]
     return Spread(*(np.concatenate([getattr(one, name) for one in exact]) for name in SPREAD))
 
 
-@local(formula=Name(), coefficients=Numbers((None,), -1e4, 1e4))
+@local(formula=Name(), coefficients=Numbers((None,), -1e12, 1e12))
 def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
-    """The sum of u u', u = x (y - mu): the middle of White's sandwich."""
+    """The sum of u u', u = x (y - mu), x about the middles of the ranges: the middle of White's sandwich."""
     parsed = rows.formula(formula)
-    X, y = rows.design(parsed), rows[parsed.outcome]
+    X, y = rows.design(parsed) - middles(parsed, rows.variables), rows[parsed.outcome]
     u = X * (y - special.expit(X @ coefficients))[:, None]
-    bound = column_bounds(rows, parsed)
+    bound = column_bounds(rows, parsed) - np.abs(middles(parsed, rows.variables))
     upper = triangle(len(bound))
     cells = rows.kept(("logistic", formula, 1), lambda: design_cells(rows, parsed))
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
@@ -206,7 +212,8 @@ class Method:
         if self.options.likelihood_ratio:
             tests = yield from self._without_each_term(fit)
         told = Told(self.formula, self.study, self.options.robust, self.options.per)
-        return told.result(fit, variance, tests)
+        to_raw = about_zero(middles(self.formula, self.study.variables))
+        return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T, tests)
 
     def fit(self) -> Fitting:
         """Newton-Raphson to a squared decrement under 1e-16."""
@@ -219,14 +226,21 @@ class Method:
         beta = self._start(events, people)
         parts = (32, 1) if people >= MANY_PEOPLE else (1,)
         rounds, start = 1, np.zeros(0)
+        trail: list[Floats] = []
         for part in parts:
             # On a part of the people a loose fit is enough: the next part starts from it.
             enough = DECREMENT if part == 1 else 1.0
             while True:
-                pooled = yield self._ask(beta[None, :], part)
+                try:
+                    pooled = yield self._ask(beta[None, :], part)
+                except Stopped:
+                    # Where the data are separated, the fit runs away and the gate refuses it; the reason is told.
+                    check_running_away(trail, terms)
+                    raise
                 rounds += 1
                 score, information, likelihood = split(pooled["fit"], len(terms))
                 start = np.diag(information[0]) if not start.size else start
+                trail.append(np.diag(information[0]))
                 solved = solve(score[0], information[0], aliased_columns(information[0]))
                 if solved.decrement < enough:
                     break

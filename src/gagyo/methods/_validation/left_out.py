@@ -36,8 +36,8 @@ NAMES = (
 @local(
     "validate",
     formula=Name(),
-    others=Numbers((None,), -1e4, 1e4),
-    joint=Numbers((None, None), -1e4, 1e4),
+    others=Numbers((None,), -1e12, 1e12),
+    joint=Numbers((None, None), -1e12, 1e12),
     folds=Whole(0, 100),
 )
 def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int) -> Aggregate:

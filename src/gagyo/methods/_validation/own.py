@@ -37,7 +37,7 @@ SCALARS = (
 )
 
 
-@local("validate", formula=Name(), coefficients=Numbers((None, None), -1e4, 1e4))
+@local("validate", formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12))
 def own(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """The hospital's accuracy of a model (1, p) on its own people."""
     one = scores(rows, formula, coefficients, Layout(), np.array(APPARENT, dtype=np.float64))

@@ -24,7 +24,7 @@ LARGEST = 36.0
 
 COMMON: dict[str, Parameter] = {
     "formula": Name(),
-    "coefficients": Numbers((None, None), -1e4, 1e4),
+    "coefficients": Numbers((None, None), -1e12, 1e12),
     "layout": Numbers((3,), 0, 1000),
 }
 SETS: dict[str, Parameter] = {**COMMON, "sets": Numbers((None, 3), 0, 1000)}
