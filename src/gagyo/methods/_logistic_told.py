@@ -108,7 +108,10 @@ def _row(one: Estimate, per: float) -> tuple[Cell, ...]:
         return (one.label, Words("regression.is_aliased"), None, None, None)
     ratio = None
     if one.name != "Intercept":
-        ratio = Interval(*(float(np.exp(x * per)) for x in (one.value, one.lower, one.upper)))
+        with np.errstate(over="ignore"):
+            limits = np.exp(np.array([one.value, one.lower, one.upper]) * per)
+        # Per whole unit of a variable that spans a millionth, a ratio is no number; the coefficient is there.
+        ratio = Interval(*limits.tolist()) if np.isfinite(limits).all() else None
     return (_per(one.label, per), one.value, one.standard_error, ratio, one.p)
 
 
