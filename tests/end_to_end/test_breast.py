@@ -1,0 +1,61 @@
+"""The breast demo against independent references: statsmodels on the pooled rows, scikit-learn on the same scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from gagyo.api import Finished, run_embedded
+from gagyo.demo import prepare
+from gagyo.demo.breast import SITES, divided
+
+PREDICTORS = ("texture", "smoothness", "compactness", "symmetry")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The demo, run once."""
+    folder = tmp_path_factory.mktemp("breast")
+    study, hospitals = prepare("breast", folder)
+    return run_embedded(study, hospitals, folder)
+
+
+def pooled() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows, where = divided()
+    X = sm.add_constant(rows.select(PREDICTORS).to_numpy())
+    return X, rows["malignant"].to_numpy().astype(float), where
+
+
+def test_the_division_is_the_stated_one() -> None:
+    _, y, where = pooled()
+    assert [(int((where == s).sum()), int(y[where == s].sum())) for s in range(4)] == [
+        (199, 54),
+        (77, 33),
+        (224, 92),
+        (69, 33),
+    ]
+
+
+def test_coefficients_and_errors_equal_statsmodels_on_the_pooled_rows(finished: Finished) -> None:
+    X, y, _ = pooled()
+    reference = sm.Logit(y, X).fit(method="newton", tol=1e-14, disp=0)
+    estimates = finished.results["algorithm"].estimates
+    np.testing.assert_allclose([one.value for one in estimates], reference.params, rtol=1e-8)
+    np.testing.assert_allclose([one.standard_error for one in estimates], reference.bse, rtol=1e-8)
+
+
+def test_each_hospitals_accuracy_equals_scikit_learn_on_the_same_scores(finished: Finished) -> None:
+    X, y, where = pooled()
+    equation = finished.results["algorithm"].equation
+    assert equation is not None
+    p = 1 / (1 + np.exp(-X @ np.array(equation.coefficients)))
+    table = finished.results["validation"].table("by_hospital")
+    at = {column.name: number for number, column in enumerate(table.columns)}
+    for site, row in zip(range(4), table.rows, strict=True):
+        here = where == site
+        assert row[0].text.en == SITES[site]  # type: ignore[union-attr]
+        assert row[at["auc"]].value == pytest.approx(roc_auc_score(y[here], p[here]), rel=1e-12)  # type: ignore[union-attr]
+        assert row[at["brier"]] == pytest.approx(brier_score_loss(y[here], p[here]), rel=1e-10)
+        assert row[at["log_loss"]].value == pytest.approx(log_loss(y[here], p[here]), rel=1e-10)  # type: ignore[union-attr]
