@@ -180,6 +180,8 @@ def test_once_a_roster_is_opened_no_other_is_shared(tmp_path: Path) -> None:
         pass
     smaller = tuple(site for site in SITES if site != "tianjin")
     refused(one.sites["seoul"], replace(honest, site="seoul", roster=smaller, attempt=1), "bad_roster")
+    # Nor is the same sum opened twice: an own mask is opened once ever for a statement.
+    refused(one.sites["seoul"], replace(honest, site="seoul", attempt=1), "bad_roster")
 
 
 def test_a_leave_one_out_sum_is_not_opened_to_the_coordinator(tmp_path: Path) -> None:

@@ -388,6 +388,16 @@ def test_quasi_separation_by_a_level_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", REGRESSIONS)
+def test_both_levels_of_a_category_stand_without_an_intercept(tmp_path: Path, method: str) -> None:
+    """Nobody has neither of two levels: an empty cell that the plan knows, and no reason to withhold the fit."""
+    random = np.random.default_rng(6)
+    data = outcomes(random.normal(size=600)) | {"g": (np.arange(600) % 2).astype(float)}
+    variables = "\n".join([number("x", -10, 10), category("g", ("a", "b"))])
+    result = run(tmp_path, *hard(fit_of(method, "C(g) + x - 1"), variables, data)).results["a"]
+    assert [one.value is not None for one in result.estimates] == [True, True, True]
+
+
+@pytest.mark.parametrize("method", REGRESSIONS)
 def test_a_sum_of_columns_is_collinear_and_the_last_one_goes(tmp_path: Path, method: str) -> None:
     random = np.random.default_rng(4)
     data = outcomes(random.normal(size=500))

@@ -41,7 +41,9 @@ def _indicators(rows: Rows, formula: Formula, size: int) -> Measure:
         return count(np.ones(size, bool))
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
-    return crossed(np.column_stack(parts), exclusive, implies)
+    of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
+    exhaustive = exclusive & np.outer(of_two, of_two)
+    return crossed(np.column_stack(parts), exclusive, implies, exhaustive)
 
 
 def _measured(rows: Rows, formula: Formula, size: int) -> Measure:

@@ -127,12 +127,16 @@ def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread) -> M
 
 
 def crossed(
-    indicators: Floats, exclusive: NDArray[np.bool_] | None = None, implies: NDArray[np.bool_] | None = None
+    indicators: Floats,
+    exclusive: NDArray[np.bool_] | None = None,
+    implies: NDArray[np.bool_] | None = None,
+    exhaustive: NDArray[np.bool_] | None = None,
 ) -> Measure:
     """Every two-way cell of 0/1 columns (n, q), complements included: what X'X of indicator columns gives away.
 
     exclusive: (q, q), True where two columns are levels of one variable, so that they never meet (a structural zero).
     implies: (q, q), True at [j, k] where whoever has j has k too: a product and its factor, so that j is never alone.
+    exhaustive: (q, q), True where two columns are the only two levels of a variable, so that nobody has neither.
     The cells are, for each pair j < k: both, j alone, k alone, neither; and for each column: with, without.
     """
     n, q = indicators.shape
@@ -148,7 +152,8 @@ def crossed(
     # Structural zeros follow from the plan: levels of one variable, products in factors. Other empty cells are real.
     known = np.zeros(rows.size, bool)
     within_k, within_j = (known, known) if implies is None else (implies[rows, columns], implies[columns, rows])
-    structural = np.concatenate([free, never, within_k, within_j, known])
+    nobody = known if exhaustive is None else exhaustive[rows, columns]
+    structural = np.concatenate([free, never, within_k, within_j, nobody])
     return Measure("count", people.astype(np.float64), np.ones(1), people, n - people, structural)
 
 
