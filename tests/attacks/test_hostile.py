@@ -24,7 +24,7 @@ from gagyo.federation import wire
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.line import Line
 from gagyo.federation.opened import Opened, apply, numbers
-from gagyo.federation.secure_sum import Record, secure_sum
+from gagyo.federation.secure_sum import Record, check_record, secure_sum
 from gagyo.finding import Finding
 from gagyo.protocol.request import Request
 from gagyo.release import sharing
@@ -250,6 +250,9 @@ def test_a_history_of_shares_from_two_attempts_is_no_history(tmp_path: Path) -> 
         people, events = numbers(mixed)["people"]
         if len(set(picks)) > 1 and people > events > 0:
             break
+    publics = {name: PublicKeys(**keys) for name, keys in one.plan.keys.items()}
+    with pytest.raises(Tampered, match="different hospitals"):
+        check_record(mixed, publics)
     line, history = Line(one.study), []
     move(line, history, mixed)
     wanted = asks(one, line, history)
@@ -354,6 +357,7 @@ def test_a_hospital_cannot_steer_the_coefficients_by_what_it_adds(tmp_path: Path
     np.testing.assert_allclose(wanted.arguments["coefficients"][0], aim, rtol=0.01, atol=0.5)
     answer = one.sites["seoul"].answer(replace(wanted, site="seoul"))
     assert answer.outcome != "released", "a half-space of Busan's choice"
+    assert answer.code == "bad_record", "what Busan added is more than its people could"
 
 
 # A researcher: a value of fewer than k people, from study files that pass every check.
@@ -542,21 +546,24 @@ def test_a_given_equation_is_not_a_head_count_of_a_hospitals_half_space(tmp_path
 SUBGROUPS = "  check: {{method: validate, model: model, folds: 0, subgroups: [{groups}]}}\n"
 
 
-def test_subgroups_do_not_leave_one_person_over(tmp_path: Path) -> None:
-    """One person in the first level: that group stays shut, the others are open, and so are the sums over everyone.
-    What is left is the person's outcome and exact predicted risk.
+@pytest.mark.parametrize("few", [1, 7])
+def test_subgroups_do_not_leave_a_few_people_over(tmp_path: Path, few: int) -> None:
+    """A few people in the first level: if that group alone stayed shut, the others and the sums over everyone would
+    leave their outcomes and predicted risks. One is kept out by the hospital, seven by the pooled rule.
     """
     hospitals = breast()
     for rows in hospitals.values():
         rows.columns["size"] = 1.0 + np.arange(len(rows)) % 2
-    hospitals["busan"].columns["size"][7] = 0.0
+    hospitals["busan"].columns["size"][:few] = 0.0
     run = house(tmp_path, STUDY + MODEL + SUBGROUPS.format(groups="size"), hospitals).run()
-    groups = [one for one in told(run, "check") if isinstance(one, Pooled) and "group0" in one.values]
-    if not groups:
-        return
-    open_ones = np.array([groups[0][f"group{g}"] for g in range(3)])
-    left = told(run, "check")[0]["people"] - np.nansum(open_ones[:, :2], axis=0)
-    assert not among_few(left[0]), f"{left[0]:.0f} person, of whom {left[1]:.0f} has the disease"
+    groups = [one for one in told(run, "check") if isinstance(one, Pooled) and "groups" in one.values]
+    assert len(groups) == 1
+    assert np.isnan(groups[0]["groups"]).all()
+    for rows in hospitals.values():
+        rows.columns["size"] = np.arange(len(rows)) % 3.0
+    run = house(tmp_path / "filled", STUDY + MODEL + SUBGROUPS.format(groups="size"), hospitals).run()
+    (filled,) = [one for one in told(run, "check") if isinstance(one, Pooled) and "groups" in one.values]
+    assert np.isfinite(filled["groups"]).all(), "groups of many people are open"
 
 
 def test_two_cuts_of_a_subgroup_do_not_enclose_one_person(tmp_path: Path) -> None:
@@ -568,12 +575,13 @@ def test_two_cuts_of_a_subgroup_do_not_enclose_one_person(tmp_path: Path) -> Non
     at = next(i for i in range(250, 350) if radius[i - 1] < radius[i] - 0.005 < radius[i] + 0.005 < radius[i + 1])
     cuts = [float(radius[at - 1] + radius[at]) / 2, float(radius[at] + radius[at + 1]) / 2]
     groups = ", ".join(f"{{variable: radius, cuts: [{cut!r}]}}" for cut in cuts)
-    run = house(tmp_path, STUDY + MODEL + SUBGROUPS.format(groups=groups), hospitals).run()
-    found = [one["group0"] for one in told(run, "check") if isinstance(one, Pooled) and "group0" in one.values]
-    if len(found) < 2:
-        return
-    difference = found[1] - found[0]
-    assert not among_few(difference[0]), f"risk of one person: {difference[-1]:.6f}"
+    with pytest.raises(GagyoError, match="one entry for each variable"):
+        house(tmp_path, STUDY + MODEL + SUBGROUPS.format(groups=groups), hospitals)
+    # Cut twice in one entry, the person is a group, and all groups stay shut.
+    both = f"{{variable: radius, cuts: [{cuts[0]!r}, {cuts[1]!r}]}}"
+    run = house(tmp_path / "both", STUDY + MODEL + SUBGROUPS.format(groups=both), hospitals).run()
+    (found,) = [one for one in told(run, "check") if isinstance(one, Pooled) and "groups" in one.values]
+    assert np.isnan(found["groups"]).all()
 
 
 def with_missing(few: int) -> tuple[dict[str, Rows], np.ndarray]:

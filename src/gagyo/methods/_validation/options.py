@@ -69,6 +69,10 @@ class Options(BaseModel):
     def _fits_together(self) -> Options:
         if bool(self.model) == bool(self.equation):
             raise ValueError("either model or equation")
+        names = [one if isinstance(one, str) else one.variable for one in self.subgroups]
+        if len(set(names)) < len(names):
+            # Two divisions of one variable, a person apart, would give that person away.
+            raise ValueError("subgroups: one entry for each variable, with all its cuts")
         if self.folds == 1:
             raise ValueError("folds: 0, or 2 and more")
         if self.equation and (self.bootstrap or self.leave_out or self.joining or self.nonlinearity):
