@@ -25,7 +25,19 @@ def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Mea
     """
     size = rows.n if people is None else people
     parts = [_indicators(rows, formula, size), _measured(rows, formula, size), *_between_knots(rows, formula, size)]
-    return joined(*parts, *_patterns(rows, formula, size))
+    return joined(*parts, *_patterns(rows, formula, np.arange(rows.n) < size))
+
+
+def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
+    """The head counts of a left-out fold, which follow from the joint fit less the fold's: its cases and controls, who
+    has each 0/1 column and who has not, and of a design without measurements each combination.
+    """
+    y = rows[formula.outcome] == 1
+    traits = [j for j, column in enumerate(formula.columns(rows.variables)) if column.indicator]
+    having = rows.design(formula)[:, traits] == 1 if traits else np.zeros((rows.n, 0), bool)
+    sides = [side[:, None] & fold[:, None] for side in (y, ~y)] + [side & fold[:, None] for side in (having, ~having)]
+    counts = few_or_none(np.concatenate([side.sum(axis=0) for side in sides]).astype(np.int64))
+    return joined(counts, *_patterns(rows, formula, fold))
 
 
 def _indicators(rows: Rows, formula: Formula, size: int) -> Measure:
@@ -75,7 +87,7 @@ MOST_TRAITS = 12
 """0/1 columns whose combinations are counted; with more there are more combinations than a fit opens numbers."""
 
 
-def _patterns(rows: Rows, formula: Formula, size: int) -> list[Measure]:
+def _patterns(rows: Rows, formula: Formula, chosen: NDArray[np.bool_]) -> list[Measure]:
     """Of a design without measurements, how many people have each combination of its 0/1 columns and the outcome.
 
     The information of every iterate is the same counts under other weights: a few iterates are equations enough.
@@ -85,7 +97,8 @@ def _patterns(rows: Rows, formula: Formula, size: int) -> list[Measure]:
     measured = rows.variables[formula.outcome].type != "boolean" or any(c.indicator is None for c in columns)
     if measured or not traits or len(traits) > MOST_TRAITS:
         return []
-    having = np.column_stack([rows[formula.outcome][:size], rows.design(formula)[:size, traits]]).astype(np.int64)
+    every = np.column_stack([rows[formula.outcome], rows.design(formula)[:, traits]])
+    having = every[chosen].astype(np.int64)
     codes = having @ (1 << np.arange(having.shape[1]))
     return [few_or_none(np.bincount(codes, minlength=1 << having.shape[1]).astype(np.int64))]
 

@@ -116,6 +116,17 @@ def total(
     )
 
 
+def expected(probabilities: Floats) -> Measure:
+    """The sums of probabilities, (n,) or (n, m), ruled as the head counts that they are where all are 0 or 1.
+
+    The people behind a sum are the whole persons that it comes to, or that it leaves, whichever are fewer.
+    """
+    sums = total(probabilities, 1.0)
+    size = probabilities.shape[0]
+    people = np.floor(np.minimum(sums.values, size - sums.values)).astype(np.int64)
+    return replace(sums, people=people, others=size - people)
+
+
 def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread) -> Measure:
     """Numbers of one fit (score, information, deviance, or several fits stacked), ruled together.
 

@@ -16,9 +16,9 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._newton import symmetric, triangle
-from gagyo.methods._regression import column_bounds, design_cells
+from gagyo.methods._regression import column_bounds, design_cells, fold_cells
 from gagyo.methods._validation.scores import COMMON, Layout, folds, outcome, training_weights
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joined, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, joined, joint, spread_of
 from gagyo.statistics.newton import DECREMENT, MOST_STEPS, VANISHED, step
 
 BLOCK = 4_000_000
@@ -52,11 +52,10 @@ def _bounds(bound: Floats) -> Floats:
 
 
 def _cells(rows: Rows, formula: str, layout: Layout) -> Measure:
-    """The head counts of the joint fit, and the cases and controls of each fold: joint minus fold model tells them."""
-    whole, y = design_cells(rows, rows.formula(formula)), outcome(rows, formula)
+    """The head counts of the joint fit, and those of each fold: joint minus fold model tells them."""
+    parsed = rows.formula(formula)
     left = [folds(rows, formula, layout, r) == k for r in range(layout.repeats) for k in range(layout.folds)]
-    classes = [fold & side for fold in left for side in (y, ~y)]
-    return joined(whole, count(np.column_stack(classes))) if left else whole
+    return joined(design_cells(rows, parsed), *(fold_cells(rows, parsed, fold) for fold in left))
 
 
 def fit_sums(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> Floats:

@@ -17,7 +17,7 @@ from gagyo.federation.ask import Numerals
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation.scores import APPARENT, Layout, outcome, scores
-from gagyo.release.aggregate import Aggregate, Floats, Measure, count, scalar, total
+from gagyo.release.aggregate import Aggregate, Floats, Measure, count, expected, scalar
 from gagyo.result import Cell, Interval, Withheld
 from gagyo.statistics import calibration, delong
 
@@ -51,7 +51,7 @@ def own_accuracy(lp: Floats, y: NDArray[np.bool_]) -> dict[str, Measure]:
     return {
         "people": count(np.ones(len(y), bool)),
         "cases": count(y),
-        "expected": total(np.asarray(special.expit(lp)), 1.0),
+        "expected": expected(np.asarray(special.expit(lp))),
         "scalars": scalar(values, least),
     }
 
