@@ -542,6 +542,12 @@ def test_a_given_equation_is_not_a_head_count_of_a_hospitals_half_space(tmp_path
     run = house(tmp_path, study, hospitals).run()
     answers = [one for one in told(run, "check") if isinstance(one, dict)]
     assert all(np.isnan(answer["expected"]).all() for one in answers for answer in one.values())
+    for name, rows in hospitals.items():  # one at each of three hospitals: the sum over all is three people, too
+        rows.columns["texture"][1:3] = 20.0
+        rows.columns["texture"][0] = 20.0 if name == "tianjin" else 30.0
+    run = house(tmp_path / "pooled", study, hospitals).run()
+    sums = [one for one in told(run, "check") if isinstance(one, Pooled) and "expected" in one.values]
+    assert all(np.isnan(one["expected"]).all() for one in sums)
     gentle = STUDY + "  check: " + by_equation(0.2, -4.0, "")
     run = house(tmp_path / "gentle", gentle, hospitals).run()
     (by_hospital,) = [one for one in told(run, "check") if isinstance(one, dict)]

@@ -18,13 +18,17 @@ from gagyo.federation.local import Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
 from gagyo.methods._validation.scores import LARGEST, SETS, Layout, Scores, outcome, scores
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of, total
+from gagyo.release.aggregate import Aggregate, Floats, Spread, count, expected, joint, spread_of, total
 from gagyo.statistics import calibration, ledell
 
 PAIRS = 2.0**20
 """Over the people of one class in one cell: the most pairs that one person is in."""
 
-BOUNDS = np.array([PAIRS, PAIRS, PAIRS**2, 1.0, 1.0, 64.0])
+EXPECTED = 3
+"""Where the expected cases stand among a set's six sums; they are ruled apart, as what they may be: a head count."""
+
+OTHERS = np.array([PAIRS, PAIRS, PAIRS**2, 1.0, 64.0])
+"""The most that a person adds to the other five."""
 
 Set = tuple[int, int, int]
 
@@ -35,9 +39,11 @@ def performance(rows: Rows, formula: str, coefficients: Floats, layout: Floats, 
     y = outcome(rows, formula)
     plan = Layout.of(layout)
     columns = [contributions(scores(rows, formula, coefficients, plan, one), y) for one in sets]
+    others = [np.delete(one, EXPECTED, axis=1) for one in columns]
     return {
         "people": count(np.column_stack([np.ones(rows.n, bool), y])),
-        "sums": total(np.concatenate(columns, axis=1), np.tile(BOUNDS, len(sets))),
+        "sums": total(np.concatenate(others, axis=1), np.tile(OTHERS, len(sets))),
+        "expected": expected(np.column_stack([one[:, EXPECTED] for one in columns])),
     }
 
 
@@ -174,5 +180,5 @@ def measure(asked: Asked, sets: Sequence[Set], name: str) -> Generator[Ask, Pool
     pooled = yield Ask(performance, asked.arguments(sets), doing="summing")
     lines = yield from recalibrate(asked, sets, f"{name}.recalibration")
     people, cases = (int(number) for number in pooled["people"])
-    sums = pooled["sums"].reshape(len(sets), 6)
+    sums = np.insert(pooled["sums"].reshape(len(sets), 5), EXPECTED, pooled["expected"], axis=1)
     return [performance_of(people, cases, one, line) for one, line in zip(sums, lines, strict=True)], pooled
