@@ -111,6 +111,8 @@ def gagyo() -> dict[str, Any]:
             for _ in run:
                 pass
         over = peak_mb_since(before) - before
+        if "model" not in run.results:
+            raise run.stopped["model"]
         result = run.results["model"]
         beta = np.array([one.value for one in result.estimates], dtype=float)
     X, y = made()

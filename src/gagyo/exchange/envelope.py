@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -30,7 +30,7 @@ class PublicKeys:
         if not _signed(self.signing, signature, message):
             raise Tampered.of("bad_signature")
 
-    @property
+    @cached_property
     def exchange(self) -> X25519PublicKey:
         """The key for masks and sealing."""
         return X25519PublicKey.from_public_bytes(bytes.fromhex(self.sealing))

@@ -58,16 +58,20 @@ class Rows:
         matrix: Floats = self.kept(("design", formula.text), lambda: formula.design(self._columns))
         return matrix
 
-    def blocks(self, formula: Formula, people: int, size: int) -> Iterator[tuple[slice, Floats]]:
-        """The design of the first `people` rows, `size` rows at a time, in a buffer that each block uses again."""
+    def slices(self, size: int, part: int = 1) -> list[slice]:
+        """The rows in blocks of `size`; of each block only the first `part`-th, so that a part is from all over."""
+        starts = range(0, self.n, size)
+        return [slice(start, min(start + -(-size // part), self.n)) for start in starts]
+
+    def blocks(self, formula: Formula, size: int, part: int = 1) -> Iterator[tuple[slice, Floats]]:
+        """The design of the rows of `slices`, a slice at a time, in a buffer that each block uses again."""
         names = formula.predictors or (formula.outcome,)
         columns = {name: self._columns[name] for name in names}
-        buffer = np.empty((min(size, people), formula.width), order="F")
-        for start in range(0, people, size):
-            part = slice(start, min(start + size, people))
-            block = buffer[: part.stop - start]
-            formula.fill({name: column[part] for name, column in columns.items()}, block)
-            yield part, block
+        buffer = np.empty((min(-(-size // part), self.n), formula.width), order="F")
+        for rows in self.slices(size, part):
+            block = buffer[: rows.stop - rows.start]
+            formula.fill({name: column[rows] for name, column in columns.items()}, block)
+            yield rows, block
 
     def kept(self, key: Any, make: Any) -> Any:
         """`make()`, remembered while these rows are open: for what every round of a fit needs again."""

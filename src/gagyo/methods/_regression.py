@@ -15,17 +15,18 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined, supported
 from gagyo.result import Estimate, Words
 
+Chosen = slice | NDArray[np.bool_]
 
-def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Measure:
-    """Every head count that a fit gives away, over the first `people` rows (None: all).
+
+def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
+    """Every head count that a fit gives away, over the chosen rows.
 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
     is away from zero and from the ends of its range, since a sum over a few is theirs; and who lies between a spline's
     knots, beyond which it is a line; and where all columns are 0/1, who has each combination of them.
     """
-    size = rows.n if people is None else people
-    parts = [_indicators(rows, formula, size), _measured(rows, formula, size), *_between_knots(rows, formula, size)]
-    return joined(*parts, *_patterns(rows, formula, np.arange(rows.n) < size))
+    parts = [_indicators(rows, formula, chosen), _measured(rows, formula, chosen)]
+    return joined(*parts, *_between_knots(rows, formula, chosen), *_patterns(rows, formula, chosen))
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
@@ -40,17 +41,17 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     return joined(counts, *_patterns(rows, formula, fold))
 
 
-def _indicators(rows: Rows, formula: Formula, size: int) -> Measure:
+def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
-    chosen = [j for j, column in enumerate(columns) if column.indicator]
-    indicators: list[Any] = [columns[j].indicator for j in chosen]
+    traits = [j for j, column in enumerate(columns) if column.indicator]
+    indicators: list[Any] = [columns[j].indicator for j in traits]
     # Most designs have few such columns, and none is needed where there are none.
-    parts = [rows.design(formula)[:size, chosen]] if chosen else []
+    parts = [rows.design(formula)[:, traits][chosen]] if traits else []
     if rows.variables[formula.outcome].type == "boolean":
         indicators.insert(0, ())
-        parts.insert(0, rows[formula.outcome][:size, None])
+        parts.insert(0, rows[formula.outcome][chosen][:, None])
     if not indicators:
-        return count(np.ones(size, bool))
+        return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
     of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
@@ -58,7 +59,7 @@ def _indicators(rows: Rows, formula: Formula, size: int) -> Measure:
     return crossed(np.column_stack(parts), exclusive, implies, exhaustive)
 
 
-def _measured(rows: Rows, formula: Formula, size: int) -> Measure:
+def _measured(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     """The columns that are not 0/1: a variable as it is, or a product or spline of some."""
     found: list[Floats] = []
     ends: list[tuple[float, float]] = []
@@ -66,19 +67,19 @@ def _measured(rows: Rows, formula: Formula, size: int) -> Measure:
         if column.indicator is None:
             variable = rows.variables.get(column.name)
             # A plain variable needs no design matrix in memory.
-            found.append((rows[column.name] if variable else rows.design(formula)[:, j])[:size])
+            found.append((rows[column.name] if variable else rows.design(formula)[:, j])[chosen])
             ends.append(variable.bounds if variable else (-column.bound, column.bound))
     if rows.variables[formula.outcome].type != "boolean":
-        found.append(rows[formula.outcome][:size])
+        found.append(rows[formula.outcome][chosen])
         ends.append(rows.variables[formula.outcome].bounds)
     return supported(found, ends)
 
 
-def _between_knots(rows: Rows, formula: Formula, size: int) -> list[Measure]:
+def _between_knots(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
     splines = {factor for term in formula.terms for factor in term.factors if isinstance(factor, Spline)}
     out = []
     for one in sorted(splines, key=str):
-        place = np.searchsorted(np.array(one.knots), rows[one.name][:size])
+        place = np.searchsorted(np.array(one.knots), rows[one.name][chosen])
         out.append(few_or_none(np.bincount(place, minlength=len(one.knots) + 1).astype(np.int64)))
     return out
 
@@ -87,7 +88,7 @@ MOST_TRAITS = 12
 """0/1 columns whose combinations are counted; with more there are more combinations than a fit opens numbers."""
 
 
-def _patterns(rows: Rows, formula: Formula, chosen: NDArray[np.bool_]) -> list[Measure]:
+def _patterns(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
     """Of a design without measurements, how many people have each combination of its 0/1 columns and the outcome.
 
     The information of every iterate is the same counts under other weights: a few iterates are equations enough.

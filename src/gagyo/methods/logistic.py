@@ -8,23 +8,25 @@ statsmodels `Logit`. Robust errors: White (1980), HC0 and HC1.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 from scipy import linalg, special, stats
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
-from gagyo.federation.local import Name, Numbers, Whole, local
+from gagyo.federation.local import LocalStep, Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._logistic_told import Fit, Told
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
+    Solved,
     aliased_columns,
     check_running_away,
     check_separation,
@@ -36,7 +38,7 @@ from gagyo.methods._regression import about_zero, column_bounds, design_cells, m
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
 from gagyo.result import Result
 
 BLOCK = 8192
@@ -45,8 +47,17 @@ BLOCK = 8192
 LIKELIHOOD_BOUND = 64.0
 """Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
 
-MANY_PEOPLE = 50_000
-"""From here on, a fit starts on parts of the data: the first rounds need not be exact."""
+MANY_PEOPLE = 200_000
+"""From here on a fit starts on a part of the people, since its first rounds need not be exact."""
+
+PART = 16
+"""One row in so many, for the first rounds on many people."""
+
+ENOUGH_ROWS = 2000
+"""A hospital's part has at least so many rows."""
+
+ENOUGH_PEOPLE = 30
+"""Nor does any head count in a part fall under this, unless the whole has no more: a few would carry its sums."""
 
 
 @local(formula=Name())
@@ -61,19 +72,80 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
     """Score (p), information (upper triangle) and log-likelihood of each model at its coefficients, (models, p).
 
     Measured columns are about the middles of their ranges (`middles`): far from zero, a million give or take one, their
-    squares would leave nothing of what tells people apart. part: use one row in `part` only, for the first rounds on
-    many people; 1 is everyone.
+    squares would leave nothing of what tells people apart. part: use about one row in `part`, for the first rounds on
+    many people, and give what everyone's sums would be at that rate; 1 is everyone, exactly.
     """
-    parsed, people = rows.formula(formula), rows.n // part
-    # The people behind the fit are counted in the cells, for the part that is summed.
-    cells = rows.kept(("logistic", formula, part), lambda: design_cells(rows, parsed, people))
-    largest = column_bounds(rows, parsed) - np.abs(middles(parsed, rows.variables))
-    models = [_one_model(rows, parsed, people, beta, largest) for beta in coefficients]
-    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in models]) for name in SPREAD))
-    return {"fit": joint(np.stack([values for values, _ in models]), _bounds(largest), cells, spread)}
+    parsed = rows.formula(formula)
+    sample = rows.kept(("logistic", formula, part), lambda: _sample(rows, parsed, part))
+    largest = _largest(rows, parsed)
+    values, spread = _models(rows, parsed, sample, coefficients, largest)
+    if sample.people < rows.n and not _settled(spread):
+        sample = _whole(rows, parsed)  # among all, nobody may stand out
+        values, spread = _models(rows, parsed, sample, coefficients, largest)
+    # A part is scaled up by little more than `part`; the bounds are public, so they are the same at all hospitals.
+    bounds = _bounds(largest) * (1 if part == 1 else 2 * part)
+    return {"fit": joint(values, bounds, sample.cells, spread)}
+
+
+@local(formula=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def score(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
+    """The score (p) of everyone at coefficients (p,); columns are about their middles, as in `newton`."""
+    parsed = rows.formula(formula)
+    largest = _largest(rows, parsed)
+    values, spread = _score(rows, parsed, coefficients, largest)
+    return {"score": joint(values, largest, _whole(rows, parsed).cells, spread)}
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The rows that a round uses: one in `part`, their number, and the head counts that their sums give away."""
+
+    part: int
+    people: int
+    cells: Measure
+
+
+def _sample(rows: Rows, formula: Formula, part: int) -> _Sample:
+    """About one row in `part`; more where the hospital has few, or few of some kind."""
+    part = max(1, min(part, rows.n // ENOUGH_ROWS))
+    if part == 1:
+        return _whole(rows, formula)
+    chosen = np.zeros(rows.n, bool)
+    for one in rows.slices(BLOCK, part):
+        chosen[one] = True
+    cells, whole = design_cells(rows, formula, chosen), _whole(rows, formula)
+    if bool(np.any(_fewer(cells, whole.cells))):
+        return _sample(rows, formula, part // 2)
+    return _Sample(part, int(chosen.sum()), cells)
+
+
+def _whole(rows: Rows, formula: Formula) -> _Sample:
+    whole: _Sample = rows.kept(
+        ("logistic whole", formula.text), lambda: _Sample(1, rows.n, design_cells(rows, formula))
+    )
+    return whole
+
+
+def _fewer(cells: Measure, whole: Measure) -> NDArray[np.bool_]:
+    """Which head counts are of few people in a part, and not of just as few in the whole."""
+    least, of = (np.minimum(one.people, one.others) for one in (cells, whole))
+    return (least < ENOUGH_PEOPLE) & (least < of) & ~cells.structural
 
 
 SPREAD = ("total", "largest", "second")
+
+
+def _middles(rows: Rows, formula: Formula) -> Floats:
+    middle: Floats = rows.kept(("middles", formula.text), lambda: middles(formula, rows.variables))
+    return middle
+
+
+def _largest(rows: Rows, formula: Formula) -> Floats:
+    """The greatest size of each column about its middle."""
+    largest: Floats = rows.kept(
+        ("largest", formula.text), lambda: column_bounds(rows, formula) - np.abs(_middles(rows, formula))
+    )
+    return largest
 
 
 def _bounds(bound: Floats) -> Floats:
@@ -81,16 +153,22 @@ def _bounds(bound: Floats) -> Floats:
     return np.concatenate([bound, 0.25 * bound[upper] * bound[right], [LIKELIHOOD_BOUND]])
 
 
-def _one_model(rows: Rows, formula: Formula, people: int, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
-    """The sums of one model over the first `people` rows, block by block, and their spread."""
+def _models(
+    rows: Rows, formula: Formula, sample: _Sample, coefficients: Floats, largest: Floats
+) -> tuple[Floats, Spread]:
+    """The sums of each model (models, values), and their spread one after the other."""
+    models = [_one_model(rows, formula, sample, beta, largest) for beta in coefficients]
+    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in models]) for name in SPREAD))
+    return np.stack([values for values, _ in models]), spread
+
+
+def _one_model(rows: Rows, formula: Formula, sample: _Sample, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
+    """The sums of one model over a sample of the rows, block by block, at everyone's rate, and their spread."""
     y, p = rows[formula.outcome], formula.width
     score, information, likelihood = np.zeros(p), np.zeros((p, p), order="F"), 0.0
-    root = np.empty((min(BLOCK, people), p), order="F")
+    root = np.empty((min(BLOCK, rows.n), p), order="F")
     residual, heaviest = 0.0, 0.0
-    middle = middles(formula, rows.variables)
-    for part, block in rows.blocks(formula, people, BLOCK):
-        if middle.any():
-            block -= middle
+    for part, block in _centred(rows, formula, sample.part):
         seen, eta = y[part], block @ beta
         small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
         mu = np.where(eta >= 0, 1.0, small) / (1.0 + small)
@@ -103,9 +181,35 @@ def _one_model(rows: Rows, formula: Formula, people: int, beta: Floats, largest:
         information = linalg.blas.dsyrk(1.0, weighted, beta=1.0, c=information, trans=1, overwrite_c=1)
         residual = max(residual, float(rest.max()), -float(rest.min()))
         heaviest = max(heaviest, float(weight.max()))
-    values = np.concatenate([score, information[triangle(p)], [likelihood]])
+    values = np.concatenate([score, information[triangle(p)], [likelihood]]) * (rows.n / max(sample.people, 1))
     bounds = _spread_bounds(np.diag(information), largest, residual, heaviest)
-    return values, bounds if _settled(bounds) else _exact_spread(rows, formula, people, beta)
+    return values, bounds if _settled(bounds) else _exact_spread(rows, formula, sample.part, beta)
+
+
+def _score(rows: Rows, formula: Formula, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
+    """Everyone's score and its spread, for which the first block stands where its sum alone is great enough."""
+    y, score, residual = rows[formula.outcome], np.zeros(formula.width), 0.0
+    first = np.zeros(formula.width)
+    for part, block in _centred(rows, formula):
+        rest = y[part] - special.expit(block @ beta)
+        score += rest @ block
+        residual = max(residual, float(rest.max()), -float(rest.min()))
+        if part.start == 0:
+            first = np.abs(rest) @ np.abs(block)
+    bounds = Spread(first, largest * residual, largest * residual)
+    if not _settled(bounds):
+        exact = _exact_spread(rows, formula, 1, beta)
+        bounds = Spread(*(getattr(exact, name)[: formula.width] for name in SPREAD))
+    return score, bounds
+
+
+def _centred(rows: Rows, formula: Formula, part: int = 1) -> Iterator[tuple[slice, Floats]]:
+    """The blocks of the design, measured columns about the middles of their ranges."""
+    middle = _middles(rows, formula)
+    for chosen, block in rows.blocks(formula, BLOCK, part):
+        if middle.any():
+            block -= middle
+        yield chosen, block
 
 
 def _spread_bounds(diagonal: Floats, largest: Floats, residual: float, heaviest: float) -> Spread:
@@ -123,8 +227,9 @@ def _settled(spread: Spread) -> bool:
     return bool(np.all(spread.total - spread.largest - spread.second >= spread.largest))
 
 
-def _exact_spread(rows: Rows, formula: Formula, people: int, beta: Floats) -> Spread:
-    X, y = rows.design(formula)[:people] - middles(formula, rows.variables), rows[formula.outcome][:people]
+def _exact_spread(rows: Rows, formula: Formula, part: int, beta: Floats) -> Spread:
+    blocks = [(rows[formula.outcome][chosen], block.copy()) for chosen, block in _centred(rows, formula, part)]
+    y, X = np.concatenate([one for one, _ in blocks]), np.concatenate([block for _, block in blocks])
     mu = special.expit(X @ beta)
     exact = [spread_of(X * (y - mu)[:, None]), spread_of(X**2 * (mu * (1 - mu))[:, None])]
     return Spread(*(np.concatenate([getattr(one, name) for one in exact]) for name in SPREAD))
@@ -134,11 +239,11 @@ def _exact_spread(rows: Rows, formula: Formula, people: int, beta: Floats) -> Sp
 def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """The sum of u u', u = x (y - mu), x about the middles of the ranges: the middle of White's sandwich."""
     parsed = rows.formula(formula)
-    X, y = rows.design(parsed) - middles(parsed, rows.variables), rows[parsed.outcome]
+    X, y = rows.design(parsed) - _middles(rows, parsed), rows[parsed.outcome]
     u = X * (y - special.expit(X @ coefficients))[:, None]
-    bound = column_bounds(rows, parsed) - np.abs(middles(parsed, rows.variables))
+    bound = _largest(rows, parsed)
     upper = triangle(len(bound))
-    cells = rows.kept(("logistic", formula, 1), lambda: design_cells(rows, parsed))
+    cells = _whole(rows, parsed).cells
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
 
 
@@ -156,6 +261,37 @@ class Options(BaseModel):
 
 
 Fitting = Generator[Ask, Pooled, Fit]
+
+DECREMENT_A_PERSON = 1e-18
+"""A squared decrement of this a person moves nobody's linear predictor by more than 1e-9 on average."""
+
+NEAR = 8.0
+"""Rough rounds end once the squared decrement is of the size that chance gives a part; a last step is then taken."""
+
+ROUGH_ROUNDS, CHORD_ROUNDS = 8, 12
+
+
+@dataclass
+class Walk:
+    """Where a fit is: its coefficients, and by round the diagonal of the information, to see it run away."""
+
+    beta: Floats
+    terms: list[str]
+    people: int
+    rounds: int = 1
+    information: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    likelihood: float = 0.0
+    diagonals: list[Floats] = field(default_factory=list)
+
+    def note(self, information: Floats, likelihood: float) -> None:
+        """Take in a round."""
+        self.rounds += 1
+        self.information, self.likelihood = information, likelihood
+        self.diagonals.append(np.diag(information))
+
+    def check_separation(self) -> None:
+        """Raise Stopped where variances have run away."""
+        check_separation(self.diagonals[0], self.diagonals[-1], self.likelihood, self.people, self.terms)
 
 
 @dataclass(frozen=True)
@@ -196,6 +332,7 @@ class Method:
         p = len(self.formula.columns(self.study.variables))
         size = p + p * (p + 1) // 2 + 1
         sends = [Sends("logistic.outcome", 2, 1), Sends("logistic.newton", size, MOST_ROUNDS)]
+        sends.append(Sends("logistic.score", p, CHORD_ROUNDS))
         if self.options.robust != "none":
             sends.append(Sends("logistic.meat", p * (p + 1) // 2, 1))
         if self.options.likelihood_ratio:
@@ -216,50 +353,76 @@ class Method:
         return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T, tests)
 
     def fit(self) -> Fitting:
-        """Newton-Raphson to a squared decrement under 1e-16."""
-        columns = self.formula.columns(self.study.variables)
-        terms = [column.name for column in columns]
+        """Newton-Raphson to a squared decrement under 1e-16 (1e-18 a person, where that is more)."""
+        terms = [column.name for column in self.formula.columns(self.study.variables)]
         counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")
         people, events = (int(number) for number in counts["people"])
         if events in (0, people) or np.isnan(counts["people"]).any():
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
-        beta = self._start(events, people)
-        parts = (32, 1) if people >= MANY_PEOPLE else (1,)
-        rounds, start = 1, np.zeros(0)
-        trail: list[Floats] = []
-        for part in parts:
-            # On a part of the people a loose fit is enough: the next part starts from it.
-            enough = DECREMENT if part == 1 else 1.0
-            while True:
-                try:
-                    pooled = yield self._ask(beta[None, :], part)
-                except Stopped:
-                    # Where the data are separated, the fit runs away and the gate refuses it; the reason is told.
-                    check_running_away(trail, terms)
-                    raise
-                rounds += 1
-                score, information, likelihood = split(pooled["fit"], len(terms))
-                start = np.diag(information[0]) if not start.size else start
-                trail.append(np.diag(information[0]))
-                solved = solve(score[0], information[0], aliased_columns(information[0]))
-                if solved.decrement < enough:
-                    break
-                if part == 1:
-                    check_separation(start, np.diag(information[0]), likelihood[0], people, terms)
-                if rounds > MOST_ROUNDS:
-                    raise Stopped(Finding("no_convergence", values={"found": rounds}))
-                beta = beta + solved.step
-            start = np.zeros(0)
+        walk = Walk(self._start(events, people), terms, people)
+        enough = max(DECREMENT, DECREMENT_A_PERSON * people)
+        if people >= MANY_PEOPLE:
+            yield from self._approach(walk, enough)
+        while True:
+            pooled, solved = yield from self._step(walk)
+            if solved.decrement < enough:
+                break
+            walk.check_separation()
+            if walk.rounds > MOST_ROUNDS:
+                raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
+            walk.beta = walk.beta + solved.step
         return Fit(
-            np.where(solved.aliased, np.nan, beta + solved.step),
-            information[0],
+            np.where(solved.aliased, np.nan, walk.beta + solved.step),
+            walk.information,
             solved,
-            float(likelihood[0]),
+            walk.likelihood,
             people,
             events,
             pooled.sites,
-            rounds,
+            walk.rounds,
         )
+
+    def _step(self, walk: Walk, part: int = 1) -> Generator[Ask, Pooled, tuple[Pooled, Solved]]:
+        """One round of Newton-Raphson: what was opened, and the step from there."""
+        try:
+            pooled = yield self._ask(walk.beta[None, :], part)
+        except Stopped:
+            # Where the data are separated, the fit runs away and the gate refuses it; the reason is told.
+            check_running_away(walk.diagonals, walk.terms)
+            raise
+        score, information, likelihood = split(pooled["fit"], len(walk.terms))
+        walk.note(information[0], float(likelihood[0]))
+        return pooled, solve(score[0], information[0], aliased_columns(information[0]))
+
+    def _approach(self, walk: Walk, enough: float) -> Generator[Ask, Pooled, None]:
+        """Come near the solution without a whole information matrix, which is the dear part of a round.
+
+        A part of the people gives coefficients and an information that is off by sqrt(p / their number); on it,
+        everyone's score gives steps (chord method) each of which leaves about that share of the distance. Where they
+        do not, Newton-Raphson goes on from there.
+        """
+        start = walk.beta
+        for _ in range(ROUGH_ROUNDS):
+            _, solved = yield from self._step(walk, PART)
+            walk.beta = walk.beta + solved.step
+            if solved.decrement < NEAR * PART * len(start):
+                break
+        else:
+            walk.beta = start
+            return
+        inverse, last = np.nan_to_num(solved.inverse), np.inf
+        for _ in range(CHORD_ROUNDS):
+            asked = {"formula": self.formula.text, "coefficients": walk.beta}
+            answer = yield self._about_fit(score, asked, len(start), "fit")
+            walk.rounds += 1
+            step = inverse @ split_score(answer["score"])
+            decrement = float(step @ answer["score"])
+            if not decrement < last / 4:
+                return
+            walk.beta = walk.beta + step
+            if np.isfinite(last) and decrement * (decrement / last) < enough:
+                return
+            last = decrement
 
     def _start(self, events: int, people: int) -> Floats:
         """The null model: the log odds of the outcome as intercept, where there is one."""
@@ -269,13 +432,16 @@ class Method:
         return beta
 
     def _ask(self, coefficients: Floats, part: int = 1, name: str = "fit") -> Ask:
-        models, p = coefficients.shape
+        arguments = {"formula": self.formula.text, "coefficients": coefficients, "part": part}
+        return self._about_fit(newton, arguments, coefficients.size, name, len(coefficients))
+
+    def _about_fit(self, step: LocalStep, arguments: dict[str, Any], parameters: int, name: str, fits: int = 1) -> Ask:
         return Ask(
-            newton,
-            {"formula": self.formula.text, "coefficients": coefficients, "part": part},
+            step,
+            arguments,
             fit=f"{self.formula.text} {name}",
-            parameters=models * p,
-            fits_at_once=models,
+            parameters=parameters,
+            fits_at_once=fits,
             doing="fitting",
         )
 
@@ -307,6 +473,17 @@ class Method:
         chi = 2 * (fit.likelihood - likelihood)
         freedom = np.array([(gone & ~fit.solved.aliased).sum() for gone in out])
         return np.column_stack([chi, freedom, stats.chi2.sf(chi, freedom)])
+
+
+def split_score(values: Floats) -> Floats:
+    """A score (p,).
+
+    Raises:
+        Stopped: a privacy rule withheld it.
+    """
+    if np.isnan(values).any():
+        raise Stopped(Finding("withheld_fit"))
+    return values
 
 
 def split(values: Floats, p: int) -> tuple[Floats, Floats, Floats]:

@@ -173,6 +173,12 @@ class Term:
     def names(self) -> frozenset[str]:
         return frozenset(factor.name for factor in self.factors)
 
+    @cached_property
+    def plain(self) -> str:
+        """The variable whose values are the term's one column; empty where the term is more than that."""
+        only = self.factors[0] if len(self.factors) == 1 else None
+        return only.name if isinstance(only, Plain) else ""
+
     def picks(self) -> Iterator[tuple[int, ...]]:
         """The combinations of the factors' columns."""
         widths = [range(factor.width) for factor in reversed(self.factors)]
@@ -261,7 +267,11 @@ class Formula:
             matrix[:, 0] = 1.0
             position = 1
         for term, pick in self._picked:
-            term.fill(pick, columns, matrix[:, position])
+            # Most columns are a variable as it is: a large fit fills some ten thousand of them.
+            if term.plain:
+                matrix[:, position] = columns[term.plain]
+            else:
+                term.fill(pick, columns, matrix[:, position])
             position += 1
 
     @cached_property

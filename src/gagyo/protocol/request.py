@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from gagyo.canonical import digest
@@ -25,11 +25,17 @@ class Summand:
     @property
     def request(self) -> str:
         """The digest of the request that asked for it."""
-        return digest([self.statement, self.site, list(self.roster), self.attempt])
+        return _request(self.statement, self.site, self.roster, self.attempt)
 
     def at(self, site: str) -> Summand:
         """Another hospital's part in the same sum."""
         return Summand(self.plan, self.statement, self.roster, self.attempt, site)
+
+
+@lru_cache(maxsize=4096)
+def _request(statement: str, site: str, roster: tuple[str, ...], attempt: int) -> str:
+    # Remembered: each hospital of a roster names the requests of all the others, in both phases of a sum.
+    return digest([statement, site, list(roster), attempt])
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ class Answer:
     receipt: Entry | None = None
 
     @cached_property
+    def header_digest(self) -> str:
+        """The digest of a share's header, which is the same at all hospitals."""
+        return digest(self.payload["header"])
+
+    @cached_property
     def payload_digest(self) -> str:
         """The digest of the bytes that left; empty where nothing did."""
         return digest_of(self.payload)

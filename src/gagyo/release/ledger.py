@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,13 +85,26 @@ class Ledger:
         """Write a prepared link, and flush it to disk before returning."""
         if entry.sequence != len(self.entries) or entry.previous != self.head:
             raise Tampered.of("bad_order", found=entry.sequence, expected=len(self.entries))
+        self._write([entry])
+        return entry
+
+    def record(self, records: Iterable[dict[str, Any]]) -> None:
+        """Link records on one after the other, and flush them to disk together before returning."""
+        links: list[Entry] = []
+        for record in records:
+            number, head = len(self.entries) + len(links), links[-1].head if links else self.head
+            links.append(Entry.make(number, head, record, self._sign))
+        self._write(links)
+
+    def _write(self, links: list[Entry]) -> None:
+        if not links:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            file.write(canonical(entry) + b"\n")
+            file.write(b"".join(canonical(link) + b"\n" for link in links))
             file.flush()
             os.fsync(file.fileno())
-        self.entries.append(entry)
-        return entry
+        self.entries.extend(links)
 
 
 def _drop_unfinished(path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.canonical import digest
 from gagyo.errors import Tampered
 from gagyo.release import ring
 from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure
@@ -64,10 +63,10 @@ def _structural(measure: Measure) -> NDArray[np.bool_]:
 
 def check_same_header(answers: Iterable[Answer]) -> dict[str, Any]:
     """The header that all shares have; Tampered where one differs."""
-    headers = [answer.payload["header"] for answer in answers]
-    if len({digest(header) for header in headers}) != 1:
+    shares = list(answers)
+    if len({share.header_digest for share in shares}) != 1:
         raise Tampered.of("unlike_shares")
-    return dict(headers[0])
+    return dict(shares[0].payload["header"])
 
 
 def sum_of(blocks: Iterable[Limbs]) -> Limbs:

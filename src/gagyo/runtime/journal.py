@@ -67,9 +67,9 @@ class Journal:
         """
         known = {**self._refused, **self._given} if isinstance(self._inner, Nobody) else self._given
         fresh = [request for request in requests if request.digest not in known]
-        for answer in self._inner.ask([self._acknowledging(request) for request in fresh]):
-            if answer.outcome != "behind":
-                self._chain.append(self._chain.prepare(plain(answer)))
+        answers = self._inner.ask([self._acknowledging(request) for request in fresh])
+        self._chain.record(plain(answer) for answer in answers if answer.outcome != "behind")
+        for answer in answers:
             self._note(answer)
         return [self._given.get(request.digest) or self._refused[request.digest] for request in requests]
 
