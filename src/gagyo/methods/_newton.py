@@ -102,3 +102,16 @@ def symmetric(upper: Floats, p: int) -> Floats:
     full[..., rows, columns] = upper
     full[..., columns, rows] = upper
     return full
+
+
+def secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
+    """The inverse information (p, p) after a step (p,) that changed the score by -change: BFGS.
+
+    Nocedal and Wright, Numerical Optimization, 2nd edition, equation 6.17. A step that went the wrong way teaches nothing.
+    """
+    along = float(step @ change)
+    if along <= 0:
+        return inverse
+    push = np.eye(len(step)) - np.outer(step, change) / along
+    learnt: Floats = push @ inverse @ push.T + np.outer(step, step) / along
+    return learnt

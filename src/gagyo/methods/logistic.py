@@ -30,6 +30,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    secant,
     solve,
     symmetric,
     triangle,
@@ -262,8 +263,8 @@ class Options(BaseModel):
 
 Fitting = Generator[Ask, Pooled, Fit]
 
-DECREMENT_A_PERSON = 1e-18
-"""A squared decrement of this a person moves nobody's linear predictor by more than 1e-9 on average."""
+DECREMENT_A_PERSON = 1e-17
+"""A squared decrement of this a person moves people's linear predictors by less than 1e-8 on average."""
 
 NEAR = 8.0
 """Rough rounds end once the squared decrement is of the size that chance gives a part; a last step is then taken."""
@@ -353,7 +354,7 @@ class Method:
         return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T, tests)
 
     def fit(self) -> Fitting:
-        """Newton-Raphson to a squared decrement under 1e-16 (1e-18 a person, where that is more)."""
+        """Newton-Raphson to a squared decrement under 1e-16 (1e-17 a person, where that is more)."""
         terms = [column.name for column in self.formula.columns(self.study.variables)]
         counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")
         people, events = (int(number) for number in counts["people"])
@@ -398,8 +399,8 @@ class Method:
         """Come near the solution without a whole information matrix, which is the dear part of a round.
 
         A part of the people gives coefficients and an information that is off by sqrt(p / their number); on it,
-        everyone's score gives steps (chord method) each of which leaves about that share of the distance. Where they
-        do not, Newton-Raphson goes on from there.
+        everyone's score gives steps each of which leaves less than that share of the distance, and what the steps tell of
+        everyone's information is put into it (BFGS). Where they do not come nearer, Newton-Raphson goes on from there.
         """
         start = walk.beta
         for _ in range(ROUGH_ROUNDS):
@@ -411,12 +412,16 @@ class Method:
             walk.beta = start
             return
         inverse, last = np.nan_to_num(solved.inverse), np.inf
+        step, before = np.zeros(len(start)), np.zeros(len(start))
         for _ in range(CHORD_ROUNDS):
             asked = {"formula": self.formula.text, "coefficients": walk.beta}
             answer = yield self._about_fit(score, asked, len(start), "fit")
             walk.rounds += 1
-            step = inverse @ split_score(answer["score"])
-            decrement = float(step @ answer["score"])
+            now = split_score(answer["score"])
+            if np.isfinite(last):
+                inverse = secant(inverse, step, before - now)
+            step, before = inverse @ now, now
+            decrement = float(step @ now)
             if not decrement < last / 4:
                 return
             walk.beta = walk.beta + step
