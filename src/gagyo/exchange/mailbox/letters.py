@@ -21,6 +21,7 @@ class Limits:
     staged_bytes: int = 512 << 20
     """Chunks that no letter names yet, of one sender."""
     letter_days: float = 30
+    """Letters that nobody took for so long vanish; their senders send again."""
     staged_hours: float = 24
 
 

@@ -15,7 +15,10 @@ Work = Callable[[Rows], T]
 
 
 class Bell(Protocol):
-    """Rings when one of its boxes may have changed."""
+    """Rings when its box may have changed."""
+
+    def ring(self) -> None:
+        """Wake who waits."""
 
     async def wait(self, seconds: float) -> None:
         """Return when the bell rang since the last wait, or after `seconds`."""
@@ -35,6 +38,9 @@ class Mailbox(Protocol):
 
     def watch(self, box: str) -> AbstractContextManager[Bell]:
         """A bell for a box; letters that come after this call ring it."""
+
+    def wake_all(self) -> None:
+        """Ring every bell of this process."""
 
     async def close(self) -> None:
         """End all connections."""

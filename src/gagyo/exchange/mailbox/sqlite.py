@@ -71,6 +71,10 @@ class SqliteMailbox:
         """A bell for a box."""
         return self._bells.watch(box)
 
+    def wake_all(self) -> None:
+        """Ring every bell."""
+        self._bells.ring_all()
+
     async def close(self) -> None:
         """Finish what waits, then close the files."""
         self._jobs.put(None)
