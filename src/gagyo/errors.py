@@ -13,6 +13,7 @@ GagyoError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 from gagyo.finding import Finding
 from gagyo.text import Language
@@ -26,7 +27,7 @@ class GagyoError(Exception):
         self.findings = findings
 
     @classmethod
-    def of(cls, code: str, **values: object) -> GagyoError:
+    def of(cls, code: str, **values: object) -> Self:
         """An error with a single finding."""
         return cls(Finding(code, values=values))
 

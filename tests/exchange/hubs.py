@@ -51,9 +51,7 @@ class House:
         known = Enrolled(name, self.hub.country, role, "active", keys.public, now, now + 10**7)
         self.hub.operate(lambda rows: register.put_member(rows, known))
         hub = self.hub
-        return Membership(
-            *(name, hub.country, role, hub.url, hub.name, hub.keys.public, keys, hub.ca), **more
-        )
+        return Membership(*(name, hub.country, role, hub.url, hub.name, hub.keys.public, keys, hub.ca), **more)
 
     def client(self, name: str, role: Role = "site", patience: float = PATIENCE, **more: Any) -> Client:
         """A client of a new institution."""
@@ -93,10 +91,11 @@ def served(hub: HubFolder, log: list[dict[str, Any]] | None = None) -> Iterator[
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     told: list[BaseException] = []
+    kept: list[dict[str, Any]] = [] if log is None else log
 
     async def run() -> None:
         task = asyncio.ensure_future(
-            serving(hub, host="127.0.0.1", port=None, ready=lambda _: ready.set(), log=(log if log is not None else []).append)
+            serving(hub, host="127.0.0.1", port=None, ready=lambda _: ready.set(), log=kept.append)
         )
         ends.append(lambda: loop.call_soon_threadsafe(task.cancel))
         try:
@@ -132,7 +131,16 @@ class HubProcess:
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
-        command = [sys.executable, "-m", "gagyo", "hub", "start", str(self.hub.folder), "--host", "127.0.0.1"]
+        command = [
+            sys.executable,
+            "-c",
+            "from gagyo.cli import main; main()",
+            "hub",
+            "start",
+            str(self.hub.folder),
+            "--host",
+            "127.0.0.1",
+        ]
         command += ["--port", str(self.port)] if self.port else []
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ

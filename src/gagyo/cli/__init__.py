@@ -1,4 +1,4 @@
-"""The commands: one verb, one file. A new verb is a file with `register(app)` and a line in VERBS, SITE_VERBS or HUB_VERBS."""
+"""The commands: one verb, one file. A new verb is a file with `register(app)` and a line in a list of verbs."""
 
 from __future__ import annotations
 

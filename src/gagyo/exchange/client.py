@@ -1,4 +1,4 @@
-"""An institution's side of the exchange: send letters, take them out of the own box, open studies, see the directory."""
+"""An institution's side of the exchange: send letters, take them from the own box, open studies, see the directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an institution comes to a hub: invitation, startup file under a PIN, keys with proof of possession, confirmation."""
+"""How an institution comes to a hub: an invitation under a PIN, keys with proof of possession, confirmation."""
 
 from __future__ import annotations
 

@@ -59,9 +59,10 @@ class HubFolder:
         record = _read(folder / FILE)
         check_none(_faults(record, folder / FILE))
         limits = record.get("limits", {})
+        texts = {name: str(record[name]) for name in ("name", "country", "url", "listen", "mailbox")}
         return cls(
             folder,
-            *(str(record[name]) for name in ("name", "country", "url", "listen", "mailbox")),
+            **texts,
             certificate=folder / str(record["certificate"]),
             key=folder / str(record["key"]),
             limits=Limits(

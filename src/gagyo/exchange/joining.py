@@ -1,4 +1,4 @@
-"""An institution joins a hub with its startup file, and later replaces its keys; private keys never leave its folder."""
+"""An institution joins a hub with its startup file, and later replaces its keys; private keys stay in its folder."""
 
 from __future__ import annotations
 

@@ -134,9 +134,7 @@ class Line:
             raise Unreachable(code, f"HTTP {answer.status_code}", pause=0.5)
         signed = signatures.read(got.get("signature-input", ""), got["signature"], signatures.ANSWER)
         digest = signatures.content_digest(answer.content)
-        components = signatures.answer_components(
-            answer.status_code, digest, call_signature.removeprefix("gagyo=")
-        )
+        components = signatures.answer_components(answer.status_code, digest, call_signature.removeprefix("gagyo="))
         base = signatures.signature_base(components, signed.params)
         try:
             self.membership.hub_keys.check_once(signed.signature, base)

@@ -20,7 +20,11 @@ class Rate:
     open: int
 
 
-RATES: dict[Role, Rate] = {"site": Rate(300, 900, 32), "coordinator": Rate(1500, 4500, 256), "hub": Rate(3000, 9000, 512)}
+RATES: dict[Role, Rate] = {
+    "site": Rate(300, 900, 32),
+    "coordinator": Rate(1500, 4500, 256),
+    "hub": Rate(3000, 9000, 512),
+}
 STRANGERS = Rate(5, 20, 8)
 """For all that are not enrolled, together."""
 

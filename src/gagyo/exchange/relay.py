@@ -108,9 +108,11 @@ class Relay:
                 if partners.told_digest(await self._tell()) != self._told:
                     await self._exchange_registers()
                 await asyncio.gather(*(self._send(letter) for letter in found))
-                sent = [letter.id for letter in found]
-                await self._mailbox.write(lambda rows: letters.acknowledge(rows, self._hub, sent), durable=False)
+                await self._forget([letter.id for letter in found])
                 await self._note("up")
+
+    async def _forget(self, sent: list[str]) -> None:
+        await self._mailbox.write(lambda rows: letters.acknowledge(rows, self._hub, sent), durable=False)
 
     async def _send(self, letter: Letter) -> None:
         query = {"recipient": letter.recipient, "study": letter.study, "sender": letter.sender}
@@ -128,8 +130,9 @@ class Relay:
         manifest = json.dumps({"size": letter.size, "chunks": letter.chunks}).encode()
         while missing := (await self._call("POST", "/v1/parcels", query, manifest)).record().get("missing"):
             for digest in missing:
-                place = letter.chunks.index(digest)
-                chunk = await self._chunk_here(letter.id, place)
+                if digest not in letter.chunks:
+                    raise ExchangeFault.of("hub_forged", found=self._hub)
+                chunk = await self._chunk_here(letter.id, letter.chunks.index(digest))
                 await self._call("PUT", f"/v1/chunks/{digest}", {"sender": letter.sender}, chunk)
 
     async def _chunk_here(self, letter: str, place: int) -> bytes:
@@ -176,14 +179,12 @@ class Relay:
 
     async def _post(self, letter: Letter) -> None:
         """Into the recipient's box; a large letter chunk by chunk, so that none is whole in memory."""
-        while True:
-            now = int(time.time())
-            missing = await self._mailbox.write(
-                lambda rows: letters.post(rows, letter.recipient, letter, self._counter.limits, now),
-                rings=(letter.recipient,),
-            )
-            if not missing:
-                return
+        now = int(time.time())
+
+        def work(rows: Rows) -> tuple[str, ...]:
+            return letters.post(rows, letter.recipient, letter, self._counter.limits, now)
+
+        while missing := await self._mailbox.write(work, rings=(letter.recipient,)):
             for digest in missing:
                 await self._fetch(letter, digest)
 
@@ -211,6 +212,10 @@ def _letter(record: Mapping[str, Any]) -> Letter:
         size = int(record["size"]) if body is None else len(body)
     except (KeyError, TypeError, ValueError):
         raise ExchangeFault.of("hub_forged", found="letter") from None
-    if letter_id(*names[1:], chunks) != names[0] or len(chunks) != chunk_count(size) or (body and size > SMALL):
+    if (
+        letter_id(names[1], names[2], names[3], chunks) != names[0]
+        or len(chunks) != chunk_count(size)
+        or (body and size > SMALL)
+    ):
         raise ExchangeFault.of("hub_forged", found=names[0])
     return Letter(names[0], names[1], names[2], names[3], size, chunks, body)

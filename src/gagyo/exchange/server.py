@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from gagyo.errors import ExchangeFault, Tampered
 from gagyo.exchange import refusals, signatures
-from gagyo.exchange.calls import CALLS, Answer, Call, CallKind, Caller, Counter
+from gagyo.exchange.calls import CALLS, Answer, Call, Caller, CallKind, Counter
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.exchange.mailbox import letters, register
 from gagyo.exchange.rates import RATES, STRANGERS, Rates
@@ -72,9 +72,7 @@ class Exchange:
         self, scope: Scope, headers: dict[str, str], kind: CallKind
     ) -> tuple[register.Enrolled | None, str]:
         """Who signed this call: an institution that may make it, or None where the call is for strangers."""
-        signed = signatures.read(
-            headers.get("signature-input", ""), headers.get("signature", ""), signatures.CALL
-        )
+        signed = signatures.read(headers.get("signature-input", ""), headers.get("signature", ""), signatures.CALL)
         known = await self.counter.mailbox.read(lambda rows: register.member(rows, signed.keyid))
         if kind.strangers:
             key = _query(scope).get("key", "")

@@ -137,7 +137,8 @@ def _config(hub: HubFolder, app: Exchange) -> uvicorn.Config:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named since asyncio sets TCP_NODELAY only on sockets that say so.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
@@ -162,10 +163,7 @@ async def _housekeeping(counter: Counter, hub: HubFolder, server: _Server, log: 
     while True:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         try:
-            now = int(time.time())
-            removed = await counter.mailbox.write(lambda rows: letters.expire(rows, counter.limits, now))
-            if removed:
-                log({"event": "expired", "letters": removed})
+            await _expire(counter, log)
             if _modified(hub) != known and server.config.ssl is not None:
                 server.config.ssl.load_cert_chain(hub.certificate, hub.key)
                 known = _modified(hub)
@@ -173,6 +171,13 @@ async def _housekeeping(counter: Counter, hub: HubFolder, server: _Server, log: 
         except (ExchangeFault, OSError) as error:
             code = error.code if isinstance(error, ExchangeFault) else type(error).__name__
             log({"event": "housekeeping", "code": code})
+
+
+async def _expire(counter: Counter, log: Log) -> None:
+    now = int(time.time())
+    removed = await counter.mailbox.write(lambda rows: letters.expire(rows, counter.limits, now))
+    if removed:
+        log({"event": "expired", "letters": removed})
 
 
 def _modified(hub: HubFolder) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ CALL = ("@method", "@path", "@query", "content-digest")
 ANSWER = ("@status", "content-digest", '"signature";req;key="gagyo"')
 
 _INPUT = re.compile(
-    r'gagyo=(?P<params>\((?P<names>[^()]{1,200})\);created=(?P<created>\d{1,12})'
+    r"gagyo=(?P<params>\((?P<names>[^()]{1,200})\);created=(?P<created>\d{1,12})"
     r';nonce="(?P<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?P<keyid>[A-Za-z0-9_.-]{1,64})"'
     r';alg="ed25519";tag="(?P<tag>[a-z0-9-]{1,40})")'
 )

@@ -92,16 +92,18 @@ def stage(rows: Rows, owner: str, chunk: bytes, limits: Limits, now: int) -> Non
 
 def waiting(rows: Rows, box: str, limit: int, inline: int) -> list[Letter]:
     """The oldest letters of a box, bodies of at most `inline` bytes together with them (one letter at least)."""
-    found, carried = [], 0
+    found: list[Letter] = []
+    carried = 0
     for row in rows(
         "SELECT id, sender, recipient, study, size, chunks, body FROM letter WHERE box = ? ORDER BY number LIMIT ?",
         *(box, limit),
     ):
-        carried += row[4] if row[6] is not None else 0
+        letter, sender, recipient, study, size, chunks, body = row
+        carried += 0 if body is None else size
         if found and carried > inline:
             break
-        body = None if row[6] is None else bytes(row[6])
-        found.append(Letter(*row[:5], tuple(json.loads(row[5])), body))
+        whole = None if body is None else bytes(body)
+        found.append(Letter(letter, sender, recipient, study, size, tuple(json.loads(chunks)), whole))
     return found
 
 
@@ -174,4 +176,4 @@ def saw(rows: Rows, name: str, now: int) -> None:
 
 def last_seen(rows: Rows) -> dict[str, int]:
     """When each institution last called, in seconds since 1970."""
-    return dict(rows("SELECT name, at FROM seen"))  # type: ignore[arg-type]
+    return {name: at for name, at in rows("SELECT name, at FROM seen")}

@@ -132,9 +132,7 @@ def drop_invitation(rows: Rows, name: str) -> None:
 
 def invitations(rows: Rows) -> list[Invitation]:
     """All open invitations."""
-    return [
-        Invitation(*row) for row in rows("SELECT name, country, role, secret, until FROM invitation ORDER BY name")
-    ]
+    return [Invitation(*row) for row in rows("SELECT name, country, role, secret, until FROM invitation ORDER BY name")]
 
 
 def study(rows: Rows, name: str) -> Study | None:

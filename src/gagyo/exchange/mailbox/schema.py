@@ -8,7 +8,8 @@ REGISTER = (
         signing TEXT NOT NULL, sealing TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL,
         home TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS {register}invitation (
-        name TEXT PRIMARY KEY, country TEXT NOT NULL, role TEXT NOT NULL, secret TEXT NOT NULL, until BIGINT NOT NULL)""",
+        name TEXT PRIMARY KEY, country TEXT NOT NULL, role TEXT NOT NULL, secret TEXT NOT NULL,
+        until BIGINT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS {register}study (
         study TEXT PRIMARY KEY, coordinator TEXT NOT NULL, members TEXT NOT NULL, state TEXT NOT NULL,
         home TEXT NOT NULL)""",
@@ -27,14 +28,14 @@ PASSING = (
         PRIMARY KEY (owner, digest))""",
     """CREATE TABLE IF NOT EXISTS part (
         letter BIGINT NOT NULL, place BIGINT NOT NULL, owner TEXT NOT NULL, digest TEXT NOT NULL,
-        PRIMARY KEY (letter, place))""",
+        PRIMARY KEY (letter, place), FOREIGN KEY (owner, digest) REFERENCES chunk (owner, digest))""",
     "CREATE INDEX IF NOT EXISTS part_chunk ON part (owner, digest)",
     "CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, at BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS line (hub TEXT PRIMARY KEY, at BIGINT NOT NULL, state TEXT NOT NULL)",
 )
 
 NONCES = (
-    "CREATE UNLOGGED TABLE IF NOT EXISTS nonce (nonce TEXT PRIMARY KEY, until BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS nonce (nonce TEXT PRIMARY KEY, until BIGINT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS nonce_until ON nonce (until)",
 )
 """Only where several processes serve one database: a single process remembers them itself."""
