@@ -6,12 +6,14 @@ GagyoError
 ├── Refused            a hospital refused; the code says why, never with a value from a row
 ├── SiteSilent         a hospital did not answer
 ├── Stopped            an analysis cannot go on (separation, collinearity, too few hospitals)
-└── Tampered           a ledger, journal or envelope does not match its other copy
+├── Tampered           a ledger, journal or envelope does not match its other copy
+└── ExchangeFault      the exchange between institutions refused, failed or was out of reach
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 from gagyo.finding import Finding
 from gagyo.text import Language
@@ -25,7 +27,7 @@ class GagyoError(Exception):
         self.findings = findings
 
     @classmethod
-    def of(cls, code: str, **values: object) -> GagyoError:
+    def of(cls, code: str, **values: object) -> Self:
         """An error with a single finding."""
         return cls(Finding(code, values=values))
 
@@ -56,6 +58,15 @@ class Stopped(GagyoError):
 
 class Tampered(GagyoError):
     """A record does not agree with its other copy."""
+
+
+class ExchangeFault(GagyoError):
+    """The exchange between institutions refused a call, failed, or could not be reached."""
+
+    @property
+    def code(self) -> str:
+        """The first finding's code, as the hub says it."""
+        return self.findings[0].code
 
 
 def check_none(findings: Iterable[Finding], error: type[GagyoError] = FileFault) -> None:

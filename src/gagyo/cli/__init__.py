@@ -1,4 +1,4 @@
-"""The commands: one verb, one file. A new verb is a file with `register(app)` and a line in VERBS or SITE_VERBS."""
+"""The commands: one verb, one file. A new verb is a file with `register(app)` and a line in a list of verbs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
 VERBS = ("demo", "new", "check", "plan", "run", "verify", "report", "schema")
-SITE_VERBS = ("site_check", "site_ledger", "site_withdraw")
+SITE_VERBS = ("site_join", "site_check", "site_ledger", "site_withdraw")
+
+HUB_VERBS = (
+    "hub_init",
+    "hub_invite",
+    "hub_confirm",
+    "hub_members",
+    "hub_revoke",
+    "hub_partner",
+    "hub_start",
+    "hub_status",
+    "hub_backup",
+    "hub_renew",
+)
 
 
 def application() -> typer.Typer:
@@ -27,7 +40,11 @@ def application() -> typer.Typer:
         import_module(f"gagyo.cli.{verb}").register(app)
     for verb in SITE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(site)
+    hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
+    for verb in HUB_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(hub)
     app.add_typer(site, name="site")
+    app.add_typer(hub, name="hub")
     return app
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gagyo.errors import GagyoError, Refused, SiteSilent, Stopped, Tampered
+from gagyo.errors import ExchangeFault, GagyoError, Refused, SiteSilent, Stopped, Tampered
 
 OK = 0
 FAULT = 1  # a study file, a site file or a hospital's rows have faults
@@ -11,12 +11,14 @@ REFUSED = 3  # a hospital refused
 SILENT = 4  # a hospital did not answer
 TAMPERED = 5  # a record does not agree with its other copy
 STOPPED = 6  # an analysis stopped
+EXCHANGE = 7  # the exchange between institutions refused, or could not be reached
 
 CODES: dict[type[GagyoError], int] = {
     Refused: REFUSED,
     SiteSilent: SILENT,
     Tampered: TAMPERED,
     Stopped: STOPPED,
+    ExchangeFault: EXCHANGE,
 }
 
 

@@ -1,0 +1,1 @@
+"""The carrier between institutions: keys and envelopes, a mailbox over HTTPS, its client, and enrolment."""

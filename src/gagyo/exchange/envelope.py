@@ -30,6 +30,11 @@ class PublicKeys:
         if not _signed(self.signing, signature, message):
             raise Tampered.of("bad_signature")
 
+    def check_once(self, signature: bytes, message: bytes) -> None:
+        """As `verify`, for messages that never come twice: nothing is remembered."""
+        if not _signed.__wrapped__(self.signing, signature, message):
+            raise Tampered.of("bad_signature")
+
     @cached_property
     def exchange(self) -> X25519PublicKey:
         """The key for masks and sealing."""

@@ -1,0 +1,64 @@
+"""Who may write to whom: one table, asked for every letter at every hub."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["site", "coordinator", "hub"]
+State = Literal["waiting", "active", "revoked"]
+
+ROLES: tuple[Role, ...] = ("site", "coordinator", "hub")
+STATES: tuple[State, ...] = ("waiting", "active", "revoked")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an institution is at a hub; `current` is false where its keys have expired."""
+
+    name: str
+    role: Role
+    state: State
+    current: bool = True
+
+
+@dataclass(frozen=True)
+class Openness:
+    """A study as far as the carrier knows it: who coordinates it, who takes part, and whether it is open."""
+
+    coordinator: str
+    members: Collection[str]
+    open: bool
+
+
+def refusal(sender: Standing | None, recipient: Standing | None, study: Openness | None) -> str | None:
+    """Why a letter may not be carried, as a code; None where it may.
+
+    Within an open study the coordinator writes to members and members to the coordinator; nobody else to anybody.
+    """
+    if (reason := _standing(sender)) is not None:
+        return reason
+    if recipient is None or recipient.state != "active" or recipient.role == "hub":
+        return "no_such_recipient"
+    if study is None or not study.open:
+        return "study_not_open"
+    return None if sender and _between(sender, recipient, study) else "not_allowed"
+
+
+def _standing(sender: Standing | None) -> str | None:
+    if sender is None or sender.state == "waiting":
+        return "not_enrolled"
+    if sender.state == "revoked":
+        return "revoked"
+    if not sender.current:
+        return "keys_expired"
+    return "not_allowed" if sender.role == "hub" else None
+
+
+def _between(sender: Standing, recipient: Standing, study: Openness) -> bool:
+    if sender.name == recipient.name:
+        return False
+    if sender.name == study.coordinator:
+        return sender.role == "coordinator" and recipient.name in study.members
+    return recipient.name == study.coordinator and recipient.role == "coordinator" and sender.name in study.members

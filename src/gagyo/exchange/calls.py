@@ -1,0 +1,340 @@
+"""The calls that a hub answers: letters in, letters out, chunks, studies, the directory, status."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gagyo.errors import ExchangeFault
+from gagyo.exchange import enrolment, partners
+from gagyo.exchange.access import Role, refusal
+from gagyo.exchange.envelope import Keys
+from gagyo.exchange.letter import CHUNK, DIGEST, SMALL, Letter, chunk_count, chunk_digest, is_name, is_study, letter_id
+from gagyo.exchange.mailbox import letters, register
+from gagyo.exchange.mailbox.letters import Limits
+from gagyo.exchange.mailbox.port import Mailbox, Rows
+from gagyo.exchange.mailbox.register import Enrolled
+from gagyo.exchange.records import record_of, texts
+
+INLINE = 1 << 20
+"""Bytes of bodies that travel in one answer."""
+LONGEST_WAIT = 55.0
+"""Seconds of a long poll; proxies often cut at 60."""
+MOST_LETTERS = 256
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What the calls work with: the hub's name, keys, limits and mailbox."""
+
+    name: str
+    country: str
+    version: str
+    keys: Keys
+    mailbox: Mailbox
+    limits: Limits
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the hub stops: long polls end."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who signed a call; `member` is None for a stranger."""
+
+    name: str
+    member: Enrolled | None
+
+    @property
+    def enrolled(self) -> Enrolled:
+        """The institution, where the call is not one for strangers."""
+        if self.member is None:
+            raise ExchangeFault.of("not_enrolled", found=self.name)
+        return self.member
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: its query, what follows its fixed path, and its body."""
+
+    query: Mapping[str, str]
+    rest: Sequence[str]
+    body: bytes
+    gone: Callable[[], Awaitable[None]]
+    """Returns when the caller hangs up."""
+
+    def record(self) -> dict[str, Any]:
+        """The body as a JSON object; ExchangeFault `malformed`."""
+        return record_of(self.body)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered."""
+
+    status: int
+    body: bytes
+    kind: str = "application/json"
+
+
+def told(value: Any, status: int = 200) -> Answer:
+    """An answer in JSON."""
+    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
+
+
+# Letters in.
+
+
+@dataclass(frozen=True)
+class _Way:
+    sender: Enrolled
+    recipient: Enrolled
+
+
+async def _way(counter: Counter, caller: Enrolled, query: Mapping[str, str]) -> _Way:
+    """Whose letter to whom; ExchangeFault where the table does not allow it."""
+    study, recipient, sender = (query.get(name, "") for name in ("study", "recipient", "sender"))
+    if not is_study(study) or not is_name(recipient):
+        raise ExchangeFault.of("malformed", found="study, recipient")
+
+    def look(rows: Rows) -> _Way:
+        return allowed_way(rows, caller, sender, recipient, study)
+
+    return await counter.mailbox.read(look)
+
+
+def allowed_way(rows: Rows, caller: Enrolled, sender: str, recipient: str, study: str) -> _Way:
+    """The way of a letter that `caller` brings; a hub brings those of its own institutions, to ours only.
+
+    Raises:
+        ExchangeFault: `not_allowed`, `study_not_open`, `no_such_recipient`, or what the sender's standing is.
+    """
+    writer = register.member(rows, sender) if caller.role == "hub" else caller
+    reader = register.member(rows, recipient)
+    if caller.role == "hub" and (writer is None or writer.home != caller.name or writer.country != caller.country):
+        raise ExchangeFault.of("not_allowed", found=sender)
+    if caller.role == "hub" and reader is not None and reader.home:
+        raise ExchangeFault.of("no_such_recipient", found=recipient)
+    known, now = register.study(rows, study), int(time.time())
+    reason = refusal(
+        writer.standing(now) if writer else None,
+        reader.standing(now) if reader else None,
+        known.openness if known else None,
+    )
+    if reason is not None or writer is None or reader is None:
+        found = {"no_such_recipient": recipient, "study_not_open": study}.get(reason or "", sender or caller.name)
+        raise ExchangeFault.of(reason or "not_allowed", found=found)
+    return _Way(writer, reader)
+
+
+async def post_letter(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """A small letter: its body is the call's."""
+    way = await _way(counter, caller.enrolled, call.query)
+    chunks = (chunk_digest(call.body),)
+    name = letter_id(way.sender.name, way.recipient.name, call.query["study"], chunks)
+    size = len(call.body)
+    letter = Letter(name, way.sender.name, way.recipient.name, call.query["study"], size, chunks, call.body)
+    await _post(counter, way, letter)
+    return told({"id": name}, 201)
+
+
+async def post_parcel(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """A large letter: posted where all its chunks are here, else those that are missing."""
+    record = call.record()
+    size, chunks = record.get("size"), texts(record, "chunks", 1 << 12)
+    if type(size) is not int or size <= SMALL or len(chunks) != chunk_count(size):
+        raise ExchangeFault.of("malformed", found="size, chunks")
+    if not all(DIGEST.fullmatch(one) for one in chunks):
+        raise ExchangeFault.of("malformed", found="chunks")
+    way = await _way(counter, caller.enrolled, call.query)
+    name = letter_id(way.sender.name, way.recipient.name, call.query["study"], chunks)
+    letter = Letter(name, way.sender.name, way.recipient.name, call.query["study"], size, chunks)
+    lacking = await _post(counter, way, letter)
+    return told({"id": name, "missing": lacking}, 202 if lacking else 201)
+
+
+async def _post(counter: Counter, way: _Way, letter: Letter) -> tuple[str, ...]:
+    box = way.recipient.box
+
+    def work(rows: Rows) -> tuple[str, ...]:
+        return letters.post(rows, box, letter, counter.limits, int(time.time()))
+
+    return await counter.mailbox.write(work, rings=(box,))
+
+
+async def put_chunk(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """A chunk, under its digest and its sender's name."""
+    if call.rest != [chunk_digest(call.body)]:
+        raise ExchangeFault.of("malformed", found="chunk")
+    owner = caller.enrolled
+    sender = call.query.get("sender", owner.name)
+    if sender != owner.name:
+        known = await counter.mailbox.read(lambda rows: register.member(rows, sender))
+        if owner.role != "hub" or known is None or known.home != owner.name:
+            raise ExchangeFault.of("not_allowed", found=sender)
+
+    def work(rows: Rows) -> None:
+        letters.stage(rows, sender, call.body, counter.limits, int(time.time()))
+
+    await counter.mailbox.write(work)
+    return told({}, 201)
+
+
+# Letters out.
+
+
+async def open_box(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """Acknowledge letters, then wait for others."""
+    record, box = call.record(), caller.enrolled.name
+    done = texts(record, "acknowledged", 4096)
+    wait, limit = record.get("wait", 0), record.get("limit", 64)
+    if type(limit) is not int or type(wait) not in (int, float) or not 0 <= wait < 1e6 or limit < 0:
+        raise ExchangeFault.of("malformed", found="wait, limit")
+    if done:
+        await counter.mailbox.write(lambda rows: letters.acknowledge(rows, box, done), durable=False)
+    found = await _next_letters(counter, call, box, min(limit, MOST_LETTERS), min(wait, LONGEST_WAIT))
+    return told({"letters": [_letter(one) for one in found]})
+
+
+async def _next_letters(counter: Counter, call: Call, box: str, limit: int, wait: float) -> list[Letter]:
+    until = time.monotonic() + wait if limit else 0.0
+    with counter.mailbox.watch(box) as bell:
+        found = await counter.mailbox.read(lambda rows: letters.waiting(rows, box, limit, INLINE))
+        if found or until <= time.monotonic():
+            return found
+        hung_up = asyncio.ensure_future(call.gone())
+        hung_up.add_done_callback(lambda _: bell.ring())
+        try:
+            while not found and not hung_up.done() and not counter.closing.is_set():
+                if (left := until - time.monotonic()) <= 0:
+                    break
+                await bell.wait(left)
+                found = await counter.mailbox.read(lambda rows: letters.waiting(rows, box, limit, INLINE))
+        finally:
+            hung_up.cancel()
+    return found
+
+
+def _letter(letter: Letter) -> dict[str, Any]:
+    record: dict[str, Any] = {"id": letter.id, "sender": letter.sender, "recipient": letter.recipient}
+    record |= {"study": letter.study, "size": letter.size}
+    if letter.body is None:
+        return record | {"chunks": letter.chunks}
+    return record | {"body": base64.b64encode(letter.body).decode()}
+
+
+async def get_chunk(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """A chunk of a letter in the caller's own box."""
+    if len(call.rest) != 2 or not call.rest[1].isdecimal() or len(call.rest[1]) > 6:
+        raise ExchangeFault.of("malformed", found="path")
+    letter, place, box = call.rest[0], int(call.rest[1]), caller.enrolled.name
+    body = await counter.mailbox.read(lambda rows: letters.chunk_of(rows, box, letter, place))
+    return Answer(200, body, "application/octet-stream")
+
+
+# Studies, directory, status.
+
+
+async def put_study(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """Open a study, change its members, or close it."""
+    record, coordinator = call.record(), caller.enrolled.name
+    name, members = record.get("study"), texts(record, "members", 1000)
+    if not is_study(name) or type(record.get("open")) is not bool:
+        raise ExchangeFault.of("malformed", found="study")
+    study = register.Study(str(name), coordinator, tuple(dict.fromkeys(members)), record["open"])
+
+    def work(rows: Rows) -> None:
+        partners.check_study(rows, study)
+        register.put_study(rows, study)
+
+    await counter.mailbox.write(work)
+    return told({}, 200)
+
+
+async def directory(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """Every institution, ours and the partner's."""
+    known = await counter.mailbox.read(register.members)
+    seen = await counter.mailbox.read(letters.last_seen)
+    return told({"members": [one.to_json() | {"seen": seen.get(one.name)} for one in known]})
+
+
+async def status(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """The hub's version and clock, the caller's own box and standing, and the lines to partner hubs."""
+    own = caller.enrolled
+    waiting, size = await counter.mailbox.read(lambda rows: letters.box(rows, own.name))
+    lines = await counter.mailbox.read(partners.lines)
+    record = {"hub": counter.name, "country": counter.country, "version": counter.version, "time": int(time.time())}
+    record |= {"state": own.state, "role": own.role, "until": own.until, "partners": lines}
+    return told(record | {"box": {"letters": waiting, "bytes": size}})
+
+
+# Enrolment and partners.
+
+
+async def enrol(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """An invited institution brings its public keys."""
+    asked = enrolment.Asked.read(caller.name, call.query.get("key", ""), call.record())
+
+    def work(rows: Rows) -> Enrolled:
+        return enrolment.enrol(rows, asked, counter.keys, int(time.time()))
+
+    enrolled = await counter.mailbox.write(work)
+    return told({"state": enrolled.state}, 201)
+
+
+async def rotate(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """An institution replaces its keys; the call is signed by the old ones."""
+    own = caller.enrolled
+    asked = enrolment.Asked.read(own.name, str(call.record().get("signing", "")), call.record())
+
+    def work(rows: Rows) -> None:
+        enrolment.rotate(rows, asked, counter.keys, int(time.time()))
+
+    await counter.mailbox.write(work)
+    return told({})
+
+
+async def partner(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """A partner hub tells its institutions and studies, and is told ours."""
+    hub, record = caller.enrolled, call.record()
+
+    def work(rows: Rows) -> dict[str, Any]:
+        partners.accept(rows, hub, record)
+        return partners.tell(rows, hub.name)
+
+    return told(await counter.mailbox.write(work))
+
+
+@dataclass(frozen=True)
+class CallKind:
+    """One kind of call: what answers it, the limit of its body, and who may make it.
+
+    `strangers`: signed by a key that the hub does not know yet. `waiting`: also before an operator confirmed, and
+    after the keys expired. `roles`: only these; empty for all.
+    """
+
+    answer: Callable[[Counter, Caller, Call], Awaitable[Answer]]
+    limit: int = 4096
+    strangers: bool = False
+    waiting: bool = False
+    roles: tuple[Role, ...] = ()
+
+
+CALLS: Mapping[tuple[str, str], CallKind] = {
+    ("POST", "/v1/letters"): CallKind(post_letter, SMALL),
+    ("POST", "/v1/parcels"): CallKind(post_parcel, 512 << 10),
+    ("PUT", "/v1/chunks"): CallKind(put_chunk, CHUNK),
+    ("POST", "/v1/box"): CallKind(open_box, 512 << 10),
+    ("GET", "/v1/letters"): CallKind(get_chunk),
+    ("PUT", "/v1/studies"): CallKind(put_study, 128 << 10, roles=("coordinator",)),
+    ("GET", "/v1/directory"): CallKind(directory),
+    ("GET", "/v1/status"): CallKind(status, waiting=True),
+    ("POST", "/v1/enrol"): CallKind(enrol, strangers=True),
+    ("POST", "/v1/rotate"): CallKind(rotate, waiting=True),
+    ("POST", "/v1/partner"): CallKind(partner, 4 << 20, roles=("hub",)),
+}
+"""Method and fixed path of every call."""

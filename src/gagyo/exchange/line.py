@@ -1,0 +1,188 @@
+"""The line to a hub: signed HTTPS calls that are tried again while a fault may pass, and answers that are checked."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+
+from gagyo.errors import ExchangeFault, Tampered
+from gagyo.exchange import refusals, signatures
+from gagyo.exchange.membership import Membership
+from gagyo.exchange.records import record_of
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A hub's answer, its signature checked."""
+
+    status: int
+    body: bytes
+
+    def record(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        return record_of(self.body)
+
+
+class Unreachable(Exception):
+    """One attempt failed in a way that may pass; `code` and `found` tell how."""
+
+    def __init__(self, code: str, found: str, pause: float = 0.0) -> None:
+        super().__init__(code, found)
+        self.code, self.found, self.pause = code, found, pause
+
+
+class Line:
+    """Signed calls to the hub of a membership. Thread safe; connections are kept.
+
+    `clock_offset`: seconds that the hub's clock is ahead of this machine's, learned from its signed answers.
+    """
+
+    def __init__(self, membership: Membership, *, patience: float = 120.0) -> None:
+        self.membership = membership
+        self.patience = patience
+        self.clock_offset = 0.0
+        self._proxy = membership.proxy or _environment_proxy(membership.hub)
+        self._closing = threading.Event()
+        self._http = httpx.Client(
+            verify=_trust(membership),
+            proxy=_proxy(self._proxy),
+            trust_env=False,
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=60),
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        wait: float = 0.0,
+        patience: float | None = None,
+    ) -> Reply:
+        """The hub's answer; `wait` is how long the hub itself may take.
+
+        Raises:
+            ExchangeFault: the hub's refusal; or, after `patience` seconds of faults that could have passed,
+                `hub_unreachable`, `proxy_refused`, `certificate_unknown` or the temporary refusal.
+        """
+        give_up = time.monotonic() + (self.patience if patience is None else patience)
+        pause, stale = FIRST_PAUSE, 0
+        while True:
+            try:
+                return self._once(method, path, urlencode(query or {}, quote_via=quote), body, wait)
+            except ExchangeFault as fault:
+                stale += fault.code == "stale_signature"
+                if fault.code not in refusals.TEMPORARY and not (fault.code == "stale_signature" and stale < 4):
+                    raise
+                failed: ExchangeFault = fault
+                least = 1.0 if fault.code == "too_many" else 0.3 * (stale > 1)
+            except Unreachable as attempt:
+                failed = ExchangeFault.of(attempt.code, found=attempt.found, expected=self.membership.hub)
+                least = attempt.pause
+            wanted = max(least, pause * random.uniform(0.5, 1.0))
+            if time.monotonic() + wanted > give_up or self._closing.wait(wanted if stale != 1 else 0.0):
+                raise failed
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def close(self) -> None:
+        """Close the connections; calls that wait to be tried again give up."""
+        self._closing.set()
+        self._http.close()
+
+    def _once(self, method: str, path: str, query: str, body: bytes, wait: float) -> Reply:
+        headers = self._signed(method, path, query, body)
+        url = f"{self.membership.hub}{path}{'?' + query if query else ''}"
+        timeout = httpx.Timeout(READ_SECONDS + wait, connect=CONNECT_SECONDS)
+        try:
+            answer = self._http.request(method, url, content=body, headers=headers, timeout=timeout)
+        except httpx.ProxyError as error:
+            raise Unreachable("proxy_refused", str(error)[:100], pause=1.0) from error
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
+        self._check(answer, headers["signature"])
+        if answer.status_code >= 400:
+            raise refusals.from_json(answer.status_code, _json(answer.content))
+        return Reply(answer.status_code, answer.content)
+
+    def _signed(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
+        digest = signatures.content_digest(body)
+        components = signatures.call_components(method, path, query, digest)
+        now = int(time.time() + self.clock_offset)
+        signed = signatures.sign(self.membership.keys.sign, components, self.membership.name, now)
+        return {"content-digest": digest, **signed}
+
+    def _check(self, answer: httpx.Response, call_signature: str) -> None:
+        """Whether the hub itself, and nobody on the way, answered this very call."""
+        got = answer.headers
+        if "signature" not in got:
+            code = "proxy_refused" if answer.status_code == 407 else "hub_unsigned"
+            raise Unreachable(code, f"HTTP {answer.status_code}", pause=0.5)
+        signed = signatures.read(got.get("signature-input", ""), got["signature"], signatures.ANSWER)
+        digest = signatures.content_digest(answer.content)
+        components = signatures.answer_components(answer.status_code, digest, call_signature.removeprefix("gagyo="))
+        base = signatures.signature_base(components, signed.params)
+        try:
+            self.membership.hub_keys.check_once(signed.signature, base)
+        except (Tampered, ValueError):
+            raise ExchangeFault.of("hub_forged", found=self.membership.hub) from None
+        ahead = signed.created - time.time()
+        # Times in signatures are whole seconds.
+        if abs(ahead - self.clock_offset) > 2:
+            self.clock_offset = ahead
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return record_of(body)
+    except ExchangeFault:
+        return {}
+
+
+def _unreachable(error: httpx.TransportError) -> Unreachable:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Unreachable("certificate_unknown", cause.verify_message, pause=1.0)
+        cause = cause.__cause__ or cause.__context__
+    return Unreachable("hub_unreachable", f"{type(error).__name__} {error}".strip()[:200])
+
+
+def _trust(membership: Membership) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cadata=membership.ca or None)
+        if membership.extra_ca:
+            context.load_verify_locations(membership.extra_ca)
+    except (OSError, ValueError):
+        raise ExchangeFault.of("bad_ca_file", found=membership.extra_ca or "ca.pem") from None
+    return context
+
+
+def _environment_proxy(hub: str) -> str:
+    parts = urlsplit(hub)
+    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+        return ""
+    return urllib.request.getproxies().get(parts.scheme, "")
+
+
+def _proxy(url: str) -> httpx.Proxy | None:
+    if not url:
+        return None
+    try:
+        return httpx.Proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, httpx.InvalidURL):
+        raise ExchangeFault.of("bad_proxy", found=urlsplit(url).hostname or "") from None
