@@ -107,7 +107,7 @@ def symmetric(upper: Floats, p: int) -> Floats:
 def secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
     """The inverse information (p, p) after a step (p,) that changed the score by -change: BFGS.
 
-    Nocedal and Wright, Numerical Optimization, 2nd edition, equation 6.17. A step that went the wrong way teaches nothing.
+    Nocedal and Wright, Numerical Optimization, 2nd edition, equation 6.17. A step the wrong way teaches nothing.
     """
     along = float(step @ change)
     if along <= 0:

@@ -399,8 +399,8 @@ class Method:
         """Come near the solution without a whole information matrix, which is the dear part of a round.
 
         A part of the people gives coefficients and an information that is off by sqrt(p / their number); on it,
-        everyone's score gives steps each of which leaves less than that share of the distance, and what the steps tell of
-        everyone's information is put into it (BFGS). Where they do not come nearer, Newton-Raphson goes on from there.
+        everyone's score gives steps each of which leaves less than that share of the distance, and what the steps tell
+        of everyone's information is put into it (BFGS). Where they do not come nearer, Newton-Raphson goes on.
         """
         start = walk.beta
         for _ in range(ROUGH_ROUNDS):
