@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart test lint docs bench references mutations clean
+.PHONY: demo demo-heart hospitals test lint docs bench references mutations clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -15,6 +15,11 @@ demo: .venv/.demo
 demo-heart: .venv/.demo
 	$(BIN)/gagyo demo heart --out demo-out/heart
 	@echo "Reports: demo-out/heart/report.en.html, report.ko.html, report.zh.html"
+
+# The same study at hospitals on machines of their own: two hubs and four services on loopback, over TLS.
+hospitals: .venv/.demo
+	rm -rf demo-out/hospitals
+	$(BIN)/gagyo demo hospitals --out demo-out/hospitals
 
 test: lint .venv/.system
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gagyo.canonical import digest
 from gagyo.coordinator import verify as verifying
+from gagyo.coordinator.board import Board
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.planning import make_plan
 from gagyo.coordinator.run import Progress, Run, run
@@ -19,9 +21,13 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
+from gagyo.site.folder import state_folder
 from gagyo.site.site import Site
 
-__all__ = ["Finished", "Result", "Stopped", "open_hospitals", "plan", "run", "run_embedded", "verify"]
+if TYPE_CHECKING:
+    from gagyo.runtime.remote import SiteState
+
+__all__ = ["Finished", "Result", "Stopped", "open_hospitals", "plan", "run", "run_embedded", "run_remote", "verify"]
 
 plan = make_plan
 
@@ -39,7 +45,7 @@ class Finished:
 
 def open_site(path: Path) -> Site:
     """The hospital of a site file; its keys, ledger and memory are in `state/` beside the file."""
-    return Site.open(path, path.parent / "state" / path.stem)
+    return Site.open(path, state_folder(path))
 
 
 def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
@@ -100,6 +106,68 @@ def run_embedded(
     for site in hospitals.values():
         site.close()
     return Finished(folder, planned, going.results, going.stopped, record)
+
+
+def run_remote(
+    study: Study | str | Path,
+    hub: str | Path,
+    out: str | Path,
+    tell: Callable[[Progress], None] | None = None,
+    ended: Callable[[str, Result | Stopped], None] | None = None,
+    states: Callable[[Mapping[str, SiteState]], None] | None = None,
+) -> Finished:
+    """Run a study at hospitals on their own machines and write its folder: plan, journal, results.json.
+
+    hub: the folder that `gagyo site join` made for the coordinator. The hospitals make keys for this run; the plan with
+    those keys is brought to them, and the run waits until people there have decided, as long as the study's patience
+    lasts. Interrupted at any moment, the same call goes on: what was answered is not asked for again. `progress.json`
+    in the folder says at any moment where each hospital stands.
+
+    Raises:
+        GagyoError: with what is wrong, and what to do.
+    """
+    from gagyo.exchange.client import Client
+    from gagyo.exchange.membership import Membership
+    from gagyo.runtime.remote import Remote
+
+    read = study if isinstance(study, Study) else Study.read(study)
+    folder, membership = Path(out), Membership.open(Path(hub))
+    if (folder / "results.json").exists():
+        raise FileFault.of("run_finished", found=str(folder))
+    own = run_key_file(read)
+    keys = Keys(membership.keys.signing, Keys.open(own).sealing)
+    board = Board(folder, states, tell)
+    with Client(membership) as client:
+        about = digest(read.canonical())
+        remote = Remote(client, keys, about, read.sites, read.waits.total_seconds(), board.states)
+        planned = _planned(folder, read) or make_plan(read, remote.gather_keys(read.source))
+        open_folder(folder, planned)
+        remote.submit(planned)
+        journal = Journal(folder / "journal.jsonl", keys, remote)
+        going = Run(planned, journal, board.progress)
+        for name, outcome in going:
+            if ended is not None:
+                ended(name, outcome)
+        record = finish(folder, going, journal.name, journal.answers, {})
+        remote.close()
+    own.unlink()
+    return Finished(folder, planned, going.results, going.stopped, record)
+
+
+def run_key_file(study: Study) -> Path:
+    """Where the coordinator's keys of a run are until it is finished: beside the study file."""
+    return Path(study.file or "study.yaml").absolute().parent / ".gagyo" / f"{study.study}.run.keys"
+
+
+def _planned(folder: Path, study: Study) -> Plan | None:
+    """The plan of an interrupted run in a folder; FileFault where it is of another study."""
+    path = folder / "plan.json"
+    if not path.exists():
+        return None
+    planned = Plan.from_bytes(path.read_bytes())
+    if planned.study.canonical() != study.canonical():
+        raise FileFault.of("other_plan", found=str(folder))
+    return planned
 
 
 def verify(folder: str | Path) -> verifying.Verified:

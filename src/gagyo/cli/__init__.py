@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
 VERBS = ("demo", "new", "check", "plan", "run", "verify", "report", "schema")
-SITE_VERBS = ("site_join", "site_check", "site_ledger", "site_withdraw")
+SITE_VERBS = (
+    "site_join",
+    "site_check",
+    "site_start",
+    "site_inbox",
+    "site_approve",
+    "site_refuse",
+    "site_withdraw",
+    "site_ledger",
+    "site_doctor",
+)
 
 HUB_VERBS = (
     "hub_init",

@@ -31,18 +31,23 @@ def demo(
     from gagyo.demo import NAMES, prepare
     from gagyo.report import write
 
-    if name not in NAMES:
-        raise typer.BadParameter(say("demo.unknown", found=name, expected=", ".join(NAMES)))
+    if name not in (*NAMES, "hospitals"):
+        raise typer.BadParameter(say("demo.unknown", found=name, expected=", ".join([*NAMES, "hospitals"])))
     folder = out or Path("demo-out") / name
-    options = {key: value for key, value in (("data", data), ("url", url)) if value} if name == "heart" else {}
-    study, hospitals = prepare(name, folder, **options)
     teller = Teller()
-    finished = run_embedded(study, hospitals, folder, teller.told, teller.ended)
-    pages = write(finished.document, folder)
+    if name == "hospitals":
+        from gagyo.demo.hospitals import run
+
+        finished = run(folder, teller.told, teller.ended, teller.states)
+    else:
+        options = {key: value for key, value in (("data", data), ("url", url)) if value} if name == "heart" else {}
+        study, hospitals = prepare(name, folder, **options)
+        finished = run_embedded(study, hospitals, folder, teller.told, teller.ended)
+    pages = write(finished.document, finished.folder)
     typer.echo(_headline(finished))
     for page in pages:
         typer.echo(page)
-    typer.echo(say("run.done", out=folder))
+    typer.echo(say("run.done", out=finished.folder))
     if finished.stopped:
         raise typer.Exit(STOPPED)
 

@@ -9,9 +9,14 @@ from gagyo.cli.speech import language, say
 from gagyo.text import translate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gagyo.coordinator.run import Progress
     from gagyo.errors import Stopped
     from gagyo.result import Result
+    from gagyo.runtime.remote import SiteState
+
+ORDINARY = ("unheard", "answered")
 
 
 class Teller:
@@ -20,6 +25,7 @@ class Teller:
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._last = ("", "")
+        self._states: dict[str, tuple[str, str]] = {}
 
     def told(self, progress: Progress) -> None:
         """Something began."""
@@ -39,6 +45,16 @@ class Teller:
             # Elsewhere a line for each thing that is done, not for each round of it.
             print(line, file=sys.stderr, flush=True)
         self._last = (progress.analysis, doing)
+
+    def states(self, states: Mapping[str, SiteState]) -> None:
+        """A hospital's state changed; what it answers in the ordinary course is not told."""
+        for site, state in states.items():
+            now = (state.doing, state.detail)
+            if state.doing in ORDINARY or self._states.get(site) == now:
+                continue
+            self._states[site] = now
+            line = f"{site}: {translate(f'cli.site_state.{state.doing}', language(), detail=state.detail)}"
+            print(f"\r\033[2K{line}" if self._live else line, file=sys.stderr, flush=True)
 
     def ended(self, name: str, outcome: Result | Stopped) -> None:
         """An analysis ended."""

@@ -1,13 +1,17 @@
-"""`gagyo run`: run a study at hospitals in this process; the same command again takes up an interrupted run."""
+"""`gagyo run`: run a study in this process, or over a hub; the same command takes up an interrupted run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gagyo.cli.speech import say
+
+if TYPE_CHECKING:
+    from gagyo.api import Finished
+    from gagyo.cli.progress import Teller
 
 
 def register(app: typer.Typer) -> None:
@@ -17,18 +21,19 @@ def register(app: typer.Typer) -> None:
 
 def run(
     study: Annotated[Path, typer.Argument(help=say("run.study"))],
-    sites: Annotated[Path, typer.Option(help=say("run.sites"))],
     out: Annotated[Path, typer.Option(help=say("run.out"))],
+    sites: Annotated[Path | None, typer.Option(help=say("run.sites"))] = None,
+    hub: Annotated[Path | None, typer.Option(help=say("run.hub"))] = None,
 ) -> None:
     """Run, report in three languages, and say where everything is."""
-    from gagyo.api import run_embedded
     from gagyo.cli.exits import STOPPED
     from gagyo.cli.progress import Teller
     from gagyo.report import write
 
-    teller = Teller()
+    if (sites is None) == (hub is None):
+        raise typer.BadParameter(say("run.where"), param_hint="--sites, --hub")
     try:
-        finished = run_embedded(study, sites, out, teller.told, teller.ended)
+        finished = _run(study, sites, hub, out, Teller())
     except KeyboardInterrupt:
         typer.echo(say("run.interrupted"), err=True)
         raise typer.Exit(130) from None
@@ -37,3 +42,12 @@ def run(
     typer.echo(say("run.done", out=out))
     if finished.stopped:
         raise typer.Exit(STOPPED)
+
+
+def _run(study: Path, sites: Path | None, hub: Path | None, out: Path, teller: Teller) -> Finished:
+    from gagyo.api import run_embedded, run_remote
+
+    if hub is None:
+        assert sites is not None
+        return run_embedded(study, sites, out, teller.told, teller.ended)
+    return run_remote(study, hub, out, teller.told, teller.ended, teller.states)

@@ -25,13 +25,15 @@ def ledger(
     """Check the ledger's chain, then list it."""
     import json
 
-    from gagyo.api import open_site
-    from gagyo.release.ledger import check_chain
+    from gagyo.exchange.envelope import Keys
+    from gagyo.release.ledger import check_chain, read
+    from gagyo.site.folder import state_folder
+    from gagyo.site.site_file import SiteFile
 
-    site = open_site(site_file)
-    entries = site.ledger.entries
-    check_chain(entries, site.keys.public.verify)
-    site.close()
+    SiteFile.read(site_file)
+    folder = state_folder(site_file)  # only read: the service may be writing it now
+    entries = list(read(folder / "ledger.jsonl")) if (folder / "ledger.jsonl").exists() else []
+    check_chain(entries, Keys.open(folder / "keys").public.verify)
     if as_json:
         typer.echo(json.dumps([_record(entry) for entry in entries], ensure_ascii=False, indent=1))
         return

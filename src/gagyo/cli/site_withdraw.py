@@ -20,9 +20,7 @@ def withdraw(
     plan: Annotated[str, typer.Argument(help=say("site_withdraw.plan"))],
 ) -> None:
     """Withdraw, for good: a withdrawn plan is not approved again."""
-    from gagyo.api import open_site
+    from gagyo.site.decisions import withdraw
+    from gagyo.site.folder import state_folder
 
-    site = open_site(site_file)
-    site.withdraw(plan)
-    site.close()
-    typer.echo(say("site_withdraw.done", plan=plan))
+    typer.echo(say("site_withdraw.done", plan=withdraw(site_file, state_folder(site_file), plan)))

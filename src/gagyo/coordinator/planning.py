@@ -50,7 +50,7 @@ def make_plan(study: Study, keys: Mapping[str, PublicKeys] | None = None) -> Pla
     used = sorted({analysis.method for analysis in study.analyses.values()})
     return Plan(
         text=study.source,
-        keys={name: dict(vars(public)) for name, public in sorted((keys or {}).items())},
+        keys={name: asdict(public) for name, public in sorted((keys or {}).items())},
         methods={name: source_digest(name) for name in used},
         limits=_limits(limits_of(study)),
         sends=sends,

@@ -75,6 +75,10 @@ class Keys:
         signing, sealing = (bytes.fromhex(line) for line in path.read_text().split())
         return cls(Ed25519PrivateKey.from_private_bytes(signing), X25519PrivateKey.from_private_bytes(sealing))
 
+    def with_sealing(self, sealing: bytes) -> Keys:
+        """The same institution with the sealing key of one run, given as its 32 private bytes."""
+        return Keys(self.signing, X25519PrivateKey.from_private_bytes(sealing))
+
     @property
     def public(self) -> PublicKeys:
         """The public halves."""
@@ -103,6 +107,11 @@ def seal(message: bytes, to: PublicKeys, label: bytes) -> bytes:
 
 def _seal_key(shared: bytes, public: bytes) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=public, info=b"gagyo seal 1").derive(shared)
+
+
+def new_sealing() -> bytes:
+    """The 32 private bytes of a new X25519 key."""
+    return _raw(X25519PrivateKey.generate())
 
 
 def _raw(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:

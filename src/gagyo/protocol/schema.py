@@ -142,6 +142,7 @@ def _policy() -> Schema:
         "methods": {"anyOf": [{"const": "all"}, _list(_pattern(SITE))]},
         "referral": _list(_pattern(SITE)),
         "independent_partners": _list(_pattern(SITE)),
+        "automatic_approval": _list(_pattern(r"sha256:[0-9a-f]{64}")),
     }
     return _table(properties)
 

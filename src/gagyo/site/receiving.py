@@ -29,6 +29,7 @@ class Receiving:
         self._keys = keys
         self._publics = publics
         self._request = request
+        self._others = others
         self._talk = self._fit(question, others)
         self._turn = 0
         self._last: tuple[Sealed | None, dict[str, Any] | None] = (None, None)
@@ -37,7 +38,9 @@ class Receiving:
         """The others' sealed answers in; sealed requests out, or (None, arguments) when the fit is done."""
         if turn != self._turn:
             return self._last
-        answers = [wire.open_answer(one, self._keys, self._request.plan) for one in sealed.values()]
+        # In the roster's order: what carried them may have sorted them by name.
+        letters = [sealed[site] for site in self._others if site in sealed]
+        answers = [wire.open_answer(one, self._keys, self._request.plan) for one in letters]
         self._turn += 1
         try:
             requests = self._talk.send(answers) if turn else next(self._talk)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gagyo.canonical import plain
+from gagyo.canonical import digest, plain
 from gagyo.errors import DataFault, FileFault, Tampered
-from gagyo.exchange.envelope import Keys, PublicKeys
+from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
 from gagyo.federation import secure_sum as sums
 from gagyo.federation import wire
 from gagyo.federation.ask import Ask, LeaveOut
@@ -52,6 +52,7 @@ class Session:
     cohorts: Cohorts
     data: Dataset
     publics: Mapping[str, PublicKeys]
+    keys: Keys
     receiving: dict[tuple[str, int], Receiving] = field(default_factory=dict)
 
     @property
@@ -117,13 +118,21 @@ class Site:
             raise FileFault.of("data_changed", found=self.name)
         self._store.set_approval(plan.digest, data.encode(), "approved")
 
+    def ensure_open(self, plan: str, read: Callable[[], Plan]) -> None:
+        """Open an approved plan again after this process was started anew; FileFault, DataFault as `approve`."""
+        if plan not in self._sessions and self._store.approval(plan) == "approved":
+            self.approve(read())
+
+    def leave(self, plan: str) -> None:
+        """Let go of a plan that is closed; its approval and its answers stay on record."""
+        self._sessions.pop(plan, None)
+
     def withdraw(self, plan: str) -> None:
         """Withdraw the approval of a plan; the next request finds it gone."""
         self._store.set_approval(plan, b"", "withdrawn")
 
     def _open(self, plan: Plan) -> Session:
-        if dict(plan.keys[self.name]) != vars(self.keys.public):
-            raise FileFault.of("other_key", found=self.name)
+        keys = self._keys_of(plan)
         admission.check_methods(plan, self.policy)
         study = plan.study
         data = self._load(study)
@@ -135,9 +144,32 @@ class Site:
             raise FileFault.of("looser_limits", found=self.name)
         limits = asked.stricter(self.policy.minimum_people)
         cohorts = Cohorts(self.name, study, data, people, line.complete)
-        session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics)
+        session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys)
         self._sessions[plan.digest] = session
         return session
+
+    def run_keys(self, study: str) -> Keys:
+        """This hospital's keys for the run of a study (by its digest): its signing key, and a sealing key for it alone.
+
+        The sealing key is made when it is first asked for, and destroyed when the run is closed.
+        """
+        if not self._store.run_key(study):
+            self._store.keep_run_key(study, new_sealing())
+        return self.keys.with_sealing(self._store.run_key(study))
+
+    def destroy_run_keys(self, study: str) -> None:
+        """Destroy the sealing key of a study's run."""
+        self._store.destroy_run_key(study)
+
+    def _keys_of(self, plan: Plan) -> Keys:
+        """The keys that the plan names: with the sealing key of its run, or with the lasting one (embedded)."""
+        named = dict(plan.keys[self.name])
+        sealing = self._store.run_key(digest(plan.study.canonical()))
+        keys = self.keys.with_sealing(sealing) if sealing else self.keys
+        for one in (keys, self.keys):
+            if named == asdict(one.public):
+                return one
+        raise FileFault.of("other_key", found=self.name)
 
     def _secret(self, purpose: str) -> bytes:
         """A key for keyed digests that never leaves; Ed25519 signatures are deterministic, so it lasts."""
@@ -257,7 +289,7 @@ class Site:
             return self._refuse(request, "withheld", decision.rules)
         session.cohorts.remember(request.cohort)
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
-        payload = opening.masked(share, request.summand, self.keys, session.publics)
+        payload = opening.masked(share, request.summand, session.keys, session.publics)
         return self._release(request, payload, channel="masked", numbers=share.values.size, ask=ask)
 
     def _open_people(self, session: Session, request: Request) -> Answer:
@@ -265,14 +297,14 @@ class Site:
         shares = opening.check_shares(request, first, own, session.publics)
         for key in self._roster_keys(session, request):
             self._store.keep_roster(key, request.roster)
-        boxes = opening.people_boxes(first, len(shares[0].payload["people"]), self.keys, session.publics)
+        boxes = opening.people_boxes(first, len(shares[0].payload["people"]), session.keys, session.publics)
         return self._release(request, {"boxes": boxes}, channel="people", numbers=0)
 
     def _open_values(self, session: Session, request: Request) -> Answer:
         first, own = self._first_phase(session, request)
         shares = opening.check_shares(request, first, own, session.publics)
         header = sharing.check_same_header(shares)
-        people = opening.pooled_people(request, first, shares, self.keys, session.publics)
+        people = opening.pooled_people(request, first, shares, session.keys, session.publics)
         cohort, cells = sharing.pooled_cells(header, people)
         session.history.sizes[first.statement] = cohort
         ask = self._asked(session, request)
@@ -281,7 +313,7 @@ class Site:
         if not isinstance(decision, Release):
             return self._refuse(request, "withheld", decision.rules)
         opened = sharing.open_entries(header, decision.withheld)
-        payload = opening.opened_mask(first, opened, self.keys)
+        payload = opening.opened_mask(first, opened, session.keys)
         numbers = min(case.numbers, int(opened.sum()))
         return self._release(request, payload, channel="pooled", numbers=numbers, ask=ask)
 
@@ -334,7 +366,7 @@ class Site:
         turn = request.arguments.get("turn")
         if turn == 0:
             others = session.history.others(request)
-            session.receiving[place] = Receiving(question, request, others, self.keys, session.publics)
+            session.receiving[place] = Receiving(question, request, others, session.keys, session.publics)
         if place not in session.receiving:
             return Answer(request.digest, self.name, "behind")
         try:
@@ -351,7 +383,7 @@ class Site:
         if sender not in session.study.sites or sender == self.name:
             raise NotAdmitted("bad_roster")
         publics = session.publics[sender]
-        inner = wire.open_request(request.relay["sealed"], self.keys, publics, request.plan)
+        inner = wire.open_request(request.relay["sealed"], session.keys, publics, request.plan)
         if inner.receiver != sender or inner.site != self.name or inner.plan != request.plan:
             raise NotAdmitted("not_derived")
         answer = self._store.answered(inner.digest) or self._inner(session, inner)

@@ -21,7 +21,7 @@ REQUIRED = ("site", "country", "data", "variables")
 OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy")
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
-POLICY = ("minimum_people", "methods", "referral", "independent_partners")
+POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval")
 CONNECTORS = ("csv", "parquet")
 ENCODINGS = (
     "utf-8",
@@ -39,6 +39,7 @@ ENCODINGS = (
     "latin-1",
     "ascii",
 )
+PLAN = r"sha256:[0-9a-f]{64}"
 FLOOR = 5
 Given = bool | int | float | str | None
 
@@ -84,6 +85,8 @@ class Policy:
     methods: Literal["all"] | tuple[str, ...] = "all"
     referral: tuple[str, ...] = ()
     independent_partners: tuple[str, ...] | None = None
+    automatic_approval: tuple[str, ...] = ()
+    """Digests of plans that are approved as they come; no other plan ever is."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +288,13 @@ def _policy(keys: Table) -> Policy:
         methods=_methods(inner),
         referral=_names(inner, "referral"),
         independent_partners=_names(inner, "independent_partners") if "independent_partners" in inner else None,
+        automatic_approval=_plans(inner),
     )
+
+
+def _plans(inner: Table) -> tuple[str, ...]:
+    entries = inner["automatic_approval"].items() if "automatic_approval" in inner else []
+    return tuple(text for entry in entries if (text := entry.text(PLAN)) is not None)
 
 
 def _methods(inner: Table) -> Literal["all"] | tuple[str, ...]:

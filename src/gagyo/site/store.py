@@ -24,6 +24,7 @@ create table if not exists approvals (plan text primary key, body blob not null,
 create table if not exists people (tag blob primary key, place integer not null);
 create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
+create table if not exists run_keys (study text primary key, sealing blob not null);
 """
 
 
@@ -68,6 +69,21 @@ class Store:
         """The keyed digest of the data that a plan was approved on; empty where it was not."""
         row = self._base.execute("select body from approvals where plan = ?", (plan,)).fetchone()
         return bytes(row[0]).decode() if row else ""
+
+    def run_key(self, study: str) -> bytes:
+        """The private sealing key of a study's run; empty where there is none, or no longer."""
+        row = self._base.execute("select sealing from run_keys where study = ?", (study,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def keep_run_key(self, study: str, sealing: bytes) -> None:
+        """Keep the private sealing key of a study's run."""
+        self._base.execute("insert or ignore into run_keys values (?, ?)", (study, sealing))
+
+    def destroy_run_key(self, study: str) -> None:
+        """Overwrite and remove the key: from now on nobody can open what was sealed to it."""
+        self._base.execute("pragma secure_delete=on")
+        self._base.execute("delete from run_keys where study = ?", (study,))
+        self._base.execute("pragma wal_checkpoint(truncate)")
 
     def places(self, tags: Sequence[bytes]) -> NDArray[np.int64]:
         """The lasting place of each person's tag among all people ever answered about."""

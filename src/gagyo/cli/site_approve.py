@@ -1,0 +1,36 @@
+"""`gagyo site approve`: approve a plan that came to this hospital, by its digest, after reading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gagyo.cli.speech import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("approve", help=say("site_approve.help"))(approve)
+
+
+def approve(
+    site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
+    plan: Annotated[str, typer.Argument(help=say("site_inbox.plan"))],
+    yes: Annotated[bool, typer.Option("--yes", help=say("site_approve.yes"))] = False,
+) -> None:
+    """Show the plan, ask, and approve."""
+    from gagyo.cli.site_inbox import plan_text
+    from gagyo.site.decisions import take
+    from gagyo.site.folder import state_folder
+    from gagyo.site.inbox import Inbox
+
+    folder = state_folder(site_file)
+    box = Inbox(folder / "inbox.sqlite")
+    proposed = box.plan(plan)
+    box.close()
+    if not yes:
+        typer.echo(plan_text(proposed))
+        typer.confirm(say("site_approve.ask"), abort=True)
+    typer.echo(say("site_approve.done", plan=take(site_file, folder, "approve", proposed.plan).plan))

@@ -1,0 +1,278 @@
+"""Carries requests to hospitals on their own machines and their answers back, over the exchange; decides nothing.
+
+At least once: a message that is not answered is sent again, the same bytes, and the hospital answers from its record.
+One patience for everything: while it lasts, a hospital may be away, wait for a person, or compute; then its true state
+is said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gagyo.errors import ExchangeFault, Refused, SiteSilent, Tampered
+from gagyo.exchange.client import Client
+from gagyo.exchange.envelope import Keys, PublicKeys
+from gagyo.exchange.letter import Received
+from gagyo.federation.message import Message, read, write
+from gagyo.federation.once import Outgoing, answer_of
+from gagyo.finding import Finding
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import COORDINATOR, Request
+from gagyo.release.decision import Answer
+
+WAIT_SECONDS = 5.0
+FIRST_AGAIN, LAST_AGAIN = 20.0, 300.0
+EXPIRY_SECONDS = 86_400
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class SiteState:
+    """Where a hospital stands: `doing` is a key `site_state.<doing>`; `since` in seconds since 1970, this machine's."""
+
+    doing: str
+    since: float
+    detail: str = ""
+
+
+@dataclass
+class _Post:
+    """One message on its way: it is sent again until it is answered."""
+
+    message: Message
+    to: PublicKeys
+    letter: bytes = b""
+    again: float = 0.0
+    pause: float = FIRST_AGAIN
+
+
+@dataclass
+class _Hospital:
+    """What is known of one hospital."""
+
+    keys: PublicKeys
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    heard: float = 0.0
+
+
+Tell = Callable[[Mapping[str, SiteState]], None]
+
+
+class Remote:
+    """The hospitals of one study (by its digest). `keys` are the coordinator's: its signing key, and a key of this run.
+
+    patience: seconds that a hospital may take to answer, or a person there to decide.
+    """
+
+    name = "remote"
+
+    def __init__(
+        self, client: Client, keys: Keys, study: str, sites: Sequence[str], patience: float, tell: Tell | None = None
+    ) -> None:
+        self._client, self._keys, self._study, self._patience = client, keys, study, patience
+        self._tell = tell or (lambda states: None)
+        self._plan = ""
+        self._done: list[str] = []
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="post")
+        known = client.directory()
+        absent = [site for site in sites if site not in known or known[site].role != "site"]
+        if absent:
+            raise ExchangeFault(
+                Finding("sites_not_at_hub", values={"found": ", ".join(absent), "expected": ", ".join(sorted(known))})
+            )
+        self._hospitals = {site: _Hospital(known[site].keys) for site in sites}
+        self.states = {site: SiteState("unheard", time.time()) for site in sites}
+        client.open_study(study, sites)
+
+    def close(self) -> None:
+        """The study is over: no letter of it is carried any more."""
+        self._client.acknowledge(self._done)
+        self._client.close_study(self._study)
+        self._pool.shutdown()
+
+    # Before the run: keys, then approvals.
+
+    def gather_keys(self, study_text: str) -> dict[str, PublicKeys]:
+        """Ask each hospital for a key of this run; with the coordinator's own, as they stand in the plan."""
+        posts = {site: self._post("propose", site, {"study": study_text}) for site in self._hospitals}
+        found: dict[str, PublicKeys] = {}
+
+        def take(message: Message) -> bool:
+            if message.kind != "key":
+                return False
+            keys = PublicKeys(str(message.body["signing"]), str(message.body["sealing"]))
+            if keys.signing != self._hospitals[message.sender].keys.signing:
+                raise Tampered.of("other_key", found=message.sender)
+            found[message.sender] = keys
+            self._set_state(message.sender, "ready")
+            return True
+
+        self._await(posts, take)
+        return {COORDINATOR: self._keys.public, **found}
+
+    def submit(self, plan: Plan) -> None:
+        """Bring a plan to all hospitals and wait until people there have decided.
+
+        Raises:
+            Refused: more hospitals refused than the study may go on without.
+            SiteSilent: nobody decided in time.
+        """
+        self._use(plan)
+        posts = {site: self._post("plan", site, {"plan": plan.to_bytes()}) for site in self._hospitals}
+        refused: dict[str, str] = {}
+
+        def take(message: Message) -> bool:
+            if message.kind != "state" or message.plan != plan.digest:
+                return False
+            state = str(message.body.get("state"))
+            if state not in ("approved", "refused", "withdrawn", "closed"):
+                return False
+            if state in ("refused", "withdrawn"):
+                refused[message.sender] = str(message.body.get("reason", ""))
+            if len(refused) > plan.study.may_go_on_without:
+                values = {"found": ", ".join(sorted(refused)), "expected": "; ".join(filter(None, refused.values()))}
+                raise Refused(Finding("plan_refused", values=values))
+            return True
+
+        self._await(posts, take)
+
+    def _use(self, plan: Plan) -> None:
+        self._plan = plan.digest
+        for site, hospital in self._hospitals.items():
+            hospital.keys = PublicKeys(**plan.keys[site])
+
+    # The run.
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """One answer a request, in their order.
+
+        Raises:
+            SiteSilent: a hospital did not answer in the study's patience.
+            Refused: a hospital cannot go on, and says why.
+        """
+        wanted = {request.digest: request for request in requests}
+        answers: dict[str, Answer] = {}
+        posts = {request.site: self._request(request) for request in requests}
+
+        def take(message: Message) -> bool:
+            request = wanted.get(message.request)
+            if request is None or request.site != message.sender:
+                return False
+            if message.kind == "behind":
+                self._hospitals[message.sender].outgoing.forget()
+                posts[message.sender] = self._request(request)
+                self._send(posts[message.sender])
+            elif message.kind == "state" and message.body.get("state") == "refused":
+                code = f"answer_{message.body.get('code') or 'fault'}"
+                raise Refused(Finding(code, values={"site": message.sender, "found": message.sender}))
+            elif message.kind == "answer":
+                answers[message.request] = self._checked(message, request)
+                return True
+            return False
+
+        if len(posts) != len(requests):
+            raise ValueError("one request a hospital at a time")
+        self._await(posts, take)
+        return [answers[request.digest] for request in requests]
+
+    def _request(self, request: Request) -> _Post:
+        body = self._hospitals[request.site].outgoing.record(request)
+        about = {"request": request.digest, "roster": request.roster, "attempt": request.attempt}
+        return self._post("request", request.site, body, **about)
+
+    def _checked(self, message: Message, request: Request) -> Answer:
+        answer = answer_of(message.body)
+        if answer.request != request.digest or answer.site != message.sender:
+            raise Tampered.of("unlike_receipt", found=message.sender)
+        return answer
+
+    # Sending until answered.
+
+    def _post(self, kind: str, site: str, body: Mapping[str, Any], **about: Any) -> _Post:
+        sender = self._client.membership.name
+        message = Message(kind, sender, site, self._study, body, self._plan, **about)
+        return _Post(message, self._hospitals[site].keys)
+
+    def _send(self, post: _Post) -> None:
+        """Send, or send again: the same bytes, so that a letter that still lies at the hub is not doubled."""
+        now = time.time() + self._client.clock_offset
+        if not post.letter or post.message.expires < now + EXPIRY_SECONDS / 2:
+            post.message = replace(post.message, expires=int(now) + EXPIRY_SECONDS)
+            post.letter = write(post.message, self._keys, post.to)
+        self._client.send(post.message.recipient, self._study, post.letter)
+        post.again = time.monotonic() + post.pause
+        post.pause = min(2 * post.pause, LAST_AGAIN)
+
+    def _await(self, posts: dict[str, _Post], take: Callable[[Message], bool]) -> None:
+        """Send to each hospital, and take what comes until each has answered (`take` says so)."""
+        list(self._pool.map(self._send, posts.values()))
+        began = dict.fromkeys(posts, time.monotonic())
+        while posts:
+            due = min(post.again for post in posts.values()) - time.monotonic()
+            for message in self._receive(max(0.0, min(WAIT_SECONDS, due))):
+                self._note(message)
+                if message.sender in posts:
+                    began[message.sender] = time.monotonic()
+                    posts[message.sender].again = max(posts[message.sender].again, time.monotonic() + FIRST_AGAIN)
+                    if take(message):
+                        del posts[message.sender]
+            self._check_patience(posts, began)
+            late = [post for post in posts.values() if post.again <= time.monotonic()]
+            list(self._pool.map(self._send, late))
+
+    def _check_patience(self, posts: Mapping[str, _Post], began: Mapping[str, float]) -> None:
+        silent = [site for site in posts if time.monotonic() - began[site] > self._patience]
+        if silent:
+            raise SiteSilent(
+                *(
+                    Finding("silent", values={"found": site, "expected": _when(self.states[site].since)})
+                    for site in silent
+                )
+            )
+        for site in posts:
+            if time.monotonic() - began[site] > FIRST_AGAIN and self.states[site].doing != "silent":
+                self._set_state(site, "silent")
+
+    def _receive(self, wait: float) -> list[Message]:
+        letters = self._client.receive(wait, acknowledged=self._done)
+        self._done = [letter.id for letter in letters]
+        return [message for letter in letters if (message := self._read(letter)) is not None]
+
+    def _read(self, letter: Received) -> Message | None:
+        """A message of this study; one that cannot be read, or is not signed as it should be, is passed over."""
+        hospital = self._hospitals.get(letter.sender)
+        if letter.study != self._study or hospital is None:
+            return None
+        receivers = (self._keys, self._client.membership.keys)
+        try:
+            message = read(letter.body, receivers, hospital.keys, time.time() + self._client.clock_offset)
+        except Tampered as why:
+            self._set_state(letter.sender, "unreadable", why.findings[0].code)
+            return None
+        same = (message.sender, message.recipient, message.study)
+        return message if same == (letter.sender, self._client.membership.name, self._study) else None
+
+    # What is told.
+
+    def _note(self, message: Message) -> None:
+        if message.kind == "state":
+            detail = message.body.get("code") or message.body.get("reason") or message.body.get("seconds") or ""
+            self._set_state(message.sender, str(message.body.get("state", "")), str(detail))
+        elif message.kind == "answer":
+            self._set_state(message.sender, "answered")
+
+    def _set_state(self, site: str, doing: str, detail: str = "") -> None:
+        before = self.states[site]
+        if doing == "answered" == before.doing:
+            self.states[site] = replace(before, since=time.time())
+            return
+        self.states[site] = SiteState(doing, time.time(), detail)
+        self._tell(self.states)
+
+
+def _when(since: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(since))

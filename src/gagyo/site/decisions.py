@@ -1,0 +1,73 @@
+"""A person's decision on a plan: carried out here, or by the hospital's service where that runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from gagyo.errors import FileFault
+from gagyo.finding import Finding
+from gagyo.site.folder import held
+from gagyo.site.inbox import Inbox, Proposed, Verb, Wish
+from gagyo.site.service import decide
+from gagyo.site.site import Site
+
+PATIENCE_SECONDS = 120.0
+
+
+def take(file: Path, folder: Path, verb: Verb, plan: str, reason: str = "") -> Proposed:
+    """Approve, refuse or withdraw a plan (by the first characters of its digest); how it stands then.
+
+    Raises:
+        FileFault: no such plan, or what forbids the decision.
+    """
+    inbox = Inbox(folder / "inbox.sqlite")
+    try:
+        whole = inbox.plan(plan).plan
+        with held(folder) as here:
+            faults = _here(file, folder, inbox, Wish(0, whole, verb, reason)) if here else None
+        if faults is None:
+            faults = _by_service(inbox, whole, verb, reason)
+        if faults:
+            raise FileFault(*faults)
+        return inbox.plan(whole)
+    finally:
+        inbox.close()
+
+
+def _here(file: Path, folder: Path, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
+    site = Site.open(file, folder)
+    try:
+        return decide(site, inbox, wish)
+    finally:
+        site.close()
+
+
+def _by_service(inbox: Inbox, plan: str, verb: Verb, reason: str) -> tuple[Finding, ...]:
+    number = inbox.wish(plan, verb, reason)
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while (faults := inbox.outcome(number)) is None:
+        if time.monotonic() > give_up:
+            return (Finding("service_busy", values={"found": plan}),)
+        time.sleep(0.2)
+    return tuple(faults)
+
+
+def withdraw(file: Path, folder: Path, plan: str) -> str:
+    """Withdraw the approval of a plan, that of an embedded run too; the plan's digest.
+
+    Raises:
+        FileFault: as `take`, or the folder is in use by an embedded run.
+    """
+    inbox = Inbox(folder / "inbox.sqlite")
+    known = [one.plan for one in inbox.plans() if one.plan.startswith(plan)]
+    inbox.close()
+    if known:
+        return take(file, folder, "withdraw", plan).plan
+    with held(folder) as here:
+        if not here:
+            raise FileFault.of("site_in_use", found=file.stem)
+        site = Site.open(file, folder)
+        site.withdraw(plan)
+        site.close()
+    return plan

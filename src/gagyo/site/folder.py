@@ -1,0 +1,28 @@
+"""A hospital's folder: where it is, and who holds it; one process at a time writes its ledger and memory."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FILE = "service.lock"
+
+
+def state_folder(file: Path) -> Path:
+    """Where a hospital keeps keys, membership, ledger, memory and inbox: `state/<name of the site file>` beside it."""
+    return file.absolute().parent / "state" / file.stem
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Whether this process holds the folder now; it is let go at the end, and when the process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,327 @@
+"""The hospital's service: takes messages from the exchange, answers them by the one door, and tells where it stands.
+
+It dials out and never listens, but for a health page on loopback. A fault in one study is logged and told, and touches
+no other. What matters is on disk before it is sent: the process may be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gagyo.canonical import digest
+from gagyo.errors import DataFault, ExchangeFault, FileFault, GagyoError, Tampered
+from gagyo.exchange.client import Client
+from gagyo.exchange.envelope import Keys, PublicKeys
+from gagyo.exchange.letter import Received
+from gagyo.federation.message import Message, read, write
+from gagyo.federation.once import Behind, Incoming, answer_record
+from gagyo.finding import Finding
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import COORDINATOR
+from gagyo.protocol.study import Study
+from gagyo.site.inbox import Inbox, Proposed, State, Wish
+from gagyo.site.site_file import SiteFile
+from gagyo.site.store import Store
+
+if TYPE_CHECKING:
+    from gagyo.site.site import Site
+
+WAIT_SECONDS = 10.0
+WATCH_SECONDS = 0.25
+PAUSE_SECONDS = 5.0
+TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
+EXPIRY_SECONDS = 86_400
+
+Log = Callable[[dict[str, Any]], None]
+
+
+def log_line(record: dict[str, Any]) -> None:
+    """One event as a line of JSON on standard error: names, codes, sizes and times; never a value of a row."""
+    print(json.dumps({"at": round(time.time(), 3), **record}, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+class Service:
+    """One hospital at its hub. `file` is its site file; `folder` holds membership, keys, ledger, memory and inbox."""
+
+    def __init__(self, file: Path, folder: Path, client: Client, log: Log = log_line) -> None:
+        self.name = client.membership.name
+        self.inbox = Inbox(folder / "inbox.sqlite")
+        self._file, self._folder, self._client, self._log = file, folder, client, log
+        self._policy = SiteFile.read(file).policy
+        self._store = Store(folder / "memory.sqlite")
+        self._incoming: dict[str, Incoming] = {}
+        self._opened: Site | None = None
+        self._turn = threading.Lock()
+        self._busy: tuple[Proposed, str, float] | None = None
+        self._told = 0.0
+        self._state = "starting"
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being made."""
+        return self._turn.locked()
+
+    def health(self) -> dict[str, Any]:
+        """What the health page says."""
+        plans = [{"plan": one.plan, "state": one.state, "since": one.changed} for one in self.inbox.plans()]
+        return {"site": self.name, "hub": self._state, "computing": self._busy is not None, "plans": plans}
+
+    def run(self, ending: threading.Event) -> None:
+        """Serve until `ending` is set."""
+        watching = threading.Thread(target=self._watch, args=(ending,), daemon=True)
+        watching.start()
+        self._tell_all()
+        done: list[str] = []
+        while not ending.is_set():
+            try:
+                letters = self._client.receive(WAIT_SECONDS, acknowledged=done)
+            except ExchangeFault as fault:
+                self._note_hub(fault.code)
+                ending.wait(PAUSE_SECONDS)
+                continue
+            self._note_hub("connected")
+            done = [letter.id for letter in letters if self._take(letter, ending)]
+        self._client.acknowledge(done)
+
+    def _note_hub(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self._log({"event": "hub", "state": state})
+
+    # Messages.
+
+    def _take(self, letter: Received, ending: threading.Event) -> bool:
+        """Whether a letter is done with; one that met a fault of this machine (a full disk) comes again."""
+        try:
+            with self._turn:
+                self._handle(letter)
+        except (OSError, sqlite3.Error, MemoryError) as fault:
+            self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
+            self._leave_site()
+            ending.wait(PAUSE_SECONDS)
+            return False
+        except Exception as fault:  # one study's fault touches no other
+            self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
+        return True
+
+    def _handle(self, letter: Received) -> None:
+        try:
+            message = self._read(letter)
+            handlers = {"propose": self._on_propose, "plan": self._on_plan, "request": self._on_request}
+            if message.kind not in handlers:
+                raise Tampered.of("bad_wire", found=message.kind)
+        except Tampered as why:
+            self._log({"event": "refused", "from": letter.sender, "code": why.findings[0].code})
+            self._again_closed(letter)
+            return
+        handlers[message.kind](message)
+
+    def _read(self, letter: Received) -> Message:
+        leader = self.inbox.leader(letter.study)
+        keys = PublicKeys(leader[1], leader[2]) if leader else self._coordinator(letter.sender)
+        if leader and leader[0] != letter.sender:
+            raise Tampered.of("other_leader", found=letter.sender, expected=leader[0])
+        message = read(letter.body, self._receivers(letter.study), keys, self._now())
+        if (message.sender, message.recipient, message.study) != (letter.sender, self.name, letter.study):
+            raise Tampered.of("bad_signature")
+        return message
+
+    def _receivers(self, study: str) -> tuple[Keys, ...]:
+        lasting, sealing = self._client.membership.keys, self._store.run_key(study)
+        return (lasting.with_sealing(sealing), lasting) if sealing else (lasting,)
+
+    def _coordinator(self, name: str) -> PublicKeys:
+        """A coordinator's keys as the hub knows them; people compare their fingerprint before they approve."""
+        member = self._client.directory().get(name)
+        if member is None or member.role != "coordinator":
+            raise Tampered.of("not_a_coordinator", found=name)
+        return member.keys
+
+    def _now(self) -> float:
+        return time.time() + self._client.clock_offset
+
+    # A study is proposed, then planned.
+
+    def _on_propose(self, message: Message) -> None:
+        study = Study.parse(str(message.body["study"]))
+        if digest(study.canonical()) != message.study or self.name not in study.sites:
+            raise Tampered.of("other_study", found=message.study)
+        keys = self._coordinator(message.sender)
+        self.inbox.keep_study(message.study, message.sender, (keys.signing, keys.sealing))
+        own = self._site().run_keys(message.study).public
+        self._log({"event": "proposed", "study": message.study, "by": message.sender})
+        self._reply(message.study, "key", {"signing": own.signing, "sealing": own.sealing})
+
+    def _on_plan(self, message: Message) -> None:
+        plan = Plan.from_bytes(message.body["plan"])
+        leader = self.inbox.leader(message.study)
+        study = digest(plan.study.canonical())
+        if leader is None or study != message.study or plan.digest != message.plan:
+            raise Tampered.of("other_study", found=message.plan)
+        if plan.keys[COORDINATOR]["signing"] != leader[1]:
+            raise Tampered.of("other_leader", found=message.sender, expected=leader[0])
+        self.inbox.keep_plan(plan, study, message.sender)
+        proposed = self.inbox.plan(plan.digest)
+        if proposed.state == "waiting" and plan.digest in self._policy.automatic_approval:
+            self._carry_out(Wish(0, plan.digest, "approve", "policy"))
+            proposed = self.inbox.plan(plan.digest)
+        self._log({"event": "plan", "plan": plan.digest, "state": proposed.state})
+        self._tell(proposed)
+
+    # Requests.
+
+    def _on_request(self, message: Message) -> None:
+        proposed = self.inbox.known(message.plan)
+        if proposed is None or proposed.study != message.study:
+            raise Tampered.of("plan_unknown_here", found=message.plan)
+        if proposed.state != "approved":
+            self._tell(proposed, message.request)
+            return
+        try:
+            request = self._incoming.setdefault(message.plan, Incoming()).request(message.body)
+        except Behind:
+            self._reply(proposed.study, "behind", {}, proposed, message.request)
+            return
+        named = (request.plan, request.digest, request.roster, request.attempt)
+        if named != (message.plan, message.request, message.roster, message.attempt):
+            raise Tampered.of("bad_signature")
+        self._busy = (proposed, message.request, time.monotonic())
+        try:
+            self._answer(proposed, request)
+        finally:
+            self._busy = None
+
+    def _answer(self, proposed: Proposed, request: Any) -> None:
+        began = time.monotonic()
+        site = self._site()
+        try:
+            site.ensure_open(proposed.plan, proposed.read)
+        except (FileFault, DataFault) as fault:
+            code = fault.findings[0].code
+            self._log({"event": "refused", "plan": proposed.plan, "code": code})
+            self._reply(proposed.study, "state", {"state": "refused", "code": code}, proposed, request.digest)
+            return
+        answer = site.answer(request)
+        spent = {"outcome": answer.outcome, "code": answer.code, "ms": round((time.monotonic() - began) * 1000)}
+        told = {"plan": proposed.plan[:19], "analysis": request.analysis, "step": request.step, "round": request.round}
+        self._log({"event": "answer", **told, **spent})
+        self._reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
+        if request.step == "close" and answer.outcome == "released":
+            self._close_study(proposed, request.digest)
+
+    def _close_study(self, proposed: Proposed, request: str) -> None:
+        """The run is over: its sealing key is destroyed, so that what was sealed to it stays closed."""
+        self.inbox.set_state(proposed.plan, "closed", request)
+        self._site().leave(proposed.plan)
+        self._site().destroy_run_keys(proposed.study)
+        self._incoming.pop(proposed.plan, None)
+        self._log({"event": "closed", "plan": proposed.plan})
+
+    def _again_closed(self, letter: Received) -> None:
+        """A letter about a closed run cannot be opened any more; its sender may have missed the closing answer."""
+        closed = [one for one in self.inbox.plans() if one.study == letter.study and one.state == "closed"]
+        if closed and closed[0].coordinator == letter.sender:
+            answer = self._store.answered(closed[0].reason)
+            if answer is not None:
+                self._reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
+
+    # What goes back.
+
+    def _reply(
+        self, study: str, kind: str, body: Mapping[str, Any], proposed: Proposed | None = None, request: str = ""
+    ) -> None:
+        leader = self.inbox.leader(study)
+        assert leader is not None
+        to = PublicKeys(leader[1], leader[2])
+        if proposed is not None:
+            to = PublicKeys(**proposed.read().keys[COORDINATOR])
+        expires = int(self._now()) + EXPIRY_SECONDS
+        plan = proposed.plan if proposed else ""
+        message = Message(kind, self.name, leader[0], study, body, plan, request, expires=expires)
+        self._client.send(leader[0], study, write(message, self._client.membership.keys, to))
+
+    def _tell(self, proposed: Proposed, request: str = "") -> None:
+        """Say where a plan stands: waiting, approved, refused, withdrawn, closed."""
+        body = {"state": proposed.state, "reason": proposed.reason if proposed.state == "refused" else ""}
+        self._reply(proposed.study, "state", body, proposed, request)
+
+    def _tell_all(self) -> None:
+        for proposed in self.inbox.plans():
+            if proposed.state != "closed":
+                try:
+                    self._tell(proposed)
+                except GagyoError as fault:
+                    self._log({"event": "untold", "plan": proposed.plan, "code": fault.findings[0].code})
+
+    # What people decide, and what takes long.
+
+    def _watch(self, ending: threading.Event) -> None:
+        while not ending.wait(WATCH_SECONDS):
+            try:
+                for wish in self.inbox.wishes():
+                    with self._turn:
+                        self.inbox.fulfil(wish.number, self._carry_out(wish))
+                        self._tell(self.inbox.plan(wish.plan))
+                self._tell_busy()
+            except Exception as fault:  # the watch goes on; what failed is tried again
+                self._log({"event": "fault", "fault": type(fault).__name__})
+
+    def _carry_out(self, wish: Wish) -> tuple[Finding, ...]:
+        """Do what a person decided; the faults that forbid it."""
+        faults = decide(self._site(), self.inbox, wish)
+        self._log({"event": wish.verb, "plan": wish.plan, "faults": [one.code for one in faults]})
+        return faults
+
+    def _tell_busy(self) -> None:
+        busy, now = self._busy, time.monotonic()
+        if busy and now - busy[2] > TELL_AFTER_SECONDS and now - self._told > TELL_EVERY_SECONDS:
+            self._told = now
+            body = {"state": "computing", "seconds": round(now - busy[2])}
+            self._reply(busy[0].study, "state", body, busy[0], busy[1])
+
+    def _site(self) -> Site:
+        """The hospital itself, opened when it is first needed: a service that waits stays small."""
+        if self._opened is None:
+            from gagyo.site.site import Site
+
+            self._opened = Site.open(self._file, self._folder)
+        return self._opened
+
+    def _leave_site(self) -> None:
+        """After a fault of the machine, ledger and memory are read again from what is on disk."""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = None
+        self._incoming.clear()
+
+
+FROM = {
+    "approve": ("waiting", "refused", "approved"),
+    "refuse": ("waiting", "refused"),
+    "withdraw": ("waiting", "approved", "withdrawn"),
+}
+"""By decision, the states of a plan in which it may be taken."""
+TO: dict[str, State] = {"approve": "approved", "refuse": "refused", "withdraw": "withdrawn"}
+
+
+def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
+    """Carry out a person's decision at the hospital; the faults that forbid it (none: it holds)."""
+    proposed = inbox.plan(wish.plan)
+    if proposed.state not in FROM[wish.verb]:
+        return (Finding("plan_not_waiting", values={"found": proposed.state, "expected": wish.verb}),)
+    try:
+        if wish.verb == "approve":
+            site.approve(proposed.read())
+        elif wish.verb == "withdraw":
+            site.withdraw(proposed.plan)
+    except GagyoError as fault:
+        return fault.findings
+    inbox.set_state(proposed.plan, TO[wish.verb], wish.reason)
+    return ()
