@@ -43,7 +43,8 @@ def test_nothing_is_unpickled_and_nothing_is_run_in_a_shell() -> None:
         for name in _imported(node)
         if name.split(".")[0] in forbidden
     ]
-    assert found == []
+    # The demo on machines of their own starts hubs and hospitals as an operator does.
+    assert found == [("demo/world.py", "subprocess")]
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -53,6 +54,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 BROAD = {
+    "site/service.py": "one study's fault touches no other; it is logged by its kind, and told",
     "site/site.py": "the wall: no error text may carry a value out of the hospital",
     "protocol/ucum.py": "whatever the unit parser raises on a text from a file means that the text is no unit",
     "protocol/formula.py": "whatever the formula parser raises on a text from a file means that it is no formula",

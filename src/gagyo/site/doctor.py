@@ -53,10 +53,11 @@ def examine_site(file: Path) -> Iterator[Look]:
 def _disk(folder: Path) -> Iterator[Look]:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    enough = free >= LEAST_FREE
-    yield Look(
-        "disk", state, Finding(f"doctor_disk_{state}", values={"found": free >> 20, "expected": LEAST_FREE >> 20})
-    )
+    values = {"found": free >> 20, "expected": LEAST_FREE >> 20}
+    if free >= LEAST_FREE:
+        yield _fine("disk", "doctor_disk_fine", **values)
+    else:
+        yield Look("disk", "fault", Finding("doctor_disk_fault", values=values))
 
 
 def _hub(folder: Path, site: SiteFile) -> Iterator[Look]:
