@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 @dataclass
-class House:
+class Place:
     """A hub, and clients of its institutions."""
 
     hub: HubFolder
