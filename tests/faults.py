@@ -1,11 +1,12 @@
-"""Bad lines for tests: a TCP proxy with delay, bandwidth and cuts, and a CONNECT proxy that asks for a password."""
+"""Bad lines for tests: a TCP proxy with delay, bandwidth and cuts, a CONNECT proxy with a password, TLS inspection."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,18 +19,21 @@ class BadLine:
     """A line to a port of this machine. Its attributes may be changed while it is in use.
 
     `delay` in seconds each way; `bandwidth` in bytes a second each way (0: no limit); `cuts` are numbers of bytes
-    from the dialling side after which all connections break, each once; `down` refuses new connections.
+    from the dialling side (`cuts_back`: to it) after which all connections break, each once; `down` refuses new
+    connections.
     """
 
     target: int
     delay: float = 0.0
     bandwidth: float = 0.0
     cuts: list[int] = field(default_factory=list)
+    cuts_back: list[int] = field(default_factory=list)
     down: bool = False
     up_bytes: int = 0
     down_bytes: int = 0
     cut_count: int = 0
     port: int = 0
+    served: ssl.SSLContext | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -85,17 +89,20 @@ class BadLine:
                 wait = self.delay + (len(piece) / self.bandwidth if self.bandwidth else 0)
                 if wait:
                     await asyncio.sleep(wait)
-                sink.write(piece)
+                sink.write(self.passed(piece, up))
                 await sink.drain()
                 self._count(len(piece), up)
 
+    def passed(self, piece: bytes, up: bool) -> bytes:
+        """What goes on of what came."""
+        return piece
+
     def _count(self, size: int, up: bool) -> None:
-        if not up:
-            self.down_bytes += size
-            return
-        self.up_bytes += size
-        if self.cuts and self.up_bytes >= self.cuts[0]:
-            self.cuts.pop(0)
+        self.up_bytes += size if up else 0
+        self.down_bytes += 0 if up else size
+        cuts, carried = (self.cuts, self.up_bytes) if up else (self.cuts_back, self.down_bytes)
+        if cuts and carried >= cuts[0]:
+            cuts.pop(0)
             self._cut()
 
 
@@ -110,10 +117,13 @@ class ConnectProxy(BadLine):
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client."""
+        if self.down:
+            writer.transport.abort()
+            return
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, place, _ = head.split("\r\n")[0].split(" ")
         expected = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        if f"proxy-authorization: basic {expected}".lower() not in head.lower():
+        if f"Basic {expected}" not in head:
             self.refused += 1
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
             await writer.drain()
@@ -127,6 +137,28 @@ class ConnectProxy(BadLine):
         await self.join(reader, writer, to_reader, to_writer)
 
 
+@dataclass
+class Inspector(BadLine):
+    """A company's TLS inspection: it ends TLS under a certificate of its own and speaks TLS to the hub itself.
+
+    `served` is its TLS as a server, `trusted` as a client. `alter` may change what it reads, each way.
+    """
+
+    trusted: ssl.SSLContext | None = None
+    alter: Callable[[bytes, bool], bytes] = field(default=lambda piece, up: piece)
+    seen: bytearray = field(default_factory=bytearray)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client."""
+        to = await asyncio.open_connection("127.0.0.1", self.target, ssl=self.trusted, server_hostname="127.0.0.1")
+        await self.join(reader, writer, *to)
+
+    def passed(self, piece: bytes, up: bool) -> bytes:
+        """What goes on."""
+        self.seen += piece
+        return self.alter(piece, up)
+
+
 Line = TypeVar("Line", bound=BadLine)
 
 
@@ -138,7 +170,7 @@ def line(one: Line) -> Iterator[Line]:
     ready = threading.Event()
 
     async def run() -> None:
-        server = await asyncio.start_server(one.serve, "127.0.0.1", one.port, limit=1 << 16)
+        server = await asyncio.start_server(one.serve, "127.0.0.1", one.port, limit=1 << 16, ssl=one.served)
         one.port = server.sockets[0].getsockname()[1]
         ready.set()
         with suppress(asyncio.CancelledError):
@@ -159,8 +191,12 @@ def line(one: Line) -> Iterator[Line]:
 def _until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
     with suppress(asyncio.CancelledError):
         loop.run_until_complete(task)
-    rest = asyncio.all_tasks(loop)
+    loop.run_until_complete(_end_rest())
+    loop.close()
+
+
+async def _end_rest() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
     for one in rest:
         one.cancel()
-    loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
-    loop.close()
+    await asyncio.gather(*rest, return_exceptions=True)

@@ -9,7 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,10 @@ class _Nonces:
 
 def _connect(folder: Path) -> sqlite3.Connection:
     for name in ("mailbox.sqlite", "register.sqlite"):
-        os.close(os.open(folder / name, os.O_CREAT | os.O_RDWR, 0o600))
+        # Never opened again where it exists: closing it would drop this process's POSIX locks on it, and another
+        # process would then take the write-ahead log away.
+        with suppress(FileExistsError):
+            os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     connection = sqlite3.connect(folder / "mailbox.sqlite", isolation_level=None, check_same_thread=False, timeout=20)
     connection.execute("ATTACH ? AS register", (str(folder / "register.sqlite"),))
     for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "cache_size=-4096"):
