@@ -108,7 +108,11 @@ def exit_codes() -> Iterator[str]:
 
 # Findings.
 
-CHAPTERS = {"findings": "Files that people write", "findings_run": "Runs, answers and records"}
+CHAPTERS = {
+    "findings": "Files that people write",
+    "findings_exchange": "The exchange between institutions",
+    "findings_run": "Runs, answers and records",
+}
 
 
 def findings() -> str:

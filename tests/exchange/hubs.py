@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gagyo.exchange import enrolment, operator
+from gagyo.exchange import enrolment, operator, signatures
 from gagyo.exchange.access import Role
 from gagyo.exchange.client import Client
 from gagyo.exchange.envelope import Keys
@@ -37,7 +38,7 @@ def free_port() -> int:
 
 
 @dataclass
-class House:
+class Place:
     """A hub, and clients of its institutions."""
 
     hub: HubFolder
@@ -85,8 +86,36 @@ def join_by_hand(hub: HubFolder, folder: Path, name: str, role: Role = "site", c
     return membership
 
 
+def call_headers(
+    membership: Membership,
+    method: str,
+    path: str,
+    query: str = "",
+    body: bytes = b"",
+    *,
+    name: str = "",
+    created: int | None = None,
+) -> dict[str, str]:
+    """A call's signature, with what a hostile caller may choose: the name it gives and the time."""
+    digest = signatures.content_digest(body)
+    components = signatures.call_components(method, path, query, digest)
+    at = int(time.time()) if created is None else created
+    signed = signatures.sign(membership.keys.sign, components, name or membership.name, at)
+    return {"content-digest": digest, **signed}
+
+
+def trust(hub: HubFolder) -> ssl.SSLContext:
+    """Trust in the hub's own authority."""
+    return ssl.create_default_context(cadata=hub.ca)
+
+
+def after_first_second() -> None:
+    """Wait until a hub that has just started accepts signatures of this second."""
+    time.sleep(1.05 - time.time() % 1)
+
+
 @contextmanager
-def served(hub: HubFolder, log: list[dict[str, Any]] | None = None) -> Iterator[None]:
+def served(hub: HubFolder, log: list[dict[str, Any]] | None = None, port: int | None = None) -> Iterator[None]:
     """The hub serves in a thread of this process."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
@@ -95,7 +124,7 @@ def served(hub: HubFolder, log: list[dict[str, Any]] | None = None) -> Iterator[
 
     async def run() -> None:
         task = asyncio.ensure_future(
-            serving(hub, host="127.0.0.1", port=None, ready=lambda _: ready.set(), log=kept.append)
+            serving(hub, host="127.0.0.1", port=port, ready=lambda _: ready.set(), log=kept.append)
         )
         ends.append(lambda: loop.call_soon_threadsafe(task.cancel))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ INLINE = 1 << 20
 LONGEST_WAIT = 55.0
 """Seconds of a long poll; proxies often cut at 60."""
 MOST_LETTERS = 256
+PLACE = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,8 @@ async def open_box(counter: Counter, caller: Caller, call: Call) -> Answer:
     wait, limit = record.get("wait", 0), record.get("limit", 64)
     if type(limit) is not int or type(wait) not in (int, float) or not 0 <= wait < 1e6 or limit < 0:
         raise ExchangeFault.of("malformed", found="wait, limit")
+    if not all(DIGEST.fullmatch(one) for one in done):
+        raise ExchangeFault.of("malformed", found="acknowledged")
     if done:
         await counter.mailbox.write(lambda rows: letters.acknowledge(rows, box, done), durable=False)
     found = await _next_letters(counter, call, box, min(limit, MOST_LETTERS), min(wait, LONGEST_WAIT))
@@ -229,7 +233,7 @@ def _letter(letter: Letter) -> dict[str, Any]:
 
 async def get_chunk(counter: Counter, caller: Caller, call: Call) -> Answer:
     """A chunk of a letter in the caller's own box."""
-    if len(call.rest) != 2 or not call.rest[1].isdecimal() or len(call.rest[1]) > 6:
+    if len(call.rest) != 2 or not DIGEST.fullmatch(call.rest[0]) or not PLACE.fullmatch(call.rest[1]):
         raise ExchangeFault.of("malformed", found="path")
     letter, place, box = call.rest[0], int(call.rest[1]), caller.enrolled.name
     body = await counter.mailbox.read(lambda rows: letters.chunk_of(rows, box, letter, place))
@@ -243,7 +247,7 @@ async def put_study(counter: Counter, caller: Caller, call: Call) -> Answer:
     """Open a study, change its members, or close it."""
     record, coordinator = call.record(), caller.enrolled.name
     name, members = record.get("study"), texts(record, "members", 1000)
-    if not is_study(name) or type(record.get("open")) is not bool:
+    if not is_study(name) or type(record.get("open")) is not bool or not all(is_name(one) for one in members):
         raise ExchangeFault.of("malformed", found="study")
     study = register.Study(str(name), coordinator, tuple(dict.fromkeys(members)), record["open"])
 

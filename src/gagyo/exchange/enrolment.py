@@ -132,7 +132,11 @@ class Asked:
     def read(cls, name: str, signing: str, record: Mapping[str, Any]) -> Asked:
         """From a call's body; ExchangeFault `malformed`."""
         sealing, secret, proof = (str(record.get(key, "")) for key in ("sealing", "secret", "possession"))
-        if not all(DIGEST.fullmatch(one) for one in (signing, sealing, proof)) or not is_name(name):
+        if (
+            not all(DIGEST.fullmatch(one) for one in (signing, sealing, proof))
+            or not is_name(name)
+            or len(secret) > 100
+        ):
             raise ExchangeFault.of("malformed", found="keys")
         try:
             signature = bytes.fromhex(str(record.get("signature", "")))
@@ -180,7 +184,7 @@ def invite(rows: Rows, name: str, country: str, role: Role, now: int) -> str:
 
 
 def _hidden(secret: str) -> str:
-    return sha256(secret.encode()).hexdigest()
+    return sha256(secret.encode(errors="replace")).hexdigest()
 
 
 def enrol(rows: Rows, asked: Asked, hub: Keys, now: int) -> Enrolled:

@@ -22,6 +22,8 @@ from gagyo.exchange.records import record_of
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+STALE_SECONDS = 6.0
+"""A hub that has just started refuses signatures of its first second, or two where clocks differ a little."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,14 @@ class Line:
                 `hub_unreachable`, `proxy_refused`, `certificate_unknown` or the temporary refusal.
         """
         give_up = time.monotonic() + (self.patience if patience is None else patience)
-        pause, stale = FIRST_PAUSE, 0
+        pause, stale, stale_until = FIRST_PAUSE, 0, time.monotonic() + STALE_SECONDS
         while True:
             try:
                 return self._once(method, path, urlencode(query or {}, quote_via=quote), body, wait)
             except ExchangeFault as fault:
-                stale += fault.code == "stale_signature"
-                if fault.code not in refusals.TEMPORARY and not (fault.code == "stale_signature" and stale < 4):
+                late = fault.code == "stale_signature"
+                stale += late
+                if fault.code not in refusals.TEMPORARY and not (late and time.monotonic() < stale_until):
                     raise
                 failed: ExchangeFault = fault
                 least = 1.0 if fault.code == "too_many" else 0.3 * (stale > 1)

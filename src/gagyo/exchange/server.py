@@ -26,6 +26,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_SECONDS = 60.0
 """A body of at most 1 MiB that takes longer is given up; the client sends that chunk again."""
 SEEN_SECONDS = 30
+LOG_SECONDS = 5.0
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Exchange:
     started: int = field(default_factory=lambda: int(time.time()))
     rates: Rates = field(default_factory=Rates)
     _seen: dict[str, float] = field(default_factory=dict)
+    _refusals: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP call."""
@@ -50,44 +52,48 @@ class Exchange:
         await _send(send, answer, self._sign(answer, scope) | body.closing())
 
     async def _answer(self, scope: Scope, body: _Body) -> Answer:
-        name = ""
+        told = _Told(f"{scope['method']} {scope['path'][:100]}")
         try:
-            kind = CALLS.get((scope["method"], _pattern(scope["path"])))
-            if kind is None:
-                raise ExchangeFault.of("no_such_call", found=scope["path"][:100])
-            headers = _headers(scope)
-            caller, name = await self._caller(scope, headers, kind)
-            rate = RATES[caller.role] if caller else STRANGERS
-            with self.rates.call(caller.name if caller else "", rate):
-                await self._note(caller)
-                content = await body.read(kind.limit, headers.get("content-digest", ""))
-                call = Call(_query(scope), scope["path"].split("/")[3:], content, body.gone)
-                return await kind.answer(self.counter, Caller(name, caller), call)
+            return await self._answered(scope, body, told)
         except ExchangeFault as fault:
-            status, text = refusals.to_json(fault)
-            self._refused(scope, name, fault.code, body)
-            return Answer(status, text)
+            answer = Answer(*refusals.to_json(fault))
+            self._refused(told, fault.code, body)
+        except Exception as error:
+            # One call that this program did not foresee must not end the others; the text of an error may quote a body.
+            answer = Answer(*refusals.to_json(ExchangeFault.of("hub_fault", found="500")))
+            self._refused(told, f"hub_fault {type(error).__name__}", body)
+        return answer
+
+    async def _answered(self, scope: Scope, body: _Body, told: _Told) -> Answer:
+        kind = CALLS.get((scope["method"], _pattern(scope["path"])))
+        if kind is None:
+            raise ExchangeFault.of("no_such_call", found=scope["path"][:100])
+        headers = _headers(scope)
+        signed = signatures.read(headers.get("signature-input", ""), headers.get("signature", ""), signatures.CALL)
+        caller = await self._caller(scope, headers, kind, signed, told)
+        rate = RATES[caller.role] if caller else STRANGERS
+        with self.rates.call(caller.name if caller else "", rate):
+            await self._check_fresh(signed)
+            await self._note(caller)
+            content = await body.read(kind.limit, headers.get("content-digest", ""))
+            call = Call(_query(scope), scope["path"].split("/")[3:], content, body.gone)
+            return await kind.answer(self.counter, Caller(signed.keyid, caller), call)
 
     async def _caller(
-        self, scope: Scope, headers: dict[str, str], kind: CallKind
-    ) -> tuple[register.Enrolled | None, str]:
+        self, scope: Scope, headers: dict[str, str], kind: CallKind, signed: signatures.Signed, told: _Told
+    ) -> register.Enrolled | None:
         """Who signed this call: an institution that may make it, or None where the call is for strangers."""
-        signed = signatures.read(headers.get("signature-input", ""), headers.get("signature", ""), signatures.CALL)
+        if kind.strangers:
+            _check_signature(scope, headers, signed, _query(scope).get("key", ""))
+            return None
         known = await self.counter.mailbox.read(lambda rows: register.member(rows, signed.keyid))
-        if kind.strangers:
-            key = _query(scope).get("key", "")
-        elif known is None or known.home:
+        if known is None or known.home:
             raise ExchangeFault.of("not_enrolled", found=signed.keyid)
-        else:
-            key = known.keys.signing
-        _check_signature(scope, headers, signed, key)
-        await self._check_fresh(signed)
-        if kind.strangers:
-            return None, signed.keyid
-        assert known is not None
+        _check_signature(scope, headers, signed, known.keys.signing)
+        told.institution = known.name
         _check_standing(known, kind)
         _prove(scope, known)
-        return known, signed.keyid
+        return known
 
     async def _check_fresh(self, signed: signatures.Signed) -> None:
         now = int(time.time())
@@ -113,9 +119,24 @@ class Exchange:
         signed = signatures.sign(keys.sign, components, self.counter.name, int(time.time()))
         return {"content-digest": digest, **signed}
 
-    def _refused(self, scope: Scope, name: str, code: str, body: _Body) -> None:
-        record = {"event": "refused", "institution": name, "code": code}
-        self.log(record | {"call": f"{scope['method']} {scope['path'][:100]}", "bytes": body.size})
+    def _refused(self, told: _Told, code: str, body: _Body) -> None:
+        """Log a refusal; of those that repeat, one in `LOG_SECONDS` and how many there were."""
+        now, kind = time.monotonic(), (told.institution, code)
+        since, times = self._refusals.get(kind, (-LOG_SECONDS, 0))
+        if now - since < LOG_SECONDS:
+            self._refusals[kind] = (since, times + 1)
+            return
+        self._refusals[kind] = (now, 0)
+        record = {"event": "refused", "institution": told.institution, "code": code, "call": told.call}
+        self.log(record | {"bytes": body.size, **({"times": times + 1} if times else {})})
+
+
+@dataclass
+class _Told:
+    """What the log may say of a call: which, and whose it is proven to be."""
+
+    call: str
+    institution: str = ""
 
 
 @dataclass

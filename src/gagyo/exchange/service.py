@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import time
+from asyncio import sslproto
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
@@ -29,6 +30,8 @@ from gagyo.exchange.server import Exchange
 
 Log = Callable[[dict[str, Any]], None]
 KEEP_ALIVE_SECONDS = 75
+HANDSHAKE_SECONDS = 15.0
+TLS_BUFFER = 32 << 10
 LEAVE_SECONDS = 5
 HOUSEKEEPING_SECONDS = 30.0
 
@@ -96,13 +99,28 @@ class _Server(uvicorn.Server):
             with suppress(ValueError, RuntimeError, NotImplementedError):
                 loop.add_signal_handler(name, self._stop)
         self.lifespan = self.config.lifespan_class(self.config)
-        await self.startup(sockets=[listening])
+        await self._open(listening)
         ready("https://{}:{}".format(*listening.getsockname()[:2]))
         try:
             await self.main_loop()
         finally:
             self._stop()
             await self.shutdown(sockets=[listening])
+
+    async def _open(self, listening: socket.socket) -> None:
+        """As uvicorn's startup, which has no limit for those who connect and then do not begin TLS."""
+
+        def protocol() -> asyncio.Protocol:
+            kept: dict[str, Any] = {"server_state": self.server_state, "app_state": self.lifespan.state}
+            return self.config.http_protocol_class(config=self.config, **kept)  # type: ignore[call-arg]
+
+        server = await asyncio.get_running_loop().create_server(
+            protocol, sock=listening, ssl=self.config.ssl, backlog=1024, ssl_handshake_timeout=HANDSHAKE_SECONDS
+        )
+        # asyncio gives every connection that speaks TLS a buffer of 256 KiB at once: a thousand idle ones, 300 MB.
+        sslproto.SSLProtocol.max_size = TLS_BUFFER
+        self.servers = [server]
+        self.started = True
 
     def _stop(self) -> None:
         self.should_exit = True

@@ -75,13 +75,16 @@ def _quoted(name: str) -> str:
 
 
 def sign(
-    sign_bytes: Callable[[bytes], bytes], components: Sequence[tuple[str, str]], keyid: str, created: int
+    sign_bytes: Callable[[bytes], bytes],
+    components: Sequence[tuple[str, str]],
+    keyid: str,
+    created: int,
+    nonce: str = "",
 ) -> dict[str, str]:
-    """The headers Signature-Input and Signature, with a fresh nonce."""
+    """The headers Signature-Input and Signature, with a fresh nonce unless one is given (for test vectors)."""
     covered = " ".join(name for name, _ in components)
-    params = (
-        f'({covered});created={created};nonce="{secrets.token_urlsafe(18)}";keyid="{keyid}";alg="ed25519";tag="{TAG}"'
-    )
+    once = nonce or secrets.token_urlsafe(18)
+    params = f'({covered});created={created};nonce="{once}";keyid="{keyid}";alg="ed25519";tag="{TAG}"'
     signature = base64.b64encode(sign_bytes(signature_base(components, params))).decode()
     return {"signature-input": f"gagyo={params}", "signature": f"gagyo=:{signature}:"}
 

@@ -56,14 +56,17 @@ def _check_room(rows: Rows, box: str, letter: Letter, limits: Limits) -> None:
 
 
 def _hold_chunks(rows: Rows, number: int, letter: Letter) -> None:
-    sizes = [
-        rows("SELECT size FROM chunk WHERE owner = ? AND digest = ?", letter.sender, digest)[0][0]
-        for digest in letter.chunks
-    ]
-    if sum(sizes) != letter.size or len(sizes) != chunk_count(letter.size):
-        raise ExchangeFault.of("malformed", found="size")
+    # First held, then measured: where another process has just removed a chunk, the reference to it fails and the
+    # transaction is done again.
     for place, digest in enumerate(letter.chunks):
         rows("INSERT INTO part VALUES (?, ?, ?, ?)", number, place, letter.sender, digest)
+    [(held,)] = rows(
+        "SELECT COALESCE(SUM(chunk.size), 0) FROM part JOIN chunk ON chunk.owner = part.owner"
+        " AND chunk.digest = part.digest WHERE part.letter = ?",
+        number,
+    )
+    if held != letter.size or len(letter.chunks) != chunk_count(letter.size):
+        raise ExchangeFault.of("malformed", found="size")
 
 
 def missing(rows: Rows, owner: str, chunks: Sequence[str]) -> tuple[str, ...]:
@@ -134,6 +137,8 @@ def acknowledge(rows: Rows, box: str, letters: Sequence[str]) -> int:
 def _remove(rows: Rows, number: int, sender: str, whole: bool) -> int:
     rows("DELETE FROM letter WHERE number = ?", number)
     if not whole:
+        # One after the other: two processes that each remove one of the last two references would each leave the chunk.
+        rows("INSERT INTO turn VALUES (?, 0) ON CONFLICT (owner) DO UPDATE SET turns = turn.turns + 1", sender)
         digests = [digest for (digest,) in rows("DELETE FROM part WHERE letter = ? RETURNING digest", number)]
         for digest in dict.fromkeys(digests):
             rows(

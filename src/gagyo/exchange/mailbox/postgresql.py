@@ -84,6 +84,8 @@ class PostgresqlMailbox:
     async def close(self) -> None:
         """Close all connections."""
         self._closing.set()
+        with suppress(ExchangeFault):  # wakes the listener, so that it ends now
+            await self._run(_nothing, durable=False, rings=("",))
         await asyncio.to_thread(self._threads.shutdown)
         if self._listener.is_alive():
             await asyncio.to_thread(self._listener.join)
@@ -137,7 +139,7 @@ class PostgresqlMailbox:
 
     def _hear(self, connection: psycopg.Connection) -> None:
         while not self._closing.is_set():
-            for notice in connection.notifies(timeout=0.5):
+            for notice in connection.notifies(timeout=5, stop_after=1):
                 self._on_loop(partial(self._bells.ring, [notice.payload]))
 
     def _on_loop(self, call: Callable[[], None]) -> None:
@@ -165,6 +167,10 @@ def _rows(connection: psycopg.Connection) -> Rows:
         return cursor.fetchall() if cursor.description is not None else []
 
     return rows
+
+
+def _nothing(rows: Rows) -> None:
+    pass
 
 
 def _make_tables(rows: Rows) -> None:

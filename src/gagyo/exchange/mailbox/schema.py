@@ -30,6 +30,7 @@ PASSING = (
         letter BIGINT NOT NULL, place BIGINT NOT NULL, owner TEXT NOT NULL, digest TEXT NOT NULL,
         PRIMARY KEY (letter, place), FOREIGN KEY (owner, digest) REFERENCES chunk (owner, digest))""",
     "CREATE INDEX IF NOT EXISTS part_chunk ON part (owner, digest)",
+    "CREATE TABLE IF NOT EXISTS turn (owner TEXT PRIMARY KEY, turns BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, at BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS line (hub TEXT PRIMARY KEY, at BIGINT NOT NULL, state TEXT NOT NULL)",
 )

@@ -114,9 +114,11 @@ class SqliteMailbox:
         self._writing.execute("SAVEPOINT job")
         try:
             value = job.work(_rows(self._writing))
-        except (ExchangeFault, ValueError, KeyError, TypeError) as error:
+        except sqlite3.OperationalError:
+            raise  # the disk: it concerns them all
+        except Exception as error:
             self._writing.execute("ROLLBACK TO job")
-            return job, None, error
+            return job, None, _fault(error) if isinstance(error, sqlite3.Error) else error
         finally:
             if self._writing.in_transaction:
                 self._writing.execute("RELEASE job")

@@ -1,0 +1,202 @@
+"""Letters over TLS: sent, taken, acknowledged; once, in order, large ones by chunks; studies, directory, status."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from gagyo.errors import ExchangeFault
+from gagyo.exchange.client import Client
+from gagyo.exchange.letter import chunk_digest, divide, letter_id
+from tests.exchange.hubs import Place
+
+
+@pytest.fixture(scope="module")
+def lead(place: Place) -> Client:
+    return place.client("lead", "coordinator")
+
+
+@pytest.fixture(scope="module")
+def seoul(place: Place, lead: Client) -> Client:
+    client = place.client("seoul")
+    lead.open_study("s", ["seoul"])
+    return client
+
+
+def test_a_letter_goes_there_and_another_back(lead: Client, seoul: Client) -> None:
+    name = lead.send("seoul", "s", b"question")
+    assert name == letter_id("lead", "seoul", "s", [chunk_digest(b"question")])
+    [taken] = seoul.receive(5)
+    assert (taken.id, taken.sender, taken.study, taken.body) == (name, "lead", "s", b"question")
+    back = seoul.send("lead", "s", b"answer")
+    assert [one.body for one in lead.receive(5)] == [b"answer"]
+    lead.acknowledge([back])
+    assert seoul.receive(0, acknowledged=[name]) == []
+    assert lead.receive(0) == []
+
+
+def test_a_letter_comes_again_until_it_is_acknowledged_and_is_posted_once(lead: Client, seoul: Client) -> None:
+    names = {lead.send("seoul", "s", b"the same") for _ in range(3)}
+    assert len(names) == 1
+    assert [one.id for one in seoul.receive(1)] == [one.id for one in seoul.receive(1)] == list(names)
+    assert seoul.receive(0, acknowledged=list(names)) == []
+
+
+def test_letters_come_in_their_order_and_as_many_as_asked(lead: Client, seoul: Client) -> None:
+    names = [lead.send("seoul", "s", bytes([number]) * 30_000) for number in range(50)]
+    assert [one.id for one in seoul.receive(1, limit=3)] == names[:3]
+    taken: list[str] = []
+    while fresh := [one.id for one in seoul.receive(0, limit=64, acknowledged=taken[-64:])]:
+        taken += fresh
+    assert taken == names
+
+
+def test_an_empty_box_answers_after_the_wait_and_a_letter_wakes_it(lead: Client, seoul: Client) -> None:
+    start = time.monotonic()
+    assert seoul.receive(0.5) == []
+    assert 0.45 < time.monotonic() - start < 3
+    timer = threading.Timer(0.3, lambda: lead.send("seoul", "s", b"wakes"))
+    timer.start()
+    start = time.monotonic()
+    [taken] = seoul.receive(20)
+    assert time.monotonic() - start < 3
+    timer.join()
+    seoul.acknowledge([taken.id])
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 << 10, (64 << 10) + 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 7])
+def test_every_size_arrives(place: Place, lead: Client, seoul: Client, size: int) -> None:
+    told: list[tuple[int, int]] = []
+    sender = Client(lead.membership, tell=lambda name, sent, whole: told.append((sent, whole)))
+    place.clients.append(sender)
+    body = os.urandom(size)
+    name = sender.send("seoul", "s", body)
+    [taken] = seoul.receive(5)
+    assert taken.body == body
+    assert taken.id == name == letter_id("lead", "seoul", "s", [chunk_digest(one) for one in divide(body)])
+    assert told[-1] == (size, size)
+    assert told == sorted(told)
+    seoul.acknowledge([name])
+    assert place.hub.operate(lambda rows: rows("SELECT COUNT(*) FROM chunk")) == [(0,)]
+
+
+def test_a_large_letter_that_is_sent_again_after_it_was_taken_comes_again_with_the_same_id(
+    lead: Client, seoul: Client
+) -> None:
+    body = os.urandom(2 << 20)
+    names = set()
+    for _ in range(2):
+        names.add(lead.send("seoul", "s", body))
+        [taken] = seoul.receive(5)
+        seoul.acknowledge([taken.id])
+    assert len(names) == 1
+
+
+def test_many_threads_share_a_client(lead: Client, seoul: Client) -> None:
+    names: list[str] = []
+    threads = [
+        threading.Thread(target=lambda at=at: names.append(lead.send("seoul", "s", b"%d" % at))) for at in range(40)
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    taken = {one.id for one in seoul.receive(1)}
+    assert taken == set(names)
+    assert len(taken) == 40
+    seoul.acknowledge(sorted(taken))
+
+
+def refused(call: object, *given: object, code: str) -> None:
+    with pytest.raises(ExchangeFault) as fault:
+        call(*given)  # type: ignore[operator]
+    assert fault.value.code == code
+
+
+def test_only_what_a_study_allows(place: Place, lead: Client, seoul: Client) -> None:
+    busan = place.client("busan")
+    refused(seoul.send, "busan", "s", b"x", code="not_allowed")
+    refused(busan.send, "lead", "s", b"x", code="not_allowed")
+    refused(lead.send, "busan", "s", b"x", code="not_allowed")
+    refused(lead.send, "nobody", "s", b"x", code="no_such_recipient")
+    refused(lead.send, "seoul", "t", b"x", code="study_not_open")
+    refused(lead.send, "seoul", "s", b"x" * (300 << 20), code="too_large")
+    refused(lead.send, "seoul", "", b"x", code="malformed")
+    refused(seoul.open_study, "mine", ["busan"], code="not_allowed")
+    refused(lead.open_study, "u", ["nobody"], code="no_such_recipient")
+    other = place.client("other", "coordinator")
+    refused(other.open_study, "s", ["busan"], code="not_allowed")
+    refused(other.close_study, "s", code="not_allowed")
+
+
+def test_a_closed_study_accepts_nothing_until_it_is_opened_again(lead: Client, seoul: Client) -> None:
+    lead.open_study("closing", ["seoul"])
+    waiting = lead.send("seoul", "closing", b"before")
+    lead.close_study("closing")
+    refused(lead.send, "seoul", "closing", b"x", code="study_not_open")
+    refused(seoul.send, "lead", "closing", b"x", code="study_not_open")
+    assert [one.id for one in seoul.receive(0)] == [waiting], "what was accepted is still delivered"
+    lead.open_study("closing", ["seoul"])
+    assert seoul.send("lead", "closing", b"x")
+    seoul.acknowledge([waiting])
+    lead.acknowledge([one.id for one in lead.receive(1)])
+
+
+def test_directory_and_status(place: Place, lead: Client, seoul: Client) -> None:
+    found = lead.directory()
+    assert found["seoul"].keys == seoul.membership.keys.public
+    assert (found["seoul"].country, found["seoul"].role, found["seoul"].state) == ("KR", "site", "active")
+    assert found["seoul"].last_seen is not None
+    name = lead.send("seoul", "s", b"12345")
+    state = seoul.status()
+    assert state["box"] == {"letters": 1, "bytes": 5}
+    assert abs(state["time"] - time.time()) < 5
+    assert state["hub"] == place.hub.name
+    seoul.acknowledge([name])
+
+
+def test_a_revoked_institution_is_refused_and_others_go_on(place: Place, lead: Client, seoul: Client) -> None:
+    from gagyo.exchange import operator
+
+    gone = place.client("gone")
+    lead.open_study("with-gone", ["gone", "seoul"])
+    lead.send("gone", "with-gone", b"never read")
+    operator.revoke(place.hub, "gone")
+    refused(gone.receive, 0, code="revoked")
+    refused(lead.send, "gone", "with-gone", b"x", code="no_such_recipient")
+    name = lead.send("seoul", "with-gone", b"goes on")
+    assert [one.body for one in seoul.receive(5)] == [b"goes on"]
+    seoul.acknowledge([name])
+    boxes = {one["name"]: one["letters"] for one in operator.members(place.hub)}
+    assert boxes["gone"] == 0
+
+
+def test_keys_that_expired_are_refused(place: Place) -> None:
+    client = place.client("late")
+    place.hub.operate(lambda rows: rows("UPDATE member SET until = 1 WHERE name = 'late'"))
+    refused(client.receive, 0, code="keys_expired")
+    assert client.status()["state"] == "active", "status tells it"
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_clock_that_is_a_day_off_is_learned_from_the_hub(
+    place: Place, lead: Client, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    from gagyo.exchange import line
+
+    class Clock:
+        """The time module, with a wall clock that is wrong."""
+
+        monotonic = staticmethod(time.monotonic)
+
+        @staticmethod
+        def time() -> float:
+            return time.time() + hours * 3600
+
+    client = place.client(f"clock{'behind' if hours < 0 else 'ahead'}")
+    monkeypatch.setattr(line, "time", Clock)
+    assert client.status()["state"] == "active"
+    assert client.clock_offset == pytest.approx(-hours * 3600, abs=3)
