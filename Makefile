@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart hospitals test lint docs bench references mutations clean
+.PHONY: demo demo-heart hospitals chaos test lint docs bench references mutations clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -33,6 +33,10 @@ lint: .venv/.test
 # Pages that are made from the code, and the line numbers that SECURITY.md links to.
 docs: .venv/.test
 	$(BIN)/python docs/generate.py
+
+# Runs with a random kill, halt or cut in each; N runs, from seed SEED on (a failure prints its seed).
+chaos: .venv/.test
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(or $(N),200) $(SEED)
 
 # Break each line that keeps a promise, and see which test notices.
 mutations: .venv/.test

@@ -47,7 +47,7 @@ def unpack(packed: bytes) -> Any:
         raise Tampered.of("bad_wire", found="header")
     written = bytes(view[12 : 12 + size])
     try:
-        header = json.loads(written)
+        header = json.loads(written, parse_int=_number)
         exact = _depth(header) <= DEEPEST and canonical(header) == written
     except (ValueError, RecursionError, TypeError):
         exact = False
@@ -58,6 +58,11 @@ def unpack(packed: bytes) -> Any:
     if rest.view:
         raise Tampered.of("bad_wire", found="length")
     return record
+
+
+def _number(text: str) -> int | float:
+    # RFC 8785 writes a number as a double's shortest form: a whole one beyond 2^53 was a float.
+    return int(text) if len(text) < 16 or abs(int(text)) < 2**53 else float(text)
 
 
 def _lifted(value: Any, raw: list[bytes]) -> Any:
