@@ -1,8 +1,8 @@
 """Chaos: runs of a study over two hubs, in each of which one process is killed, halted, or one line is cut, at random.
 
 `python -m tests.chaos N [SEED]` does N runs from SEED on and prints one line each; the seed of a failure replays it.
-After each run the results equal those of an undisturbed one, to the last bit; chains, signatures and receipts are whole;
-no question was released twice; and it ended within the deadline.
+After each run the results equal those of an undisturbed one, to the last bit; chains, signatures and receipts are
+whole; no question was released twice; and it ended within the deadline.
 """
 
 from __future__ import annotations

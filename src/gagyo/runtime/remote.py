@@ -47,7 +47,7 @@ class _Post:
     to: PublicKeys
     letter: bytes = b""
     again: float = 0.0
-    pause: float = FIRST_AGAIN
+    pause: float = field(default_factory=lambda: FIRST_AGAIN)
 
 
 @dataclass
