@@ -23,7 +23,7 @@ from gagyo.exchange.membership import FILE, Membership
 SYNC_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 BATCH = 32
-GIVE_UP_SECONDS = 20.0
+GIVE_UP_SECONDS = 5.0
 """Of one attempt on the line; what waits is tried again without end."""
 LOST = frozenset({"no_such_recipient", "study_not_open", "not_allowed", "revoked", "keys_expired", "not_enrolled"})
 """Refusals of a letter that no later attempt changes: it is dropped and logged; its sender asks again."""
