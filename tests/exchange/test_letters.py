@@ -200,3 +200,15 @@ def test_a_clock_that_is_a_day_off_is_learned_from_the_hub(
     monkeypatch.setattr(line, "time", Clock)
     assert client.status()["state"] == "active"
     assert client.clock_offset == pytest.approx(-hours * 3600, abs=3)
+
+
+def test_what_is_taken_at_once_is_bounded(lead: Client, seoul: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gagyo.exchange import client
+
+    monkeypatch.setattr(client, "TAKEN", 3 << 20)
+    names = [lead.send("seoul", "s", os.urandom(2 << 20)) for _ in range(3)]
+    first = [one.id for one in seoul.receive(5)]
+    assert first == names[:2]
+    rest = [one.id for one in seoul.receive(5, acknowledged=first)]
+    assert rest == names[2:]
+    seoul.acknowledge(rest)

@@ -19,6 +19,10 @@ Tell = Callable[[str, int, int], None]
 """Told a letter's id, the bytes of it that the hub has, and its whole size."""
 
 
+TAKEN = 64 << 20
+"""Bytes of bodies after which `receive` takes no further letter: what a process holds is bounded."""
+
+
 @dataclass(frozen=True)
 class Member:
     """An institution in the directory; `until` (its keys expire) and `last_seen` in seconds since 1970."""
@@ -99,12 +103,16 @@ class Client:
     def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
         """Letters of the own box, the oldest first; up to `wait` seconds of waiting where there is none.
 
-        A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`.
+        A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`. Once the bodies
+        together exceed 64 MiB the others are left for the next call.
         """
         asked = {"wait": wait, "limit": limit, "acknowledged": list(acknowledged)}
         with_wait = min(wait, 60.0)
         record = self._line.call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=with_wait).record()
-        return [self._received(one) for one in record["letters"]]
+        taken: list[Received] = []
+        while len(taken) < len(record["letters"]) and sum(len(one.body) for one in taken) < TAKEN:
+            taken.append(self._received(record["letters"][len(taken)]))
+        return taken
 
     def _received(self, record: Mapping[str, Any]) -> Received:
         letter, sender, study = str(record["id"]), str(record["sender"]), str(record["study"])
