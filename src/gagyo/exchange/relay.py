@@ -63,6 +63,10 @@ class Relay:
             except ExchangeFault as fault:
                 await self._note(fault.code)
                 await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as error:
+                # Whatever a partner sends, the line is tried again, and the other work of this hub goes on.
+                await self._note(f"hub_forged {type(error).__name__}")
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _note(self, state: str) -> None:
         if state != self._state:
