@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gagyo.exchange import partners
 from gagyo.exchange.client import Client
 from tests.exchange.hubs import HubProcess, Place, free_port, new_hub
 from tests.postgres import Cluster, programs
@@ -195,3 +196,19 @@ def test_two_processes_on_one_database_and_both_and_the_database_are_killed(tmp_
         assert (one.stop(), other.stop()) == (0, 0)
     finally:
         cluster.remove()
+
+
+def test_a_hub_that_dials_stops_as_quickly(place: Place, tmp_path: Path) -> None:
+    from tests.exchange.test_two_hubs import link, wait_for
+
+    other = Place(new_hub(tmp_path / "cn", "CN"))
+    listening, dialling = HubProcess(place.hub), HubProcess(other.hub)
+    listening.start()
+    link(place, other, tmp_path)
+    dialling.start()
+    wait_for(lambda: any(one["state"] == "up" for one in other.hub.operate(partners.lines).values()))
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert dialling.stop() == 0
+    assert time.monotonic() - start < 5
+    assert listening.stop() == 0

@@ -67,6 +67,28 @@ def test_an_empty_box_answers_after_the_wait_and_a_letter_wakes_it(lead: Client,
     seoul.acknowledge([taken.id])
 
 
+def test_closing_ends_a_long_poll_at_once(place: Place) -> None:
+    client = place.client("leaving")
+    outcome: list[str] = []
+
+    def poll() -> None:
+        try:
+            client.receive(50)
+        except ExchangeFault as fault:
+            outcome.append(fault.code)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    time.sleep(0.4)
+    start = time.monotonic()
+    client.close()
+    thread.join(20)
+    assert time.monotonic() - start < 2
+    assert outcome == ["hub_unreachable"]
+    with pytest.raises(ExchangeFault):
+        client.status()
+
+
 @pytest.mark.parametrize("size", [0, 1, 64 << 10, (64 << 10) + 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 7])
 def test_every_size_arrives(place: Place, lead: Client, seoul: Client, size: int) -> None:
     told: list[tuple[int, int]] = []
