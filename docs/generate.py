@@ -335,7 +335,7 @@ def collect(body: list[ast.stmt], before: str, found: dict[str, tuple[int, int]]
 
 def defined(one: ast.stmt) -> list[str]:
     """The names that a statement defines."""
-    if isinstance(one, (ast.FunctionDef, ast.ClassDef)):
+    if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [one.name]
     targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
     return [target.id for target in targets if isinstance(target, ast.Name)]

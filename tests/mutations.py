@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
+ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
+LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
@@ -80,6 +82,42 @@ MUTATIONS = (
     ),
     ("methods/_validation/present.py", "joined(count(among), few", "joined(count(among >= 0), few", HOSTILE),
     ("coordinator/run.py", "if missing > self.study.may_go_on_without or", "if False or", RUN),
+    ("exchange/access.py", 'recipient.state != "active"', "False", ACCESS),
+    ("exchange/access.py", "not study.open", "False", ACCESS),
+    ("exchange/access.py", "recipient.name in study.members", "True", ACCESS),
+    ("exchange/access.py", 'return sender.role == "coordinator" and', "return", ACCESS),
+    ("exchange/server.py", "        _check_signature(scope, headers, signed, known.keys.signing)\n", "", CALLER),
+    ("exchange/server.py", "            await self._check_fresh(signed)\n", "", CALLER),
+    (
+        "exchange/server.py",
+        "if not await self.counter.mailbox.first_use(",
+        "if await self.counter.mailbox.first_use(",
+        CALLER,
+    ),
+    ("exchange/server.py", "if self._announced() > limit:", "if False:", CALLER),
+    ("exchange/server.py", "if self.size > limit:", "if False:", CALLER),
+    ("exchange/server.py", "if not hmac.compare_digest(sha256(content)", "if False and not (sha256(content)", CALLER),
+    ("exchange/rates.py", "if use.tokens < 1 or", "if", CALLER),
+    ("exchange/rates.py", "or use.open >= rate.open", "", CALLER),
+    ("exchange/connections.py", "if len(self._unproven) > UNPROVEN:", "if False:", CALLER),
+    ("exchange/mailbox/letters.py", "WHERE letter.box = ? AND letter.id", "WHERE ? <> '' AND letter.id", CALLER),
+    (
+        "exchange/line.py",
+        "            self.membership.hub_keys.check_once(signed.signature, base)\n",
+        "            pass\n",
+        LINES,
+    ),
+    (
+        "exchange/signatures.py",
+        "values = (str(status), digest, call_signature)",
+        'values = (str(status), digest, "")',
+        LINES,
+    ),
+    ("exchange/enrolment.py", "    register.drop_invitation(rows, asked.name)\n    until", "    until", JOIN),
+    ("exchange/enrolment.py", "if not hmac.compare_digest(expected, self.possession):", "if False:", JOIN),
+    ("exchange/enrolment.py", "if not same_fingerprint(said, known.keys):", "if False:", JOIN),
+    ("exchange/partners.py", 'if record.get("country") != partner.country:', "if False:", HUBS),
+    ("exchange/partners.py", "if name not in before or before[name].home == partner.name}", "}", HUBS),
     ("release/ring.py", "return np.where((values < 0)[:, None], negate(limbs), limbs)", "return limbs", RING),
 )
 

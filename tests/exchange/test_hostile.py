@@ -219,9 +219,11 @@ def test_a_thousand_idle_connections_cost_little_and_the_oldest_are_closed(
         assert round_trip(pair) < 2
         closed = 0
         for line in lines[:480]:
-            line.settimeout(2)
+            line.settimeout(1)
             try:
                 closed += line.recv(1) == b""
+            except TimeoutError:
+                break
             except OSError:
                 closed += 1
         assert closed == 480

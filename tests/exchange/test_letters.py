@@ -67,6 +67,28 @@ def test_an_empty_box_answers_after_the_wait_and_a_letter_wakes_it(lead: Client,
     seoul.acknowledge([taken.id])
 
 
+def test_closing_ends_a_long_poll_at_once(place: Place) -> None:
+    client = place.client("leaving")
+    outcome: list[str] = []
+
+    def poll() -> None:
+        try:
+            client.receive(50)
+        except ExchangeFault as fault:
+            outcome.append(fault.code)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    time.sleep(0.4)
+    start = time.monotonic()
+    client.close()
+    thread.join(20)
+    assert time.monotonic() - start < 2
+    assert outcome == ["hub_unreachable"]
+    with pytest.raises(ExchangeFault):
+        client.status()
+
+
 @pytest.mark.parametrize("size", [0, 1, 64 << 10, (64 << 10) + 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 7])
 def test_every_size_arrives(place: Place, lead: Client, seoul: Client, size: int) -> None:
     told: list[tuple[int, int]] = []
@@ -200,3 +222,15 @@ def test_a_clock_that_is_a_day_off_is_learned_from_the_hub(
     monkeypatch.setattr(line, "time", Clock)
     assert client.status()["state"] == "active"
     assert client.clock_offset == pytest.approx(-hours * 3600, abs=3)
+
+
+def test_what_is_taken_at_once_is_bounded(lead: Client, seoul: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gagyo.exchange import client
+
+    monkeypatch.setattr(client, "TAKEN", 3 << 20)
+    names = [lead.send("seoul", "s", os.urandom(2 << 20)) for _ in range(3)]
+    first = [one.id for one in seoul.receive(5)]
+    assert first == names[:2]
+    rest = [one.id for one in seoul.receive(5, acknowledged=first)]
+    assert rest == names[2:]
+    seoul.acknowledge(rest)

@@ -14,9 +14,16 @@ from gagyo.exchange.envelope import PublicKeys
 from gagyo.exchange.letter import DIGEST, SMALL, Received, chunk_count, chunk_digest, divide, is_study, letter_id
 from gagyo.exchange.line import Line
 from gagyo.exchange.membership import Membership
+from gagyo.exchange.records import as_agreed
 
 Tell = Callable[[str, int, int], None]
 """Told a letter's id, the bytes of it that the hub has, and its whole size."""
+
+
+LOST_AGAIN = 8
+"""Times that a hub may lose chunks of one letter that it was given."""
+TAKEN = 64 << 20
+"""Bytes of bodies after which `receive` takes no further letter: what a process holds is bounded."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ class Client:
         query = {"recipient": recipient, "study": study}
         if len(body) > SMALL:
             return self._send_large(query, body)
-        name = str(self._line.call("POST", "/v1/letters", query, body).record()["id"])
+        name = letter_id(self.membership.name, recipient, study, [chunk_digest(body)])
+        self._line.call("POST", "/v1/letters", query, body)
         self._tell(name, len(body), len(body))
         return name
 
@@ -83,32 +91,44 @@ class Client:
         names = [chunk_digest(chunk) for chunk in divide(body)]
         name = letter_id(self.membership.name, query["recipient"], query["study"], names)
         manifest = json.dumps({"size": len(body), "chunks": names}).encode()
-        while missing := self._missing(query, manifest, chunks):
+        for _ in range(LOST_AGAIN):
+            if not (missing := self._missing(query, manifest, chunks)):
+                break
             left = sum(len(chunks[one]) for one in missing)
             for one in missing:
                 self._tell(name, len(body) - left, len(body))
                 self._line.call("PUT", f"/v1/chunks/{one}", body=bytes(chunks[one]))
                 left -= len(chunks[one])
+        else:
+            raise ExchangeFault.of("hub_fault", found="chunks")
         self._tell(name, len(body), len(body))
         return name
 
     def _missing(self, query: Mapping[str, str], manifest: bytes, chunks: Mapping[str, memoryview]) -> list[str]:
         record = self._line.call("POST", "/v1/parcels", query, manifest).record()
-        return [one for one in record.get("missing", []) if one in chunks]
+        with as_agreed("missing"):
+            return [one for one in record.get("missing", []) if one in chunks]
 
     def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
         """Letters of the own box, the oldest first; up to `wait` seconds of waiting where there is none.
 
-        A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`.
+        A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`. Once the bodies
+        together exceed 64 MiB the others are left for the next call.
         """
         asked = {"wait": wait, "limit": limit, "acknowledged": list(acknowledged)}
         with_wait = min(wait, 60.0)
         record = self._line.call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=with_wait).record()
-        return [self._received(one) for one in record["letters"]]
+        taken: list[Received] = []
+        with as_agreed("letters"):
+            for one in list(record["letters"]):
+                taken.append(self._received(one))
+                if sum(len(letter.body) for letter in taken) >= TAKEN:
+                    break
+        return taken
 
     def _received(self, record: Mapping[str, Any]) -> Received:
         letter, sender, study = str(record["id"]), str(record["sender"]), str(record["study"])
-        body = _small_body(record) if "body" in record else self._fetch(letter, record)
+        body = base64.b64decode(record["body"], validate=True) if "body" in record else self._fetch(letter, record)
         named = letter_id(sender, self.membership.name, study, [chunk_digest(chunk) for chunk in divide(body)])
         if named != letter:
             raise ExchangeFault.of("hub_forged", found=letter)
@@ -156,22 +176,17 @@ class Client:
 
     def directory(self) -> dict[str, Member]:
         """All institutions of this hub and of its partner, by name."""
-        found = self._line.call("GET", "/v1/directory").record()["members"]
-        return {
-            one["name"]: Member(
-                *(one["name"], one["country"], PublicKeys(**one["keys"]), one["role"], one["state"]),
-                *(one["until"], one["seen"]),
-            )
-            for one in found
-        }
+        record = self._line.call("GET", "/v1/directory").record()
+        with as_agreed("members"):
+            return {one["name"]: _member(one) for one in record["members"]}
 
     def status(self, patience: float | None = None) -> dict[str, Any]:
         """The hub's `version` and `time`, this institution's `state` and `box`, and the state of `partners`."""
         return self._line.call("GET", "/v1/status", patience=patience).record()
 
 
-def _small_body(record: Mapping[str, Any]) -> bytes:
-    try:
-        return base64.b64decode(record["body"], validate=True)
-    except (TypeError, ValueError):
-        raise ExchangeFault.of("hub_forged", found=record["id"]) from None
+def _member(record: Mapping[str, Any]) -> Member:
+    keys = PublicKeys(str(record["keys"]["signing"]), str(record["keys"]["sealing"]))
+    texts = (str(record["name"]), str(record["country"]), keys, str(record["role"]), str(record["state"]))
+    seen = record["seen"]
+    return Member(*texts, int(record["until"]), None if seen is None else int(seen))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import socket
 import ssl
 import threading
 import time
 import urllib.request
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -58,6 +61,7 @@ class Line:
         self.clock_offset = 0.0
         self._proxy = membership.proxy or _environment_proxy(membership.hub)
         self._closing = threading.Event()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._http = httpx.Client(
             verify=_trust(membership),
             proxy=_proxy(self._proxy),
@@ -103,8 +107,12 @@ class Line:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def close(self) -> None:
-        """Close the connections; calls that wait to be tried again give up."""
+        """Close the connections; calls that wait, for an answer or to be tried again, give up now."""
         self._closing.set()
+        for one in list(self._sockets):
+            with suppress(OSError):
+                # Not SSLSocket's own shutdown, which takes the TLS state away from a thread that reads.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
         self._http.close()
 
     def _once(self, method: str, path: str, query: str, body: bytes, wait: float) -> Reply:
@@ -112,15 +120,26 @@ class Line:
         url = f"{self.membership.hub}{path}{'?' + query if query else ''}"
         timeout = httpx.Timeout(READ_SECONDS + wait, connect=CONNECT_SECONDS)
         try:
-            answer = self._http.request(method, url, content=body, headers=headers, timeout=timeout)
+            answer = self._http.request(
+                method, url, content=body, headers=headers, timeout=timeout, extensions={"trace": self._trace}
+            )
         except httpx.ProxyError as error:
             raise Unreachable("proxy_refused", str(error)[:100], pause=1.0) from error
         except httpx.TransportError as error:
             raise _unreachable(error) from error
+        except RuntimeError as error:
+            if not self._closing.is_set():
+                raise
+            raise Unreachable("hub_unreachable", "closed") from error
         self._check(answer, headers["signature"])
         if answer.status_code >= 400:
             raise refusals.from_json(answer.status_code, _json(answer.content))
         return Reply(answer.status_code, answer.content)
+
+    def _trace(self, event: str, told: Mapping[str, Any]) -> None:
+        """Remember the sockets (httpx's trace extension): a thread that reads one is woken only through it."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._sockets.add(told["return_value"].get_extra_info("socket"))
 
     def _signed(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
         digest = signatures.content_digest(body)

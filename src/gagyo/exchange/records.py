@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gagyo.errors import ExchangeFault
@@ -18,6 +19,15 @@ def record_of(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ExchangeFault.of("malformed", found="JSON")
     return value
+
+
+@contextmanager
+def as_agreed(found: str) -> Iterator[None]:
+    """ExchangeFault `hub_forged` where the block finds an answer of another shape than agreed."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ExchangeFault.of("hub_forged", found=found) from None
 
 
 def texts(record: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:

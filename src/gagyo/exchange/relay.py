@@ -23,7 +23,7 @@ from gagyo.exchange.membership import FILE, Membership
 SYNC_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 BATCH = 32
-GIVE_UP_SECONDS = 20.0
+GIVE_UP_SECONDS = 5.0
 """Of one attempt on the line; what waits is tried again without end."""
 LOST = frozenset({"no_such_recipient", "study_not_open", "not_allowed", "revoked", "keys_expired", "not_enrolled"})
 """Refusals of a letter that no later attempt changes: it is dropped and logged; its sender asks again."""
@@ -62,6 +62,10 @@ class Relay:
                 await self._note("up")
             except ExchangeFault as fault:
                 await self._note(fault.code)
+                await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as error:
+                # Whatever a partner sends, the line is tried again, and the other work of this hub goes on.
+                await self._note(f"hub_forged {type(error).__name__}")
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _note(self, state: str) -> None:

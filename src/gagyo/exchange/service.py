@@ -31,6 +31,8 @@ from gagyo.exchange.server import Exchange
 Log = Callable[[dict[str, Any]], None]
 KEEP_ALIVE_SECONDS = 75
 HANDSHAKE_SECONDS = 15.0
+GOODBYE_SECONDS = 1.0
+"""Clients whose connection is at rest do not answer TLS's goodbye."""
 TLS_BUFFER = 32 << 10
 LEAVE_SECONDS = 5
 HOUSEKEEPING_SECONDS = 30.0
@@ -115,7 +117,12 @@ class _Server(uvicorn.Server):
             return self.config.http_protocol_class(config=self.config, **kept)  # type: ignore[call-arg]
 
         server = await asyncio.get_running_loop().create_server(
-            protocol, sock=listening, ssl=self.config.ssl, backlog=1024, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            protocol,
+            sock=listening,
+            ssl=self.config.ssl,
+            backlog=1024,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=GOODBYE_SECONDS,
         )
         # asyncio gives every connection that speaks TLS a buffer of 256 KiB at once: a thousand idle ones, 300 MB.
         sslproto.SSLProtocol.max_size = TLS_BUFFER

@@ -1,0 +1,125 @@
+"""Rounds through a hub: four sites in processes of their own, TLS, signed calls, the mailbox on disk."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from measure import Row, alone, serve
+
+SITES = ("seoul", "busan", "beijing", "tianjin")
+SMALL, LARGE = 11_000, 10_000_000
+SITE = """
+import sys
+from pathlib import Path
+from gagyo.exchange.client import Client
+from gagyo.exchange.membership import Membership
+with Client(Membership.open(Path(sys.argv[1]))) as client:
+    done = []
+    while True:
+        letters = client.receive(25, acknowledged=done)
+        done = [one.id for one in letters]
+        for one in letters:
+            client.send(one.sender, one.study, one.body[::-1])
+"""
+
+
+def _enrol(hub: Any, folder: Path, name: str, role: str) -> None:
+    from gagyo.exchange.envelope import Keys
+    from gagyo.exchange.mailbox import register
+    from gagyo.exchange.mailbox.register import Enrolled
+    from gagyo.exchange.membership import Membership
+
+    folder.mkdir()
+    keys, now = Keys.open(folder / "keys"), int(time.time())
+    known = Enrolled(name, "KR", role, "active", keys.public, now, now + 10**6)  # type: ignore[arg-type]
+    hub.operate(lambda rows: register.put_member(rows, known))
+    Membership(name, "KR", role, hub.url, hub.name, hub.keys.public, keys, hub.ca).save(folder)
+
+
+def _resident(process: subprocess.Popen[Any], what: str = "VmRSS") -> float:
+    text = Path(f"/proc/{process.pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith(what)).split()[1]) / 1024
+
+
+def _round(client: Any, pool: ThreadPoolExecutor, size: int, done: list[str]) -> list[str]:
+    body = os.urandom(size)
+    list(pool.map(lambda site: client.send(site, "s", body), SITES))
+    taken: list[str] = []
+    while len(taken) < len(SITES):
+        letters = client.receive(25, acknowledged=done)
+        assert all(one.body == body[::-1] for one in letters)
+        done = [one.id for one in letters]
+        taken += done
+    return done
+
+
+def _rounds(size: int, count: int, warm: int) -> dict[str, Any]:
+    from gagyo.exchange.client import Client
+    from gagyo.exchange.hub_folder import make_hub
+    from gagyo.exchange.membership import Membership
+
+    with tempfile.TemporaryDirectory() as text:
+        folder, port = Path(text), 18443
+        hub = make_hub(folder / "hub", "KR", url=f"https://127.0.0.1:{port}")
+        for name in ("lead", *SITES):
+            _enrol(hub, folder / name, name, "coordinator" if name == "lead" else "site")
+        command = [sys.executable, "-c", "from gagyo.cli import main; main()", "hub", "start", str(hub.folder)]
+        serving = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert serving.stdout is not None
+        serving.stdout.readline()
+        idle = _resident(serving)
+        sites = [subprocess.Popen([sys.executable, "-c", SITE, str(folder / site)]) for site in SITES]
+        try:
+            with Client(Membership.open(folder / "lead")) as client, ThreadPoolExecutor(len(SITES)) as pool:
+                client.open_study("s", SITES)
+                done: list[str] = []
+                walls = []
+                for _ in range(warm + count):
+                    start = time.perf_counter()
+                    done = _round(client, pool, size, done)
+                    walls.append(time.perf_counter() - start)
+            peak = max(_resident(one, "VmHWM") for one in sites)
+            return {"walls": walls[warm:], "idle": idle, "hub": _resident(serving, "VmHWM"), "site": peak}
+        finally:
+            for one in (*sites, serving):
+                one.terminate()
+                one.wait()
+
+
+def small() -> dict[str, Any]:
+    """300 rounds of 11 KB each way."""
+    return _rounds(SMALL, 300, 20)
+
+
+def large() -> dict[str, Any]:
+    """Three rounds of 10 MB each way."""
+    return _rounds(LARGE, 3, 1)
+
+
+WORKS = {"small": small, "large": large}
+
+
+def rows() -> list[Row]:
+    """The rows of the table."""
+    one, other = alone("exchange.py", "small"), alone("exchange.py", "large")
+    walls = sorted(1000 * wall for wall in one["walls"])
+    work, many = "one round, 4 sites, 11 KB each way", "one round, 4 sites, 10 MB each way"
+    late = walls[int(0.95 * len(walls))]
+    rest, site = f"peak {other['hub']:.0f} MB at 10 MB", f"a site's peak {other['site']:.0f} MB"
+    return [
+        Row(work, "exchange", statistics.median(walls), "ms", "limit 30 ms", f"p95 {late:.3g} ms (limit 70 ms)"),
+        Row(many, "exchange", statistics.median(other["walls"]), "s", "limit 2 s", site),
+        Row("memory of a hub at rest", "exchange", one["idle"], "MB", "limit 120 MB", rest),
+    ]
+
+
+if __name__ == "__main__":
+    serve(WORKS, rows)
