@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date, timedelta
+from functools import reduce
 from typing import Any
 
 from gagyo.errors import FileFault, check_none
@@ -11,9 +13,15 @@ from gagyo.exchange.envelope import PublicKeys
 from gagyo.federation.line import Line
 from gagyo.federation.local import method_module, method_names, source_digest
 from gagyo.finding import Finding, Place
+from gagyo.governance import check as rules
+from gagyo.governance.check import Bounds
+from gagyo.governance.derive import given, subjects
+from gagyo.governance.evidence import Evidence
+from gagyo.governance.pack import Pack, packs
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study, check_options
 from gagyo.release.limits import Limits
+from gagyo.result import Words
 
 
 def check(study: Study) -> list[Finding]:
@@ -33,28 +41,77 @@ def check(study: Study) -> list[Finding]:
     return findings
 
 
-def limits_of(study: Study) -> Limits:
-    """The gate's limits as the study sets them; a hospital's policy can only tighten them."""
-    return Limits(minimum_people=study.release.minimum_people)
+def limits_of(study: Study, bounds: Bounds | None = None) -> Limits:
+    """The gate's limits: the strictest of the study and of the rules; a hospital's policy can only tighten them."""
+    limits = Limits(minimum_people=study.release.minimum_people)
+    return limits.stricter(bounds.minimum_people) if bounds else limits
 
 
-def make_plan(study: Study, keys: Mapping[str, PublicKeys] | None = None) -> Plan:
+def sends_of(study: Study) -> dict[str, tuple[dict[str, Any], ...]]:
+    """What each hospital would send, by analysis."""
+    return {name: tuple(asdict(one) for one in method.sends()) for name, method in Line(study).methods.items()}
+
+
+def bounds_of(study: Study, evidence: Sequence[Evidence] = (), own: Sequence[Pack] = ()) -> Bounds | None:
+    """What the rules set over the whole time of a study; None where it has no governance part.
+
+    Every day counts on which a rule begins or has just ended, so that a plan made early holds until its last day.
+    """
+    if study.governance is None:
+        return None
+    stated = given(study, sends_of(study))
+    found = (rules.check(stated, day, evidence, own).bounds for day in days_of(study, own))
+    return reduce(Bounds.strictest, found)
+
+
+def days_of(study: Study, own: Sequence[Pack] = ()) -> list[date]:
+    """The first day of a study, and each later one of its days on which other rules are in force."""
+    rules_of = [rule for pack in (*packs(), *own) for rule in pack.rules]
+    turns = {rule.start for rule in rules_of} | {rule.until + timedelta(days=1) for rule in rules_of if rule.until}
+    return [study.period.start, *sorted(day for day in turns if day and study.period.start < day <= study.period.until)]
+
+
+def make_plan(
+    study: Study,
+    keys: Mapping[str, PublicKeys] | None = None,
+    evidence: Sequence[Evidence] = (),
+    own: Sequence[Pack] = (),
+) -> Plan:
     """The plan of a study; without `keys` it is a draft that nobody can run.
 
+    evidence, own: documents held, and an operator's own packs, for the rules of a study with a governance part.
+
     Raises:
-        FileFault: with everything that is wrong.
+        FileFault: with everything that is wrong; also where a rule forbids what the study would send.
     """
     check_none(check(study))
-    line = Line(study)
-    sends = {name: tuple(asdict(one) for one in method.sends()) for name, method in line.methods.items()}
+    bounds = bounds_of(study, evidence, own)
+    check_none(_shut(study, bounds) if bounds else [])
+    limits = limits_of(study, bounds)
+    sends = sends_of(replace(study, release=replace(study.release, minimum_people=limits.minimum_people)))
     used = sorted({analysis.method for analysis in study.analyses.values()})
     return Plan(
         text=study.source,
         keys={name: dict(vars(public)) for name, public in sorted((keys or {}).items())},
         methods={name: source_digest(name) for name in used},
-        limits=_limits(limits_of(study)),
+        limits=_limits(limits),
         sends=sends,
     )
+
+
+def _shut(study: Study, bounds: Bounds) -> list[Finding]:
+    """A finding for each kind of thing that the plan sends and that a rule forbids."""
+    place = Place(path="governance")
+    planned = {(one.site, one.thing) for one in subjects(given(study, sends_of(study))) if one.planned}
+    shut = [(site, thing) for site, things in bounds.shut.items() for thing in things if (site, thing) in planned]
+    return [
+        Finding(
+            "rules_forbidden",
+            place=place,
+            values={"site": site, "thing": Words(f"rules.thing.{thing}"), "found": thing},
+        )
+        for site, thing in shut
+    ]
 
 
 def _limits(limits: Limits) -> dict[str, Any]:
