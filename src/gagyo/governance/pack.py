@@ -23,6 +23,7 @@ Effect = Literal["forbid", "needs_first", "allow_if", "limit", "notify", "advise
 Status = Literal["in_force", "guidance", "convention", "future", "draft"]
 Basis = Literal["first_hand", "second_hand", "memory", "inference", "convention"]
 """How sure: the text was read; somebody's account of it; memory only; a conclusion of ours; a custom of the field."""
+BASES: tuple[Basis, ...] = get_args(Basis)
 Weight = Literal["law", "platform", "own"]
 """Whose rule: the law's, the platform's own policy, or an operator's own."""
 BUILT_IN = ("cn", "kr", "platform")
