@@ -32,6 +32,7 @@ def texts() -> list[tuple[str, Text]]:
     words: list[Fact | EvidenceKind] = [*WORDS.facts.values(), *WORDS.evidence.values()]
     found += [(word.id, word.name) for word in words]
     kinds = WORDS.evidence.values()
+    found += [(rule.id, rule.instrument) for rule in RULES if rule.original != "ICH E6(R3)"]
     return found + [(kind.id, text) for kind in kinds for text in (kind.takes, kind.kept) if text.en]
 
 
@@ -133,7 +134,7 @@ sources: {}
 rules:
   - id: OURS-TABLES
     jurisdiction: KR
-    instrument: {original: 내규, english: House rules}
+    instrument: {original: 내규, en: House rules, ko: 내규, zh: 内部规定}
     article: "3"
     effective: {from: 2026-01-01, until: null}
     status: in_force

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,4 +74,28 @@ def _summary(study: Study) -> str:
     from gagyo.coordinator.planning import make_plan
 
     sentence = say("check.ok", study=study.study, sites=", ".join(study.sites), **counts)
-    return "\n".join([sentence, *sends_text(make_plan(study))])
+    # A plan that a rule forbids cannot be made: what would leave is shown all the same, and then why it may not.
+    return "\n".join([sentence, *sends_text(make_plan(_without_rules(study))), *_rules(study)])
+
+
+def _without_rules(study: Study) -> Study:
+    return replace(study, governance=None)
+
+
+def _rules(study: Study) -> list[str]:
+    """The verdict for each hospital, and how much is missing."""
+    if study.governance is None:
+        return ["", say("check.no_rules", study=study.file)]
+    from gagyo.cli.rules import check_rules
+    from gagyo.text import translate
+
+    record = check_rules(study, date.today())
+    found = ["", say("check.rules", day=record["day"], study=study.file)]
+    for site, one in record["sites"].items():
+        verdict = translate(f"rules.verdict.{one['verdict']}", language())
+        documents = sum(1 for need in record["needed"] if need["site"] == site and not need["lifts"])
+        questions = sum(1 for asked in record["questions"] if asked["site"] == site)
+        found.append(
+            "  " + say("check.rules_site", site=site, verdict=verdict, documents=documents, questions=questions)
+        )
+    return found

@@ -12,6 +12,8 @@ from gagyo.cli.speech import language, say
 if TYPE_CHECKING:
     from gagyo.api import Finished
 
+RULES = "rules"
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -31,8 +33,11 @@ def demo(
     from gagyo.demo import NAMES, prepare
     from gagyo.report import write
 
+    if name == RULES:
+        _rules(out or Path("demo-out") / RULES)
+        return
     if name not in NAMES:
-        raise typer.BadParameter(say("demo.unknown", found=name, expected=", ".join(NAMES)))
+        raise typer.BadParameter(say("demo.unknown", found=name, expected=", ".join((*NAMES, RULES))))
     folder = out or Path("demo-out") / name
     options = {key: value for key, value in (("data", data), ("url", url)) if value} if name == "heart" else {}
     study, hospitals = prepare(name, folder, **options)
@@ -45,6 +50,16 @@ def demo(
     typer.echo(say("run.done", out=folder))
     if finished.stopped:
         raise typer.Exit(STOPPED)
+
+
+def _rules(folder: Path) -> None:
+    """Six studies under the rules of both countries: nothing is run, pages are written."""
+    from datetime import date
+
+    from gagyo.demo.rules import write
+
+    for page in write(folder, date.today()):
+        typer.echo(page)
 
 
 def _headline(finished: Finished) -> str:

@@ -11,6 +11,7 @@ REFUSED = 3  # a hospital refused
 SILENT = 4  # a hospital did not answer
 TAMPERED = 5  # a record does not agree with its other copy
 STOPPED = 6  # an analysis stopped
+NOT_YET = 7  # a rule keeps something from leaving, or a document or fact is missing
 
 CODES: dict[type[GagyoError], int] = {
     Refused: REFUSED,

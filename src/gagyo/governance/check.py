@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from gagyo.governance.derive import Given, Subject, subjects
+from gagyo.governance.derive import MODELS, SUMMARIES, Given, Subject, subjects
 from gagyo.governance.evidence import Evidence, held
 from gagyo.governance.facts import Facts, Truth
-from gagyo.governance.pack import Pack, Rule, Weight, packs, words_of
+from gagyo.governance.pack import Pack, Rule, Weight, packs, vocabulary, words_of
 
 Verdict = Literal["may_go_ahead", "needs_first", "unknown", "forbidden"]
 STRICTER: tuple[Verdict, ...] = ("may_go_ahead", "needs_first", "unknown", "forbidden")
@@ -187,6 +187,11 @@ def outcome(rule: Rule, facts: Facts, shown: Collection[str], day: date) -> Outc
     lifted = rule.unless.holds(facts, shown) if rule.unless else False
     needed = rule.still_requires if lifted else rule.requires
     missing = tuple(kind for kind in needed if kind not in shown)
+    reports = _reports(rule, facts, shown) if applies is None else ()
+    if reports:
+        return Outcome(
+            rule, "needs_first", None, lifted, rule.decides(day), reports, asks=tuple(sorted(_asks(rule, facts, shown)))
+        )
     return Outcome(
         rule=rule,
         verdict=_verdict(rule, applies, lifted, bool(missing)),
@@ -197,6 +202,15 @@ def outcome(rule: Rule, facts: Facts, shown: Collection[str], day: date) -> Outc
         lifts=_lifts(rule, lifted, shown),
         asks=tuple(sorted(_asks(rule, facts, shown))),
     )
+
+
+def _reports(rule: Rule, facts: Facts, shown: Collection[str]) -> tuple[str, ...]:
+    """Documents that come before every question: only they show what an output or a model carries."""
+    if rule.effect not in BLOCKING or facts.get("egress.kind") not in (*SUMMARIES, *MODELS):
+        return ()
+    words = vocabulary().facts
+    found = {words[name].shown_by for name in rule.when.unknowns(facts, shown)} - {""} - set(shown)
+    return tuple(sorted(found))
 
 
 def _asks(rule: Rule, facts: Facts, shown: Collection[str]) -> frozenset[str]:

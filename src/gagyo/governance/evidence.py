@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
+from gagyo.errors import check_none
 from gagyo.governance.facts import EvidenceKind
+from gagyo.protocol.governance import THINGS
+from gagyo.protocol.written import SITE, Entry, read_entries, read_text
 
 EVERY = "*"
 """A scope that is said to cover every hospital, or everything that leaves."""
@@ -45,3 +49,27 @@ def _exists(kind: EvidenceKind | None, day: date) -> bool:
 
 def _satisfied(name: str, kinds: Mapping[str, EvidenceKind], shown: set[str]) -> bool:
     return name in shown or any(_satisfied(member, kinds, shown) for member in kinds[name].one_of)
+
+
+def read_held(path: Path, kinds: Collection[str]) -> tuple[Evidence, ...]:
+    """The evidence of a YAML file: a list of `{kind, site, things, from, until}`.
+
+    Raises:
+        FileFault: with a finding, with its line, for each fault.
+    """
+    root = read_entries(read_text(path), str(path))
+    found = [_record(entry, kinds) for entry in root.items()]
+    check_none(root.document.findings)
+    return tuple(one for one in found if one is not None)
+
+
+def _record(entry: Entry, kinds: Collection[str]) -> Evidence | None:
+    inner = entry.table(("kind", "site", "things", "from"), ("until",))
+    kind = inner["kind"].one_of(kinds) if "kind" in inner else None
+    site = inner["site"].text(f"{SITE}|[*]") if "site" in inner else None
+    things = [one.one_of((*THINGS, EVERY)) for one in inner["things"].items()] if "things" in inner else []
+    start = inner["from"].day() if "from" in inner else None
+    until = inner["until"].day() if "until" in inner else None
+    if kind is None or site is None or start is None:
+        return None
+    return Evidence(kind, site, tuple(one for one in things if one), start, until)

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from gagyo.governance.check import Answer, Checked, Outcome
 from gagyo.governance.facts import ISSUERS, EvidenceKind, Vocabulary
 from gagyo.governance.pack import words_of
+from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY
+
+STATED = frozenset(key.fact for keys in (DATA, PARTY, STUDY, LEAVES, *CHAPTERS.values()) for key in keys.values()) | {
+    "site.country",
+    "party.foreign_controlled",
+    "egress.leaves_country",
+    "egress.recipient_foreign_controlled",
+}
+"""Facts that a party can state in a file, by a key of their own or by countries and control."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ def inventory(checked: Checked, site: str | None = None) -> Inventory:
     found: dict[tuple[str, str, bool], tuple[dict[str, None], dict[str, None]]] = {}
     asked: dict[tuple[str, str], dict[str, None]] = {}
     for answer in checked.answers if site is None else checked.at(site):
-        for kind, rule, lifts in _documents(answer, words):
+        for kind, rule, lifts in _documents(answer):
             why, things = found.setdefault((answer.subject.site, kind, lifts), ({}, {}))
             why[rule], things[answer.subject.thing] = None, None
         for fact, rule in _facts(answer, words):
@@ -61,14 +70,20 @@ def inventory(checked: Checked, site: str | None = None) -> Inventory:
     return Inventory(tuple(needed), tuple(questions))
 
 
-def _documents(answer: Answer, words: Vocabulary) -> Iterator[tuple[str, str, bool]]:
+def _documents(answer: Answer) -> Iterator[tuple[str, str, bool]]:
     for one in answer.deciding:
-        if one.applies is True and (one.verdict != "may_go_ahead" or one.rule.effect == "notify"):
+        if one.verdict in ("needs_first", "forbidden") or _tells(one) or _settles(one):
             yield from ((kind, one.rule.id, False) for kind in one.missing if _asked_now(one))
-            yield from ((kind, one.rule.id, True) for kind in one.lifts)
-        for fact in one.asks if one.verdict == "unknown" else ():
-            if shown_by := words.facts[fact].shown_by:
-                yield shown_by, one.rule.id, False
+            yield from ((kind, one.rule.id, True) for kind in one.lifts if one.applies)
+
+
+def _tells(one: Outcome) -> bool:
+    return one.applies is True and one.rule.effect == "notify"
+
+
+def _settles(one: Outcome) -> bool:
+    """An unknown answer that only documents settle: the rule is read from memory, or no party can state the fact."""
+    return one.verdict == "unknown" and (one.applies is True or bool(set(one.asks) - STATED))
 
 
 def _asked_now(one: Outcome) -> bool:
@@ -79,6 +94,6 @@ def _asked_now(one: Outcome) -> bool:
 def _facts(answer: Answer, words: Vocabulary) -> Iterator[tuple[str, str]]:
     """Facts to ask for; where a document answers first (what an output carries), nobody is asked before it is there."""
     for one in answer.deciding:
-        if one.verdict == "unknown" and not any(words.facts[fact].shown_by for fact in one.asks):
+        if one.verdict == "unknown":
             yield from ((fact, one.rule.id) for fact in one.asks)
     yield from ((fact, "") for fact in answer.gap_asks if not words.facts[fact].shown_by)

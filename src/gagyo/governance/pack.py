@@ -16,7 +16,7 @@ from gagyo.governance.facts import EvidenceKind, Vocabulary, read_evidence, read
 from gagyo.governance.grammar import Condition, known, read_condition
 from gagyo.protocol.guards import short
 from gagyo.protocol.written import ID, Entry, Table, read_entries, read_text
-from gagyo.text import Text
+from gagyo.text import LANGUAGES, Text
 
 Effect = Literal["forbid", "needs_first", "allow_if", "limit", "notify", "advise"]
 """What a rule does where it applies, the strictest first."""
@@ -49,8 +49,9 @@ def _nothing() -> Text:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. `original`, `english`: its instrument. `start`, `until`: first and last day, None where open.
+    """One rule. `original`: its instrument's name in its own language; `instrument`: in three languages.
 
+    start, until: first and last day in force, None where open.
     Where `when` is true the rule applies; where `unless` is true as well it is lifted, and asks for `still_requires`
     instead of `requires` (all of them: alternatives are groups of evidence).
     """
@@ -58,7 +59,7 @@ class Rule:
     id: str
     jurisdiction: str
     original: str
-    english: str
+    instrument: Text
     article: str
     start: date | None
     until: date | None
@@ -218,7 +219,7 @@ def _rule(entry: Entry, words: Vocabulary, weight: Weight, sources: Mapping[str,
     keys = entry.table((*REQUIRED, "explain", "next_step"), OPTIONAL)
     when = read_condition(keys["when"], words) if "when" in keys else None
     unless = read_condition(keys["unless"], words, evidence=True) if "unless" in keys else None
-    instrument = keys["instrument"].table(("original", "english")) if "instrument" in keys else {}
+    instrument = keys["instrument"].table(("original", *LANGUAGES)) if "instrument" in keys else {}
     start, until = _days(keys)
     if when is None:
         return None
@@ -226,7 +227,7 @@ def _rule(entry: Entry, words: Vocabulary, weight: Weight, sources: Mapping[str,
         id=_text(keys, "id", RULE_ID),
         jurisdiction=_text(keys, "jurisdiction"),
         original=_text(instrument, "original"),
-        english=_text(instrument, "english"),
+        instrument=Text(**{language: _text(instrument, language) for language in LANGUAGES}),
         article=_text(keys, "article"),
         start=start,
         until=until,
