@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -53,6 +53,9 @@ def render(record: Mapping[str, Any], language: Language) -> str:
             sources=page.sources(),
             bases=page.bases(),
             name=page.name,
+            names=page.names,
+            listed=page.listed,
+            colon="：" if language == "zh" else ": ",
         )
     )
 
@@ -92,15 +95,20 @@ class Sheet:
         known = self.record["parties"].get(party, {})
         label = self.text(known.get("label")) or (self.tell("lead") if party == "lead" else party)
         country = catalogue(self.language).get(f"report.country.{known.get('country')}", "")
-        return f"{label} ({country})" if country else label
+        return _aside(label, country, self.language) if country else label
 
     def names(self, found: Sequence[str]) -> str:
-        return ", ".join(self.name(one) for one in found)
+        return self.listed(self.name(one) for one in found)
+
+    def listed(self, texts: Iterable[str]) -> str:
+        """Names one after the other, as this language writes them."""
+        return ("、" if self.language == "zh" else ", ").join(texts)
 
     def words(self, area: str, found: Sequence[str]) -> str:
         """Names of the record's vocabulary: of `facts`, or of `evidence`."""
         said = self.record[area]
-        return "; ".join(self.text(said[one] if area == "facts" else said[one]["name"]) for one in found)
+        between = "；" if self.language == "zh" else "; "
+        return between.join(self.text(said[one] if area == "facts" else said[one]["name"]) for one in found)
 
     # Answers.
 
@@ -114,7 +122,7 @@ class Sheet:
         return {
             **{key: first[key] for key in (*WEIGHTS, "verdict", "gap")},
             "sites": self.names(list(dict.fromkeys(one["site"] for one in found))),
-            "things": "; ".join(self.tell(f"thing.{thing}") for thing in things),
+            "things": self.listed(self.tell(f"thing.{thing}") for thing in things),
             "to": self._to(found),
             "asks": self.words("facts", first["gap_asks"]),
             "parts": [(weight, rows) for weight in WEIGHTS if (rows := self._rows(first, weight))],
@@ -167,9 +175,8 @@ class Sheet:
         """A kind of document; a group with its members."""
         said = self.record["evidence"][kind]
         name = self.text(said["name"])
-        return (
-            f"{name} ({self.tell('one_of', list=self.words('evidence', said['one_of']))})" if said["one_of"] else name
-        )
+        members = self.tell("one_of", list=self.words("evidence", said["one_of"])) if said["one_of"] else ""
+        return _aside(name, members, self.language) if members else name
 
     def _limits(self, rule: Mapping[str, Any]) -> Iterator[str]:
         yield from (self.tell(f"limit.{name}", value=value) for name, value in rule["limit"].items())
@@ -242,6 +249,10 @@ class Sheet:
     def bases(self) -> list[str]:
         """How sure the rules on this page are, each kind once."""
         return list(dict.fromkeys(rule["basis"] for rule in self.record["rules"].values()))
+
+
+def _aside(text: str, aside: str, language: Language) -> str:
+    return f"{text}（{aside}）" if language == "zh" else f"{text} ({aside})"
 
 
 def grouped(record: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
