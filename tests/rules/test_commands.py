@@ -112,7 +112,7 @@ def test_a_page_says_what_it_is(name: str, language: Language) -> None:
     assert f'lang="{ {"en": "en", "ko": "ko", "zh": "zh-Hans"}[language] }"' in page
     assert all(pack["digest"] in page for pack in record["packs"])
     assert record["day"] in page
-    assert {"en": "not legal advice", "ko": "법률 자문이 아닙니다", "zh": "不是法律意见"}[language] in page
+    assert {"en": "not legal advice", "ko": "법률 자문이 아닙니다", "zh": "不构成法律意见"}[language] in page
     assert all(rule in page for one in record["answers"] for rule in (found["rule"] for found in one["outcomes"]))
     assert not re.search(r"<script|https?://(?!www\.law\.go\.kr)", page)
     text = WORDS.sub(" ", page)
