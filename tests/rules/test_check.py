@@ -136,7 +136,11 @@ def test_an_own_pack_only_makes_stricter(facts: dict[str, Value], evidence: froz
 
 
 def test_an_own_permission_does_not_fill_a_gap() -> None:
-    facts: dict[str, Value] = {"egress.kind": "aggregate_table", "site.country": "JP"}
+    facts: dict[str, Value] = {
+        "egress.kind": "aggregate_table",
+        "site.country": "other",
+        "egress.leaves_country": "other",
+    }
     beside = answered(facts, frozenset(), own_pack(own_rule("allow_if")))
     assert beside.gap
     assert beside.verdict == "forbidden"

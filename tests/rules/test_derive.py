@@ -95,7 +95,7 @@ def test_what_comes_from_genes_is_a_genomic_summary() -> None:
 def test_a_method_that_nobody_listed_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gagyo.governance.derive.ESTIMATES", ())
     found = checked(study(), *everything())
-    assert found.verdict("seoul") == "forbidden"
+    assert found.verdict("seoul") == "unknown"
 
 
 def test_without_a_governance_part_nothing_is_a_yes() -> None:
@@ -149,6 +149,13 @@ data: {connector: csv, path: a.csv, encoding: utf-8}
 variables: {texture: {column: a}}
 governance: {kind: hospital, controlled_by: [KR], data: {state: pseudonymised, categories: [clinical]}}
 """
+
+
+def test_a_hospital_elsewhere_is_refused_since_no_pack_speaks_of_its_country() -> None:
+    read = study(CLINICAL + PARTIES.replace("seoul: {country: KR", "seoul: {country: JP"))
+    found = checked(read, *everything())
+    assert (found.verdict("seoul"), found.verdict("busan")) == ("forbidden", "may_go_ahead")
+    assert all(one.gap and not one.gap_asks for one in found.at("seoul"))
 
 
 # The year's count.

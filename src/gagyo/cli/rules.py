@@ -129,7 +129,8 @@ def _answer(one: Mapping[str, Any], sheet: Sheet) -> Iterator[str]:
     weights = [weight for weight in ("law", "platform", "own") if weight != "own" or one["own"] != "may_go_ahead"]
     yield "  " + "; ".join(f"{sheet.tell(weight)}: {sheet.tell('verdict.' + one[weight])}" for weight in weights)
     if one["gap"]:
-        yield f"  - {sheet.tell('gap_law')} {sheet.tell('gap_platform')}"
+        silent = sheet.tell("ask", list=one["asks"]) if one["asks"] else sheet.tell("gap_platform")
+        yield f"  - {sheet.tell('gap_law')} {silent}"
     for _, rows in one["parts"]:
         for row in (row for row in rows if row["verdict"] not in ("", "may_go_ahead")):
             how = f"{sheet.tell('verdict.' + row['verdict'])}; {sheet.tell('basis.' + row['basis'])}"

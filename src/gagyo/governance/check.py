@@ -23,6 +23,8 @@ BLOCKING = ("forbid", "needs_first", "allow_if")
 """Effects that can keep something from leaving; the others limit, notify or advise."""
 SILENT: Mapping[Weight, list[Verdict]] = {"law": ["unknown"], "platform": ["forbidden"], "own": []}
 """What it comes to where no rule of law speaks of a thing: the law is unknown, and the platform refuses."""
+OPEN: Mapping[Weight, list[Verdict]] = {"law": ["unknown"], "platform": ["unknown"], "own": []}
+"""The same where an unknown fact keeps it open whether one does."""
 SPOKEN_OF = ("egress.kind", "egress.carries_pi")
 """Facts of what leaves: a rule whose answer hangs on them speaks of the thing, not only of the hospital."""
 
@@ -64,7 +66,7 @@ class Answer:
         """The law's answer, the platform's, or the operator's own packs'. Silence of the law is its "unknown"."""
         found = [one.verdict for one in self.deciding if one.rule.weight == weight]
         if self.gap:
-            found += SILENT[weight]
+            found += (OPEN if self.gap_asks else SILENT)[weight]
         return strictest(found)
 
     @property
@@ -161,13 +163,17 @@ def answer(subject: Subject, some: Sequence[Pack], shown: Collection[str], day: 
     found = [outcome(rule, subject.facts, shown, day) for rule in rules]
     outcomes = tuple(one for one in found if one is not None)
     # Only rules of law can show that the law speaks of a thing: an own pack adds noes, never a ground.
-    grounds = [rule for rule in rules if rule.weight == "law" and rule.effect in BLOCKING and rule.decides(day)]
+    grounds = [rule for rule in rules if _could_speak(rule) and rule.decides(day)]
     spoken = [_speaks(rule, subject.facts, shown) for rule in grounds]
     if True in spoken:
         return Answer(subject, outcomes)
     open_ones = (rule for rule, one in zip(grounds, spoken, strict=True) if one is None)
     asks = frozenset[str]().union(*(rule.when.unknowns(subject.facts, shown) for rule in open_ones))
     return Answer(subject, outcomes, gap=True, gap_asks=tuple(sorted(asks)))
+
+
+def _could_speak(rule: Rule) -> bool:
+    return rule.weight == "law" and rule.effect in BLOCKING and not rule.when.facts.isdisjoint(SPOKEN_OF)
 
 
 def _speaks(rule: Rule, facts: Facts, shown: Collection[str]) -> Truth:

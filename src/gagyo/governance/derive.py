@@ -161,10 +161,15 @@ def _place(one: Subject, what: Given, facts: Facts, shown: Collection[str]) -> D
     party = what.parties.get(one.site, Party())
     hospital = facts.get("site.kind") == "hospital"
     return {
-        "site.country": party.country if party.country in ("CN", "KR") else None,
+        "site.country": _land(party.country),
         "party.foreign_controlled": foreign(Party(controlled_by=party.controlled_by, country="CN")),
         "cn.clinical_institution": True if hospital else None,
     }
+
+
+def _land(country: str) -> str | None:
+    """A country as the rules know it; unknown where it is not stated."""
+    return country if country in ("CN", "KR") else "other" if country else None
 
 
 def foreign(party: Party) -> Truth:
@@ -201,11 +206,11 @@ def _sensitive(categories: set[str]) -> Truth:
 
 def _border(one: Subject, what: Given, facts: Facts, shown: Collection[str]) -> Derived:
     to = [what.parties.get(name, Party()) for name in one.to]
-    home = facts.get("site.country")
+    home = what.parties.get(one.site, Party()).country if "site.country" in facts else ""
     crosses = disjunction(None if not party.country else party.country != home for party in to) if home else None
     return {
         "egress.kind": one.thing or None,
-        "egress.leaves_country": home if crosses else None if crosses is None else "none",
+        "egress.leaves_country": _land(home) if crosses else None if crosses is None else "none",
         "egress.recipient_foreign_controlled": disjunction(foreign(party) for party in to),
     }
 
