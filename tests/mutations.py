@@ -130,6 +130,7 @@ MUTATIONS = (
         DERIVE,
     ),
     ("coordinator/planning.py", "check_none(_shut(study, bounds) if bounds else [])", "pass", DERIVE),
+    ("site/site.py", "max(self.policy.minimum_people, ruled_minimum(study, line.sends))", "5", DERIVE),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
 )
 

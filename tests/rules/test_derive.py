@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,9 +13,10 @@ from hypothesis import given as varied
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from gagyo.coordinator.planning import bounds_of, days_of, limits_of, make_plan, sends_of
+from gagyo.coordinator.planning import bounds_of, limits_of, make_plan, sends_of
 from gagyo.errors import FileFault
 from gagyo.federation.local import method_names
+from gagyo.governance.bounds import days_of
 from gagyo.governance.check import Checked, check
 from gagyo.governance.derive import ESTIMATES, TABLES, Subject, given, subjects
 from gagyo.governance.evidence import EVERY, Evidence
@@ -23,8 +25,8 @@ from gagyo.governance.inventory import inventory
 from gagyo.governance.pack import Pack, vocabulary
 from gagyo.protocol.schema import site_schema, study_schema
 from gagyo.protocol.study import Study
-from gagyo.site.site_file import SiteFile
-from tests.hospitals import STUDY
+from gagyo.site.site_file import Policy, SiteFile
+from tests.hospitals import STUDY, breast, house
 from tests.rules.test_check import own_pack, own_rule
 
 DAY = date(2026, 11, 25)
@@ -210,6 +212,22 @@ def test_the_plan_and_its_study_hold_the_stricter_minimum() -> None:
     plan = make_plan(Study.parse(_with_release(5)))
     assert plan.limits["minimum_people"] == 10
     assert plan.study.release.minimum_people == 10
+
+
+def test_a_hospital_holds_the_rules_minimum_whatever_the_plan_says(tmp_path: Path) -> None:
+    """A coordinator that leaves the rules out cannot lower what each hospital's own packs set."""
+    lax = {name: Policy(minimum_people=5) for name in found_sites()}
+    one = house(tmp_path, _with_release(5), breast(), lax)
+    lowered = replace(one.plan, limits={**one.plan.limits, "minimum_people": 5})
+    site = one.sites["seoul"]
+    site.approve(lowered)
+    assert site._sessions[lowered.digest].limits.minimum_people == 10
+    assert lowered.digest != one.plan.digest
+
+
+def test_a_study_with_the_part_runs(tmp_path: Path) -> None:
+    found = house(tmp_path, _with_release(5), breast()).run()
+    assert set(found.results) == {"table", "model"}
 
 
 def test_a_study_without_the_part_keeps_its_plan() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import date, timedelta
-from functools import reduce
 from typing import Any
 
 from gagyo.errors import FileFault, check_none
@@ -13,11 +11,11 @@ from gagyo.exchange.envelope import PublicKeys
 from gagyo.federation.line import Line
 from gagyo.federation.local import method_module, method_names, source_digest
 from gagyo.finding import Finding, Place
-from gagyo.governance import check as rules
+from gagyo.governance.bounds import bounds_over
 from gagyo.governance.check import Bounds
 from gagyo.governance.derive import given, subjects
 from gagyo.governance.evidence import Evidence
-from gagyo.governance.pack import Pack, packs
+from gagyo.governance.pack import Pack
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study, check_options
 from gagyo.release.limits import Limits
@@ -49,26 +47,12 @@ def limits_of(study: Study, bounds: Bounds | None = None) -> Limits:
 
 def sends_of(study: Study) -> dict[str, tuple[dict[str, Any], ...]]:
     """What each hospital would send, by analysis."""
-    return {name: tuple(asdict(one) for one in method.sends()) for name, method in Line(study).methods.items()}
+    return Line(study).sends
 
 
 def bounds_of(study: Study, evidence: Sequence[Evidence] = (), own: Sequence[Pack] = ()) -> Bounds | None:
-    """What the rules set over the whole time of a study; None where it has no governance part.
-
-    Every day counts on which a rule begins or has just ended, so that a plan made early holds until its last day.
-    """
-    if study.governance is None:
-        return None
-    stated = given(study, sends_of(study))
-    found = (rules.check(stated, day, evidence, own).bounds for day in days_of(study, own))
-    return reduce(Bounds.strictest, found)
-
-
-def days_of(study: Study, own: Sequence[Pack] = ()) -> list[date]:
-    """The first day of a study, and each later one of its days on which other rules are in force."""
-    rules_of = [rule for pack in (*packs(), *own) for rule in pack.rules]
-    turns = {rule.start for rule in rules_of} | {rule.until + timedelta(days=1) for rule in rules_of if rule.until}
-    return [study.period.start, *sorted(day for day in turns if day and study.period.start < day <= study.period.until)]
+    """What the rules set over the whole time of a study; None where it has no governance part."""
+    return bounds_over(given(study, sends_of(study)), evidence, own) if study.governance else None
 
 
 def make_plan(
