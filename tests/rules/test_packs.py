@@ -13,6 +13,7 @@ from gagyo.governance.facts import ISSUERS, EvidenceKind, Fact
 from gagyo.governance.pack import BASES, LIMITS, Pack, Rule, packs, parse_pack, read_own, vocabulary
 from gagyo.protocol.governance import CHAPTERS, DATA, EXPORTED_OTHER, EXPORTED_SENSITIVE, LEAVES, PARTY, STUDY, THINGS
 from gagyo.text import LANGUAGES, Text, catalogue
+from tests.architecture.sources import SOURCE
 
 WORDS = vocabulary()
 RULES = [rule for pack in packs() for rule in pack.rules]
@@ -71,6 +72,23 @@ def test_every_name_that_a_page_shows_is_in_the_catalogue() -> None:
     ]
     for language in LANGUAGES:
         assert [key for key in keys if key not in catalogue(language)] == []
+
+
+def test_every_key_that_pages_and_the_command_use_exists_and_none_is_left_over() -> None:
+    sources = [
+        SOURCE / "report" / "rules.py",
+        SOURCE / "cli" / "rules.py",
+        *(SOURCE / "report" / "templates").glob("rules*"),
+    ]
+    text = " ".join(path.read_text(encoding="utf-8") for path in sources)
+    used = set(re.findall(r"""\btell\(\s*f?["']([a-z_.]+)""", text))
+    keys = {key.removeprefix("rules.") for key in catalogue("en") if key.startswith("rules.")}
+    assert len(used) > 40
+    assert [one for one in sorted(used) if one not in keys and not any(key.startswith(one) for key in keys)] == []
+    whole = {key for key in keys if "." not in key}
+    assert [
+        key for key in sorted(whole - used) if key not in ("law", "platform", "own", "of_law", "of_platform", "of_own")
+    ] == []
 
 
 def test_every_member_of_a_group_exists_and_no_group_holds_itself() -> None:
