@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from gagyo.coordinator.run import Progress, Run, run
 from gagyo.errors import FileFault, Stopped
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.finding import Finding
+from gagyo.governance.evidence import Evidence
+from gagyo.governance.pack import Pack
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -73,11 +75,14 @@ def run_embedded(
     out: str | Path,
     tell: Callable[[Progress], None] | None = None,
     ended: Callable[[str, Result | Stopped], None] | None = None,
+    evidence: Sequence[Evidence] = (),
+    own: Sequence[Pack] = (),
 ) -> Finished:
     """Run a study at hospitals in this process and write its folder: plan, journal, ledgers, results.json.
 
     Whoever runs this holds all hospitals' files, so it approves the plan for each of them. A run that was interrupted
-    is taken up again by the same call; no hospital is asked twice for the same release.
+    is taken up again by the same call; no hospital is asked twice for the same release. evidence, own: documents held
+    and an operator's own rule packs, for a study with a governance part.
 
     Raises:
         GagyoError: with what is wrong, and what to do.
@@ -86,7 +91,7 @@ def run_embedded(
     folder = Path(out)
     hospitals = open_hospitals(read, Path(sites))
     coordinator = coordinator_keys(read)
-    planned = make_plan(read, public_keys(read, hospitals))
+    planned = make_plan(read, public_keys(read, hospitals), evidence, own)
     open_folder(folder, planned)
     for site in hospitals.values():
         site.approve(planned)

@@ -169,6 +169,45 @@ def test_documents_that_are_held_lead_to_a_yes(capsys: pytest.CaptureFixture[str
     assert json.loads(shown)["packs"][-1]["name"] == "ours"
 
 
+def test_a_plan_that_needs_a_document_is_made_with_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    study = FILES / "summaries.yaml"
+    code, _, told = run(capsys, "plan", study, "--language", "en")
+    assert code == exits.FAULT
+    assert "may not leave" in told
+    reply = '- {kind: cn.nhc_written_reply, site: "*", things: [genomic_summary], from: 2026-10-01}'
+    (tmp_path / "held.yaml").write_text(reply, encoding="utf-8")
+    assert main_ok("plan", study, "--evidence", tmp_path / "held.yaml")
+    (tmp_path / "ours.yaml").write_text(OURS_LIMIT, encoding="utf-8")
+    capsys.readouterr()
+    options = ("--evidence", tmp_path / "held.yaml", "--pack", tmp_path / "ours.yaml", "--json")
+    assert main_ok("plan", study, *options)
+    assert json.loads(capsys.readouterr().out)["limits"]["minimum_people"] == 25
+
+
+OURS_LIMIT = (
+    RULE.replace("effect: needs_first", "effect: limit")
+    .replace("requires: [kr.irb_approval]", "limit: {minimum_people: 25}")
+    .replace("is: aggregate_table", "is: genomic_summary")
+)
+
+
+def main_ok(*arguments: object) -> bool:
+    """Whether a command ends well."""
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return not left.value.code
+
+
+def test_what_hospitals_state_of_themselves_counts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    site = "site: beijing\ncountry: CN\ndata: {connector: parquet, path: a}\nvariables: {age: {column: a}}\n"
+    (tmp_path / "beijing.yaml").write_text(site + "governance: {controlled_by: [US]}\n", encoding="utf-8")
+    options = ("--as-of", "2026-11-25", "--site", "beijing", "--json")
+    _, before, _ = run(capsys, "rules", FILES / "summaries.yaml", *options)
+    _, after, _ = run(capsys, "rules", FILES / "summaries.yaml", *options, "--sites", tmp_path)
+    asked = [{one["fact"] for one in json.loads(shown)["questions"]} for shown in (before, after)]
+    assert asked[1] - asked[0] == {"party.foreign_controlled"}, "the study says CN, the hospital says US"
+
+
 def test_a_faulty_list_of_documents_is_told_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "held.yaml").write_text(
         "- {kind: kr.irb, site: seoul, things: [tables], from: today}", encoding="utf-8"

@@ -14,6 +14,7 @@ from gagyo.cli.speech import language, say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gagyo.governance.evidence import Evidence
     from gagyo.governance.pack import Pack
     from gagyo.protocol.study import Study
     from gagyo.report.rules import Sheet
@@ -73,6 +74,16 @@ def own_packs(paths: Sequence[Path]) -> tuple[Pack, ...]:
     return tuple(found)
 
 
+def held_in(file: Path | None, own: Sequence[Pack]) -> tuple[Evidence, ...]:
+    """The documents of a list; none where there is no list."""
+    if file is None:
+        return ()
+    from gagyo.governance.evidence import read_held
+    from gagyo.governance.pack import packs, words_of
+
+    return read_held(file, words_of((*packs(), *own)).evidence)
+
+
 def check_rules(
     study: Study, day: date, sites: Path | None = None, own: Sequence[Pack] = (), evidence: Path | None = None
 ) -> dict[str, Any]:
@@ -82,12 +93,10 @@ def check_rules(
     from gagyo.governance.check import check
     from gagyo.governance.derive import given
     from gagyo.governance.document import document
-    from gagyo.governance.evidence import read_held
-    from gagyo.governance.pack import packs, words_of
 
     check_none(planning.check(study))
     what = given(study, planning.sends_of(study), _site_parts(sites) if sites else {})
-    held = read_held(evidence, words_of((*packs(), *own)).evidence) if evidence else ()
+    held = held_in(evidence, own)
     return document(what, check(what, day, held, own), held)
 
 

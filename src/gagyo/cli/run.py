@@ -19,16 +19,20 @@ def run(
     study: Annotated[Path, typer.Argument(help=say("run.study"))],
     sites: Annotated[Path, typer.Option(help=say("run.sites"))],
     out: Annotated[Path, typer.Option(help=say("run.out"))],
+    pack: Annotated[list[Path] | None, typer.Option(help=say("rules.pack"))] = None,
+    evidence: Annotated[Path | None, typer.Option(help=say("rules.evidence"))] = None,
 ) -> None:
     """Run, report in three languages, and say where everything is."""
     from gagyo.api import run_embedded
     from gagyo.cli.exits import STOPPED
     from gagyo.cli.progress import Teller
+    from gagyo.cli.rules import held_in, own_packs
     from gagyo.report import write
 
     teller = Teller()
+    own = own_packs(pack or [])
     try:
-        finished = run_embedded(study, sites, out, teller.told, teller.ended)
+        finished = run_embedded(study, sites, out, teller.told, teller.ended, held_in(evidence, own), own)
     except KeyboardInterrupt:
         typer.echo(say("run.interrupted"), err=True)
         raise typer.Exit(130) from None
