@@ -234,6 +234,8 @@ def test_check_shows_the_verdict_of_each_hospital(capsys: pytest.CaptureFixture[
     assert code == exits.OK
     assert "beijing: 허용되지 않음" in text
     assert "gagyo rules" in text
+    _, shown, _ = run(capsys, "check", FILES / "summaries.yaml", "--json")
+    assert json.loads(shown)["rules"]["sites"]["beijing"]["verdict"] == "forbidden"
 
 
 def test_a_study_without_the_part_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

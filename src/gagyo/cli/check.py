@@ -38,7 +38,7 @@ def check(
             raise
         typer.echo(json.dumps(_record(fault.findings), ensure_ascii=False, indent=2))
         raise typer.Exit(1) from None
-    typer.echo(json.dumps(_record(()), indent=2) if as_json else _summary(read))
+    typer.echo(json.dumps(_whole(read), indent=2) if as_json else _summary(read))
 
 
 def _checked(path: Path) -> Study:
@@ -54,6 +54,14 @@ def _checked(path: Path) -> Study:
 
 def _record(findings: Sequence[Finding]) -> dict[str, Any]:
     return {"ok": not findings, "findings": [_finding(finding) for finding in findings]}
+
+
+def _whole(study: Study) -> dict[str, Any]:
+    """The record of a study without faults; with the rules' verdicts where it has a governance part."""
+    if study.governance is None:
+        return _record(())
+    day, sites = _verdicts(study)
+    return {**_record(()), "rules": {"day": day, "legal_advice": False, "sites": sites}}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -86,16 +94,25 @@ def _rules(study: Study) -> list[str]:
     """The verdict for each hospital, and how much is missing."""
     if study.governance is None:
         return ["", say("check.no_rules", study=study.file)]
-    from gagyo.cli.rules import check_rules
     from gagyo.text import translate
 
-    record = check_rules(study, date.today())
-    found = ["", say("check.rules", day=record["day"], study=study.file)]
-    for site, one in record["sites"].items():
+    day, sites = _verdicts(study)
+    found = ["", say("check.rules", day=day, study=study.file)]
+    for site, one in sites.items():
         verdict = translate(f"rules.verdict.{one['verdict']}", language())
-        documents = sum(1 for need in record["needed"] if need["site"] == site and not need["lifts"])
-        questions = sum(1 for asked in record["questions"] if asked["site"] == site)
-        found.append(
-            "  " + say("check.rules_site", site=site, verdict=verdict, documents=documents, questions=questions)
-        )
+        counts = {"documents": one["documents_missing"], "questions": one["facts_unknown"]}
+        found.append("  " + say("check.rules_site", site=site, verdict=verdict, **counts))
     return found
+
+
+def _verdicts(study: Study) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The day, and by hospital the verdict with how many documents are missing and facts unknown."""
+    from gagyo.cli.rules import check_rules
+
+    record = check_rules(study, date.today())
+    sites = {}
+    for site, one in record["sites"].items():
+        documents = [need for need in record["needed"] if need["site"] == site and not need["lifts"]]
+        questions = [asked for asked in record["questions"] if asked["site"] == site]
+        sites[site] = {**one, "documents_missing": len(documents), "facts_unknown": len(questions)}
+    return record["day"], sites
