@@ -22,6 +22,8 @@ from pydantic import BaseModel
 
 from gagyo.cli import application, exits, speech
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, Whole, method_module, method_names
+from gagyo.governance.pack import Pack, Rule, packs, vocabulary
+from gagyo.protocol import governance
 from gagyo.text import FOLDERS, LANGUAGES, catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +41,7 @@ def pages() -> dict[Path, str]:
         reference / "commands.md": commands(),
         reference / "findings.md": findings(),
         reference / "methods.md": methods(),
+        reference / "rules.md": rules(),
     }
     return made | {path: with_lines(path) for path in linked_pages()}
 
@@ -281,6 +284,96 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
 def cell(text: str | None) -> str:
     """A text that fits into a cell of a table."""
     return re.sub(r"\s+", " ", text or "").replace("|", r"\|").strip()
+
+
+# Rules.
+
+
+def rules() -> str:
+    """Every rule of the packs, with how sure it is, and the vocabulary that rules are written in."""
+    lines = [
+        MADE,
+        "",
+        "# Rules",
+        "",
+        "What the packs in `src/gagyo/governance/packs` hold. **Not legal advice.** How a check decides, and what is",
+        "open: [The rules](../explanation/rules.md). How to change one: [Change a rule](../how-to/change-a-rule.md).",
+        "*Memory only* never decides; a draft and a rule to come only warn.",
+    ]
+    for pack in packs():
+        lines += rule_table(pack)
+    for pack in packs():
+        lines += ["", f"## {pack.title.en}, rule by rule"]
+        lines += [line for one in pack.rules for line in rule_section(one)]
+    return "\n".join([*lines, *facts_table(), *evidence_table()]) + "\n"
+
+
+def rule_table(pack: Pack) -> Iterator[str]:
+    """One pack as a table."""
+    yield from (
+        "",
+        f"## {pack.title.en}",
+        "",
+        f"Pack `{pack.name}`, version {pack.version}, {len(pack.rules)} rules.",
+        "",
+    )
+    yield from ("| rule | instrument, article | effect | in force | how sure |", "|---|---|---|---|---|")
+    for one in pack.rules:
+        article = "" if one.article == "-" else f", {one.article}"
+        cells = (f"[{one.id}](#{one.id.lower()})", one.instrument.en + article, word("effect", one.effect), days(one))
+        yield f"| {' | '.join(cell(text) for text in cells)} | {word('basis', one.basis)} |"
+
+
+def word(area: str, name: str) -> str:
+    """A name of the rules in English."""
+    return catalogue("en")[f"rules.{area}.{name}"]
+
+
+def days(one: Rule) -> str:
+    """When a rule is in force."""
+    if one.status == "draft":
+        return word("status", "draft")
+    span = f"from {one.start}" if one.start else ""
+    span += f" until {one.until}" if one.until else ""
+    return span if one.status == "in_force" and span else f"{word('status', one.status)} {span}".strip()
+
+
+def rule_section(one: Rule) -> Iterator[str]:
+    """One rule in three languages, with what it asks for."""
+    yield from ("", f"### {one.id}", "", f"{one.original}. Sources: {', '.join(one.sources) or 'none'}.", "")
+    yield from (f"- {LANGUAGE_NAMES[language]}: {one.explain.to(language)}" for language in LANGUAGES)
+    if one.requires:
+        yield f"- Needs: {', '.join(f'`{kind}`' for kind in one.requires)}"
+    if one.unless:
+        yield f"- Lifted by: {', '.join(f'`{name}`' for name in sorted(one.unless.evidence | one.unless.facts))}"
+    if one.still_requires:
+        yield f"- Then still needs: {', '.join(f'`{kind}`' for kind in one.still_requires)}"
+    yield from (f"- {text.en}" for text in (one.note, one.doubt) if text.en)
+
+
+def facts_table() -> Iterator[str]:
+    """Every fact, with the key of a file that states it."""
+    keys = dict(stated_keys())
+    yield from ("", "## Facts", "", "What no key states follows from the plan, or stays unknown.", "")
+    yield from ("| fact | | values | stated in a file as |", "|---|---|---|---|")
+    for name, fact in vocabulary().facts.items():
+        values = ", ".join(fact.values) or {"bool": "true, false", "count": "a number", "date": "a day"}[fact.shape]
+        yield f"| `{name}` | {cell(fact.name.en)} | {values} | {keys.get(name, '')} |"
+
+
+def stated_keys() -> Iterator[tuple[str, str]]:
+    """Facts with the key that states them."""
+    tables = {"data": governance.DATA, "parties": governance.PARTY, "": governance.STUDY, "leaves": governance.LEAVES}
+    for chapter, keys in {**tables, **governance.CHAPTERS}.items():
+        yield from ((key.fact, f"`{chapter}.{name}`".replace("`.", "`")) for name, key in keys.items())
+
+
+def evidence_table() -> Iterator[str]:
+    """Every kind of evidence."""
+    yield from ("", "## Evidence", "", "| kind | | given by | one of |", "|---|---|---|---|")
+    for name, kind in vocabulary().evidence.items():
+        members = ", ".join(f"`{one}`" for one in kind.one_of)
+        yield f"| `{name}` | {cell(kind.name.en)} | {word('issuer', kind.issuer)} | {members} |"
 
 
 # Links to code.

@@ -16,6 +16,8 @@ HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
+CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
+EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
@@ -119,6 +121,55 @@ MUTATIONS = (
     ("exchange/partners.py", 'if record.get("country") != partner.country:', "if False:", HUBS),
     ("exchange/partners.py", "if name not in before or before[name].home == partner.name}", "}", HUBS),
     ("release/ring.py", "return np.where((values < 0)[:, None], negate(limbs), limbs)", "return limbs", RING),
+    ("governance/check.py", 'if applies is None or rule.basis == "memory":', "if applies is None:", CHECK),
+    ("governance/check.py", 'return rule.weight == "law" and', "return", CHECK),
+    (
+        "governance/check.py",
+        "    if applies is False:\n        return None",
+        "    if applies is not True:\n        return None",
+        CHECK,
+    ),
+    ("governance/check.py", "return max(found, key=STRICTER.index", "return min(found, key=STRICTER.index", CHECK),
+    (
+        "governance/check.py",
+        "needed = rule.still_requires if lifted else rule.requires",
+        "needed = rule.requires",
+        CHECK,
+    ),
+    (
+        "governance/check.py",
+        "least = max(self.minimum_people, other.minimum_people)",
+        "least = self.minimum_people",
+        DERIVE,
+    ),
+    ("governance/grammar.py", "return None if truth is None else not truth", "return not truth", EXAMPLES),
+    (
+        "governance/grammar.py",
+        "return False if False in seen else None if None in seen else True",
+        "return True",
+        EXAMPLES,
+    ),
+    ("governance/grammar.py", "    if not evidence:\n", "    if False:\n", PACKS),
+    ("governance/pack.py", "if rule.id in found or rule.id in taken:", "if rule.id in found:", PACKS),
+    ("governance/pack.py", 'and self.status != "draft"', "", CHECK),
+    ("governance/pack.py", "begun = self.start is None or self.start <= day", "begun = True", CHECK),
+    ("governance/evidence.py", "return inside and self.start <= day and", "return inside and", CHECK),
+    ("governance/evidence.py", "inside = self.site in (EVERY, site) and", "inside =", CHECK),
+    (
+        "governance/derive.py",
+        'return {LEAD} if sends["each"] else {LEAD, *study.sites} - {site}',
+        "return set()",
+        DERIVE,
+    ),
+    (
+        "coordinator/planning.py",
+        "return limits.stricter(bounds.minimum_people) if bounds else limits",
+        "return limits",
+        DERIVE,
+    ),
+    ("coordinator/planning.py", "check_none(_shut(study, bounds) if bounds else [])", "pass", DERIVE),
+    ("site/site.py", "max(self.policy.minimum_people, ruled_minimum(study, line.sends))", "5", DERIVE),
+    ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
 )
 
 

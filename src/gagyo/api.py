@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from gagyo.coordinator.run import Progress, Run, run
 from gagyo.errors import FileFault, Stopped
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.finding import Finding
+from gagyo.governance.evidence import Evidence
+from gagyo.governance.pack import Pack
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -79,11 +81,14 @@ def run_embedded(
     out: str | Path,
     tell: Callable[[Progress], None] | None = None,
     ended: Callable[[str, Result | Stopped], None] | None = None,
+    evidence: Sequence[Evidence] = (),
+    own: Sequence[Pack] = (),
 ) -> Finished:
     """Run a study at hospitals in this process and write its folder: plan, journal, ledgers, results.json.
 
     Whoever runs this holds all hospitals' files, so it approves the plan for each of them. A run that was interrupted
-    is taken up again by the same call; no hospital is asked twice for the same release.
+    is taken up again by the same call; no hospital is asked twice for the same release. evidence, own: documents held
+    and an operator's own rule packs, for a study with a governance part.
 
     Raises:
         GagyoError: with what is wrong, and what to do.
@@ -92,7 +97,7 @@ def run_embedded(
     folder = Path(out)
     hospitals = open_hospitals(read, Path(sites))
     coordinator = coordinator_keys(read)
-    planned = make_plan(read, public_keys(read, hospitals))
+    planned = make_plan(read, public_keys(read, hospitals), evidence, own)
     open_folder(folder, planned)
     for site in hospitals.values():
         site.approve(planned)
@@ -115,6 +120,8 @@ def run_remote(
     tell: Callable[[Progress], None] | None = None,
     ended: Callable[[str, Result | Stopped], None] | None = None,
     states: Callable[[Mapping[str, SiteState]], None] | None = None,
+    evidence: Sequence[Evidence] = (),
+    own: Sequence[Pack] = (),
 ) -> Finished:
     """Run a study at hospitals on their own machines and write its folder: plan, journal, results.json.
 
@@ -140,7 +147,7 @@ def run_remote(
     with Client(membership) as client:
         about = digest(read.canonical())
         remote = Remote(client, keys, about, read.sites, read.waits.total_seconds(), board.states)
-        planned = _planned(folder, read) or make_plan(read, remote.gather_keys(read.source))
+        planned = _planned(folder, read) or make_plan(read, remote.gather_keys(read.source), evidence, own)
         open_folder(folder, planned)
         remote.submit(planned)
         journal = Journal(folder / "journal.jsonl", keys, remote)

@@ -14,7 +14,7 @@ from gagyo.cli.speech import ahead, language, say, speak, wanted
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
-VERBS = ("demo", "new", "check", "plan", "run", "verify", "report", "schema")
+VERBS = ("demo", "new", "check", "rules", "plan", "run", "verify", "report", "schema")
 SITE_VERBS = (
     "site_join",
     "site_check",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +38,7 @@ def check(
             raise
         typer.echo(json.dumps(_record(fault.findings), ensure_ascii=False, indent=2))
         raise typer.Exit(1) from None
-    typer.echo(json.dumps(_record(()), indent=2) if as_json else _summary(read))
+    typer.echo(json.dumps(_whole(read), indent=2) if as_json else _summary(read))
 
 
 def _checked(path: Path) -> Study:
@@ -52,6 +54,14 @@ def _checked(path: Path) -> Study:
 
 def _record(findings: Sequence[Finding]) -> dict[str, Any]:
     return {"ok": not findings, "findings": [_finding(finding) for finding in findings]}
+
+
+def _whole(study: Study) -> dict[str, Any]:
+    """The record of a study without faults; with the rules' verdicts where it has a governance part."""
+    if study.governance is None:
+        return _record(())
+    day, sites = _verdicts(study)
+    return {**_record(()), "rules": {"day": day, "legal_advice": False, "sites": sites}}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -72,4 +82,37 @@ def _summary(study: Study) -> str:
     from gagyo.coordinator.planning import make_plan
 
     sentence = say("check.ok", study=study.study, sites=", ".join(study.sites), **counts)
-    return "\n".join([sentence, *sends_text(make_plan(study))])
+    # A plan that a rule forbids cannot be made: what would leave is shown all the same, and then why it may not.
+    return "\n".join([sentence, *sends_text(make_plan(_without_rules(study))), *_rules(study)])
+
+
+def _without_rules(study: Study) -> Study:
+    return replace(study, governance=None)
+
+
+def _rules(study: Study) -> list[str]:
+    """The verdict for each hospital, and how much is missing."""
+    if study.governance is None:
+        return ["", say("check.no_rules", study=study.file)]
+    from gagyo.text import translate
+
+    day, sites = _verdicts(study)
+    found = ["", say("check.rules", day=day, study=study.file)]
+    for site, one in sites.items():
+        verdict = translate(f"rules.verdict.{one['verdict']}", language())
+        counts = {"documents": one["documents_missing"], "questions": one["facts_unknown"]}
+        found.append("  " + say("check.rules_site", site=site, verdict=verdict, **counts))
+    return found
+
+
+def _verdicts(study: Study) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The day, and by hospital the verdict with how many documents are missing and facts unknown."""
+    from gagyo.cli.rules import check_rules
+
+    record = check_rules(study, date.today())
+    sites = {}
+    for site, one in record["sites"].items():
+        documents = [need for need in record["needed"] if need["site"] == site and not need["lifts"]]
+        questions = [asked for asked in record["questions"] if asked["site"] == site]
+        sites[site] = {**one, "documents_missing": len(documents), "facts_unknown": len(questions)}
+    return record["day"], sites

@@ -12,6 +12,9 @@ from gagyo.cli.speech import language, say
 if TYPE_CHECKING:
     from gagyo.api import Finished
 
+RULES = "rules"
+HOSPITALS = "hospitals"
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -31,11 +34,14 @@ def demo(
     from gagyo.demo import NAMES, prepare
     from gagyo.report import write
 
-    if name not in (*NAMES, "hospitals"):
-        raise typer.BadParameter(say("demo.unknown", found=name, expected=", ".join([*NAMES, "hospitals"])))
+    if name == RULES:
+        _rules(out or Path("demo-out") / RULES)
+        return
+    if name not in (*NAMES, HOSPITALS):
+        raise typer.BadParameter(say("demo.unknown", found=name, expected=", ".join((*NAMES, HOSPITALS, RULES))))
     folder = out or Path("demo-out") / name
     teller = Teller()
-    if name == "hospitals":
+    if name == HOSPITALS:
         from gagyo.demo.hospitals import run
 
         finished = run(folder, teller.told, teller.ended, teller.states)
@@ -50,6 +56,16 @@ def demo(
     typer.echo(say("run.done", out=finished.folder))
     if finished.stopped:
         raise typer.Exit(STOPPED)
+
+
+def _rules(folder: Path) -> None:
+    """Six studies under the rules of both countries: nothing is run, pages are written."""
+    from datetime import date
+
+    from gagyo.demo.rules import write
+
+    for page in write(folder, date.today()):
+        typer.echo(page)
 
 
 def _headline(finished: Finished) -> str:

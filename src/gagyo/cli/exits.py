@@ -12,6 +12,7 @@ SILENT = 4  # a hospital did not answer
 TAMPERED = 5  # a record does not agree with its other copy
 STOPPED = 6  # an analysis stopped
 EXCHANGE = 7  # the exchange between institutions refused, or could not be reached
+NOT_YET = 8  # a rule keeps something from leaving, or a document or fact is missing
 
 CODES: dict[type[GagyoError], int] = {
     Refused: REFUSED,

@@ -21,16 +21,20 @@ def register(app: typer.Typer) -> None:
 def plan(
     study: Annotated[Path, typer.Argument(help=say("run.study"))],
     sites: Annotated[Path | None, typer.Option(help=say("plan.sites"))] = None,
+    pack: Annotated[list[Path] | None, typer.Option(help=say("rules.pack"))] = None,
+    evidence: Annotated[Path | None, typer.Option(help=say("rules.evidence"))] = None,
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
 ) -> None:
     """Print the plan, with the hospitals' keys where their folder is given."""
     from gagyo.api import open_hospitals, public_keys
+    from gagyo.cli.rules import held_in, own_packs
     from gagyo.coordinator.planning import make_plan
     from gagyo.protocol.study import Study
 
     read = Study.read(study)
     keys = public_keys(read, open_hospitals(read, sites)) if sites else None
-    made = make_plan(read, keys)
+    own = own_packs(pack or [])
+    made = make_plan(read, keys, held_in(evidence, own), own)
     typer.echo(made.to_bytes().decode() if as_json else _text(made))
 
 

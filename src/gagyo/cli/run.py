@@ -10,8 +10,12 @@ import typer
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gagyo.api import Finished
     from gagyo.cli.progress import Teller
+    from gagyo.governance.evidence import Evidence
+    from gagyo.governance.pack import Pack
 
 
 def register(app: typer.Typer) -> None:
@@ -24,16 +28,21 @@ def run(
     out: Annotated[Path, typer.Option(help=say("run.out"))],
     sites: Annotated[Path | None, typer.Option(help=say("run.sites"))] = None,
     hub: Annotated[Path | None, typer.Option(help=say("run.hub"))] = None,
+    pack: Annotated[list[Path] | None, typer.Option(help=say("rules.pack"))] = None,
+    evidence: Annotated[Path | None, typer.Option(help=say("rules.evidence"))] = None,
 ) -> None:
     """Run, report in three languages, and say where everything is."""
     from gagyo.cli.exits import STOPPED
     from gagyo.cli.progress import Teller
+    from gagyo.cli.rules import held_in, own_packs
     from gagyo.report import write
 
     if (sites is None) == (hub is None):
         raise typer.BadParameter(say("run.where"), param_hint="--sites, --hub")
+    own = own_packs(pack or [])
+    held = held_in(evidence, own)
     try:
-        finished = _run(study, sites, hub, out, Teller())
+        finished = _run(study, sites, hub, out, Teller(), held, own)
     except KeyboardInterrupt:
         typer.echo(say("run.interrupted"), err=True)
         raise typer.Exit(130) from None
@@ -44,10 +53,18 @@ def run(
         raise typer.Exit(STOPPED)
 
 
-def _run(study: Path, sites: Path | None, hub: Path | None, out: Path, teller: Teller) -> Finished:
+def _run(
+    study: Path,
+    sites: Path | None,
+    hub: Path | None,
+    out: Path,
+    teller: Teller,
+    evidence: Sequence[Evidence],
+    own: Sequence[Pack],
+) -> Finished:
     from gagyo.api import run_embedded, run_remote
 
     if hub is None:
         assert sites is not None
-        return run_embedded(study, sites, out, teller.told, teller.ended)
-    return run_remote(study, hub, out, teller.told, teller.ended, teller.states)
+        return run_embedded(study, sites, out, teller.told, teller.ended, evidence, own)
+    return run_remote(study, hub, out, teller.told, teller.ended, teller.states, evidence, own)

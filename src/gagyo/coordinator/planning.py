@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from gagyo.errors import FileFault, check_none
@@ -11,9 +11,15 @@ from gagyo.exchange.envelope import PublicKeys
 from gagyo.federation.line import Line
 from gagyo.federation.local import method_module, method_names, source_digest
 from gagyo.finding import Finding, Place
+from gagyo.governance.bounds import bounds_over
+from gagyo.governance.check import Bounds
+from gagyo.governance.derive import given, subjects
+from gagyo.governance.evidence import Evidence
+from gagyo.governance.pack import Pack
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study, check_options
 from gagyo.release.limits import Limits
+from gagyo.result import Words
 
 
 def check(study: Study) -> list[Finding]:
@@ -33,28 +39,63 @@ def check(study: Study) -> list[Finding]:
     return findings
 
 
-def limits_of(study: Study) -> Limits:
-    """The gate's limits as the study sets them; a hospital's policy can only tighten them."""
-    return Limits(minimum_people=study.release.minimum_people)
+def limits_of(study: Study, bounds: Bounds | None = None) -> Limits:
+    """The gate's limits: the strictest of the study and of the rules; a hospital's policy can only tighten them."""
+    limits = Limits(minimum_people=study.release.minimum_people)
+    return limits.stricter(bounds.minimum_people) if bounds else limits
 
 
-def make_plan(study: Study, keys: Mapping[str, PublicKeys] | None = None) -> Plan:
+def sends_of(study: Study) -> dict[str, tuple[dict[str, Any], ...]]:
+    """What each hospital would send, by analysis."""
+    return Line(study).sends
+
+
+def bounds_of(study: Study, evidence: Sequence[Evidence] = (), own: Sequence[Pack] = ()) -> Bounds | None:
+    """What the rules set over the whole time of a study; None where it has no governance part."""
+    return bounds_over(given(study, sends_of(study)), evidence, own) if study.governance else None
+
+
+def make_plan(
+    study: Study,
+    keys: Mapping[str, PublicKeys] | None = None,
+    evidence: Sequence[Evidence] = (),
+    own: Sequence[Pack] = (),
+) -> Plan:
     """The plan of a study; without `keys` it is a draft that nobody can run.
 
+    evidence, own: documents held, and an operator's own packs, for the rules of a study with a governance part.
+
     Raises:
-        FileFault: with everything that is wrong.
+        FileFault: with everything that is wrong; also where a rule forbids what the study would send.
     """
     check_none(check(study))
-    line = Line(study)
-    sends = {name: tuple(asdict(one) for one in method.sends()) for name, method in line.methods.items()}
+    bounds = bounds_of(study, evidence, own)
+    check_none(_shut(study, bounds) if bounds else [])
+    limits = limits_of(study, bounds)
+    sends = sends_of(replace(study, release=replace(study.release, minimum_people=limits.minimum_people)))
     used = sorted({analysis.method for analysis in study.analyses.values()})
     return Plan(
         text=study.source,
         keys={name: asdict(public) for name, public in sorted((keys or {}).items())},
         methods={name: source_digest(name) for name in used},
-        limits=_limits(limits_of(study)),
+        limits=_limits(limits),
         sends=sends,
     )
+
+
+def _shut(study: Study, bounds: Bounds) -> list[Finding]:
+    """A finding for each kind of thing that the plan sends and that a rule forbids."""
+    place = Place(path="governance")
+    planned = {(one.site, one.thing) for one in subjects(given(study, sends_of(study))) if one.planned}
+    shut = [(site, thing) for site, things in bounds.shut.items() for thing in things if (site, thing) in planned]
+    return [
+        Finding(
+            "rules_forbidden",
+            place=place,
+            values={"site": site, "thing": Words(f"rules.thing.{thing}"), "found": thing},
+        )
+        for site, thing in shut
+    ]
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

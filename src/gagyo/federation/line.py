@@ -6,7 +6,7 @@ Both walk the same line on the same opened numbers, so each hospital knows what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gagyo.errors import Stopped
@@ -48,6 +48,11 @@ class Line:
         self.question: Question | None = None
         self.cursor: Cursor | None = None
         self._open_next()
+
+    @property
+    def sends(self) -> dict[str, tuple[dict[str, Any], ...]]:
+        """What each hospital would send, by analysis, as it stands in a plan."""
+        return {name: tuple(asdict(one) for one in method.sends()) for name, method in self.methods.items()}
 
     def answer(self, value: Any) -> None:
         """Give the current question's answer (Pooled, or Numerals by hospital) and move to the next question."""

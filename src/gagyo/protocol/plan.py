@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,8 +33,10 @@ class Plan:
 
     @cached_property
     def study(self) -> Study:
-        """The study that the plan makes exact."""
-        return Study.parse(self.text, "plan")
+        """The study that the plan makes exact, with the plan's minimum of people where rules set a larger one."""
+        study = Study.parse(self.text, "plan")
+        least = int(self.limits.get("minimum_people", 0))
+        return replace(study, release=replace(study.release, minimum_people=max(study.release.minimum_people, least)))
 
     @cached_property
     def digest(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY, THINGS, Key
 from gagyo.protocol.study import DURATION, FLOOR, KINDS, LEAD, LEVEL, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
 from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
 from gagyo.text import LANGUAGES
@@ -46,6 +48,7 @@ def site_schema() -> Schema:
         "identical_rows": {"enum": ["keep", "drop"]},
         "absent": {"anyOf": [_list(_pattern(NAME)), _named(TEXT, NAME)]},
         "policy": _policy(),
+        "governance": _party({}),
     }
     required = ("site", "country", "data", "variables")
     return {
@@ -76,6 +79,7 @@ def _study_properties() -> Schema:
         "analyses": {**_named(_analysis(), NAME), "minProperties": 1},
         "release": _table({"minimum_people": {"type": "integer", "minimum": FLOOR}}),
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**53},
+        "governance": _governance(),
     }
     return {key: every[key] for key in (*REQUIRED, *OPTIONAL)}
 
@@ -149,6 +153,51 @@ def _policy() -> Schema:
 
 def _markers() -> Schema:
     return {"anyOf": [SCALAR, _list(SCALAR)]}
+
+
+# ── the governance part of both ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _governance() -> Schema:
+    """What a study file states for the rules. Whatever is absent is unknown."""
+    chapters = {name: {"anyOf": [{"const": "none"}, _table(_stated(keys))]} for name, keys in CHAPTERS.items()}
+    party = _party({"country": _pattern(COUNTRY), "label": LABEL})
+    leaves = {
+        "what": {"enum": list(THINGS)},
+        "from": _list(_pattern(SITE)),
+        "to": _list(_pattern(SITE)),
+        "people": {"type": "integer", "minimum": 0},
+        **_stated(LEAVES),
+    }
+    return _table(
+        {
+            **_stated(STUDY),
+            **chapters,
+            "data": _table(_stated(DATA)),
+            "parties": _named(party, SITE),
+            "leaves": _list(_table(leaves, ("what", "from", "to"))),
+        }
+    )
+
+
+def _party(beside: Schema) -> Schema:
+    countries = {"anyOf": [{"const": "unknown"}, _pattern(COUNTRY), {**_list(_pattern(COUNTRY)), "minItems": 1}]}
+    return _table({**beside, "controlled_by": countries, "data": _table(_stated(DATA)), **_stated(PARTY)})
+
+
+def _stated(keys: Mapping[str, Key]) -> Schema:
+    return {name: {"anyOf": [{"const": "unknown"}, _shape(key)]} for name, key in keys.items()}
+
+
+def _shape(key: Key) -> Schema:
+    shapes: dict[str, Schema] = {
+        "bool": {"type": "boolean"},
+        "count": {"type": "integer", "minimum": 0},
+        "date": DAY,
+        "enum": {"enum": list(key.names)},
+        "set": _list({"enum": list(key.names)}),
+    }
+    return shapes[key.shape]
 
 
 # ── shapes ────────────────────────────────────────────────────────────────────────────────────────────────────────

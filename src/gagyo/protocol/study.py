@@ -15,6 +15,7 @@ from gagyo.finding import Finding, Place
 from gagyo.protocol import cohort as cohorts
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.governance import Governance, read_governance
 from gagyo.protocol.guards import listed, nearest, short
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.variables import Kind, Level, Variable
@@ -34,7 +35,7 @@ PURPOSES = (
 )
 KINDS: tuple[Kind, ...] = ("number", "integer", "boolean", "category", "date")
 REQUIRED = ("gagyo", "study", "title", "purpose", "lead", "period", "sites", "variables", "cohorts", "analyses")
-OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice")
+OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "governance")
 LEAD = ("name", "organisation", "country")
 PERIOD = ("from", "until")
 VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
@@ -109,7 +110,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its file says it. `notice` is shown wherever results are: what a reader must know of the data."""
+    """A study as its file says it. `notice` is shown wherever results are: what a reader must know of the data.
+
+    governance: what the rules of each country ask for; None where the file says nothing of it.
+    """
 
     study: str
     title: Text
@@ -126,6 +130,7 @@ class Study:
     patience: str = "7d"
     seed: int = 0
     notice: Text = field(default_factory=lambda: Text(""))
+    governance: Governance | None = None
     file: str = field(default="", compare=False)
     source: str = field(default="", compare=False, repr=False)
 
@@ -171,6 +176,8 @@ class Study:
             "release": plain(self.release),
             "seed": str(self.seed),
             "notice": plain(self.notice),
+            # A study without this part keeps the digest that it had.
+            **({"governance": self.governance.canonical()} if self.governance else {}),
         }
 
 
@@ -211,6 +218,7 @@ def _study(root: Entry) -> Study | None:
         patience=_text(keys, "patience", DURATION) or "7d",
         seed=_whole(keys, "seed", 0, 0, 2**53),
         notice=keys["notice"].label() if "notice" in keys else Text(""),
+        governance=read_governance(keys["governance"], sites) if "governance" in keys else None,
         file=root.document.file,
     )
 

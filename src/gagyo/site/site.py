@@ -17,6 +17,7 @@ from gagyo.federation import wire
 from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
+from gagyo.governance.bounds import ruled_minimum
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
@@ -142,7 +143,7 @@ class Site:
         asked = Limits(**dict(plan.limits))  # type: ignore[arg-type]
         if asked.strictest(Limits()) != asked:
             raise FileFault.of("looser_limits", found=self.name)
-        limits = asked.stricter(self.policy.minimum_people)
+        limits = asked.stricter(max(self.policy.minimum_people, ruled_minimum(study, line.sends)))
         cohorts = Cohorts(self.name, study, data, people, line.complete)
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys)
         self._sessions[plan.digest] = session

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from gagyo.errors import FileFault, check_none
 from gagyo.finding import Finding, Place
+from gagyo.protocol.governance import Party, read_party
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.written import COUNTRY, NAME, SITE, Entry, Table, read_entries, read_text
 from gagyo.text import Text
 
 REQUIRED = ("site", "country", "data", "variables")
-OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy")
+OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", "governance")
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
 POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval")
@@ -91,7 +92,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class SiteFile:
-    """One hospital's site file. `absent` gives, by variable, why the hospital never records it."""
+    """One hospital's site file. `absent` gives, by variable, why the hospital never records it.
+
+    governance: what the hospital states of itself and its data for the rules; None where it states nothing.
+    """
 
     site: str
     country: str
@@ -103,6 +107,7 @@ class SiteFile:
     absent: dict[str, str] = field(default_factory=dict)
     identical_rows: str = "keep"
     policy: Policy = field(default_factory=Policy)
+    governance: Party | None = None
     file: str = field(default="", compare=False)
     lines: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
@@ -155,6 +160,7 @@ def _site_file(root: Entry) -> SiteFile | None:
         identical_rows=(keys["identical_rows"].one_of(("keep", "drop")) if "identical_rows" in keys else None)
         or "keep",
         policy=_policy(keys),
+        governance=_governance(keys),
         file=root.document.file,
         lines=dict(root.lines()),
     )
@@ -278,6 +284,13 @@ def _absent(keys: Table, variables: Mapping[str, Column]) -> dict[str, str]:
         if name in variables:
             item.fault("absent_and_mapped", found=name)
     return {name: reason for name, (reason, _) in found.items()}
+
+
+def _governance(keys: Table) -> Party | None:
+    """What the hospital states for the rules; its country stands at the top of the file."""
+    if "governance" not in keys:
+        return None
+    return replace(read_party(keys["governance"], beside=()), country=_text(keys, "country", COUNTRY))
 
 
 def _policy(keys: Table) -> Policy:
