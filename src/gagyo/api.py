@@ -141,8 +141,8 @@ def run_remote(
     folder, membership = Path(out), Membership.open(Path(hub))
     if (folder / "results.json").exists():
         raise FileFault.of("run_finished", found=str(folder))
-    own = run_key_file(read)
-    keys = Keys(membership.keys.signing, Keys.open(own).sealing)
+    key_file = run_key_file(read)
+    keys = Keys(membership.keys.signing, Keys.open(key_file).sealing)
     board = Board(folder, states, tell)
     with Client(membership) as client:
         about = digest(read.canonical())
@@ -157,7 +157,7 @@ def run_remote(
                 ended(name, outcome)
         record = finish(folder, going, journal.name, journal.answers, {})
         remote.close()
-    own.unlink()
+    key_file.unlink()
     return Finished(folder, planned, going.results, going.stopped, record)
 
 
@@ -172,7 +172,7 @@ def _planned(folder: Path, study: Study) -> Plan | None:
     if not path.exists():
         return None
     planned = Plan.from_bytes(path.read_bytes())
-    if planned.study.canonical() != study.canonical():
+    if planned.written.canonical() != study.canonical():
         raise FileFault.of("other_plan", found=str(folder))
     return planned
 

@@ -32,9 +32,14 @@ class Plan:
     wire: str = WIRE
 
     @cached_property
+    def written(self) -> Study:
+        """The study as its file says it."""
+        return Study.parse(self.text, "plan")
+
+    @cached_property
     def study(self) -> Study:
         """The study that the plan makes exact, with the plan's minimum of people where rules set a larger one."""
-        study = Study.parse(self.text, "plan")
+        study = self.written
         least = int(self.limits.get("minimum_people", 0))
         return replace(study, release=replace(study.release, minimum_people=max(study.release.minimum_people, least)))
 

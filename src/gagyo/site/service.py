@@ -162,7 +162,7 @@ class Service:
     def _on_plan(self, message: Message) -> None:
         plan = Plan.from_bytes(message.body["plan"])
         leader = self.inbox.leader(message.study)
-        study = digest(plan.study.canonical())
+        study = digest(plan.written.canonical())
         if leader is None or study != message.study or plan.digest != message.plan:
             raise Tampered.of("other_study", found=message.plan)
         if plan.keys[COORDINATOR]["signing"] != leader[1]:

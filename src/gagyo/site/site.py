@@ -165,7 +165,7 @@ class Site:
     def _keys_of(self, plan: Plan) -> Keys:
         """The keys that the plan names: with the sealing key of its run, or with the lasting one (embedded)."""
         named = dict(plan.keys[self.name])
-        sealing = self._store.run_key(digest(plan.study.canonical()))
+        sealing = self._store.run_key(digest(plan.written.canonical()))
         keys = self.keys.with_sealing(sealing) if sealing else self.keys
         for one in (keys, self.keys):
             if named == asdict(one.public):
