@@ -31,4 +31,6 @@ def verify(
     typer.echo(say("verify.journal", links=checked.journal))
     for site, links in checked.ledgers.items():
         typer.echo(say("verify.ledger", site=site, links=links))
+    for site, receipts in checked.kept_there.items():
+        typer.echo(say("verify.there", site=site, receipts=receipts))
     typer.echo(say("verify.results", analyses=checked.analyses))

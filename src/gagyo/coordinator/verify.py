@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ from gagyo.release.ledger import Entry, check_chain, read
 
 @dataclass(frozen=True)
 class Verified:
-    """What was checked: links of the journal and of each ledger, and how many analyses came out the same."""
+    """What was checked: links of the journal and of each ledger, and how many analyses came out the same.
+
+    kept_there: receipts by hospital whose ledger is not in the folder (it stays at the hospital after a remote run).
+    """
 
     journal: int
     ledgers: Mapping[str, int]
+    kept_there: Mapping[str, int]
     analyses: int
 
 
@@ -44,8 +49,29 @@ def verify(folder: Path, audit: Carrier) -> Verified:
             check_answer(answer, publics)
         else:
             _check_receipt(answer, publics)
-    ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in plan.study.sites}
-    return Verified(len(links), ledgers, _check_results(folder, plan, audit, answers))
+    here = [site for site in plan.study.sites if (folder / "ledgers" / f"{site}.jsonl").exists()]
+    ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in here}
+    there = {site: _check_linked(site, answers) for site in plan.study.sites if site not in here}
+    if there and _runtime(folder) == "embedded":
+        raise Tampered.of("no_ledger", found=", ".join(there))
+    return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers))
+
+
+def _runtime(folder: Path) -> str:
+    return str(json.loads((folder / "results.json").read_bytes())["runtime"])
+
+
+def _check_linked(site: str, answers: list[Answer]) -> int:
+    """Receipts of a hospital that follow each other are linked; how many there are."""
+    given = sorted(
+        {
+            answer.receipt.sequence: answer.receipt for answer in answers if answer.site == site and answer.receipt
+        }.items()
+    )
+    for (number, one), (following, other) in pairwise(given):
+        if following == number + 1 and other.previous != one.head:
+            raise Tampered.of("other_ledger", found=site)
+    return len(given)
 
 
 def _check_receipt(answer: Answer, publics: Mapping[str, PublicKeys]) -> None:

@@ -17,7 +17,7 @@ from gagyo.exchange.envelope import Keys, PublicKeys, seal
 from gagyo.federation.packing import pack, unpack
 
 VERSION = "1"
-KINDS = ("propose", "key", "plan", "state", "request", "answer", "behind", "closed")
+KINDS = ("propose", "key", "plan", "state", "request", "answer", "behind")
 LABEL = b"gagyo message 1"
 
 
