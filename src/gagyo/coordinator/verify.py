@@ -63,11 +63,8 @@ def _runtime(folder: Path) -> str:
 
 def _check_linked(site: str, answers: list[Answer]) -> int:
     """Receipts of a hospital that follow each other are linked; how many there are."""
-    given = sorted(
-        {
-            answer.receipt.sequence: answer.receipt for answer in answers if answer.site == site and answer.receipt
-        }.items()
-    )
+    receipts = (answer.receipt for answer in answers if answer.site == site)
+    given = sorted({one.sequence: one for one in receipts if one is not None}.items())
     for (number, one), (following, other) in pairwise(given):
         if following == number + 1 and other.previous != one.head:
             raise Tampered.of("other_ledger", found=site)
