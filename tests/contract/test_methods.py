@@ -43,6 +43,11 @@ class Owed:
 
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "cox": Owed(
+        "tests.contract.test_survival_references:test_coefficients_and_errors",
+        '  a: {method: cox, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", time: skin, robust: true}\n',
+        by_hospital="people are compared within hospitals",
+    ),
     "describe": Owed(
         "tests.contract.test_references:test_table_one",
         "  a: {method: describe, cohort: all, variables: [glu, bmi, ageband], by: diabetic}\n",

@@ -24,8 +24,14 @@ def design_cells(rows: Rows, formula: Formula, people: int | None = None) -> Mea
     knots, beyond which it is a line; and where all columns are 0/1, who has each combination of them.
     """
     size = rows.n if people is None else people
-    parts = [_indicators(rows, formula, size), _measured(rows, formula, size), *_between_knots(rows, formula, size)]
-    return joined(*parts, *_patterns(rows, formula, np.arange(rows.n) < size))
+    return joined(trait_cells(rows, formula, size), *_patterns(rows, formula, np.arange(rows.n) < size))
+
+
+def trait_cells(rows: Rows, formula: Formula, size: int) -> Measure:
+    """`design_cells` without the combinations of several traits, for fits whose sums are no equations in them."""
+    return joined(
+        _indicators(rows, formula, size), _measured(rows, formula, size), *_between_knots(rows, formula, size)
+    )
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:

@@ -1,0 +1,152 @@
+"""How a Cox fit is told: hazard ratios, the tests of the model, and the test of proportional hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from gagyo.methods._newton import Solved, wald
+from gagyo.methods._regression import alias_notes, estimate, term_columns
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats
+from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.text import Text, join
+
+Z95 = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A converged fit: coefficients (p,), NaN where aliased; information; log-likelihoods of the fit and of no effect.
+
+    time: everyone's time of observation together.
+    """
+
+    coefficients: Floats
+    information: Floats
+    solved: Solved
+    likelihoods: tuple[float, float]
+    people: int
+    events: int
+    time: float
+    sites: tuple[str, ...]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Proportionality:
+    """The test of proportional hazards: its transform of time; chi-square, degrees of freedom and p (terms + 1, 3)."""
+
+    transform: str
+    tests: Floats
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study asks to be told of a fit. `per`: by column, the increment that its hazard ratio is given for."""
+
+    formula: Formula
+    study: Study
+    robust: bool
+    per: Mapping[str, float]
+    ties: str
+
+    def result(
+        self, fit: Fit, variance: Floats, tested: Proportionality | None, strata: str, truncated: bool
+    ) -> Result:
+        """The result, with the covariance of the coefficients (p, p) that the study asks for."""
+        columns = self.formula.columns(self.study.variables)[1:]
+        error = np.sqrt(np.diag(variance))
+        p_values = wald(fit.coefficients, error)
+        estimates = tuple(
+            estimate(column, float(value), float(se), Z95, float(p))
+            for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
+        )
+        tests = (self._proportional(tested),) if tested else ()
+        return Result(
+            method="cox",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds + int(self.robust) + len(tests),
+            estimates=estimates,
+            tables=(_ratios(estimates, self.per), _fit_table(fit), *tests),
+            notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
+            methods_text=self._text(strata, truncated, tested),
+        )
+
+    def _text(self, strata: str, truncated: bool, tested: Proportionality | None) -> tuple[Words, ...]:
+        words = [Words("survival.cox_text", {"formula": self.formula.text}), Words(f"survival.ties_{self.ties}")]
+        if strata:
+            words.append(Words("survival.more_strata", {"found": strata}))
+        if truncated:
+            words.append(Words("survival.truncated"))
+        words.append(Words("survival.errors_robust" if self.robust else "survival.errors_model"))
+        if tested:
+            words.append(Words(f"survival.zph_{tested.transform}"))
+        return tuple(words)
+
+    def _proportional(self, tested: Proportionality) -> Table:
+        design = self.formula.columns(self.study.variables)
+        labels = [Words(text=design[group[0]].label) for group in term_columns(self.formula, self.study)]
+        columns = (
+            Column("term", Words("regression.term"), "text"),
+            Column("chi_square", Words("survival.chi_square"), "number", 2),
+            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+            Column("p", Words("regression.p"), "p"),
+        )
+        rows = tuple(
+            (label, None if np.isnan(chi) else float(chi), int(freedom), None if np.isnan(p) else float(p))
+            for label, (chi, freedom, p) in zip([*labels, Words("survival.all_terms")], tested.tests, strict=True)
+        )
+        title = Words(f"survival.proportional_{tested.transform}")
+        return Table("proportional_hazards", title, columns, rows)
+
+
+def _ratios(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
+    columns = (
+        Column("term", Words("regression.term"), "text"),
+        Column("hazard_ratio", Words("survival.hazard_ratio"), "interval", 2),
+        Column("coefficient", Words("regression.coefficient"), "number", 4),
+        Column("standard_error", Words("regression.standard_error"), "number", 4),
+        Column("p", Words("regression.p"), "p"),
+    )
+    rows = tuple(_row(one, per.get(one.name, 1.0)) for one in estimates)
+    return Table("hazard_ratios", Words("survival.hazard_ratios"), columns, rows, kind="forest")
+
+
+def _row(one: Estimate, per: float) -> tuple[Cell, ...]:
+    if one.value is None or one.lower is None or one.upper is None:
+        return (one.label, Words("regression.is_aliased"), None, None, None)
+    with np.errstate(over="ignore"):
+        limits = np.exp(np.array([one.value, one.lower, one.upper]) * per)
+    ratio = Interval(*limits.tolist()) if np.isfinite(limits).all() else None
+    return (_per(one.label, per), ratio, one.value, one.standard_error, one.p)
+
+
+def _per(label: Words, per: float) -> Words:
+    """The label with the increment that the hazard ratio is for."""
+    if per == 1.0 or label.text is None:
+        return label
+    return Words(text=join(" ", label.text, Text(f"(HR per {per:g})", f"({per:g}당 HR)", f"（每{per:g}的HR）")))
+
+
+def _fit_table(fit: Fit) -> Table:
+    freedom = int((~fit.solved.aliased).sum())
+    chi = 2 * (fit.likelihoods[0] - fit.likelihoods[1])
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        Column("events", Words("survival.events"), "count"),
+        Column("time", Words("survival.time_observed"), "number", 0),
+        Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3),
+        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    p = float(stats.chi2.sf(chi, max(freedom, 1)))
+    row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
+    return Table("model_test", Words("regression.model_test"), columns, (row,))
