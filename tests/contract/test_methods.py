@@ -41,6 +41,7 @@ class Owed:
     by_hospital: str = ""
 
 
+ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
     "cox": Owed(
@@ -51,6 +52,18 @@ OWED = {
     "describe": Owed(
         "tests.contract.test_references:test_table_one",
         "  a: {method: describe, cohort: all, variables: [glu, bmi, ageband], by: diabetic}\n",
+    ),
+    "kaplan_meier": Owed(
+        "tests.contract.test_survival_references:test_curves_on_a_grid",
+        f"  a: {{method: kaplan_meier, {ON_A_GRID}, times: [20, 28, 36], at: [28]}}\n",
+    ),
+    "log_rank": Owed(
+        "tests.contract.test_survival_references:test_log_rank_within_hospitals",
+        f"  a: {{method: log_rank, {ON_A_GRID}, compare: pooled, times: [20, 28]}}\n",
+    ),
+    "restricted_mean": Owed(
+        "tests.contract.test_survival_references:test_restricted_means",
+        f"  a: {{method: restricted_mean, {ON_A_GRID}, tau: 36, times: [20, 28]}}\n",
     ),
     "linear": Owed(
         "tests.contract.test_references:test_coefficients_and_model_errors",

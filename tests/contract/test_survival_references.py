@@ -98,3 +98,112 @@ def test_proportional_hazards_against_log_time(tmp_path: Path) -> None:
     )
     result = house(tmp_path, text, hospitals("lung"), FIVE).run().results["a"]
     np.testing.assert_allclose(zph(result), np.array(case["zph_log"], dtype=float), rtol=1e-7)
+
+
+# Log-rank tests.
+
+
+def log_rank(name: str, more: str) -> str:
+    return f"  {name}: {{method: log_rank, cohort: all, time: time, event: died, {more}}}\n"
+
+
+FLEMING = "weight: fleming_harrington, rho: "
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The tests of R's, within hospitals on exact times and pooled on a grid."""
+    grid = f"by: female, compare: pooled, times: {golden()['grid']['cuts'][:-1]}"
+    lines = [
+        log_rank("plain", "by: female"),
+        log_rank("half", f"by: female, {FLEMING}0.5"),
+        log_rank("peto", f"by: female, {FLEMING}1"),
+        log_rank("three", "by: ecog"),
+        log_rank("grid_plain", grid),
+        log_rank("grid_peto", f"{grid}, {FLEMING}1"),
+    ]
+    run = house(tmp_path_factory.mktemp("tests"), study("lung", "".join(lines)), hospitals("lung"), FIVE).run()
+    assert run.stopped == {}
+    return run
+
+
+def check_test(result: Result, wanted: dict[str, Any]) -> None:
+    rows = result.table("log_rank").rows
+    np.testing.assert_allclose([row[2] for row in rows], wanted["observed"], rtol=TIGHT)
+    np.testing.assert_allclose([row[3] for row in rows], wanted["expected"], rtol=TIGHT)
+    np.testing.assert_allclose(result.estimate("chi_square").value, wanted["chi"], rtol=TIGHT)
+
+
+@pytest.mark.parametrize("name", list(golden()["log_rank"]))
+def test_log_rank_within_hospitals(compared: Run, name: str) -> None:
+    check_test(compared.results[name], golden()["log_rank"][name])
+
+
+@pytest.mark.parametrize("name", ["plain", "peto"])
+def test_log_rank_on_a_grid(compared: Run, name: str) -> None:
+    check_test(compared.results[f"grid_{name}"], golden()["grid"]["log_rank"][name])
+
+
+# Curves and restricted means on a grid.
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Curves and means by sex on R's grid, and on the grid that the minimum of people allows."""
+    by = "cohort: all, time: time, event: died, by: female"
+    times = golden()["grid"]["cuts"][:-1]
+    lines = [
+        f"  given: {{method: kaplan_meier, {by}, times: {times}}}\n",
+        f"  fine: {{method: kaplan_meier, {by}}}\n",
+        f"  mean: {{method: restricted_mean, {by}, tau: 450, times: {times[:-1]}}}\n",
+    ]
+    text = study("lung", "".join(lines)).replace("time: {type: number", "time: {type: integer")
+    run = house(tmp_path_factory.mktemp("curves"), text, hospitals("lung"), FIVE).run()
+    assert run.stopped == {}
+    return run
+
+
+SEXES = [("0", "male"), ("1", "female")]
+
+
+@pytest.mark.parametrize(("group", "sex"), SEXES)
+def test_curves_on_a_grid(curves: Run, group: str, sex: str) -> None:
+    wanted, result = golden()["grid"][sex], curves.results["given"]
+    for k, cut in enumerate(golden()["grid"]["cuts"][:-1]):
+        one = result.estimate(f"{group}.survival.{cut}")
+        found = [one.value, one.standard_error, one.lower, one.upper]
+        np.testing.assert_allclose(found, [wanted[w][k] for w in ("survival", "error", "lower", "upper")], rtol=TIGHT)
+
+
+@pytest.mark.parametrize(("group", "sex"), SEXES)
+def test_the_ungridded_curve_is_within_the_bounds(curves: Run, group: str, sex: str) -> None:
+    exact = golden()["grid"]["ungridded"][f"female={group}"]
+    rows = [
+        row
+        for row in curves.results["given"].table("survival_at").rows
+        if row[0].to("en").endswith(("no", "yes")[int(group)])
+    ]
+    assert len(rows) == 5
+    for row, value in zip(rows, exact, strict=False):
+        assert row[5] - 1e-12 <= value <= row[6] + 1e-12
+        assert abs(row[4].value - value) < 0.01
+
+
+@pytest.mark.parametrize(("group", "sex"), SEXES)
+def test_medians_lie_where_the_exact_ones_do(curves: Run, group: str, sex: str) -> None:
+    wanted = golden()["grid"]["medians"][int(group)]
+    for name in ("given", "fine"):
+        result = curves.results[name]
+        row = result.table("medians").rows[int(group)]
+        low, high = (float(row[6].values[end]) for end in ("low", "high"))
+        assert low <= wanted[0] <= high
+        assert low <= row[3] <= high
+    fine = curves.results["fine"].estimate(f"{group}.median")
+    np.testing.assert_allclose([fine.value, fine.lower, fine.upper], wanted, rtol=0.1)
+
+
+@pytest.mark.parametrize(("group", "sex"), SEXES)
+def test_restricted_means(curves: Run, group: str, sex: str) -> None:
+    wanted, one = golden()["grid"]["rmst"][sex], curves.results["mean"].estimate(f"{group}.mean")
+    np.testing.assert_allclose(one.value, wanted["mean"], rtol=TIGHT)
+    np.testing.assert_allclose(one.standard_error, wanted["error"], rtol=1e-7)

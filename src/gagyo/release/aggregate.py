@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-Kind = Literal["count", "total", "joint", "cells", "bins", "scalar"]
+Kind = Literal["count", "total", "joint", "cells", "bins", "times", "scalar"]
 """How the gate looks at a measure:
 
 count   the values are themselves numbers of people, each ruled alone
@@ -24,6 +24,7 @@ total   sums over people, each ruled alone
 joint   numbers that only mean something together (a fit): one bad cell withholds all
 cells   a table of counts, last axis the groups; suppression is completed so that margins do not give a cell away
 bins    counts by bin (first axis) and class (last axis); sibling bins stand or fall together
+times   exits by interval (first axis), its parts, group, and event or not; the parts of one stand or fall together
 scalar  a statistic of one hospital's own people (AUC, slope); never summed
 """
 
@@ -214,6 +215,14 @@ def bins(table: ArrayLike, cohort: int) -> Measure:
     people = np.broadcast_to(by_class.sum(axis=1, keepdims=True), by_class.shape).astype(np.int64)
     none = np.zeros(by_class.shape, bool)
     return Measure("bins", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
+
+
+def exits(table: ArrayLike, cohort: int) -> Measure:
+    """Numbers that leave observation, shape (intervals, parts, groups, 2): without and with the event."""
+    by_class = np.asarray(table, dtype=np.int64)
+    people = np.broadcast_to(by_class.sum(axis=-1, keepdims=True), by_class.shape).astype(np.int64)
+    none = np.zeros(by_class.shape, bool)
+    return Measure("times", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
 
 
 def scalar(value: ArrayLike, people: ArrayLike) -> Measure:

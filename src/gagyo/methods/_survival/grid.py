@@ -1,0 +1,258 @@
+"""A grid of times, agreed by a descent on the secure sum: an interval is halved until a part would hold too few exits.
+
+An interval is a time after its low edge, up to and with its high edge; the first holds time zero too. All groups have
+one grid, so that analyses of the same people on it (curve, test, restricted mean) open the same numbers. Declared times
+come first; one that would leave 1 to k-1 exits of any group in a part gives way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.errors import Stopped
+from gagyo.federation.ask import Ask, Pooled, Sends
+from gagyo.federation.local import LocalStep, Name, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._survival.times import levels_of
+from gagyo.methods._validation.present import everyone
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Aggregate, Floats
+from gagyo.release.aggregate import exits as measured
+from gagyo.statistics.life_table import LifeTable
+
+DEEPEST = 20
+"""Halvings of the declared range: a day in nearly 3,000 years."""
+
+PARTS = (1 / 2, 1 / 4, 3 / 4)
+"""Where an interval is cut, one after the other."""
+
+MOST = 2_000
+"""Intervals of a grid: finer ones would not be seen in a figure."""
+
+FEWEST_DAYS = 2**20
+"""Ranges of whole numbers under this are counted time by time, without sorting."""
+
+
+def exits(rows: Rows, time: str, event: str, by: str, edges: Floats) -> Aggregate:
+    """By group, how many leave in both parts of intervals (low, middle, high), without and with the event."""
+    found = _counted(rows, time, event, by)
+    flat = found.until(edges.ravel()).reshape(len(edges), 3, *found.shape)
+    return {"exits": measured(np.diff(flat, axis=1), rows.n), **everyone(rows)}
+
+
+def counted(rows: Rows, time: str, event: str, by: str) -> NDArray[np.int64]:
+    """(T, groups, 2) who leave at each distinct time of the hospital, for steps whose sums show no time."""
+    return np.diff(_counted(rows, time, event, by).left, axis=0)
+
+
+def _counted(rows: Rows, time: str, event: str, by: str) -> _Counted:
+    found: _Counted = rows.kept(("exits", time, event, by), lambda: _Counted.of(rows, time, event, by))
+    return found
+
+
+def exit_step(method: str) -> LocalStep:
+    """`exits` as a step of a method."""
+    return local(method, time=Name(), event=Name(), by=Name(), edges=Numbers((None, 3), 0, 1e12))(exits)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Numbers that left by each distinct time: times (T,), left (T + 1, groups, 2)."""
+
+    times: Floats
+    left: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.left.shape[1:]
+
+    @classmethod
+    def of(cls, rows: Rows, time: str, event: str, by: str) -> _Counted:
+        groups = levels_of(rows.variables[by]) if by else 1
+        kind = rows[event] if not by else 2 * rows[by] + rows[event]
+        times, number = _distinct(rows[time], rows.variables[time])
+        classes = 2 * groups
+        table = np.bincount(number * classes + kind.astype(np.int64), minlength=len(times) * classes)
+        left = np.zeros((len(times) + 1, groups, 2), np.int64)
+        np.cumsum(table.reshape(len(times), groups, 2), axis=0, out=left[1:])
+        return cls(times, left)
+
+    def until(self, edges: Floats) -> NDArray[np.int64]:
+        """(len(edges), groups, 2) who left by each edge; nobody left before time zero."""
+        return np.asarray(self.left[np.where(edges > 0, np.searchsorted(self.times, edges, side="right"), 0)])
+
+
+def _distinct(x: Floats, variable: Variable) -> tuple[Floats, NDArray[np.int64]]:
+    """Times in order, and the number of each person's; whole numbers are their own numbers."""
+    if variable.type == "integer" and variable.bounds[1] < FEWEST_DAYS:
+        return np.arange(variable.bounds[1] + 1), x.astype(np.int64)
+    times, number = np.unique(x, return_inverse=True)
+    return times, number.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An interval: counts (groups, 2) without and with the event, None where never opened; cuts tried."""
+
+    low: float
+    high: float
+    counts: Floats | None = None
+    depth: int = 0
+    tried: int = 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The agreed grid: edges (K + 1,) from zero; exits (K, groups, 2); single: (K,) intervals of one time only."""
+
+    edges: Floats
+    exits: Floats
+    single: NDArray[np.bool_]
+    sites: tuple[str, ...]
+    people: int
+    rounds: int
+
+    @property
+    def events(self) -> Floats:
+        """(K, groups)."""
+        return self.exits[:, :, 1]
+
+    @property
+    def at_risk(self) -> Floats:
+        """(K, groups) people under observation when each interval begins."""
+        leaving = self.exits.sum(axis=2)
+        return np.asarray(leaving[::-1].cumsum(axis=0)[::-1])
+
+    def table(self, group: int) -> LifeTable:
+        """One group's numbers."""
+        at_risk = self.at_risk[:, group]
+        kept = int((at_risk > 0).sum())
+        # In its last interval everybody leaves: where that is more than one time, nothing is known of the order.
+        kept -= int(kept > 0 and not self.single[kept - 1])
+        events, censored = self.events[:kept, group], self.exits[:kept, group, 0]
+        return LifeTable(self.edges[: kept + 1], at_risk[:kept], events, censored, self.single[:kept])
+
+    def left_at(self, group: int, edge: float) -> float:
+        """How many of a group are still under observation after an edge."""
+        return float(self.exits[self.edges[:-1] >= edge, group].sum())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a descent asks about: the step, its variables, the declared times, and the study's minimum of people.
+
+    only: halve at the declared times and nowhere else.
+    """
+
+    step: LocalStep
+    time: Variable
+    event: str
+    by: str
+    cuts: tuple[float, ...]
+    only: bool
+    least: int
+
+    @property
+    def unit(self) -> float:
+        """The least distance of two times; 0 where there is none."""
+        return 1.0 if self.time.type == "integer" else 0.0
+
+    def question(self, edges: Floats) -> Ask:
+        """The question for intervals (m, 3)."""
+        names: Mapping[str, Any] = {"time": self.time.name, "event": self.event, "by": self.by}
+        return Ask(self.step, {**names, "edges": edges}, doing="counting_exits")
+
+
+def agree(asked: Asked) -> Generator[Ask, Pooled, Grid]:
+    """The grid of a descent.
+
+    Raises:
+        Stopped: not even two intervals hold enough exits.
+    """
+    grown = _Grown(asked, [Leaf(0.0, asked.time.bounds[1])], asked.cuts)
+    rounds, pooled = 0, None
+    while wanted := grown.wanted():
+        edges = np.array([(grown.leaves[i].low, grown.cut(i), grown.leaves[i].high) for i in wanted])
+        pooled = yield asked.question(edges)
+        rounds += 1
+        for i, middle, parts in reversed(list(zip(wanted, edges[:, 1], pooled["exits"], strict=True))):
+            grown.halve(i, float(middle), parts)
+    if pooled is None or grown.leaves[0].counts is None:
+        raise Stopped(Finding("grid_too_few", values={"expected": asked.least}))
+    people = int(pooled["people"][0]) if not np.isnan(pooled["people"]).any() else 0
+    return grown.grid(pooled.sites, people, rounds)
+
+
+@dataclass
+class _Grown:
+    asked: Asked
+    leaves: list[Leaf]
+    cuts: tuple[float, ...] = field(default=())
+
+    def wanted(self) -> list[int]:
+        """The intervals that can be halved."""
+        if len(self.leaves) >= MOST:
+            return []
+        return [i for i, leaf in enumerate(self.leaves) if self._can(leaf)]
+
+    def _can(self, leaf: Leaf) -> bool:
+        if leaf.counts is not None and leaf.counts.sum() < 2 * self.asked.least:
+            return False
+        if self._inside(leaf):
+            return True
+        return not self.asked.only and leaf.depth < DEEPEST and bool(self._open(leaf))
+
+    def _open(self, leaf: Leaf) -> list[float]:
+        """Cuts that were not tried yet; times are seldom spread evenly, so half way is not the only one."""
+        cuts = [leaf.low + part * (leaf.high - leaf.low) for part in PARTS]
+        if self.asked.unit:
+            cuts = list(dict.fromkeys(float(np.floor(cut)) for cut in cuts))
+        return [cut for cut in cuts if leaf.low < cut < leaf.high][leaf.tried :]
+
+    def _inside(self, leaf: Leaf) -> list[float]:
+        return [cut for cut in self.cuts if leaf.low < cut < leaf.high]
+
+    def cut(self, index: int) -> float:
+        """Where an interval's parts meet: at the middle one of the declared times in it, else half way or elsewhere."""
+        leaf = self.leaves[index]
+        inside = self._inside(leaf)
+        return inside[len(inside) // 2] if inside else self._open(leaf)[0]
+
+    def halve(self, index: int, middle: float, parts: Floats) -> None:
+        """Take in what was opened of an interval's parts (2, groups, 2)."""
+        leaf, declared = self.leaves[index], middle in self.cuts
+        leaving = parts.sum(axis=2)
+        # The gate's own answer where a hospital is stricter, and the same rule where there is no gate.
+        if np.isnan(parts).any() or bool(((leaving > 0) & (leaving < self.asked.least)).any()):
+            self.cuts = tuple(one for one in self.cuts if one != middle)
+            self.leaves[index] = replace(leaf, tried=leaf.tried + int(not declared))
+            return
+        depth = leaf.depth + (0 if declared else 1)
+        self.leaves[index : index + 1] = [
+            Leaf(leaf.low, middle, parts[0], depth),
+            Leaf(middle, leaf.high, parts[1], depth),
+        ]
+
+    def grid(self, sites: tuple[str, ...], people: int, rounds: int) -> Grid:
+        """The leaves as a grid, without the empty ones at the end."""
+        leaves: Sequence[Leaf] = self.leaves
+        while len(leaves) > 1 and leaves[-1].counts is not None and not leaves[-1].counts.any():
+            leaves = leaves[:-1]
+        edges = np.array([leaves[0].low, *(leaf.high for leaf in leaves)])
+        counts = np.array([leaf.counts for leaf in leaves], dtype=np.float64)
+        single = np.diff(edges) <= self.asked.unit
+        return Grid(edges, counts, single, sites, people, rounds)
+
+
+def sends(step: LocalStep, asked: Asked, groups: int) -> Sends:
+    """What a descent sends, for the plan: every interval once, in at most as many rounds as it can halve."""
+    halvings = int(np.ceil(np.log2(max(asked.time.bounds[1] - asked.time.bounds[0], 2)))) if asked.unit else DEEPEST
+    deep = 0 if asked.only else min(halvings, DEEPEST)
+    widest = len(asked.cuts) + 1 if asked.only else MOST
+    return Sends(step.name, widest * groups * 4 + 1, len(PARTS) * deep + len(asked.cuts))
