@@ -154,13 +154,33 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> Run:
     times = golden()["grid"]["cuts"][:-1]
     lines = [
         f"  given: {{method: kaplan_meier, {by}, times: {times}}}\n",
-        f"  fine: {{method: kaplan_meier, {by}}}\n",
         f"  mean: {{method: restricted_mean, {by}, tau: 450, times: {times[:-1]}}}\n",
     ]
     text = study("lung", "".join(lines)).replace("time: {type: number", "time: {type: integer")
     run = house(tmp_path_factory.mktemp("curves"), text, hospitals("lung"), FIVE).run()
     assert run.stopped == {}
+    assert run.results["given"].table("medians").rows[0][1:3] == (135, 109)
     return run
+
+
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Curves of all, by sex and by performance on the grid that the minimum of people allows: one grid for all."""
+    common = "method: kaplan_meier, cohort: all, time: time, event: died"
+    lines = [f"  a: {{{common}}}\n", f"  b: {{{common}, by: female}}\n", f"  c: {{{common}, by: ecog}}\n"]
+    text = study("lung", "".join(lines)).replace("time: {type: number", "time: {type: integer")
+    run = house(tmp_path_factory.mktemp("fine"), text, hospitals("lung"), FIVE).run()
+    assert run.stopped == {}
+    return run
+
+
+def test_all_curves_of_a_cohort_stand_on_one_grid(fine: Run) -> None:
+    """Else two curves' times together would bound the exits of a few."""
+    curves = {name: result.curve("survival").series for name, result in fine.results.items()}
+    edges = {name: {x for series in found for x in series.x} for name, found in curves.items()}
+    assert edges["b"] <= edges["a"]
+    assert edges["c"] <= edges["a"]
+    assert len(edges["a"]) >= 5
 
 
 SEXES = [("0", "male"), ("1", "female")]
@@ -190,16 +210,15 @@ def test_the_ungridded_curve_is_within_the_bounds(curves: Run, group: str, sex: 
 
 
 @pytest.mark.parametrize(("group", "sex"), SEXES)
-def test_medians_lie_where_the_exact_ones_do(curves: Run, group: str, sex: str) -> None:
+def test_medians_lie_where_the_exact_ones_do(curves: Run, fine: Run, group: str, sex: str) -> None:
     wanted = golden()["grid"]["medians"][int(group)]
-    for name in ("given", "fine"):
-        result = curves.results[name]
+    for result in (curves.results["given"], fine.results["b"]):
         row = result.table("medians").rows[int(group)]
         low, high = (float(row[6].values[end]) for end in ("low", "high"))
         assert low <= wanted[0] <= high
         assert low <= row[3] <= high
-    fine = curves.results["fine"].estimate(f"{group}.median")
-    np.testing.assert_allclose([fine.value, fine.lower, fine.upper], wanted, rtol=0.1)
+    median = fine.results["b"].estimate(f"{group}.median").value
+    assert abs(median - wanted[0]) < 30
 
 
 @pytest.mark.parametrize(("group", "sex"), SEXES)

@@ -20,7 +20,7 @@ from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
-from gagyo.methods._survival.telling import dropped_note, grid_note, group_names, groups_of, shown_edges, time_words
+from gagyo.methods._survival.telling import dropped_note, grid_note, group_names, shown_edges, time_words
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.result import Column, Counts, Curve, Estimate, Interval, Result, Series, Table, Words
@@ -52,6 +52,7 @@ class Method:
 
     options: Options
     study: Study
+    cohort: str
 
     name: ClassVar[str] = "kaplan_meier"
     lossless: ClassVar[bool] = True
@@ -62,7 +63,7 @@ class Method:
         """The method of an analysis; FileFault where it does not fit the study."""
         options = Options(**analysis.options)
         check_none(list(time_faults(analysis, study, time=options.time, event=options.event, by=options.by)))
-        return cls(options, study)
+        return cls(options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
@@ -78,13 +79,11 @@ class Method:
     def asked(self) -> Asked:
         """What the descent asks about."""
         one = self.options
-        cuts = tuple(sorted({*one.times, *one.at}))
-        least = self.study.release.minimum_people
-        return Asked(exits, self.study.variables[one.time], one.event, one.by, cuts, bool(one.times), least)
+        return Asked.of(exits, self.study, self.cohort, one.time, one.event, one.by)
 
     def sends(self) -> tuple[Sends, ...]:
         """Exits with and without the event, in both parts of an interval, by group."""
-        return (grids.sends(exits, self.asked, groups_of(self.study, self.options.by)),)
+        return (grids.sends(self.asked, self.study.variables),)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Agree on a grid; its numbers are the curve."""

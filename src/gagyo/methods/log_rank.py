@@ -23,8 +23,8 @@ from gagyo.finding import Finding
 from gagyo.methods._newton import symmetric, triangle
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked
-from gagyo.methods._survival.telling import dropped_note, group_names, groups_of
-from gagyo.methods._survival.times import levels_of, time_faults
+from gagyo.methods._survival.telling import dropped_note, group_names
+from gagyo.methods._survival.times import groups_of, levels_of, time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, few_or_none, joined, joint, spread_of
 from gagyo.result import Column, Estimate, Result, Table, Words
@@ -96,6 +96,7 @@ class Method:
 
     options: Options
     study: Study
+    cohort: str
 
     name: ClassVar[str] = "log_rank"
     lossless: ClassVar[bool] = True
@@ -110,7 +111,7 @@ class Method:
             values = {"found": f"weight: {options.weight}", "expected": "weight: fleming_harrington"}
             findings.append(Finding("log_rank_weight", place=analysis.place("weight"), values=values))
         check_none(findings)
-        return cls(options, study)
+        return cls(options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
@@ -130,15 +131,14 @@ class Method:
     @property
     def asked(self) -> Asked:
         """What the descent asks about, for a pooled test."""
-        one, cuts = self.options, tuple(sorted(set(self.options.times)))
-        least = self.study.release.minimum_people
-        return Asked(exits, self.study.variables[one.time], one.event, one.by, cuts, bool(cuts), least)
+        one = self.options
+        return Asked.of(exits, self.study, self.cohort, one.time, one.event, one.by)
 
     def sends(self) -> tuple[Sends, ...]:
         """Within hospitals one answer; pooled, exits by interval."""
-        groups = groups_of(self.study, self.options.by)
+        groups = groups_of(self.study.variables, self.options.by)
         if self.options.compare == "pooled":
-            return (grids.sends(exits, self.asked, groups),)
+            return (grids.sends(self.asked, self.study.variables),)
         return (Sends("log_rank.within", 3 * groups + groups * (groups + 1) // 2, 1),)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -165,7 +165,7 @@ class Method:
         pooled = yield Ask(within, named, doing="comparing")
         if np.isnan(pooled["test"]).any() or np.isnan(pooled["people"]).any():
             raise Stopped(Finding("withheld_fit"))
-        groups = groups_of(self.study, one.by)
+        groups = groups_of(self.study.variables, one.by)
         observed, expected, upper = np.split(pooled["test"], [groups, 2 * groups])
         scores = Scores(observed, expected, symmetric(upper, groups), np.zeros((3, 0)))
         return _Found(scores, pooled["people"], pooled.sites, 1)

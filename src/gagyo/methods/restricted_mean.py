@@ -21,7 +21,7 @@ from gagyo.finding import Finding
 from gagyo.methods._newton import wald
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
-from gagyo.methods._survival.telling import dropped_note, group_names, groups_of, time_words
+from gagyo.methods._survival.telling import dropped_note, group_names, time_words
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
@@ -55,6 +55,7 @@ class Method:
 
     options: Options
     study: Study
+    cohort: str
 
     name: ClassVar[str] = "restricted_mean"
     lossless: ClassVar[bool] = True
@@ -69,7 +70,7 @@ class Method:
             values = {"found": f"{options.tau:g}", "expected": f"{most:g}"}
             findings.append(Finding("tau_beyond_range", place=analysis.place("tau"), values=values))
         check_none(findings)
-        return cls(options, study)
+        return cls(options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
@@ -83,15 +84,13 @@ class Method:
 
     @property
     def asked(self) -> Asked:
-        """What the descent asks about; tau is the first time."""
+        """What the descent asks about; tau is one of its times."""
         one = self.options
-        cuts = tuple(sorted({*one.times, one.tau}))
-        least = self.study.release.minimum_people
-        return Asked(exits, self.study.variables[one.time], one.event, one.by, cuts, bool(one.times), least)
+        return Asked.of(exits, self.study, self.cohort, one.time, one.event, one.by)
 
     def sends(self) -> tuple[Sends, ...]:
         """Exits with and without the event, in both parts of an interval, by group."""
-        return (grids.sends(exits, self.asked, groups_of(self.study, self.options.by)),)
+        return (grids.sends(self.asked, self.study.variables),)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Agree on a grid that tau is a time of; take the areas."""

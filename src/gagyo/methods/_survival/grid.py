@@ -1,13 +1,13 @@
 """A grid of times, agreed by a descent on the secure sum: an interval is halved until a part would hold too few exits.
 
-An interval is a time after its low edge, up to and with its high edge; the first holds time zero too. All groups have
-one grid, so that analyses of the same people on it (curve, test, restricted mean) open the same numbers. Declared times
-come first; one that would leave 1 to k-1 exits of any group in a part gives way.
+An interval is a time after its low edge, up to and with its high edge; the first holds time zero too. All analyses of a
+study on one cohort and time have one grid, for all groups of any of them: two grids together would make intervals of a
+few. Declared times come first; one that would leave 1 to k-1 exits of any group in a part gives way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled, Sends
-from gagyo.federation.local import LocalStep, Name, Numbers, local
+from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._survival.times import levels_of
+from gagyo.methods._survival.times import groups_of
 from gagyo.methods._validation.present import everyone
+from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats
 from gagyo.release.aggregate import exits as measured
@@ -29,8 +30,11 @@ from gagyo.statistics.life_table import LifeTable
 DEEPEST = 20
 """Halvings of the declared range: a day in nearly 3,000 years."""
 
-PARTS = (1 / 2, 1 / 4, 3 / 4)
+PARTS = (1 / 2, 1 / 4, 3 / 4, 3 / 8, 5 / 8)
 """Where an interval is cut, one after the other."""
+
+ON_GRIDS = ("kaplan_meier", "restricted_mean")
+"""Methods that stand on a grid; a pooled log-rank test does too."""
 
 MOST = 2_000
 """Intervals of a grid: finer ones would not be seen in a figure."""
@@ -39,26 +43,29 @@ FEWEST_DAYS = 2**20
 """Ranges of whole numbers under this are counted time by time, without sorting."""
 
 
-def exits(rows: Rows, time: str, event: str, by: str, edges: Floats) -> Aggregate:
-    """By group, how many leave in both parts of intervals (low, middle, high), without and with the event."""
-    found = _counted(rows, time, event, by)
+def exits(rows: Rows, time: str, event: str, by: list[str], edges: Floats) -> Aggregate:
+    """How many leave in both parts of intervals (low, middle, high), by group, without and with the event.
+
+    by: the groups' variables, one after the other; "" is everyone together.
+    """
+    found = _counted(rows, time, event, tuple(by))
     flat = found.until(edges.ravel()).reshape(len(edges), 3, *found.shape)
     return {"exits": measured(np.diff(flat, axis=1), rows.n), **everyone(rows)}
 
 
 def counted(rows: Rows, time: str, event: str, by: str) -> NDArray[np.int64]:
     """(T, groups, 2) who leave at each distinct time of the hospital, for steps whose sums show no time."""
-    return np.diff(_counted(rows, time, event, by).left, axis=0)
+    return np.diff(_counted(rows, time, event, (by,)).left, axis=0)
 
 
-def _counted(rows: Rows, time: str, event: str, by: str) -> _Counted:
+def _counted(rows: Rows, time: str, event: str, by: tuple[str, ...]) -> _Counted:
     found: _Counted = rows.kept(("exits", time, event, by), lambda: _Counted.of(rows, time, event, by))
     return found
 
 
 def exit_step(method: str) -> LocalStep:
     """`exits` as a step of a method."""
-    return local(method, time=Name(), event=Name(), by=Name(), edges=Numbers((None, 3), 0, 1e12))(exits)
+    return local(method, time=Name(), event=Name(), by=Names(), edges=Numbers((None, 3), 0, 1e12))(exits)
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,16 @@ class _Counted:
         return self.left.shape[1:]
 
     @classmethod
-    def of(cls, rows: Rows, time: str, event: str, by: str) -> _Counted:
-        groups = levels_of(rows.variables[by]) if by else 1
-        kind = rows[event] if not by else 2 * rows[by] + rows[event]
+    def of(cls, rows: Rows, time: str, event: str, by: tuple[str, ...]) -> _Counted:
         times, number = _distinct(rows[time], rows.variables[time])
-        classes = 2 * groups
-        table = np.bincount(number * classes + kind.astype(np.int64), minlength=len(times) * classes)
-        left = np.zeros((len(times) + 1, groups, 2), np.int64)
-        np.cumsum(table.reshape(len(times), groups, 2), axis=0, out=left[1:])
-        return cls(times, left)
+        tables = []
+        for one in by:
+            classes = 2 * groups_of(rows.variables, one)
+            kind = rows[event] + 2 * rows[one] if one else rows[event]
+            table = np.bincount(number * classes + kind.astype(np.int64), minlength=len(times) * classes)
+            tables.append(table.reshape(len(times), classes // 2, 2))
+        whole = np.concatenate(tables, axis=1)
+        return cls(times, np.concatenate([np.zeros_like(whole[:1]), np.cumsum(whole, axis=0)]))
 
     def until(self, edges: Floats) -> NDArray[np.int64]:
         """(len(edges), groups, 2) who left by each edge; nobody left before time zero."""
@@ -147,16 +155,29 @@ class Grid:
 class Asked:
     """What a descent asks about: the step, its variables, the declared times, and the study's minimum of people.
 
-    only: halve at the declared times and nowhere else.
+    own: which of all groups are the analysis's. only: halve at the declared times and nowhere else.
     """
 
     step: LocalStep
     time: Variable
     event: str
-    by: str
+    own: slice
+    by: tuple[str, ...]
     cuts: tuple[float, ...]
     only: bool
     least: int
+
+    @classmethod
+    def of(cls, step: LocalStep, study: Study, cohort: str, time: str, event: str, by: str) -> Asked:
+        """What an analysis asks about: the groups of all analyses on its cohort and time, of which some are its own."""
+        alike = list(_on_one_grid(study, cohort, time))
+        groups = tuple(sorted({str(one.get("by", "")) for one in alike} | {by}))
+        start = sum(groups_of(study.variables, one) for one in groups[: groups.index(by)])
+        own = slice(start, start + groups_of(study.variables, by))
+        cuts = {cut for one in alike for cut in _cuts(one)}
+        only = any(one.get("times") for one in alike)
+        least = study.release.minimum_people
+        return cls(step, study.variables[time], event, own, groups, tuple(sorted(cuts)), only, least)
 
     @property
     def unit(self) -> float:
@@ -165,8 +186,22 @@ class Asked:
 
     def question(self, edges: Floats) -> Ask:
         """The question for intervals (m, 3)."""
-        names: Mapping[str, Any] = {"time": self.time.name, "event": self.event, "by": self.by}
+        names: Mapping[str, Any] = {"time": self.time.name, "event": self.event, "by": list(self.by)}
         return Ask(self.step, {**names, "edges": edges}, doing="counting_exits")
+
+
+def _on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, Any]]:
+    """The options of every analysis that stands on a grid of a cohort's times."""
+    for one in study.analyses.values():
+        options = one.options
+        gridded = one.method in ON_GRIDS or (one.method == "log_rank" and options.get("compare") == "pooled")
+        if gridded and one.cohort == cohort and options.get("time") == time:
+            yield options
+
+
+def _cuts(options: Mapping[str, Any]) -> list[float]:
+    tau = [options["tau"]] if "tau" in options else []
+    return [float(one) for one in (*options.get("times", ()), *options.get("at", ()), *tau)]
 
 
 def agree(asked: Asked) -> Generator[Ask, Pooled, Grid]:
@@ -247,12 +282,13 @@ class _Grown:
         edges = np.array([leaves[0].low, *(leaf.high for leaf in leaves)])
         counts = np.array([leaf.counts for leaf in leaves], dtype=np.float64)
         single = np.diff(edges) <= self.asked.unit
-        return Grid(edges, counts, single, sites, people, rounds)
+        return Grid(edges, counts[:, self.asked.own], single, sites, people, rounds)
 
 
-def sends(step: LocalStep, asked: Asked, groups: int) -> Sends:
+def sends(asked: Asked, variables: Mapping[str, Variable]) -> Sends:
     """What a descent sends, for the plan: every interval once, in at most as many rounds as it can halve."""
+    groups = sum(groups_of(variables, one) for one in asked.by)
     halvings = int(np.ceil(np.log2(max(asked.time.bounds[1] - asked.time.bounds[0], 2)))) if asked.unit else DEEPEST
     deep = 0 if asked.only else min(halvings, DEEPEST)
     widest = len(asked.cuts) + 1 if asked.only else MOST
-    return Sends(step.name, widest * groups * 4 + 1, len(PARTS) * deep + len(asked.cuts))
+    return Sends(asked.step.name, widest * groups * 4 + 1, len(PARTS) * deep + len(asked.cuts))

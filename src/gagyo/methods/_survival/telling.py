@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from gagyo.methods._survival.grid import Grid
-from gagyo.methods._survival.times import levels_of
 from gagyo.protocol.study import Study
 from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
@@ -32,11 +31,6 @@ def group_names(study: Study, by: str) -> list[tuple[str, Words]]:
     if variable.type == "boolean":
         return [(str(level), Words(text=join(": ", variable.label, NO_YES[level]))) for level in range(2)]
     return [(level.name, Words(text=join(": ", variable.label, level.label))) for level in variable.levels]
-
-
-def groups_of(study: Study, by: str) -> int:
-    """How many groups there are."""
-    return levels_of(study.variables[by]) if by else 1
 
 
 def time_words(variable: Variable) -> Words:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -55,6 +55,11 @@ def entries(rows: Rows, time: str, entry: str) -> Floats | None:
 def levels_of(variable: Variable) -> int:
     """How many groups a variable forms."""
     return 2 if variable.type == "boolean" else len(variable.levels)
+
+
+def groups_of(variables: Mapping[str, Variable], by: str) -> int:
+    """How many groups there are; one where there is no variable."""
+    return levels_of(variables[by]) if by else 1
 
 
 def strata_of(rows: Rows, strata: str) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
