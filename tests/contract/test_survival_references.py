@@ -74,7 +74,7 @@ def test_robust_errors(fits: Run, name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_likelihood_and_its_ratio(fits: Run, name: str) -> None:
     result, case = found(fits, name)
-    (row,) = result.table("model_test").rows
+    (row,) = result.table("hazard_model").rows
     none, fitted = case["log_likelihood"]
     assert row[1] == case["events"]
     np.testing.assert_allclose(row[3], fitted, rtol=TIGHT)

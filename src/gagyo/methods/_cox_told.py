@@ -149,4 +149,4 @@ def _fit_table(fit: Fit) -> Table:
     )
     p = float(stats.chi2.sf(chi, max(freedom, 1)))
     row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
-    return Table("model_test", Words("regression.model_test"), columns, (row,))
+    return Table("hazard_model", Words("regression.model_test"), columns, (row,))
