@@ -24,10 +24,8 @@ INSTITUTIONS = {
 }
 """Which institutions each site stands for; one patient has NONE."""
 
-KOREAN = ("환자번호", "관찰일수", "사망여부", "나이", "성별", "ECOG", "체중감소")
-CHINESE = ("患者编号", "随访天数", "结局", "年龄", "性别", "ECOG", "体重下降")
-POUND = 0.45359237
-"""Kilograms, exactly."""
+KOREAN = ("환자번호", "관찰일수", "사망여부", "나이", "성별", "ECOG", "KPS")
+CHINESE = ("患者编号", "随访天数", "结局", "年龄", "性别", "ECOG", "KPS")
 
 
 def prepare(folder: Path) -> tuple[Path, Path]:
@@ -35,8 +33,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
     study, hospitals = copy_files("survival", folder)
     seoul, busan, beijing, tianjin = (rows for _, rows in divided())
     _csv(hospitals / "seoul.csv", _coded(seoul, ("생존", "사망"), ("남", "여")), KOREAN, "cp949", ",")
-    kilograms = busan.with_columns((pl.col("weight_loss") * POUND).round(6))
-    _csv(hospitals / "busan.csv", _coded(kilograms, ("1", "2"), ("M", "F")), KOREAN, "utf-8", ";")
+    _csv(hospitals / "busan.csv", _coded(busan, ("1", "2"), ("M", "F")), KOREAN, "utf-8", ";")
     _csv(hospitals / "beijing.csv", _coded(beijing, ("存活", "死亡"), ("男", "女")), CHINESE, "gb18030", ",")
     codes = tianjin.with_columns(pl.col("female").cast(pl.Int64) + 1, pl.col("died").cast(pl.Int64))
     codes.rename(dict(zip(codes.columns, CHINESE, strict=True))).write_parquet(hospitals / "tianjin.parquet")
@@ -44,7 +41,7 @@ def prepare(folder: Path) -> tuple[Path, Path]:
 
 
 def divided() -> list[tuple[str, pl.DataFrame]]:
-    """Each site's people: person, time in days, died, age, female, ecog (0 to 3) and weight loss in pounds."""
+    """Each site's people: person, time in days, died, age, female, ecog (0 to 3), karnofsky."""
     rows = (
         _lung()
         .with_row_index("number")
@@ -55,7 +52,7 @@ def divided() -> list[tuple[str, pl.DataFrame]]:
             pl.col("age").cast(pl.Int64),
             (pl.col("sex") == 2).alias("female"),
             pl.col("ph.ecog").cast(pl.Int64).alias("ecog"),
-            pl.col("wt.loss").alias("weight_loss"),
+            pl.col("ph.karno").cast(pl.Int64).alias("karnofsky"),
             pl.col("inst").cast(pl.Int64).fill_null(NONE),
         )
     )

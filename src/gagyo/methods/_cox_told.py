@@ -12,9 +12,10 @@ from gagyo.methods._newton import Solved, wald
 from gagyo.methods._regression import alias_notes, estimate, term_columns
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text, join
+from gagyo.text import Text
 
 Z95 = float(stats.norm.ppf(0.975))
 
@@ -74,7 +75,7 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
-            tables=(_ratios(estimates, self.per), _fit_table(fit), *tests),
+            tables=(self._ratios(estimates), _fit_table(fit), *tests),
             notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
             methods_text=self._text(strata, truncated, tested),
         )
@@ -89,6 +90,19 @@ class Told:
         if tested:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
+
+    def _ratios(self, estimates: tuple[Estimate, ...]) -> Table:
+        columns = (
+            Column("term", Words("regression.term"), "text"),
+            Column("hazard_ratio", Words("survival.hazard_ratio"), "interval", 2),
+            Column("coefficient", Words("regression.coefficient"), "number", 4),
+            Column("standard_error", Words("regression.standard_error"), "number", 4),
+            Column("p", Words("regression.p"), "p"),
+        )
+        known = self.study.variables
+        units = (known[one.name].unit if one.name in known else "" for one in estimates)
+        rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
+        return Table("hazard_ratios", Words("survival.hazard_ratios"), columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
         design = self.formula.columns(self.study.variables)
@@ -107,32 +121,23 @@ class Told:
         return Table("proportional_hazards", title, columns, rows)
 
 
-def _ratios(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
-    columns = (
-        Column("term", Words("regression.term"), "text"),
-        Column("hazard_ratio", Words("survival.hazard_ratio"), "interval", 2),
-        Column("coefficient", Words("regression.coefficient"), "number", 4),
-        Column("standard_error", Words("regression.standard_error"), "number", 4),
-        Column("p", Words("regression.p"), "p"),
-    )
-    rows = tuple(_row(one, per.get(one.name, 1.0)) for one in estimates)
-    return Table("hazard_ratios", Words("survival.hazard_ratios"), columns, rows, kind="forest")
-
-
-def _row(one: Estimate, per: float) -> tuple[Cell, ...]:
+def _row(one: Estimate, per: float, unit: str) -> tuple[Cell, ...]:
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, None, None)
     with np.errstate(over="ignore"):
         limits = np.exp(np.array([one.value, one.lower, one.upper]) * per)
     ratio = Interval(*limits.tolist()) if np.isfinite(limits).all() else None
-    return (_per(one.label, per), ratio, one.value, one.standard_error, one.p)
+    return (_per(one.label, per, unit), ratio, one.value, one.standard_error, one.p)
 
 
-def _per(label: Words, per: float) -> Words:
+def _per(label: Words, per: float, code: str) -> Words:
     """The label with the increment that the hazard ratio is for."""
     if per == 1.0 or label.text is None:
         return label
-    return Words(text=join(" ", label.text, Text(f"(HR per {per:g})", f"({per:g}당 HR)", f"（每{per:g}的HR）")))
+    text, unit = label.text, Text("") if code in ("", "1") else shown(code)
+    en = f"{text.to('en')} (per {per:g} {unit.to('en')}".rstrip() + ")"
+    ko, zh = f"{text.to('ko')}({per:g}{unit.to('ko')} 증가당)", f"{text.to('zh')}（每增加{per:g}{unit.to('zh')}）"
+    return Words(text=Text(en, ko, zh))
 
 
 def _fit_table(fit: Fit) -> Table:

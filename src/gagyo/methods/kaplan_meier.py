@@ -92,7 +92,6 @@ class Method:
         tables = [grid.table(group) for group in range(len(names))]
         curves = [_Group(name, label, table) for (name, label), table in zip(names, tables, strict=True)]
         time = time_words(self.study.variables[self.options.time])
-        notes = (grid_note(grid, tables), *dropped_note(grid, self.asked.cuts))
         return Result(
             method="kaplan_meier",
             lossless=True,
@@ -101,8 +100,8 @@ class Method:
             rounds=grid.rounds,
             estimates=tuple(one for group in curves for one in group.estimates(self.options.at)),
             tables=(_medians(curves, grid, time), _survival(curves, grid, self.options.at, time)),
-            curves=(_curve(curves, grid, time, notes[:1]),),
-            notes=notes,
+            curves=(_curve(curves, grid, time, (grid_note(grid, tables),)),),
+            notes=dropped_note(grid, self.asked.cuts),
             methods_text=(Words("survival.curve_text", {"number": self.study.release.minimum_people}),),
         )
 
@@ -136,9 +135,7 @@ def _medians(curves: list[_Group], grid: Grid, time: Words) -> Table:
         Column("group", Words("survival.group"), "text"),
         Column("people", Words("regression.people"), "count"),
         Column("events", Words("survival.events"), "count"),
-        Column("median", Words("survival.median"), "text"),
-        Column("lower", Words("survival.lower"), "number", 0),
-        Column("upper", Words("survival.upper"), "number", 0),
+        Column("median", Words("survival.median"), "interval", 0),
         Column("between", Words("survival.median_between"), "text"),
     )
     rows = tuple(
@@ -148,13 +145,15 @@ def _medians(curves: list[_Group], grid: Grid, time: Words) -> Table:
     return Table("medians", Words("survival.medians"), columns, rows, notes=(time,))
 
 
-def _median(table: LifeTable) -> tuple[Words | float | None, float | None, float | None, Words | None]:
+def _median(table: LifeTable) -> tuple[Interval | float | Words, Words | None]:
+    """The median with its limits where they are known, and between which edges it lies for certain."""
     value, low, high = table.median()
     if np.isnan(value):
-        return Words("survival.not_reached"), _known(low), _known(high), None
+        return Words("survival.not_reached"), None
     early, late = table.median_bounds()
-    between = {"low": f"{early:g}", "high": f"{late:g}"} if np.isfinite(late) else {"low": f"{early:g}", "high": "∞"}
-    return float(value), _known(low), _known(high), Words("survival.between", dict(between))
+    between: dict[str, int | float | str] = {"low": f"{early:g}", "high": f"{late:g}" if np.isfinite(late) else "∞"}
+    limits = np.isfinite(low) and np.isfinite(high)
+    return Interval(value, low, high) if limits else value, Words("survival.between", between)
 
 
 def _survival(curves: list[_Group], grid: Grid, at: list[float], time: Words) -> Table:

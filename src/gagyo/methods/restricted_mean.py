@@ -21,11 +21,12 @@ from gagyo.finding import Finding
 from gagyo.methods._newton import wald
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
-from gagyo.methods._survival.telling import dropped_note, group_names, time_words
+from gagyo.methods._survival.telling import amount, dropped_note, group_names, time_words
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Column, Estimate, Interval, Result, Table, Words
+from gagyo.text import LANGUAGES, Text, translate
 
 Z95 = float(stats.norm.ppf(0.975))
 
@@ -103,7 +104,6 @@ class Method:
             raise Stopped(Finding("tau_not_reached", values={"found": f"{tau:g}", "expected": self.asked.least}))
         means = np.array([one.mean(tau) for one in tables])
         bounds = np.array([one.mean_bounds(tau) for one in tables])
-        values: dict[str, int | float | str] = {"tau": f"{tau:g}", "number": self.study.release.minimum_people}
         return Result(
             method="restricted_mean",
             lossless=True,
@@ -113,8 +113,14 @@ class Method:
             estimates=(*_means(names, means), *_differences(names, means)),
             tables=(self._table(names, grid, means, bounds), *_compared(names, means)),
             notes=(Words("survival.mean_bounds_note"), *dropped_note(grid, self.asked.cuts)),
-            methods_text=(Words("survival.mean_text", values),),
+            methods_text=(self._words("survival.mean_text"),),
         )
+
+    def _words(self, key: str) -> Words:
+        """A text that names tau in its unit."""
+        tau = amount(self.options.tau, self.study.variables[self.options.time])
+        least = self.study.release.minimum_people
+        return Words(text=Text(*(translate(key, one, tau=tau.to(one), number=least) for one in LANGUAGES)))
 
     def _table(self, names: list[tuple[str, Words]], grid: Grid, means: Floats, bounds: Floats) -> Table:
         columns = (
@@ -129,8 +135,7 @@ class Method:
             for g, (_, label) in enumerate(names)
         )
         time = time_words(self.study.variables[self.options.time])
-        title = Words("survival.means", {"tau": f"{self.options.tau:g}"})
-        return Table("restricted_mean", title, columns, rows, notes=(time,))
+        return Table("restricted_mean", self._words("survival.means"), columns, rows, notes=(time,))
 
 
 def _interval(value: float, error: float) -> Interval:

@@ -41,6 +41,14 @@ def time_words(variable: Variable) -> Words:
     return Words(text=join("", variable.label, Text(" ("), unit, Text(")")))
 
 
+def amount(value: float, variable: Variable) -> Text:
+    """A time with its unit, such as 500 days."""
+    unit = YEARS if variable.unit == "a" else shown(variable.unit)
+    if variable.unit in ("", "1"):
+        return Text(f"{value:g}")
+    return Text(f"{value:g} {unit.to('en')}", f"{value:g}{unit.to('ko')}", f"{value:g}{unit.to('zh')}")
+
+
 def shown_edges(edges: Floats, asked: Sequence[float], until: float) -> list[float]:
     """The asked times that are edges, or about seven edges that lie evenly."""
     inside = [float(edge) for edge in edges[1:] if edge <= until]
