@@ -9,13 +9,13 @@ import numpy as np
 from scipy import stats
 
 from gagyo.methods._newton import Solved, wald
-from gagyo.methods._regression import alias_notes, estimate, term_columns
-from gagyo.protocol.formula import Formula
+from gagyo.methods._regression import alias_notes, estimate
+from gagyo.protocol.formula import Formula, Term
 from gagyo.protocol.study import Study
 from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text
+from gagyo.text import Text, join
 
 Z95 = float(stats.norm.ppf(0.975))
 
@@ -91,6 +91,10 @@ class Told:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
 
+    def _label(self, term: Term) -> Text:
+        """The variables of a term."""
+        return join(" × ", *(self.study.variables[factor.name].label for factor in term.factors))
+
     def _ratios(self, estimates: tuple[Estimate, ...]) -> Table:
         columns = (
             Column("term", Words("regression.term"), "text"),
@@ -105,8 +109,7 @@ class Told:
         return Table("hazard_ratios", Words("survival.hazard_ratios"), columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
-        design = self.formula.columns(self.study.variables)
-        labels = [Words(text=design[group[0]].label) for group in term_columns(self.formula, self.study)]
+        labels = [Words(text=self._label(term)) for term in self.formula.terms]
         columns = (
             Column("term", Words("regression.term"), "text"),
             Column("chi_square", Words("survival.chi_square"), "number", 2),
