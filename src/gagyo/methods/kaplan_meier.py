@@ -145,15 +145,17 @@ def _medians(curves: list[_Group], grid: Grid, time: Words) -> Table:
     return Table("medians", Words("survival.medians"), columns, rows, notes=(time,))
 
 
-def _median(table: LifeTable) -> tuple[Interval | float | Words, Words | None]:
+def _median(table: LifeTable) -> tuple[Interval | Words, Words | None]:
     """The median with its limits where they are known, and between which edges it lies for certain."""
     value, low, high = table.median()
     if np.isnan(value):
         return Words("survival.not_reached"), None
     early, late = table.median_bounds()
     between: dict[str, int | float | str] = {"low": f"{early:g}", "high": f"{late:g}" if np.isfinite(late) else "∞"}
-    limits = np.isfinite(low) and np.isfinite(high)
-    return Interval(value, low, high) if limits else value, Words("survival.between", between)
+    if np.isfinite(low) and np.isfinite(high):
+        return Interval(value, low, high), Words("survival.between", between)
+    ends = {name: f"{one:.0f}" if np.isfinite(one) else "–" for name, one in (("low", low), ("high", high))}
+    return Words("survival.open_interval", {"value": f"{value:.0f}", **ends}), Words("survival.between", between)
 
 
 def _survival(curves: list[_Group], grid: Grid, at: list[float], time: Words) -> Table:
