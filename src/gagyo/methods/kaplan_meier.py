@@ -115,14 +115,14 @@ class _Group:
     table: LifeTable
 
     def estimates(self, at: list[float]) -> list[Estimate]:
-        """The median, and the survival at the asked times, or at every edge."""
+        """The median, and the survival at the times that the table shows; the curve has all others."""
         value, low, high = (None if np.isnan(one) else one for one in self.table.median())
         found = [Estimate(f"{self.name}.median", self.label, value, None, low, high)]
         S, error, (lower, upper) = self.table.survival, self.table.error, self.table.band
-        for k, edge in enumerate(self.table.edges[1:].tolist(), 1):
-            if not at or edge in at:
-                value, se, low, high = (_known(one[k]) for one in (S, error, lower, upper))
-                found.append(Estimate(f"{self.name}.survival.{edge:g}", self.label, value, se, low, high))
+        for edge in shown_edges(self.table.edges, at, np.inf):
+            k = int(np.searchsorted(self.table.edges, edge))
+            value, se, low, high = (_known(one[k]) for one in (S, error, lower, upper))
+            found.append(Estimate(f"{self.name}.survival.{edge:g}", self.label, value, se, low, high))
         return found
 
 

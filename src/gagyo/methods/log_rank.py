@@ -26,7 +26,7 @@ from gagyo.methods._survival.grid import Asked
 from gagyo.methods._survival.telling import dropped_note, group_names
 from gagyo.methods._survival.times import groups_of, levels_of, time_faults
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, few_or_none, joined, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Spread, cells, few_or_none, joined, joint, spread_of
 from gagyo.result import Column, Estimate, Result, Table, Words
 from gagyo.statistics import cox as kernel
 from gagyo.statistics import log_rank as tests
@@ -41,8 +41,7 @@ def within(rows: Rows, time: str, event: str, by: str, weight: Floats) -> Aggreg
 
     weight: rho, gamma, and 1 for Gehan's instead. The times are the hospital's own and stay there.
     """
-    groups, happened = levels_of(rows.variables[by]), rows[event] == 1
-    member = rows[by][:, None] == np.arange(groups)
+    groups = levels_of(rows.variables[by])
     left = grids.counted(rows, time, event, by)
     leaving = left.sum(axis=2)
     at_risk = leaving[::-1].cumsum(axis=0)[::-1].astype(np.float64)
@@ -50,14 +49,16 @@ def within(rows: Rows, time: str, event: str, by: str, weight: Floats) -> Aggreg
     found = tests.scores(at_risk, left[:, :, 1].astype(np.float64), asked)
     spread = Spread(*found.spread)
     if not np.all(spread.total - 2 * spread.largest >= spread.largest):
-        spread = _exact_spread(member, rows[time], happened, asked)
+        spread = _exact_spread(rows[by][:, None] == np.arange(groups), rows[time], rows[event] == 1, asked)
     most = 1024.0 if asked.gehan else 1.0  # what one event weighs: the number at risk, or a share
-    people, events = member.sum(axis=0), (member & happened[:, None]).sum(axis=0)
-    cells = joined(count(np.column_stack([member, member & happened[:, None]])), few_or_none(people - events))
+    people, events = left.sum(axis=(0, 2)), left[:, :, 1].sum(axis=0)
+    there = cells(np.array([people, events]), rows.n)
+    # That nobody of a group was censored is no secret; that nobody had the event, or a few had, is.
+    behind = joined(there, few_or_none(people - events))
     upper = triangle(groups)
     values = np.concatenate([found.observed, found.expected, found.covariance[upper]])
     scales = np.concatenate([np.full(2 * groups, most), np.full(len(upper[0]), most**2)])
-    return {"people": count(member), "test": joint(values, scales, cells, spread)}
+    return {"people": cells(people[None, :], rows.n), "test": joint(values, scales, behind, spread)}
 
 
 def _exact_spread(member: Floats, time: Floats, happened: Any, weight: Weight) -> Spread:
@@ -168,7 +169,7 @@ class Method:
         groups = groups_of(self.study.variables, one.by)
         observed, expected, upper = np.split(pooled["test"], [groups, 2 * groups])
         scores = Scores(observed, expected, symmetric(upper, groups), np.zeros((3, 0)))
-        return _Found(scores, pooled["people"], pooled.sites, 1)
+        return _Found(scores, pooled["people"][0], pooled.sites, 1)
 
     def _pooled(self) -> Generator[Ask, Pooled, _Found]:
         grid = yield from grids.agree(self.asked)

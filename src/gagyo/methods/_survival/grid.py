@@ -7,6 +7,7 @@ few. Declared times come first; one that would leave 1 to k-1 exits of any group
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,6 +37,9 @@ PARTS = (1 / 2, 1 / 4, 3 / 4, 3 / 8, 5 / 8)
 ON_GRIDS = ("kaplan_meier", "restricted_mean")
 """Methods that stand on a grid; a pooled log-rank test does too."""
 
+MANY = 16
+"""Parts of an interval that holds very many: fewer rounds."""
+
 MOST = 2_000
 """Intervals of a grid: finer ones would not be seen in a figure."""
 
@@ -44,12 +48,12 @@ FEWEST_DAYS = 2**20
 
 
 def exits(rows: Rows, time: str, event: str, by: list[str], edges: Floats) -> Aggregate:
-    """How many leave in both parts of intervals (low, middle, high), by group, without and with the event.
+    """How many leave in the parts of intervals (low, ..., high), by group, without and with the event.
 
     by: the groups' variables, one after the other; "" is everyone together.
     """
     found = _counted(rows, time, event, tuple(by))
-    flat = found.until(edges.ravel()).reshape(len(edges), 3, *found.shape)
+    flat = found.until(edges.ravel()).reshape(*edges.shape, *found.shape)
     return {"exits": measured(np.diff(flat, axis=1), rows.n), **everyone(rows)}
 
 
@@ -65,7 +69,7 @@ def _counted(rows: Rows, time: str, event: str, by: tuple[str, ...]) -> _Counted
 
 def exit_step(method: str) -> LocalStep:
     """`exits` as a step of a method."""
-    return local(method, time=Name(), event=Name(), by=Names(), edges=Numbers((None, 3), 0, 1e12))(exits)
+    return local(method, time=Name(), event=Name(), by=Names(), edges=Numbers((None, None), 0, 1e12))(exits)
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,16 @@ def _distinct(x: Floats, variable: Variable) -> tuple[Floats, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Leaf:
-    """An interval: counts (groups, 2) without and with the event, None where never opened; cuts tried."""
+    """An interval: counts (groups, 2) without and with the event, None where never opened.
+
+    narrow: dividing it into many parts failed; tried: how many single cuts failed.
+    """
 
     low: float
     high: float
     counts: Floats | None = None
     depth: int = 0
+    narrow: bool = False
     tried: int = 0
 
 
@@ -185,7 +193,7 @@ class Asked:
         return 1.0 if self.time.type == "integer" else 0.0
 
     def question(self, edges: Floats) -> Ask:
-        """The question for intervals (m, 3)."""
+        """The question for intervals (m, parts + 1)."""
         names: Mapping[str, Any] = {"time": self.time.name, "event": self.event, "by": list(self.by)}
         return Ask(self.step, {**names, "edges": edges}, doing="counting_exits")
 
@@ -213,66 +221,92 @@ def agree(asked: Asked) -> Generator[Ask, Pooled, Grid]:
     grown = _Grown(asked, [Leaf(0.0, asked.time.bounds[1])], asked.cuts)
     rounds, pooled = 0, None
     while wanted := grown.wanted():
-        edges = np.array([(grown.leaves[i].low, grown.cut(i), grown.leaves[i].high) for i in wanted])
+        edges = _padded([grown.edges(i) for i in wanted])
         pooled = yield asked.question(edges)
         rounds += 1
-        for i, middle, parts in reversed(list(zip(wanted, edges[:, 1], pooled["exits"], strict=True))):
-            grown.halve(i, float(middle), parts)
+        for i, ends, parts in reversed(list(zip(wanted, edges, pooled["exits"], strict=True))):
+            grown.divide(i, ends, parts)
     if pooled is None or grown.leaves[0].counts is None:
         raise Stopped(Finding("grid_too_few", values={"expected": asked.least}))
     people = int(pooled["people"][0]) if not np.isnan(pooled["people"]).any() else 0
     return grown.grid(pooled.sites, people, rounds)
 
 
+def _padded(rows: list[list[float]]) -> Floats:
+    """Edges as one array: shorter rows end with parts of no width, in which nobody leaves."""
+    widest = max(map(len, rows))
+    return np.array([row + row[-1:] * (widest - len(row)) for row in rows])
+
+
 @dataclass
 class _Grown:
+    """The leaves of a descent, in order, and the declared times that have not given way."""
+
     asked: Asked
     leaves: list[Leaf]
     cuts: tuple[float, ...] = field(default=())
 
     def wanted(self) -> list[int]:
-        """The intervals that can be halved."""
+        """The intervals to divide next: first those that can be divided into many parts at once."""
         if len(self.leaves) >= MOST:
             return []
-        return [i for i, leaf in enumerate(self.leaves) if self._can(leaf)]
+        can = [i for i, leaf in enumerate(self.leaves) if self._can(leaf)]
+        return [i for i in can if len(self._inner(self.leaves[i])) > 1] or can
 
     def _can(self, leaf: Leaf) -> bool:
         if leaf.counts is not None and leaf.counts.sum() < 2 * self.asked.least:
             return False
-        if self._inside(leaf):
-            return True
-        return not self.asked.only and leaf.depth < DEEPEST and bool(self._open(leaf))
+        return bool(self._inner(leaf))
 
-    def _open(self, leaf: Leaf) -> list[float]:
-        """Cuts that were not tried yet; times are seldom spread evenly, so half way is not the only one."""
-        cuts = [leaf.low + part * (leaf.high - leaf.low) for part in PARTS]
-        if self.asked.unit:
-            cuts = list(dict.fromkeys(float(np.floor(cut)) for cut in cuts))
-        return [cut for cut in cuts if leaf.low < cut < leaf.high][leaf.tried :]
-
-    def _inside(self, leaf: Leaf) -> list[float]:
-        return [cut for cut in self.cuts if leaf.low < cut < leaf.high]
-
-    def cut(self, index: int) -> float:
-        """Where an interval's parts meet: at the middle one of the declared times in it, else half way or elsewhere."""
+    def edges(self, index: int) -> list[float]:
+        """An interval's ends, and between them where its parts meet."""
         leaf = self.leaves[index]
-        inside = self._inside(leaf)
-        return inside[len(inside) // 2] if inside else self._open(leaf)[0]
+        return [leaf.low, *self._inner(leaf), leaf.high]
 
-    def halve(self, index: int, middle: float, parts: Floats) -> None:
-        """Take in what was opened of an interval's parts (2, groups, 2)."""
-        leaf, declared = self.leaves[index], middle in self.cuts
+    def _inner(self, leaf: Leaf) -> list[float]:
+        """All declared times in an interval, or many times even ones; where that failed, one; none where it is done."""
+        declared = [cut for cut in self.cuts if leaf.low < cut < leaf.high]
+        if declared:
+            return [declared[len(declared) // 2]] if leaf.narrow else declared
+        if self.asked.only or leaf.depth >= DEEPEST:
+            return []
+        if not leaf.narrow and self._full(leaf):
+            return self._between(leaf, [part / MANY for part in range(1, MANY)])
+        return self._between(leaf, PARTS)[leaf.tried :][:1]
+
+    def _full(self, leaf: Leaf) -> bool:
+        """Whether every group has so many exits that MANY parts will hardly have too few."""
+        if leaf.counts is None:
+            return False
+        leaving = leaf.counts.sum(axis=1)
+        return bool(leaving[leaving > 0].min(initial=np.inf) >= 8 * MANY * self.asked.least)
+
+    def _between(self, leaf: Leaf, parts: Sequence[float]) -> list[float]:
+        cuts = [leaf.low + part * (leaf.high - leaf.low) for part in parts]
+        if self.asked.unit:
+            cuts = list(dict.fromkeys(float(math.floor(cut)) for cut in cuts))
+        return [cut for cut in cuts if leaf.low < cut < leaf.high]
+
+    def divide(self, index: int, ends: Floats, parts: Floats) -> None:
+        """Take in what was opened of an interval's parts (parts, groups, 2) between `ends`."""
+        leaf = self.leaves[index]
         leaving = parts.sum(axis=2)
         # The gate's own answer where a hospital is stricter, and the same rule where there is no gate.
         if np.isnan(parts).any() or bool(((leaving > 0) & (leaving < self.asked.least)).any()):
-            self.cuts = tuple(one for one in self.cuts if one != middle)
-            self.leaves[index] = replace(leaf, tried=leaf.tried + int(not declared))
+            self.leaves[index] = self._failed(leaf, ends)
             return
-        depth = leaf.depth + (0 if declared else 1)
-        self.leaves[index : index + 1] = [
-            Leaf(leaf.low, middle, parts[0], depth),
-            Leaf(middle, leaf.high, parts[1], depth),
-        ]
+        depth = leaf.depth + (0 if ends[1] in self.cuts else len(parts).bit_length() - 1)
+        bounds = zip(ends[:-1].tolist(), ends[1:].tolist(), parts, strict=True)
+        self.leaves[index : index + 1] = [Leaf(low, high, part, depth) for low, high, part in bounds if low < high]
+
+    def _failed(self, leaf: Leaf, ends: Floats) -> Leaf:
+        """What to try next where a part would hold too few: fewer parts, or another time."""
+        if len(self._inner(leaf)) > 1:
+            return replace(leaf, narrow=True)
+        if ends[1] in self.cuts:
+            self.cuts = tuple(one for one in self.cuts if one != ends[1])
+            return leaf
+        return replace(leaf, tried=leaf.tried + 1)
 
     def grid(self, sites: tuple[str, ...], people: int, rounds: int) -> Grid:
         """The leaves as a grid, without the empty ones at the end."""
