@@ -246,7 +246,6 @@ def rows() -> list[Row]:
     curve, peer = found["gagyo-curve"], found["lifelines-curve"]
     gated, core = against("gagyo-curve", "lifelines-curve", 0.2), against("kernel-curve", "lifelines-curve", 0.05)
     same = f"{abs(found['kernel-curve']['survival'] - peer['survival']):.0e} apart"
-    rounds = f"{curve['rounds']} rounds"
     lines += [
         Row(
             "survival curve, 1,000,000, gate on", "gagyo", curve["seconds"], "CPU s", gated, f"{curve['rounds']} rounds"

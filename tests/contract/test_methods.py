@@ -429,3 +429,103 @@ def test_a_sum_of_columns_is_collinear_and_the_last_one_goes(tmp_path: Path, met
     without = run(tmp_path / "without", alone, people).results["a"]
     for name in ("x", "u"):
         np.testing.assert_allclose(result.estimate(name).value, without.estimate(name).value, rtol=1e-8)
+
+
+# Times to an event. Cox fits of x on a time, with an event for most people.
+
+
+def lived(x: np.ndarray, seed: int = 5) -> dict[str, np.ndarray]:
+    """A time that depends on a column, censored at 900 days."""
+    random = np.random.default_rng(seed)
+    z = (x - x.mean()) / x.std()
+    time = np.ceil(random.exponential(300 * np.exp(-0.5 * z)))
+    return {"x": x, "y": np.minimum(time, 900), "d": (time <= 900).astype(float)}
+
+
+def cox_of(right: str, more: str = "") -> str:
+    return f'  a: {{method: cox, cohort: all, formula: "d ~ {right}", time: y{more}}}\n'
+
+
+def timed(analysis: str, variables: str, data: Mapping[str, np.ndarray]) -> tuple[str, dict[str, Rows]]:
+    text, people = hard(analysis, variables, data)
+    return text.replace("range: [-100, 100]", "range: [0, 1000]"), people
+
+
+def stratified(people: Mapping[str, Rows], name: str = "x") -> tuple[float, float]:
+    """Slope and error of statsmodels' PHReg, Efron, with the hospitals as strata; the column scaled to size one."""
+    import statsmodels.api as sm
+
+    columns = {key: np.concatenate([one.columns[key] for one in people.values()]) for key in (name, "y", "d")}
+    where = np.repeat(np.arange(len(people)), [len(one.persons) for one in people.values()])
+    size = columns[name].std()
+    z = (columns[name] - columns[name].mean()) / size
+    fit = sm.PHReg(columns["y"], z[:, None], status=columns["d"], strata=where, ties="efron").fit(method="newton")
+    # A Newton step more from where statsmodels stops.
+    step = np.linalg.solve(-fit.model.hessian(fit.params), fit.model.score(fit.params))
+    beta = fit.params + step
+    return float(beta[0] / size), float(np.sqrt(np.linalg.inv(-fit.model.hessian(beta))[0, 0]) / size)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_cox_model_of_scales_far_from_one(tmp_path: Path, scale: str) -> None:
+    middle, size, ends = SCALES[scale]
+    x = middle + size * np.clip(np.random.default_rng(1).normal(size=800), -3, 3)
+    text, people = timed(cox_of("x"), number("x", *ends), lived(x))
+    one = run(tmp_path, text, people).results["a"].estimate("x")
+    np.testing.assert_allclose([one.value, one.standard_error], stratified(people), rtol=1e-8)
+
+
+@pytest.mark.parametrize("value", [0.1, 3.0, 0.0])
+def test_a_cox_model_names_a_constant_column(tmp_path: Path, value: float) -> None:
+    data = lived(np.random.default_rng(2).normal(size=569)) | {"same": np.full(569, value)}
+    variables = "\n".join([number("x", -10, 10), number("same", 0, 10)])
+    text, people = timed(cox_of("x + same", ", robust: true"), variables, data)
+    result = run(tmp_path, text, people).results["a"]
+    assert result.estimate("same").value is None
+    assert any("same" in note.to("en") for note in result.notes)
+    np.testing.assert_allclose(result.estimate("x").value, stratified(people)[0], rtol=1e-8)
+
+
+def test_a_cox_model_of_a_column_that_is_constant_at_one_hospital(tmp_path: Path) -> None:
+    x = np.random.default_rng(2).normal(size=600)
+    x[np.arange(600) % 4 == 2] = 0.25
+    text, people = timed(cox_of("x"), number("x", -10, 10), lived(x))
+    one = run(tmp_path, text, people).results["a"].estimate("x")
+    np.testing.assert_allclose([one.value, one.standard_error], stratified(people), rtol=1e-8)
+
+
+@pytest.mark.parametrize("events", [0, 1, 2])
+def test_a_cox_model_with_a_hospital_of_few_events_or_none(tmp_path: Path, events: int) -> None:
+    """Its people inform little, and stop nobody: what one of them had is behind the sum of all."""
+    data = lived(np.random.default_rng(3).normal(size=600))
+    there = np.arange(600) % 4 == 1
+    data["d"][there] = 0.0
+    data["d"][np.flatnonzero(there)[:events]] = 1.0
+    text, people = timed(cox_of("x"), number("x", -10, 10), data)
+    going = run(tmp_path, text, people)
+    assert going.stopped == {}
+    one = going.results["a"].estimate("x")
+    np.testing.assert_allclose([one.value, one.standard_error], stratified(people), rtol=1e-8)
+
+
+def test_a_level_without_an_event_has_no_hazard_ratio(tmp_path: Path) -> None:
+    data = lived(np.random.default_rng(2).normal(size=600)) | {"g": np.repeat([0.0, 1.0, 2.0], 200)}
+    data["d"][data["g"] == 2] = 0.0
+    going = run(tmp_path, *timed(cox_of("C(g)"), category("g", ("a", "b", "c")), data))
+    assert [one.code for one in going.stopped["a"].findings] in (["separation"], ["withheld_fit"], ["answer_withheld"])
+
+
+def test_who_enters_after_they_leave_is_a_fault_of_the_data(tmp_path: Path) -> None:
+    data = lived(np.random.default_rng(2).normal(size=600))
+    data |= {"came": np.where(np.arange(600) == 7, data["y"], 0.0)}
+    variables = "\n".join([number("x", -10, 10), number("came", 0, 1000)])
+    going = run(tmp_path, *timed(cox_of("x", ", entry: came"), variables, data))
+    assert [one.code for one in going.stopped["a"].findings] == ["answer_data_fault"]
+
+
+def test_a_grid_of_too_few_people_is_said(tmp_path: Path) -> None:
+    data = lived(np.random.default_rng(2).normal(size=60))
+    data["y"][:] = 30.0
+    text, people = timed("  a: {method: kaplan_meier, cohort: all, time: y, event: d}\n", number("x", -10, 10), data)
+    going = run(tmp_path, text, people)
+    assert [one.code for one in going.stopped["a"].findings] in (["grid_too_few"], ["answer_withheld"])

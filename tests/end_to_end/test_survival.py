@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,19 @@ def test_no_opened_interval_holds_the_exits_of_a_few(finished: Finished, folder:
         exits = np.histogram(time, np.nextafter(cuts, np.inf))[0]
         assert all(one == 0 or one >= LEAST for one in exits)
     assert json.loads((folder / "results.json").read_text())["analyses"].keys() == finished.results.keys()
+
+
+def test_the_study_of_the_how_to_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "run-a-survival-study.md"
+    (text,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    study, hospitals = prepare("survival", tmp_path)
+    study.write_text(text, encoding="utf-8")
+    for file in hospitals.glob("*.yaml"):  # the example has no ECOG and no Karnofsky score
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        file.write_text(
+            "".join(line for line in lines if not line.startswith(("  ecog", "  karnofsky"))), encoding="utf-8"
+        )
+    finished = run_embedded(study, hospitals, tmp_path)
+    assert finished.stopped == {}
+    assert list(finished.results) == ["curves", "test", "late", "mean", "model"]
+    assert finished.results["mean"].people == 228

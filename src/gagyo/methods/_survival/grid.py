@@ -112,7 +112,8 @@ def _distinct(x: Floats, variable: Variable) -> tuple[Floats, NDArray[np.int64]]
 class Leaf:
     """An interval: counts (groups, 2) without and with the event, None where never opened.
 
-    narrow: dividing it into many parts failed; tried: how many single cuts failed.
+    narrow: dividing it into many parts failed; tried: how many single cuts failed. people: who leave in it, of all
+    groups, and of the smallest group of which anybody does.
     """
 
     low: float
@@ -121,6 +122,8 @@ class Leaf:
     depth: int = 0
     narrow: bool = False
     tried: int = 0
+    people: float = 0.0
+    fewest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -254,9 +257,9 @@ class _Grown:
         return [i for i in can if len(self._inner(self.leaves[i])) > 1] or can
 
     def _can(self, leaf: Leaf) -> bool:
-        if leaf.counts is not None and leaf.counts.sum() < 2 * self.asked.least:
+        if leaf.counts is not None and leaf.people < 2 * self.asked.least:
             return False
-        return bool(self._inner(leaf))
+        return leaf.high - leaf.low > self.asked.unit and bool(self._inner(leaf))
 
     def edges(self, index: int) -> list[float]:
         """An interval's ends, and between them where its parts meet."""
@@ -276,10 +279,7 @@ class _Grown:
 
     def _full(self, leaf: Leaf) -> bool:
         """Whether every group has so many exits that MANY parts will hardly have too few."""
-        if leaf.counts is None:
-            return False
-        leaving = leaf.counts.sum(axis=1)
-        return bool(leaving[leaving > 0].min(initial=np.inf) >= 8 * MANY * self.asked.least)
+        return leaf.counts is not None and leaf.fewest >= 8 * MANY * self.asked.least
 
     def _between(self, leaf: Leaf, parts: Sequence[float]) -> list[float]:
         cuts = [leaf.low + part * (leaf.high - leaf.low) for part in parts]
@@ -296,8 +296,14 @@ class _Grown:
             self.leaves[index] = self._failed(leaf, ends)
             return
         depth = leaf.depth + (0 if ends[1] in self.cuts else len(parts).bit_length() - 1)
-        bounds = zip(ends[:-1].tolist(), ends[1:].tolist(), parts, strict=True)
-        self.leaves[index : index + 1] = [Leaf(low, high, part, depth) for low, high, part in bounds if low < high]
+        everyone = leaving.sum(axis=1).tolist()
+        fewest = np.where(leaving > 0, leaving, np.inf).min(axis=1).tolist()
+        each = zip(ends[:-1].tolist(), ends[1:].tolist(), parts, everyone, fewest, strict=True)
+        self.leaves[index : index + 1] = [
+            Leaf(low, high, part, depth, people=people, fewest=few)
+            for low, high, part, people, few in each
+            if low < high
+        ]
 
     def _failed(self, leaf: Leaf, ends: Floats) -> Leaf:
         """What to try next where a part would hold too few: fewer parts, or another time."""
