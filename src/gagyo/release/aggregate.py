@@ -82,10 +82,15 @@ def spread_of(contributions: Floats) -> Spread:
 
 def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:
     """How many people: `among` is (n,) or (n, m) for m numbers at once."""
-    columns = among.reshape(among.shape[0], -1)
+    columns = _columns(among)
     people = columns.sum(axis=0, dtype=np.int64)
     size = among.shape[0] if cohort is None else cohort
     return Measure("count", people.astype(np.float64), np.ones(1), people, size - people, np.zeros(people.shape, bool))
+
+
+def _columns(x: NDArray[Any]) -> NDArray[Any]:
+    """(n,) as (n, 1), also where nobody is there."""
+    return x[:, None] if x.ndim == 1 else x
 
 
 def exclusions(people: Counts, of: int | None = None) -> Measure:
@@ -101,8 +106,8 @@ def total(
 
     bound: the most that one person can contribute in size, by column; from the plan, never from the data.
     """
-    x = contributions.reshape(contributions.shape[0], -1)
-    chosen = np.ones(x.shape, bool) if among is None else np.broadcast_to(among.reshape(among.shape[0], -1), x.shape)
+    x = _columns(contributions)
+    chosen = np.ones(x.shape, bool) if among is None else np.broadcast_to(_columns(among), x.shape)
     x = np.where(chosen, x, 0.0)
     people = chosen.sum(axis=0, dtype=np.int64)
     width = x.shape[1]
