@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
+from gagyo.errors import FileFault
 from gagyo.exchange.envelope import Keys
 from gagyo.federation import rows as federation
 from gagyo.federation.line import Line
@@ -540,3 +541,93 @@ def test_everybody_at_one_time_is_an_interval_of_nobody_known(tmp_path: Path) ->
     result = run(tmp_path, text, people).results["a"]
     assert result.estimate("all.median").value is None
     assert {value for series in result.curve("survival").series for value in series.y} == {1.0}
+
+
+POOLED = "time: skin, hospitals: pooled, times: [20, 28]"
+POOLED_COX = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu + C(ageband)", {POOLED}}}\n'
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
+def test_one_baseline_hazard_does_not_depend_on_how_people_are_divided(seed: int, shares: list[float]) -> None:
+    data, text = columns("pima"), study("pima", POOLED_COX)
+    where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), np.random.default_rng(seed).random(532))
+    divided, together = (rehearsed(text, people)["a"] for people in (divide(data, where), at_one(data)))
+    np.testing.assert_allclose(numbers(divided), numbers(together), rtol=1e-8, atol=1e-12)
+
+
+def test_one_baseline_hazard_is_that_of_statsmodels_on_rounded_times(tmp_path: Path) -> None:
+    import statsmodels.api as sm
+
+    result = run(tmp_path, study("pima", POOLED_COX), hospitals("pima")).results["a"]
+    data = columns("pima")
+    end = np.array([20.0, 28.0, 110.0])[np.searchsorted([20.0, 28.0], data["skin"], side="left")]
+    X = np.column_stack([data["glu"] - 120, data["ageband"] == 1, data["ageband"] == 2]).astype(float)
+    model = sm.PHReg(end, X, status=data["diabetic"], ties="efron")
+    fit = model.fit(method="newton")
+    beta = fit.params - np.linalg.solve(model.hessian(fit.params), model.score(fit.params))
+    found = [one for one in result.estimates if one.standard_error is not None]
+    np.testing.assert_allclose([one.value for one in found], beta, rtol=1e-8)
+    errors = np.sqrt(np.diag(np.linalg.inv(-model.hessian(beta))))
+    np.testing.assert_allclose([one.standard_error for one in found], errors, rtol=1e-8)
+
+
+@pytest.mark.parametrize("more", ["entry: npreg", "strata: ageband", "robust: true"])
+def test_what_a_pooled_fit_does_not_have_is_said(more: str) -> None:
+    line = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu", time: skin, hospitals: pooled, {more}}}\n'
+    with pytest.raises(FileFault, match=more.partition(":")[0]):
+        Line(Study.parse(study("pima", line)))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_one_baseline_hazard_at_scales_far_from_one(tmp_path: Path, scale: str) -> None:
+    import statsmodels.api as sm
+
+    middle, size, ends = SCALES[scale]
+    x = middle + size * np.clip(np.random.default_rng(1).normal(size=800), -3, 3)
+    data, cuts = lived(x), [100.0, 200.0, 400.0, 800.0]
+    text, people = timed(cox_of("x", f", hospitals: pooled, times: {cuts}"), number("x", *ends), data)
+    result = run(tmp_path, text, people).results["a"]
+    end = np.array([*cuts, 1000.0])[np.searchsorted(cuts, data["y"], side="left")]
+    z = ((x - x.mean()) / x.std())[:, None]
+    model = sm.PHReg(end, z, status=data["d"], ties="efron")
+    fit = model.fit(method="newton")
+    beta = fit.params - np.linalg.solve(model.hessian(fit.params), model.score(fit.params))
+    one = result.estimate("x")
+    np.testing.assert_allclose(one.value, beta[0] / x.std(), rtol=1e-8)
+    error = np.sqrt(np.linalg.inv(-model.hessian(beta))[0, 0])
+    np.testing.assert_allclose(one.standard_error, error / x.std(), rtol=1e-8)
+
+
+def test_gehans_test_on_a_grid_is_lifelines_wilcoxon(tmp_path: Path) -> None:
+    from lifelines.statistics import logrank_test
+
+    data, cuts = lived(np.random.default_rng(2).normal(size=900)), [100.0, 200.0, 400.0, 800.0]
+    data["g"] = (data["x"] > 0).astype(float)
+    line = f"  a: {{method: log_rank, cohort: all, time: y, event: d, by: g, compare: pooled, weight: gehan, times: {cuts}}}\n"
+    text, people = timed(line, "\n".join([number("x", -10, 10), boolean("g")]), data)
+    chi = run(tmp_path, text, people).results["a"].estimate("chi_square").value
+    end = np.array([*cuts, 1000.0])[np.searchsorted(cuts, data["y"], side="left")]
+    one = data["g"] == 1
+    wanted = logrank_test(end[one], end[~one], data["d"][one], data["d"][~one], weightings="wilcoxon")
+    np.testing.assert_allclose(chi, wanted.test_statistic, rtol=1e-8)
+
+
+def test_gehans_test_within_hospitals_is_the_sum_of_theirs(tmp_path: Path) -> None:
+    from gagyo.statistics import log_rank
+
+    data = lived(np.random.default_rng(2).normal(size=900)) | {"g": (np.arange(900) // 4 % 2).astype(float)}
+    line = "  a: {method: log_rank, cohort: all, time: y, event: d, by: g, weight: gehan}\n"
+    text, people = timed(line, "\n".join([number("x", -10, 10), boolean("g")]), data)
+    chi = run(tmp_path, text, people).results["a"].estimate("chi_square").value
+    parts = []
+    for one in people.values():
+        y, d, g = (one.columns[name] for name in ("y", "d", "g"))
+        times = np.unique(y)
+        at_risk, events = (
+            np.array([[(among(t) & (g == k)).sum() for k in (0, 1)] for t in times], float)
+            for among in (lambda t, y=y: y >= t, lambda t, y=y, d=d: (y == t) & (d == 1))
+        )
+        parts.append(log_rank.scores(at_risk, events, log_rank.Weight(gehan=True)))
+    told = (sum(getattr(one, name) for one in parts) for name in ("observed", "expected", "covariance"))
+    np.testing.assert_allclose(chi, log_rank.test(*told)[0], rtol=1e-9)

@@ -226,3 +226,26 @@ def test_restricted_means(curves: Run, group: str, sex: str) -> None:
     wanted, one = golden()["grid"]["rmst"][sex], curves.results["mean"].estimate(f"{group}.mean")
     np.testing.assert_allclose(one.value, wanted["mean"], rtol=TIGHT)
     np.testing.assert_allclose(one.standard_error, wanted["error"], rtol=1e-7)
+
+
+# Cox models with one baseline hazard, on a grid.
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_one_baseline_hazard_on_a_grid(tmp_path: Path, ties: str) -> None:
+    wanted, times = golden()["grid"]["cox"][ties], golden()["grid"]["cuts"][:-1]
+    line = (
+        '  a: {method: cox, cohort: all, formula: "died ~ age + female + karno", time: time, hospitals: pooled, '
+        f"ties: {ties}, times: {times}}}\n"
+    )
+    run = house(tmp_path, study("lung", line), hospitals("lung"), FIVE).run()
+    assert run.stopped == {}
+    result = run.results["a"]
+    fitted = [one for one in result.estimates if one.standard_error is not None]
+    np.testing.assert_allclose([one.value for one in fitted], wanted["coefficients"], rtol=TIGHT)
+    np.testing.assert_allclose([one.standard_error for one in fitted], wanted["errors"], rtol=TIGHT)
+    hazards = [one.value for one in result.estimates if one.name.startswith("baseline.")]
+    np.testing.assert_allclose(hazards, wanted["hazard"], rtol=TIGHT)
+    (row,) = result.table("hazard_model").rows
+    np.testing.assert_allclose(row[3], wanted["log_likelihood"][1], rtol=TIGHT)
+    np.testing.assert_allclose(row[4], 2 * np.diff(wanted["log_likelihood"])[0], rtol=1e-7)

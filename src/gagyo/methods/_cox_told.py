@@ -17,6 +17,9 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.text import Text, join
 
+SHOWN = 10
+"""Times of the baseline hazard that the table shows."""
+
 Z95 = float(stats.norm.ppf(0.975))
 
 
@@ -47,6 +50,15 @@ class Proportionality:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The cumulative hazard (K,) at times (K,), where all columns are zero; what the time is called."""
+
+    times: Floats
+    hazard: Floats
+    label: Words
+
+
+@dataclass(frozen=True)
 class Told:
     """What a study asks to be told of a fit. `per`: by column, the increment that its hazard ratio is given for."""
 
@@ -61,12 +73,7 @@ class Told:
     ) -> Result:
         """The result, with the covariance of the coefficients (p, p) that the study asks for."""
         columns = self.formula.columns(self.study.variables)[1:]
-        error = np.sqrt(np.diag(variance))
-        p_values = wald(fit.coefficients, error)
-        estimates = tuple(
-            estimate(column, float(value), float(se), Z95, float(p))
-            for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
-        )
+        estimates = self._estimates(fit, variance)
         tests = (self._proportional(tested),) if tested else ()
         return Result(
             method="cox",
@@ -78,6 +85,39 @@ class Told:
             tables=(self._ratios(estimates), _fit_table(fit), *tests),
             notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
             methods_text=self._text(strata, truncated, tested),
+        )
+
+    def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
+        """The result of a fit with one baseline hazard for all hospitals."""
+        columns = self.formula.columns(self.study.variables)[1:]
+        estimates = self._estimates(fit, fit.solved.inverse)
+        names = [f"baseline.{time:g}" for time in baseline.times]
+        label = Words("survival.baseline_hazard")
+        hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
+        grid = Words("survival.grid_of_fit", {"found": intervals})
+        return Result(
+            method="cox",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds,
+            estimates=(*estimates, *hazards),
+            tables=(self._ratios(estimates, "survival.ratios_of_all"), _fit_table(fit), _baseline(baseline)),
+            notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
+            methods_text=(
+                Words("survival.common_text", {"formula": self.formula.text}),
+                Words(f"survival.ties_{self.ties}"),
+                Words("survival.errors_model"),
+            ),
+        )
+
+    def _estimates(self, fit: Fit, variance: Floats) -> tuple[Estimate, ...]:
+        error = np.sqrt(np.diag(variance))
+        p_values = wald(fit.coefficients, error)
+        columns = self.formula.columns(self.study.variables)[1:]
+        return tuple(
+            estimate(column, float(value), float(se), Z95, float(p))
+            for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
         )
 
     def _text(self, strata: str, truncated: bool, tested: Proportionality | None) -> tuple[Words, ...]:
@@ -95,7 +135,7 @@ class Told:
         """The variables of a term."""
         return join(" × ", *(self.study.variables[factor.name].label for factor in term.factors))
 
-    def _ratios(self, estimates: tuple[Estimate, ...]) -> Table:
+    def _ratios(self, estimates: tuple[Estimate, ...], title: str = "survival.hazard_ratios") -> Table:
         columns = (
             Column("term", Words("regression.term"), "text"),
             Column("hazard_ratio", Words("survival.hazard_ratio"), "interval", 2),
@@ -106,7 +146,7 @@ class Told:
         known = self.study.variables
         units = (known[one.name].unit if one.name in known else "" for one in estimates)
         rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
-        return Table("hazard_ratios", Words("survival.hazard_ratios"), columns, rows, kind="forest")
+        return Table("hazard_ratios", Words(title), columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
         labels = [Words(text=self._label(term)) for term in self.formula.terms]
@@ -141,6 +181,16 @@ def _per(label: Words, per: float, code: str) -> Words:
     en = f"{text.to('en')} (per {per:g} {unit.to('en')}".rstrip() + ")"
     ko, zh = f"{text.to('ko')}({per:g}{unit.to('ko')} 증가당)", f"{text.to('zh')}（每增加{per:g}{unit.to('zh')}）"
     return Words(text=Text(en, ko, zh))
+
+
+def _baseline(baseline: Baseline) -> Table:
+    columns = (
+        Column("time", baseline.label, "number", 0),
+        Column("hazard", Words("survival.baseline_hazard"), "number", 4),
+    )
+    at = np.unique(np.linspace(0, len(baseline.times) - 1, min(SHOWN, len(baseline.times))).astype(int))
+    rows = tuple((float(baseline.times[k]), float(baseline.hazard[k])) for k in at)
+    return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
 
 
 def _fit_table(fit: Fit) -> Table:

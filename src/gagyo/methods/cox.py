@@ -1,10 +1,11 @@
-"""Cox's proportional hazards model, stratified by hospital: risk sets never leave a hospital (lossless).
+"""Cox's proportional hazards model, stratified by hospital or on a grid of times with one baseline (lossless).
 
 Each round a hospital sends the score, the information and the log-likelihood of its own partial likelihood; their sums
-are those of the pooled fit `coxph(... + strata(hospital))`, whose hazard ratios compare people within hospitals. Cox
-(1972) J R Stat Soc B 34:187; Lu CL et al. (2015) WebDISCO, J Am Med Inform Assoc 22:1212. Ties: Efron (1977), Breslow
-(1974). Robust errors: Lin & Wei (1989). Proportional hazards: the score test of Grambsch & Therneau (1994). Reference:
-R `survival::coxph`, `cox.zph`.
+are those of the pooled fit `coxph(... + strata(hospital))`, whose hazard ratios compare people within hospitals. With
+`hospitals: pooled` all have one baseline hazard, on a grid of times that the hospitals agree on; the fit is that of the
+times rounded up to the grid. Cox (1972) J R Stat Soc B 34:187; Lu CL et al. (2015) WebDISCO, J Am Med Inform Assoc
+22:1212. Ties: Efron (1977), Breslow (1974). Robust errors: Lin & Wei (1989). Proportional hazards: the score test of
+Grambsch & Therneau (1994). Reference: R `survival::coxph`, `cox.zph`, `basehaz`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._cox_told import Fit, Proportionality, Told
+from gagyo.methods._cox_told import Baseline, Fit, Proportionality, Told
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
@@ -33,7 +34,10 @@ from gagyo.methods._newton import (
     symmetric,
     triangle,
 )
-from gagyo.methods._regression import term_columns, trait_cells
+from gagyo.methods._regression import middles, term_columns, trait_cells
+from gagyo.methods._survival import grid as grids
+from gagyo.methods._survival.common import Common, exposures, risk_means, scores
+from gagyo.methods._survival.telling import dropped_note, time_words
 from gagyo.methods._survival.times import entries, strata_of, time_faults
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import DesignColumn, Formula
@@ -42,6 +46,9 @@ from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, j
 from gagyo.result import Result
 from gagyo.statistics import cox as kernel
 from gagyo.statistics.cox import Fitted, RiskSets
+
+COMMON = (exposures, scores, risk_means)
+"""The steps of a fit with one baseline hazard, which are found by their names here."""
 
 LIKELIHOOD_BOUND = 1024.0
 """Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
@@ -195,8 +202,11 @@ def _exact_spread(fits: Sequence[Fitted]) -> Spread:
     return spread_of(np.concatenate(parts))
 
 
+exits = grids.exit_step("cox")
+
+
 class Options(BaseModel):
-    """What a study file may say of a Cox model. Hospitals are always strata."""
+    """What a study file may say of a Cox model."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -204,6 +214,10 @@ class Options(BaseModel):
     """The event (a boolean) on the left, the columns of the model on the right."""
     time: str
     """How long each person was observed."""
+    hospitals: Literal["strata", "pooled"] = "strata"
+    """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times."""
+    times: list[PositiveFloat] = []
+    """The grid's times, for a pooled fit; empty for a grid as fine as the minimum of people allows."""
     entry: str = ""
     """The time at which each person came under observation, where that is not zero (left truncation)."""
     strata: str = ""
@@ -212,7 +226,7 @@ class Options(BaseModel):
     robust: bool = False
     """Lin and Wei's standard errors instead of the model's."""
     proportional: Literal["identity", "log", "none"] = "identity"
-    """The transform of time in the test of proportional hazards."""
+    """The transform of time in the test of proportional hazards; a pooled fit has none."""
     per: dict[str, PositiveFloat] = {}
     """By column of the model, the increment that its hazard ratio is given for; 1 where none is stated."""
 
@@ -227,6 +241,7 @@ class Method:
     formula: Formula
     options: Options
     study: Study
+    cohort: str
 
     name: ClassVar[str] = "cox"
     lossless: ClassVar[bool] = True
@@ -248,8 +263,11 @@ class Method:
         if not findings and options.proportional == "log" and study.variables[options.time].bounds[0] <= 0:
             found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
             findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
+        if options.hospitals == "pooled":
+            only = [name for name in ("entry", "strata", "robust") if getattr(options, name)]
+            findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
         check_none(findings)
-        return cls(formula, options, study)
+        return cls(formula, options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
@@ -271,6 +289,8 @@ class Method:
         """Score, information and two log-likelihoods a round; one or two more matrices for robust errors and tests."""
         p = len(self.columns)
         half = p * (p + 1) // 2
+        if self.options.hospitals == "pooled":
+            return (Sends("cox.people", 3, 1), *self._sends_on_a_grid(p))
         sends = [Sends("cox.people", 3, 1), Sends("cox.newton", p + half + 2, MOST_ROUNDS)]
         if self.options.robust:
             sends.append(Sends("cox.meat", half, 1))
@@ -278,8 +298,20 @@ class Method:
             sends.append(Sends("cox.schoenfeld", p + 2 * half, 1))
         return tuple(sends)
 
+    def _sends_on_a_grid(self, p: int) -> tuple[Sends, ...]:
+        numbers = 2 * grids.MOST
+        return (
+            grids.sends(self.asked, self.study.variables),
+            Sends("cox.exposures", numbers, MOST_ROUNDS),
+            Sends("cox.scores", 2 * p + p * (p + 1) // 2 + 1, MOST_ROUNDS),
+            Sends("cox.risk_means", numbers * p, 1),
+        )
+
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
+        told = Told(self.formula, self.study, self.options.robust, self.options.per, self.options.ties)
+        if self.options.hospitals == "pooled":
+            return (yield from self._pooled(told))
         fit = yield from self.fit()
         variance = fit.solved.inverse
         if self.options.robust:
@@ -287,15 +319,11 @@ class Method:
         tested = None
         if self.options.proportional != "none":
             tested = yield from self._proportional(fit)
-        told = Told(self.formula, self.study, self.options.robust, self.options.per, self.options.ties)
         return told.result(fit, variance, tested, self.options.strata, bool(self.options.entry))
 
     def fit(self) -> Fitting:
         """Newton-Raphson from no effect to a squared decrement under 1e-16, halving steps that do not climb."""
-        counts = yield Ask(people, self._named("formula", "time", "entry"), doing="counting")
-        if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
-            raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
-        everyone, events = (int(number) for number in counts["people"])
+        counts, everyone, events = yield from self._counts()
         beta, rounds = np.zeros(len(self.columns)), 1
         for part in (32, 1) if everyone >= MANY_PEOPLE else (1,):
             climb = _Climb(beta, [column.name for column in self.columns], everyone)
@@ -326,6 +354,43 @@ class Method:
             pooled.sites,
             rounds,
         )
+
+    def _counts(self) -> Generator[Ask, Pooled, tuple[Pooled, int, int]]:
+        counts = yield Ask(people, self._named("formula", "time", "entry"), doing="counting")
+        if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
+            raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
+        return counts, int(counts["people"][0]), int(counts["people"][1])
+
+    @property
+    def asked(self) -> grids.Asked:
+        """What the descent to a grid asks about, for a pooled fit."""
+        return grids.Asked.of(exits, self.study, self.cohort, self.options.time, self.formula.outcome, "")
+
+    def _pooled(self, told: Told) -> Conversation:
+        """A grid, then a fit with one baseline hazard on it."""
+        counts, everyone, events = yield from self._counts()
+        grid = yield from grids.agree(self.asked)
+        common = Common(self.formula, self.options.time, self.options.ties, grid)
+        found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
+        solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
+        time, rounds = float(counts["time"][0]), 1 + grid.rounds + found.rounds
+        fit = Fit(
+            found.coefficients,
+            found.information,
+            solved,
+            found.likelihoods,
+            everyone,
+            events,
+            time,
+            counts.sites,
+            rounds,
+        )
+        # The hazards are of people at the centre of the columns; they are told where all columns are zero.
+        at_zero = float(np.exp(-np.nan_to_num(found.coefficients) @ found.centre))
+        baseline = Baseline(
+            grid.edges[1:], found.hazards.cumulated * at_zero, time_words(self.study.variables[self.options.time])
+        )
+        return told.common(fit, baseline, dropped_note(grid, self.asked.cuts), len(grid.single))
 
     def _named(self, *names: str) -> dict[str, Any]:
         """Arguments that say which model is meant."""

@@ -50,7 +50,7 @@ def within(rows: Rows, time: str, event: str, by: str, weight: Floats) -> Aggreg
     spread = Spread(*found.spread)
     if not np.all(spread.total - 2 * spread.largest >= spread.largest):
         spread = _exact_spread(rows[by][:, None] == np.arange(groups), rows[time], rows[event] == 1, asked)
-    most = 1024.0 if asked.gehan else 1.0  # what one event weighs: the number at risk, or a share
+    most = 2.0**20 if asked.gehan else 1.0  # what one event weighs: the number at risk, or a share
     people, events = left.sum(axis=(0, 2)), left[:, :, 1].sum(axis=0)
     there = cells(np.array([people, events]), rows.n)
     # That nobody of a group was censored is no secret; that nobody had the event, or a few had, is.

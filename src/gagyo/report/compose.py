@@ -95,7 +95,7 @@ PLACES = (
     Place("characteristics", ("characteristics",)),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("comparison", ("log_rank", "restricted_mean")),
-    Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards")),
+    Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards", "baseline")),
     Place("model", ("coefficients", "model_test", "term_tests", "fit")),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),

@@ -82,6 +82,12 @@ rmst <- function(chosen, to = 450) {
   v <- (d / (left * (left - d)))[1:5]
   list(mean = area(f, cuts, to), error = sqrt(sum(g^2 * v)))
 }
+# Cox models with one baseline hazard, of times rounded up to the grid.
+common <- function(ties) {
+  m <- coxph(Surv(end, died) ~ age + female + karno, transform(lung, end = end), ties = ties, control = tight)
+  h <- basehaz(m, centered = FALSE)
+  list(coefficients = unname(coef(m)), errors = unname(sqrt(diag(vcov(m)))), log_likelihood = m$loglik, hazard = h$hazard)
+}
 male <- lung$female == 0
 whole <- survfit(Surv(time, died) ~ female, lung, conf.type = "log-log")
 ungridded <- summary(whole, times = cuts)
@@ -89,6 +95,6 @@ ungridded <- summary(whole, times = cuts)
 out <- list(script = "tests/golden/r/survival.R", R = R.version.string,
   survival = as.character(packageVersion("survival")), cox = models, log_rank = tests,
   grid = list(cuts = cuts, male = curve(male), female = curve(!male), log_rank = list(plain = gridded(0), peto = gridded(1)),
-    rmst = list(male = rmst(male), female = rmst(!male)),
+    cox = list(efron = common("efron"), breslow = common("breslow")), rmst = list(male = rmst(male), female = rmst(!male)),
     ungridded = split(ungridded$surv, ungridded$strata), medians = unname(summary(whole)$table[, c("median", "0.95LCL", "0.95UCL")])))
 write_json(out, "tests/golden/survival.json", digits = NA, auto_unbox = TRUE, matrix = "rowmajor", na = "null")

@@ -35,7 +35,7 @@ PARTS = (1 / 2, 1 / 4, 3 / 4, 3 / 8, 5 / 8)
 """Where an interval is cut, one after the other."""
 
 ON_GRIDS = ("kaplan_meier", "restricted_mean")
-"""Methods that stand on a grid; a pooled log-rank test does too."""
+"""Methods that stand on a grid; a pooled log-rank test and a pooled Cox model do too."""
 
 MANY = 16
 """Parts of an interval that holds very many: fewer rounds."""
@@ -205,7 +205,7 @@ def _on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, 
     """The options of every analysis that stands on a grid of a cohort's times."""
     for one in study.analyses.values():
         options = one.options
-        gridded = one.method in ON_GRIDS or (one.method == "log_rank" and options.get("compare") == "pooled")
+        gridded = one.method in ON_GRIDS or "pooled" in (options.get("compare"), options.get("hospitals"))
         if gridded and one.cohort == cohort and options.get("time") == time:
             yield options
 
