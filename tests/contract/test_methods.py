@@ -599,12 +599,15 @@ def test_one_baseline_hazard_at_scales_far_from_one(tmp_path: Path, scale: str) 
     np.testing.assert_allclose(one.standard_error, error / x.std(), rtol=1e-8)
 
 
+GEHAN = "compare: pooled, weight: gehan"
+
+
 def test_gehans_test_on_a_grid_is_lifelines_wilcoxon(tmp_path: Path) -> None:
     from lifelines.statistics import logrank_test
 
-    data, cuts = lived(np.random.default_rng(2).normal(size=900)), [100.0, 200.0, 400.0, 800.0]
+    data, cuts = lived(np.random.default_rng(2).normal(size=900)), [100.0, 200.0, 400.0]
     data["g"] = (data["x"] > 0).astype(float)
-    line = f"  a: {{method: log_rank, cohort: all, time: y, event: d, by: g, compare: pooled, weight: gehan, times: {cuts}}}\n"
+    line = f"  a: {{method: log_rank, cohort: all, time: y, event: d, by: g, {GEHAN}, times: {cuts}}}\n"
     text, people = timed(line, "\n".join([number("x", -10, 10), boolean("g")]), data)
     chi = run(tmp_path, text, people).results["a"].estimate("chi_square").value
     end = np.array([*cuts, 1000.0])[np.searchsorted(cuts, data["y"], side="left")]

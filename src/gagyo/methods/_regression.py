@@ -119,6 +119,17 @@ def column_bounds(rows: Rows, formula: Formula) -> Floats:
     return np.array([column.bound for column in formula.columns(rows.variables)])
 
 
+def column_widths(formula: Formula, variables: Mapping[str, Variable]) -> Floats:
+    """The greatest distance of two values of each column that the declared ranges allow."""
+    plain = [variables.get(column.name) if column.indicator is None else None for column in formula.columns(variables)]
+    return np.array(
+        [
+            2 * column.bound if one is None else one.bounds[1] - one.bounds[0]
+            for column, one in zip(formula.columns(variables), plain, strict=True)
+        ]
+    )
+
+
 def middles(formula: Formula, variables: Mapping[str, Variable]) -> Floats:
     """The middle of the declared range of each measured variable in the design; 0 for all other columns.
 

@@ -34,7 +34,7 @@ from gagyo.methods._newton import (
     symmetric,
     triangle,
 )
-from gagyo.methods._regression import middles, term_columns, trait_cells
+from gagyo.methods._regression import column_widths, middles, term_columns, trait_cells
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.common import Common, exposures, risk_means, scores
 from gagyo.methods._survival.telling import dropped_note, time_words
@@ -105,7 +105,9 @@ def meat(rows: Rows, formula: str, time: str, entry: str, strata: str, coefficie
     parsed = rows.formula(formula)
     sets = _risk_sets(rows, parsed, time, entry, strata, rows.n)
     u = np.concatenate([kernel.evaluate(one, coefficients, TIES[ties]).residuals() for one in sets])
-    bound = 2 * _widths(rows, parsed)  # a person who went through much hazard has a residual over one width
+    bound = (
+        2 * column_widths(parsed, rows.variables)[1:]
+    )  # a person who went through much hazard has a residual over one width
     upper = triangle(len(bound))
     cells = trait_cells(rows, parsed, rows.n)
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
@@ -125,7 +127,7 @@ def schoenfeld(
     upper = triangle(len(score))
     mixed, both = (np.sum([one.weighted_information(at**k) for one, at in each], axis=0)[upper] for k in (1, 2))
     spread = spread_of(np.concatenate([one.residuals(at) for one, at in each]))
-    bound = _widths(rows, parsed)
+    bound = column_widths(parsed, rows.variables)[1:]
     squares = bound[upper[0]] * bound[upper[1]]
     scales = np.concatenate([bound, squares, squares])
     return {"fit": joint(np.concatenate([score, mixed, both]), scales, trait_cells(rows, parsed, rows.n), spread)}
@@ -160,14 +162,9 @@ def _summed(fits: Sequence[Fitted]) -> tuple[Floats, Floats]:
     return np.sum([one.score for one in fits], axis=0), np.sum([one.information for one in fits], axis=0)
 
 
-def _widths(rows: Rows, formula: Formula) -> Floats:
-    """The greatest distance of two values of each column that the declared ranges allow."""
-    return np.array([2 * column.bound for column in formula.columns(rows.variables)[1:]])
-
-
 def _fit(rows: Rows, formula: Formula, size: int, values: Floats, spread: Spread) -> Aggregate:
     cells: Measure = rows.kept(("cox cells", formula.text, size), lambda: trait_cells(rows, formula, size))
-    bound = _widths(rows, formula)
+    bound = column_widths(formula, rows.variables)[1:]
     upper, right = triangle(len(bound))
     scales = np.concatenate([bound, bound[upper] * bound[right], [LIKELIHOOD_BOUND] * 2])
     return {"fit": joint(values, scales, cells, spread)}

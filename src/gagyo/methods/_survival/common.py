@@ -21,7 +21,7 @@ from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric, triangle
-from gagyo.methods._regression import trait_cells
+from gagyo.methods._regression import column_widths, trait_cells
 from gagyo.methods._survival.grid import Grid
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, few_or_none, joined, joint, spread_of
@@ -36,8 +36,8 @@ MODEL: dict[str, Any] = {
     "centre": Numbers((None,), -1e12, 1e12),
 }
 LIKELIHOOD_BOUND = 1024.0
-HEAVIEST = 25.0
-"""The greatest logarithm of a weight that scales in the ring allow for: more would leave light weights no digits."""
+HEAVIEST = 12.0
+"""The greatest logarithm of a mean weight that scales in the ring allow for: more would leave light ones no digits."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,11 @@ class _People:
 
 
 def _reach(rows: Rows, formula: str) -> Floats:
-    """The greatest distance of two values of each column that the declared ranges allow."""
-    return np.array([2 * column.bound for column in rows.formula(formula).columns(rows.variables)[1:]])
+    return column_widths(rows.formula(formula), rows.variables)[1:]
 
 
 def _heaviest(reach: Floats, coefficients: Floats) -> float:
-    """The greatest weight of one person, from the plan and the coefficients alone."""
+    """The greatest mean weight, from the plan and the coefficients alone."""
     return float(np.exp(min(float(np.abs(coefficients) @ reach), HEAVIEST)))
 
 
