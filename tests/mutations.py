@@ -34,12 +34,7 @@ MUTATIONS = (
     ("release/rules/event_times.py", 'case.scope == "each" or', "False or", RULES),
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("methods/_survival/grid.py", "(leaving < self.asked.least)", "(leaving < 0)", SURVIVAL),
-    (
-        "methods/_survival/grid.py",
-        "groups = tuple(sorted({str(one.get",
-        "groups = tuple(sorted(set() and {str(one.get",
-        ONE,
-    ),
+    ("methods/_survival/grid.py", "for one in alike} | {by}))", "for one in alike[:0]} | {by}))", ONE),
     ("release/rules/precision.py", "measure.people < case.limits.precision_people", "measure.people < 0", RULES),
     ("release/rules/model.py", 'yield Breach("model")', "yield from ()", RULES),
     ("release/rules/range.py", "if outside.any():", "if False:", RULES),
