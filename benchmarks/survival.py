@@ -183,7 +183,7 @@ X <- matrix(read("X", n * p), n, p); y <- Surv(read("time", n), read("event", n)
 control <- coxph.control(eps = 1e-12, iter.max = 30)
 spent <- system.time(f <- coxph.fit(X, y, strata = s, offset = NULL, init = NULL, control = control, weights = NULL,
   method = "efron", rownames = NULL, resid = FALSE))
-cat(sum(spent[1:2]), f$coefficients, sep = " ")
+cat(format(c(sum(spent[1:2]), f$coefficients), digits = 17), sep = " ")
 """
 
 

@@ -15,6 +15,7 @@ from tests.hospitals import SITES, Rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LEVELS = {
+    "cause": ("alive", "able", "unable"),
     "ecog": ("full", "restricted", "limited"),
     "race": ("white", "black", "other"),
     "ageband": ("young", "middle", "old"),
@@ -35,7 +36,7 @@ cohorts:
 analyses:
 %s"""
 NUMBERS = {
-    "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100)},
+    "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
     "pima": {
         "npreg": (0, 20),
@@ -47,7 +48,7 @@ NUMBERS = {
         "age": (18, 100),
     },
 }
-CATEGORIES = {"lung": ("ecog",), "births": ("race",), "pima": ("ageband",)}
+CATEGORIES = {"lung": ("ecog", "cause"), "births": ("race",), "pima": ("ageband",)}
 BOOLEANS = {"lung": ("died", "female"), "births": ("low", "smoke"), "pima": ("diabetic",)}
 
 

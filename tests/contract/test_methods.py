@@ -55,6 +55,10 @@ OWED = {
         "tests.contract.test_references:test_table_one",
         "  a: {method: describe, cohort: all, variables: [glu, bmi, ageband], by: diabetic}\n",
     ),
+    "cumulative_incidence": Owed(
+        "tests.contract.test_survival_references:test_incidence_of_single_times_equals_survfit",
+        "  a: {method: cumulative_incidence, cohort: all, time: skin, cause: ageband, times: [20, 28, 60]}\n",
+    ),
     "kaplan_meier": Owed(
         "tests.contract.test_survival_references:test_curves_on_a_grid",
         f"  a: {{method: kaplan_meier, {ON_A_GRID}, times: [20, 28, 36, 60], at: [28]}}\n",

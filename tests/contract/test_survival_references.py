@@ -249,3 +249,39 @@ def test_one_baseline_hazard_on_a_grid(tmp_path: Path, ties: str) -> None:
     (row,) = result.table("hazard_model").rows
     np.testing.assert_allclose(row[3], wanted["log_likelihood"][1], rtol=TIGHT)
     np.testing.assert_allclose(row[4], 2 * np.diff(wanted["log_likelihood"])[0], rtol=1e-7)
+
+
+# Competing events.
+
+
+@pytest.fixture(scope="module")
+def causes(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The incidence of two causes of death on intervals as times of their own, and on the grid."""
+    common = "method: cumulative_incidence, cohort: all, cause: cause"
+    times = golden()["grid"]["cuts"][:-1]
+    lines = f"  single: {{{common}, time: interval}}\n  grid: {{{common}, time: time, times: {times}}}\n"
+    text = study("lung", lines).replace("interval: {type: number", "interval: {type: integer")
+    run = house(tmp_path_factory.mktemp("causes"), text, hospitals("lung"), FIVE).run()
+    assert run.stopped == {}
+    return run
+
+
+@pytest.mark.parametrize(("cause", "name"), [(0, "able"), (1, "unable")])
+def test_incidence_of_single_times_equals_survfit(causes: Run, cause: int, name: str) -> None:
+    wanted = golden()["causes"]
+    for k in range(6):
+        one = causes.results["single"].estimate(f"all.{name}.{k + 1}")
+        np.testing.assert_allclose(one.value, wanted["single"][k][cause], rtol=TIGHT)
+        np.testing.assert_allclose(one.standard_error, wanted["errors"][k][cause], rtol=1e-7)
+
+
+@pytest.mark.parametrize(("cause", "name"), [(0, "able"), (1, "unable")])
+def test_incidence_on_a_grid(causes: Run, cause: int, name: str) -> None:
+    wanted = golden()["causes"]
+    rows = [row for row in causes.results["grid"].table("incidence_at").rows if row[0].text.en == name]
+    assert len(rows) == 5
+    for k, row in enumerate(rows):
+        value = causes.results["grid"].estimate(f"all.{name}.{golden()['grid']['cuts'][k]}").value
+        np.testing.assert_allclose(value, wanted["grid"][k][cause], rtol=TIGHT)
+        assert row[6] - 1e-12 <= wanted["exact"][k][cause] <= row[7] + 1e-12
+        assert row[7] - row[6] < 0.1

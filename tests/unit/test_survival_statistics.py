@@ -17,6 +17,7 @@ from gagyo.methods._survival import grid as grids
 from gagyo.methods.kaplan_meier import exits
 from gagyo.protocol.variables import Variable
 from gagyo.statistics import log_rank
+from gagyo.statistics.incidence import Incidence
 from gagyo.statistics.life_table import LifeTable
 from gagyo.text import Text
 from tests.contract.data import columns
@@ -134,3 +135,33 @@ def test_the_curve_of_the_exact_times_lies_within_the_bounds(people: list[tuple[
     area = float(np.sum(np.asarray(exact.predict(days)))) if until else 0.0
     least, most = table.mean_bounds(until)
     assert least - 1e-9 <= area <= most + 1e-9
+
+
+@settings(max_examples=120, deadline=None)
+@given(PEOPLE)
+def test_the_incidence_of_the_exact_times_lies_within_the_bounds(people: list[tuple[int, bool, bool]]) -> None:
+    """Every event is of one of two causes; the exact incidence comes from single days."""
+    grid = agreed(people, "")
+    if grid is None:
+        return
+    table = np.array(people, int)
+    cause = np.where(table[:, 1] == 1, 1 + table[:, 2], 0)
+    exact = _incidence(table[:, 0], cause, np.arange(61.0), np.ones(60, bool))
+    kept = grid.kept(0)
+    coarse = _incidence(table[:, 0], cause, grid.edges[: kept + 1], grid.single[:kept])
+    low, high = coarse.bounds
+    at = np.minimum(coarse.edges, 60).astype(int)
+    assert np.all(low <= exact.curves[at] + 1e-12)
+    assert np.all(exact.curves[at] <= high + 1e-12)
+    assert np.all((low - 1e-12 <= coarse.curves) & (coarse.curves <= high + 1e-12))
+    np.testing.assert_allclose(coarse.survival + coarse.curves.sum(axis=1), 1.0)
+
+
+def _incidence(time: np.ndarray, cause: np.ndarray, edges: np.ndarray, single: np.ndarray) -> Incidence:
+    where = np.searchsorted(edges[1:], time, side="left")
+    inside = where < len(edges) - 1
+    left = np.zeros((len(edges) - 1, 3))
+    np.add.at(left, (where[inside], cause[inside]), 1.0)
+    at_risk = np.array([(time > edge).sum() for edge in edges[:-1]], float)
+    there = int((at_risk > 0).sum())
+    return Incidence(edges[: there + 1], at_risk[:there], left[:there, 1:], left[:there, 0], single[:there])

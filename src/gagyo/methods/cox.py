@@ -36,7 +36,7 @@ from gagyo.methods._newton import (
 )
 from gagyo.methods._regression import column_widths, middles, term_columns, trait_cells
 from gagyo.methods._survival import grid as grids
-from gagyo.methods._survival.common import Common, exposures, risk_means, scores
+from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, scores
 from gagyo.methods._survival.telling import dropped_note, time_words
 from gagyo.methods._survival.times import entries, strata_of, time_faults
 from gagyo.protocol import formula as formulas

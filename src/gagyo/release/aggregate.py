@@ -223,7 +223,7 @@ def bins(table: ArrayLike, cohort: int) -> Measure:
 
 
 def exits(table: ArrayLike, cohort: int) -> Measure:
-    """Numbers that leave observation, shape (intervals, parts, groups, 2): without and with the event."""
+    """Numbers that leave observation, shape (intervals, parts, groups, kinds): without an event, and with each."""
     by_class = np.asarray(table, dtype=np.int64)
     people = np.broadcast_to(by_class.sum(axis=-1, keepdims=True), by_class.shape).astype(np.int64)
     none = np.zeros(by_class.shape, bool)

@@ -94,6 +94,7 @@ class Place:
 PLACES = (
     Place("characteristics", ("characteristics",)),
     Place("survival", ("medians", "survival_at"), ("survival",)),
+    Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),
     Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards", "baseline")),
     Place("model", ("coefficients", "model_test", "term_tests", "fit")),
@@ -186,7 +187,7 @@ def _predicts(analyses: Iterable[Analysis]) -> bool:
 
 
 def _of_survival(result: Result) -> bool:
-    placed = {place.section for place in PLACES[1:4]}
+    placed = {"survival", "incidence", "comparison", "hazards"}
     return _home(result) in placed
 
 
@@ -384,7 +385,8 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     points += [own("limit.withheld", number=document["minimum_people"])]
     points += [own("limit.not_lossless")] if any(not analysis.result.lossless for analysis in analyses) else []
     curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
-    points += [own("limit.curves")] if curves - {"survival"} else []
+    timed = {name for name in curves if name.partition("_")[0] in ("survival", "incidence")}
+    points += [own("limit.curves")] if curves - timed else []
     points += [own("limit.survival")] if any(_of_survival(analysis.result) for analysis in analyses) else []
     names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)
     points += [own(f"limit.{name}") for name in names]

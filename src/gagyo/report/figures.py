@@ -50,8 +50,8 @@ def _plot(curve: Curve) -> Plot:
     square = curve.name.split("_")[0] in SQUARE
     x_low, x_high = _range(curve, "x")
     y_low, y_high = _range(curve, "y")
-    survival = curve.name.split("_")[0] == "survival"
-    if survival:
+    over_time = curve.name.split("_")[0] in ("survival", "incidence")
+    if over_time:
         x_low, y_low, y_high = 0.0, 0.0, 1.0
     elif square:
         x_low = y_low = min(0.0, x_low if curve.name.startswith("roc") else 0.0)
@@ -59,7 +59,7 @@ def _plot(curve: Curve) -> Plot:
     elif curve.name.startswith("decision"):
         x_low, y_low = 0.0, max(y_low, -0.15 * y_high)
     wide = HIGH if square else 430.0
-    if not square and not survival:
+    if not square and not over_time:
         y_low, y_high = _rounded(y_low, y_high)
     return Plot(Scale(x_low, x_high, LEFT, LEFT + wide), Scale(y_low, y_high, TOP + HIGH, TOP))
 

@@ -10,10 +10,13 @@ lung <- within(lung, {
   female <- as.integer(sex == 2)
   ecog <- factor(pmin(ph.ecog, 2), labels = c("full", "restricted", "limited"))
   karno <- ph.karno
+  # An invented cause of death, so that there are competing events: of people who could care for themselves, or not.
+  cause <- factor(ifelse(died == 0, 0, ifelse(ph.karno >= 80, 1, 2)), labels = c("alive", "able", "unable"))
+  interval <- findInterval(time, c(90, 180, 270, 360, 450), left.open = TRUE) + 1
   row <- seq_along(time)
   entry <- (row * 37) %% 211
   entry <- ifelse(entry < time, entry, 0)
-})[, c("hospital", "time", "died", "entry", "age", "female", "ecog", "karno")]
+})[, c("hospital", "time", "died", "entry", "age", "female", "ecog", "karno", "cause", "interval")]
 write.csv(lung, "tests/golden/data/lung.csv", row.names = FALSE, quote = FALSE)
 
 # Cox models. With eps = 1e-14 the fit is converged to machine precision.
@@ -92,8 +95,18 @@ male <- lung$female == 0
 whole <- survfit(Surv(time, died) ~ female, lung, conf.type = "log-log")
 ungridded <- summary(whole, times = cuts)
 
+# Competing events: on intervals as times of their own, and on the grid with half weights for those censored within.
+multi <- survfit(Surv(interval, cause) ~ 1, lung)
+halves <- data.frame(end = end, cause = lung$cause, w = 1)
+halves <- rbind(subset(halves, cause != "alive"), transform(subset(halves, cause == "alive"), w = 0.5),
+  transform(subset(halves, cause == "alive"), w = 0.5, end = end - 0.5))
+gridded_causes <- summary(survfit(Surv(end, cause) ~ 1, halves, weights = w), times = cuts)
+exact <- summary(survfit(Surv(time, cause) ~ 1, lung), times = cuts)
+causes <- list(single = multi$pstate[, 2:3], errors = multi$std.err[, 2:3], grid = gridded_causes$pstate[, 2:3],
+  exact = exact$pstate[, 2:3])
+
 out <- list(script = "tests/golden/r/survival.R", R = R.version.string,
-  survival = as.character(packageVersion("survival")), cox = models, log_rank = tests,
+  survival = as.character(packageVersion("survival")), cox = models, log_rank = tests, causes = causes,
   grid = list(cuts = cuts, male = curve(male), female = curve(!male), log_rank = list(plain = gridded(0), peto = gridded(1)),
     cox = list(efron = common("efron"), breslow = common("breslow")), rmst = list(male = rmst(male), female = rmst(!male)),
     ungridded = split(ungridded$surv, ungridded$strata), medians = unname(summary(whole)$table[, c("median", "0.95LCL", "0.95UCL")])))

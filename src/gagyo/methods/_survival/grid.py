@@ -20,7 +20,7 @@ from gagyo.federation.ask import Ask, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._survival.times import groups_of
+from gagyo.methods._survival.times import groups_of, levels_of
 from gagyo.methods._validation.present import everyone
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
@@ -34,7 +34,7 @@ DEEPEST = 20
 PARTS = (1 / 2, 1 / 4, 3 / 4, 3 / 8, 5 / 8)
 """Where an interval is cut, one after the other."""
 
-ON_GRIDS = ("kaplan_meier", "restricted_mean")
+ON_GRIDS = ("cumulative_incidence", "kaplan_meier", "restricted_mean")
 """Methods that stand on a grid; a pooled log-rank test and a pooled Cox model do too."""
 
 MANY = 16
@@ -48,9 +48,10 @@ FEWEST_DAYS = 2**20
 
 
 def exits(rows: Rows, time: str, event: str, by: list[str], edges: Floats) -> Aggregate:
-    """How many leave in the parts of intervals (low, ..., high), by group, without and with the event.
+    """How many leave in the parts of intervals (low, ..., high), by group, without an event and with each.
 
-    by: the groups' variables, one after the other; "" is everyone together.
+    event: a boolean, or a category whose first level is none. by: the groups' variables, one after the other; "" is
+    everyone together.
     """
     found = _counted(rows, time, event, tuple(by))
     flat = found.until(edges.ravel()).reshape(*edges.shape, *found.shape)
@@ -86,12 +87,12 @@ class _Counted:
     @classmethod
     def of(cls, rows: Rows, time: str, event: str, by: tuple[str, ...]) -> _Counted:
         times, number = _distinct(rows[time], rows.variables[time])
-        tables = []
+        tables, kinds = [], levels_of(rows.variables[event])
         for one in by:
-            classes = 2 * groups_of(rows.variables, one)
-            kind = rows[event] + 2 * rows[one] if one else rows[event]
+            classes = kinds * groups_of(rows.variables, one)
+            kind = rows[event] + kinds * rows[one] if one else rows[event]
             table = np.bincount(number * classes + kind.astype(np.int64), minlength=len(times) * classes)
-            tables.append(table.reshape(len(times), classes // 2, 2))
+            tables.append(table.reshape(len(times), classes // kinds, kinds))
         whole = np.concatenate(tables, axis=1)
         return cls(times, np.concatenate([np.zeros_like(whole[:1]), np.cumsum(whole, axis=0)]))
 
@@ -139,8 +140,8 @@ class Grid:
 
     @property
     def events(self) -> Floats:
-        """(K, groups)."""
-        return self.exits[:, :, 1]
+        """(K, groups) exits with an event of any kind."""
+        return np.asarray(self.exits[:, :, 1:].sum(axis=2))
 
     @property
     def at_risk(self) -> Floats:
@@ -150,12 +151,17 @@ class Grid:
 
     def table(self, group: int) -> LifeTable:
         """One group's numbers."""
-        at_risk = self.at_risk[:, group]
-        kept = int((at_risk > 0).sum())
-        # In its last interval everybody leaves: where that is more than one time, nothing is known of the order.
-        kept -= int(kept > 0 and not self.single[kept - 1])
+        at_risk, kept = self.at_risk[:, group], self.kept(group)
         events, censored = self.events[:kept, group], self.exits[:kept, group, 0]
         return LifeTable(self.edges[: kept + 1], at_risk[:kept], events, censored, self.single[:kept])
+
+    def kept(self, group: int) -> int:
+        """How many intervals tell something of a group.
+
+        In its last one everybody leaves: where that is more than one time, nothing is known of the order.
+        """
+        kept = int((self.at_risk[:, group] > 0).sum())
+        return kept - int(kept > 0 and not self.single[kept - 1])
 
     def left_at(self, group: int, edge: float) -> float:
         """How many of a group are still under observation after an edge."""
@@ -331,4 +337,8 @@ def sends(asked: Asked, variables: Mapping[str, Variable]) -> Sends:
     halvings = int(np.ceil(np.log2(max(asked.time.bounds[1] - asked.time.bounds[0], 2)))) if asked.unit else DEEPEST
     deep = 0 if asked.only else min(halvings, DEEPEST)
     widest = len(asked.cuts) + 1 if asked.only else MOST
-    return Sends(asked.step.name, widest * groups * 4 + 1, len(PARTS) * deep + len(asked.cuts))
+    return Sends(
+        asked.step.name,
+        2 * widest * groups * levels_of(variables[asked.event]) + 1,
+        len(PARTS) * deep + len(asked.cuts),
+    )

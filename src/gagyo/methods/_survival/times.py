@@ -14,10 +14,12 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 
 MEASURED = ("number", "integer")
+KINDS = {"time": MEASURED, "entry": MEASURED, "event": ("boolean",), "cause": ("category",)}
+"""By option, the types of variables that it takes; all others form groups."""
 
 
 def time_faults(analysis: Analysis, study: Study, **named: str) -> Iterator[Finding]:
-    """What is wrong with the variables that an analysis names as `time`, `entry`, `event`, `by` or `strata`.
+    """What is wrong with the variables that an analysis names as `time`, `entry`, `event`, `cause`, `by` or `strata`.
 
     A name may be empty where the option is.
     """
@@ -30,7 +32,9 @@ def time_faults(analysis: Analysis, study: Study, **named: str) -> Iterator[Find
 
 
 def _kind_fault(analysis: Analysis, option: str, variable: Variable) -> Iterator[Finding]:
-    kinds = {"time": MEASURED, "entry": MEASURED, "event": ("boolean",)}.get(option, ("boolean", "category"))
+    kinds = {"time": MEASURED, "entry": MEASURED, "event": ("boolean",), "cause": ("category",)}.get(
+        option, ("boolean", "category")
+    )
     values = {"found": f"{variable.name} ({variable.type})", "expected": ", ".join(kinds)}
     if variable.type not in kinds:
         yield Finding("survival_kind", place=analysis.place(option), values={**values, "option": option})
