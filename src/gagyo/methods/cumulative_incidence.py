@@ -23,6 +23,7 @@ from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.result import Cell, Column, Counts, Curve, Estimate, Interval, Result, Series, Table, Words
 from gagyo.statistics.incidence import Incidence
+from gagyo.text import LANGUAGES, Text, translate
 
 exits = grids.exit_step("cumulative_incidence")
 
@@ -175,8 +176,7 @@ def _curve(groups: list[_Group], cause: int, label: Words, grid: Grid, time: Wor
         Counts(one.label, places, tuple(int(grid.left_at(g, place)) for place in places))
         for g, one in enumerate(groups)
     )
-    assert label.text is not None
-    title = Words(text=label.text)
+    title = Words(text=Text(*(translate("survival.incidence_of", one, cause=label.to(one)) for one in LANGUAGES)))
     axis = Words("survival.incidence_axis")
     return Curve(f"incidence_{cause + 1}", title, time, axis, series, (), below, Words("survival.at_risk"))
 
