@@ -108,6 +108,10 @@ PLACES = (
 )
 
 
+ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
+"""Tables that may stand on a grid of times."""
+
+
 @dataclass(frozen=True)
 class Analysis:
     """One analysis of the document: its name, its label and what it found."""
@@ -368,7 +372,9 @@ def _egress(document: Mapping[str, Any]) -> Iterator[Section]:
 def _methods(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
     general = [own("methods_federated"), own("methods_gate", number=document["minimum_people"])]
     exact = [analysis for analysis in analyses if analysis.result.lossless]
-    general += [own("methods_lossless")] if exact and len(exact) == len(analyses) else []
+    if exact and len(exact) == len(analyses):
+        tables = {table.name for analysis in analyses for table in analysis.result.tables}
+        general.append(own("methods_lossless_grid") if tables & ON_GRIDS else own("methods_lossless"))
     blocks: list[Block] = [Prose(tuple(general))]
     for analysis in analyses:
         result = analysis.result
