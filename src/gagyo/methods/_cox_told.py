@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from gagyo.methods._newton import Solved, wald
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._survival.telling import time_words
 from gagyo.protocol.formula import Formula, Term
 from gagyo.protocol.study import Study
 from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text, join
+from gagyo.text import LANGUAGES, Text, join, translate
 
 SHOWN = 10
 """Times of the baseline hazard that the table shows."""
@@ -60,13 +61,17 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Told:
-    """What a study asks to be told of a fit. `per`: by column, the increment that its hazard ratio is given for."""
+    """What a study asks to be told of a fit.
+
+    per: by column, the increment that its hazard ratio is given for. time: the variable of the time of observation.
+    """
 
     formula: Formula
     study: Study
     robust: bool
     per: Mapping[str, float]
     ties: str
+    time: str
 
     def result(
         self, fit: Fit, variance: Floats, tested: Proportionality | None, strata: str, truncated: bool
@@ -82,7 +87,7 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
-            tables=(self._ratios(estimates), _fit_table(fit), *tests),
+            tables=(self._ratios(estimates), _fit_table(fit, self._observed()), *tests),
             notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
             methods_text=self._text(strata, truncated, tested),
         )
@@ -95,6 +100,7 @@ class Told:
         label = Words("survival.baseline_hazard")
         hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
         grid = Words("survival.grid_of_fit", {"found": intervals})
+        ratios = self._ratios(estimates, "survival.ratios_of_all")
         return Result(
             method="cox",
             lossless=True,
@@ -102,7 +108,11 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds,
             estimates=(*estimates, *hazards),
-            tables=(self._ratios(estimates, "survival.ratios_of_all"), _fit_table(fit), _baseline(baseline)),
+            tables=(
+                self._ratios(estimates, "survival.ratios_of_all"),
+                _fit_table(fit, self._observed()),
+                _baseline(baseline),
+            ),
             notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
             methods_text=(
                 Words("survival.common_text", {"formula": self.formula.text}),
@@ -130,6 +140,11 @@ class Told:
         if tested:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
+
+    def _observed(self) -> Words:
+        """What everyone's time of observation is called, with its unit."""
+        named = Text(*(translate("survival.time_observed", one) for one in LANGUAGES))
+        return time_words(replace(self.study.variables[self.time], label=named))
 
     def _label(self, term: Term) -> Text:
         """The variables of a term."""
@@ -193,13 +208,13 @@ def _baseline(baseline: Baseline) -> Table:
     return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
 
 
-def _fit_table(fit: Fit) -> Table:
+def _fit_table(fit: Fit, observed: Words) -> Table:
     freedom = int((~fit.solved.aliased).sum())
     chi = 2 * (fit.likelihoods[0] - fit.likelihoods[1])
     columns = (
         Column("people", Words("regression.people"), "count"),
         Column("events", Words("survival.events"), "count"),
-        Column("time", Words("survival.time_observed"), "number", 0),
+        Column("time", observed, "number", 0),
         Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3),
         Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),

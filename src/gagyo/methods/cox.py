@@ -306,7 +306,9 @@ class Method:
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
-        told = Told(self.formula, self.study, self.options.robust, self.options.per, self.options.ties)
+        told = Told(
+            self.formula, self.study, self.options.robust, self.options.per, self.options.ties, self.options.time
+        )
         if self.options.hospitals == "pooled":
             return (yield from self._pooled(told))
         fit = yield from self.fit()
