@@ -109,7 +109,7 @@ class Told:
             rounds=fit.rounds,
             estimates=(*estimates, *hazards),
             tables=(
-                self._ratios(estimates, "survival.ratios_of_all"),
+                ratios,
                 _fit_table(fit, self._observed()),
                 _baseline(baseline),
             ),
