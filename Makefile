@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart hospitals chaos test lint docs bench references mutations clean
+.PHONY: demo demo-heart demo-survival hospitals chaos test lint docs bench references mutations clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -15,6 +15,10 @@ demo: .venv/.demo
 demo-heart: .venv/.demo
 	$(BIN)/gagyo demo heart --out demo-out/heart
 	@echo "Reports: demo-out/heart/report.en.html, report.ko.html, report.zh.html"
+
+demo-survival: .venv/.demo
+	$(BIN)/gagyo demo survival --out demo-out/survival
+	@echo "Reports: demo-out/survival/report.en.html, report.ko.html, report.zh.html"
 
 # The same study at hospitals on machines of their own: two hubs and four services on loopback, over TLS.
 hospitals: .venv/.demo
@@ -45,7 +49,7 @@ mutations: .venv/.test
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
 
-# Every reference that the tests compare with, computed again in R (with jsonlite, sandwich, MASS, rms, pROC, metafor).
+# Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor).
 references:
 	for script in tests/golden/r/*.R; do echo "$$script"; Rscript "$$script" || exit 1; done
 

@@ -18,6 +18,7 @@ ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.p
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
+SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
@@ -33,6 +34,11 @@ MUTATIONS = (
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
     ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
+    ("release/rules/event_times.py", "(measure.people < case.limits.minimum_people)", "(measure.people < 0)", RULES),
+    ("release/rules/event_times.py", 'case.scope == "each" or', "False or", RULES),
+    ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
+    ("methods/_survival/grid.py", "(leaving < self.asked.least)", "(leaving < 0)", SURVIVAL),
+    ("methods/_survival/grid.py", "for one in alike} | {by}))", "for one in alike[:0]} | {by}))", ONE),
     ("release/rules/precision.py", "measure.people < case.limits.precision_people", "measure.people < 0", RULES),
     ("release/rules/model.py", 'yield Breach("model")', "yield from ()", RULES),
     ("release/rules/range.py", "if outside.any():", "if False:", RULES),
@@ -78,8 +84,8 @@ MUTATIONS = (
     ("federation/secure_sum.py", "if len(about) != 1 or", "if False and", HOSTILE),
     (
         "methods/_regression.py",
-        "return joined(*parts, *_patterns(rows, formula, size))",
-        "return joined(*parts)",
+        "return joined(trait_cells(rows, formula, size), *_patterns(rows, formula, np.arange(rows.n) < size))",
+        "return trait_cells(rows, formula, size)",
         HOSTILE,
     ),
     ("methods/_validation/present.py", "joined(count(among), few", "joined(count(among >= 0), few", HOSTILE),

@@ -87,8 +87,20 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Numbers of people that stand under a curve at places on its x axis, such as those still at risk."""
+
+    label: Words
+    x: tuple[float, ...]
+    people: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Curve:
-    """A figure of lines: ROC, calibration, decision curve, prediction instability."""
+    """A figure of lines: ROC, calibration, decision curve, prediction instability, survival.
+
+    below: rows of numbers under the x axis, `below_title` over them.
+    """
 
     name: str
     title: Words
@@ -96,6 +108,8 @@ class Curve:
     y: Words
     series: tuple[Series, ...]
     notes: tuple[Words, ...] = ()
+    below: tuple[Counts, ...] = ()
+    below_title: Words | None = None
 
 
 @dataclass(frozen=True)

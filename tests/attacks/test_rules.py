@@ -15,6 +15,7 @@ from gagyo.release.aggregate import (
     cells,
     count,
     crossed,
+    exits,
     joint,
     scalar,
     spread_of,
@@ -268,6 +269,68 @@ def test_a_descent_stops_before_a_bin_gets_small() -> None:
 
 def test_bins_of_two_hospitals_stay() -> None:
     assert withheld("pooled", "b", {"b": bins(np.full((4, 2), 60), 480)}, people=480, hospitals=2)
+
+
+# Event times.
+
+
+def risk_sets(time: np.ndarray, X: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """What a pooled Cox fit asks of a hospital at no effect: people at risk after each edge, and sums of columns."""
+    return np.array([[float((time > edge).sum()), *X[time > edge].sum(axis=0)] for edge in edges])
+
+
+def recovered(sums: np.ndarray, X: np.ndarray) -> int:
+    """How many patients' whole rows stand among the differences of successive risk sets (Brink et al. 2022)."""
+    one = sums[:-1] - sums[1:]
+    alone = one[one[:, 0] == 1, 1:]
+    return sum(bool(np.any(np.all(np.isclose(alone, row, atol=1e-9), axis=1))) for row in X)
+
+
+def exits_between(time: np.ndarray, event: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """One interval, its parts between edges, one group, without and with the event."""
+    where = np.searchsorted(edges[1:], time, side="left")
+    table = np.zeros((1, len(edges) - 1, 1, 2), np.int64)
+    np.add.at(table, (0, where, 0, event.astype(int)), 1)
+    return table
+
+
+def test_daily_risk_sets_give_patients_away_and_stay() -> None:
+    """Without the rule daily risk sets give back many whole rows; no release holds an interval that gives back one."""
+    rng = np.random.default_rng(4)
+    X, time, event = rng.normal(size=(200, 20)), np.ceil(rng.exponential(300, 200)), rng.random(200) < 0.7
+    days = np.arange(0, time.max() + 1)
+    assert recovered(risk_sets(time, X, days), X) > 60, "the attack works on days"
+    daily = exits(exits_between(time, event, days), 200)
+    for scope, hospitals in (("each", 4), ("pooled", 2), ("pooled", 4)):
+        assert "event_times" in broken(scope, {"t": daily}, people=200, hospitals=hospitals)
+        # Whatever is asked along with the times of one hospital stays too.
+        if scope == "each":
+            assert withheld(scope, "n", {"t": daily, "n": count(np.ones(200, bool))}, people=200)
+    coarse = np.quantile(time, np.linspace(0, 1, 15))
+    coarse[0] = 0
+    table = exits(exits_between(time, event, coarse), 200)
+    assert not withheld("pooled", "t", {"t": table}, people=200)
+    assert broken("pooled", {"t": table}, people=200, hospitals=2) == ("event_times",)
+    assert broken("each", {"t": table}, people=200) == ("event_times",)
+    assert recovered(risk_sets(time, X, coarse), X) == 0
+
+
+def test_one_small_part_shuts_its_siblings_but_no_other_interval() -> None:
+    table = np.full((3, 2, 2, 2), 20)
+    table[1, 0, 1] = [4, 5]
+    decision = GATE.rule(case("pooled", {"t": exits(table, 500)}))
+    assert isinstance(decision, Release)
+    assert decision.withheld["t"].all(axis=(1, 2, 3)).tolist() == [False, True, False]
+    assert not decision.withheld["t"][[0, 2]].any()
+
+
+def test_exits_by_interval_of_three_hospitals_pass() -> None:
+    """Of ten exits all may be events, and a part may be empty: that is what a curve shows."""
+    table = np.array([[[[0, 10]], [[30, 40]]], [[[0, 0]], [[12, 0]]]])
+    decision = GATE.rule(case("pooled", {"t": exits(table, 500)}, hospitals=3))
+    assert isinstance(decision, Release)
+    assert not decision.withheld["t"].any()
+    assert not broken("share", {"t": exits(table, 40)}, people=40)
 
 
 # Own scalars and precision.

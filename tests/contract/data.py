@@ -14,7 +14,12 @@ import numpy as np
 from tests.hospitals import SITES, Rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-LEVELS = {"race": ("white", "black", "other"), "ageband": ("young", "middle", "old")}
+LEVELS = {
+    "cause": ("alive", "able", "unable"),
+    "ecog": ("full", "restricted", "limited"),
+    "race": ("white", "black", "other"),
+    "ageband": ("young", "middle", "old"),
+}
 HEAD = """
 gagyo: "1"
 study: contract
@@ -31,6 +36,7 @@ cohorts:
 analyses:
 %s"""
 NUMBERS = {
+    "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
     "pima": {
         "npreg": (0, 20),
@@ -42,8 +48,8 @@ NUMBERS = {
         "age": (18, 100),
     },
 }
-CATEGORIES = {"births": ("race",), "pima": ("ageband",)}
-BOOLEANS = {"births": ("low", "smoke"), "pima": ("diabetic",)}
+CATEGORIES = {"lung": ("ecog", "cause"), "births": ("race",), "pima": ("ageband",)}
+BOOLEANS = {"lung": ("died", "female"), "births": ("low", "smoke"), "pima": ("diabetic",)}
 
 
 @cache
@@ -83,6 +89,8 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
+    if name == "lung":
+        return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)
         turn[np.lexsort((data["smoke"], data["low"], data["race"]))] = np.arange(size) % 4

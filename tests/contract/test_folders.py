@@ -16,6 +16,10 @@ from tests.unit import test_connectors as reading
 RULES = {
     "differencing": ("test_two_cohorts_that_differ_by_a_few", "test_subgroups_folds_and_the_same_cohort_again_pass"),
     "dominance": ("test_one_persons_value_from_a_weighted_sum", "test_scores_that_sum_to_zero_pass"),
+    "event_times": (
+        "test_daily_risk_sets_give_patients_away_and_stay",
+        "test_exits_by_interval_of_three_hospitals_pass",
+    ),
     "minimum_people": ("test_a_count_of_a_few_stays", "test_a_hospital_with_four_people_shares_nothing"),
     "model": ("test_a_model_of_one_hospital_goes_to_a_person", "test_iterates_of_one_fit_count_once"),
     "order_statistics": ("test_bins_by_hospital_stay", "test_a_descent_stops_before_a_bin_gets_small"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
+from gagyo.errors import FileFault
 from gagyo.exchange.envelope import Keys
 from gagyo.federation import rows as federation
 from gagyo.federation.line import Line
@@ -41,11 +42,34 @@ class Owed:
     by_hospital: str = ""
 
 
+# Few leave after 60: that time gives way, and the grid takes more than one round.
+ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "cox": Owed(
+        "tests.contract.test_survival_references:test_coefficients_and_errors",
+        '  a: {method: cox, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", time: skin, robust: true}\n',
+        by_hospital="people are compared within hospitals",
+    ),
     "describe": Owed(
         "tests.contract.test_references:test_table_one",
         "  a: {method: describe, cohort: all, variables: [glu, bmi, ageband], by: diabetic}\n",
+    ),
+    "cumulative_incidence": Owed(
+        "tests.contract.test_survival_references:test_incidence_of_single_times_equals_survfit",
+        "  a: {method: cumulative_incidence, cohort: all, time: skin, cause: ageband, times: [20, 28, 60]}\n",
+    ),
+    "kaplan_meier": Owed(
+        "tests.contract.test_survival_references:test_curves_on_a_grid",
+        f"  a: {{method: kaplan_meier, {ON_A_GRID}, times: [20, 28, 36, 60], at: [28]}}\n",
+    ),
+    "log_rank": Owed(
+        "tests.contract.test_survival_references:test_log_rank_within_hospitals",
+        f"  a: {{method: log_rank, {ON_A_GRID}, compare: pooled, times: [20, 28, 60]}}\n",
+    ),
+    "restricted_mean": Owed(
+        "tests.contract.test_survival_references:test_restricted_means",
+        f"  a: {{method: restricted_mean, {ON_A_GRID}, tau: 36, times: [20, 28, 60]}}\n",
     ),
     "linear": Owed(
         "tests.contract.test_references:test_coefficients_and_model_errors",
@@ -411,3 +435,206 @@ def test_a_sum_of_columns_is_collinear_and_the_last_one_goes(tmp_path: Path, met
     without = run(tmp_path / "without", alone, people).results["a"]
     for name in ("x", "u"):
         np.testing.assert_allclose(result.estimate(name).value, without.estimate(name).value, rtol=1e-8)
+
+
+# Times to an event. Cox fits of x on a time, with an event for most people.
+
+
+def lived(x: np.ndarray, seed: int = 5) -> dict[str, np.ndarray]:
+    """A time that depends on a column, censored at 900 days."""
+    random = np.random.default_rng(seed)
+    z = (x - x.mean()) / x.std()
+    time = np.ceil(random.exponential(300 * np.exp(-0.5 * z)))
+    return {"x": x, "y": np.minimum(time, 900), "d": (time <= 900).astype(float)}
+
+
+def cox_of(right: str, more: str = "") -> str:
+    return f'  a: {{method: cox, cohort: all, formula: "d ~ {right}", time: y{more}}}\n'
+
+
+def timed(analysis: str, variables: str, data: Mapping[str, np.ndarray]) -> tuple[str, dict[str, Rows]]:
+    text, people = hard(analysis, variables, data)
+    return text.replace("range: [-100, 100]", "range: [0, 1000]"), people
+
+
+def stratified(people: Mapping[str, Rows], name: str = "x") -> tuple[float, float]:
+    """Slope and error of statsmodels' PHReg, Efron, with the hospitals as strata; the column scaled to size one."""
+    import statsmodels.api as sm
+
+    columns = {key: np.concatenate([one.columns[key] for one in people.values()]) for key in (name, "y", "d")}
+    where = np.repeat(np.arange(len(people)), [len(one.persons) for one in people.values()])
+    size = columns[name].std()
+    z = (columns[name] - columns[name].mean()) / size
+    fit = sm.PHReg(columns["y"], z[:, None], status=columns["d"], strata=where, ties="efron").fit(method="newton")
+    # A Newton step more from where statsmodels stops.
+    step = np.linalg.solve(-fit.model.hessian(fit.params), fit.model.score(fit.params))
+    beta = fit.params + step
+    return float(beta[0] / size), float(np.sqrt(np.linalg.inv(-fit.model.hessian(beta))[0, 0]) / size)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_cox_model_of_scales_far_from_one(tmp_path: Path, scale: str) -> None:
+    middle, size, ends = SCALES[scale]
+    x = middle + size * np.clip(np.random.default_rng(1).normal(size=800), -3, 3)
+    text, people = timed(cox_of("x"), number("x", *ends), lived(x))
+    one = run(tmp_path, text, people).results["a"].estimate("x")
+    np.testing.assert_allclose([one.value, one.standard_error], stratified(people), rtol=1e-8)
+
+
+@pytest.mark.parametrize("value", [0.1, 3.0, 0.0])
+def test_a_cox_model_names_a_constant_column(tmp_path: Path, value: float) -> None:
+    data = lived(np.random.default_rng(2).normal(size=569)) | {"same": np.full(569, value)}
+    variables = "\n".join([number("x", -10, 10), number("same", 0, 10)])
+    text, people = timed(cox_of("x + same", ", robust: true"), variables, data)
+    result = run(tmp_path, text, people).results["a"]
+    assert result.estimate("same").value is None
+    assert any("same" in note.to("en") for note in result.notes)
+    np.testing.assert_allclose(result.estimate("x").value, stratified(people)[0], rtol=1e-8)
+
+
+def test_a_cox_model_of_a_column_that_is_constant_at_one_hospital(tmp_path: Path) -> None:
+    x = np.random.default_rng(2).normal(size=600)
+    x[np.arange(600) % 4 == 2] = 0.25
+    text, people = timed(cox_of("x"), number("x", -10, 10), lived(x))
+    one = run(tmp_path, text, people).results["a"].estimate("x")
+    np.testing.assert_allclose([one.value, one.standard_error], stratified(people), rtol=1e-8)
+
+
+@pytest.mark.parametrize("events", [0, 1, 2])
+def test_a_cox_model_with_a_hospital_of_few_events_or_none(tmp_path: Path, events: int) -> None:
+    """Its people inform little, and stop nobody: what one of them had is behind the sum of all."""
+    data = lived(np.random.default_rng(3).normal(size=600))
+    there = np.arange(600) % 4 == 1
+    data["d"][there] = 0.0
+    data["d"][np.flatnonzero(there)[:events]] = 1.0
+    text, people = timed(cox_of("x"), number("x", -10, 10), data)
+    going = run(tmp_path, text, people)
+    assert going.stopped == {}
+    one = going.results["a"].estimate("x")
+    np.testing.assert_allclose([one.value, one.standard_error], stratified(people), rtol=1e-8)
+
+
+def test_a_level_without_an_event_has_no_hazard_ratio(tmp_path: Path) -> None:
+    data = lived(np.random.default_rng(2).normal(size=600)) | {"g": np.repeat([0.0, 1.0, 2.0], 200)}
+    data["d"][data["g"] == 2] = 0.0
+    going = run(tmp_path, *timed(cox_of("C(g)"), category("g", ("a", "b", "c")), data))
+    assert [one.code for one in going.stopped["a"].findings] in (["separation"], ["withheld_fit"], ["answer_withheld"])
+
+
+def test_who_enters_after_they_leave_is_a_fault_of_the_data(tmp_path: Path) -> None:
+    data = lived(np.random.default_rng(2).normal(size=600))
+    data |= {"came": np.where(np.arange(600) == 7, data["y"], 0.0)}
+    variables = "\n".join([number("x", -10, 10), number("came", 0, 1000)])
+    going = run(tmp_path, *timed(cox_of("x", ", entry: came"), variables, data))
+    assert [one.code for one in going.stopped["a"].findings] == ["answer_data_fault"]
+
+
+def test_a_grid_of_too_few_people_is_said(tmp_path: Path) -> None:
+    data = lived(np.random.default_rng(2).normal(size=60)) | {"g": (np.arange(60) < 12).astype(float)}
+    data["y"][:12] = np.linspace(20, 980, 12)
+    analysis = "  a: {method: kaplan_meier, cohort: all, time: y, event: d, by: g}\n"
+    going = run(tmp_path, *timed(analysis, "\n".join([number("x", -10, 10), boolean("g")]), data))
+    assert [one.code for one in going.stopped["a"].findings] == ["grid_too_few"]
+
+
+def test_everybody_at_one_time_is_an_interval_of_nobody_known(tmp_path: Path) -> None:
+    """What happened within the one interval is not told; before it everybody was there."""
+    data = lived(np.random.default_rng(2).normal(size=60))
+    data["y"][:] = 30.0
+    text, people = timed("  a: {method: kaplan_meier, cohort: all, time: y, event: d}\n", number("x", -10, 10), data)
+    result = run(tmp_path, text, people).results["a"]
+    assert result.estimate("all.median").value is None
+    assert {value for series in result.curve("survival").series for value in series.y} == {1.0}
+
+
+POOLED = "time: skin, hospitals: pooled, times: [20, 28]"
+POOLED_COX = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu + C(ageband)", {POOLED}}}\n'
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
+def test_one_baseline_hazard_does_not_depend_on_how_people_are_divided(seed: int, shares: list[float]) -> None:
+    data, text = columns("pima"), study("pima", POOLED_COX)
+    where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), np.random.default_rng(seed).random(532))
+    divided, together = (rehearsed(text, people)["a"] for people in (divide(data, where), at_one(data)))
+    np.testing.assert_allclose(numbers(divided), numbers(together), rtol=1e-8, atol=1e-12)
+
+
+def test_one_baseline_hazard_is_that_of_statsmodels_on_rounded_times(tmp_path: Path) -> None:
+    import statsmodels.api as sm
+
+    result = run(tmp_path, study("pima", POOLED_COX), hospitals("pima")).results["a"]
+    data = columns("pima")
+    end = np.array([20.0, 28.0, 110.0])[np.searchsorted([20.0, 28.0], data["skin"], side="left")]
+    X = np.column_stack([data["glu"] - 120, data["ageband"] == 1, data["ageband"] == 2]).astype(float)
+    model = sm.PHReg(end, X, status=data["diabetic"], ties="efron")
+    fit = model.fit(method="newton")
+    beta = fit.params - np.linalg.solve(model.hessian(fit.params), model.score(fit.params))
+    found = [one for one in result.estimates if one.standard_error is not None]
+    np.testing.assert_allclose([one.value for one in found], beta, rtol=1e-8)
+    errors = np.sqrt(np.diag(np.linalg.inv(-model.hessian(beta))))
+    np.testing.assert_allclose([one.standard_error for one in found], errors, rtol=1e-8)
+
+
+@pytest.mark.parametrize("more", ["entry: npreg", "strata: ageband", "robust: true"])
+def test_what_a_pooled_fit_does_not_have_is_said(more: str) -> None:
+    line = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu", time: skin, hospitals: pooled, {more}}}\n'
+    with pytest.raises(FileFault, match=more.partition(":")[0]):
+        Line(Study.parse(study("pima", line)))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_one_baseline_hazard_at_scales_far_from_one(tmp_path: Path, scale: str) -> None:
+    import statsmodels.api as sm
+
+    middle, size, ends = SCALES[scale]
+    x = middle + size * np.clip(np.random.default_rng(1).normal(size=800), -3, 3)
+    data, cuts = lived(x), [100.0, 200.0, 400.0, 800.0]
+    text, people = timed(cox_of("x", f", hospitals: pooled, times: {cuts}"), number("x", *ends), data)
+    result = run(tmp_path, text, people).results["a"]
+    end = np.array([*cuts, 1000.0])[np.searchsorted(cuts, data["y"], side="left")]
+    z = ((x - x.mean()) / x.std())[:, None]
+    model = sm.PHReg(end, z, status=data["d"], ties="efron")
+    fit = model.fit(method="newton")
+    beta = fit.params - np.linalg.solve(model.hessian(fit.params), model.score(fit.params))
+    one = result.estimate("x")
+    np.testing.assert_allclose(one.value, beta[0] / x.std(), rtol=1e-8)
+    error = np.sqrt(np.linalg.inv(-model.hessian(beta))[0, 0])
+    np.testing.assert_allclose(one.standard_error, error / x.std(), rtol=1e-8)
+
+
+GEHAN = "compare: pooled, weight: gehan"
+
+
+def test_gehans_test_on_a_grid_is_lifelines_wilcoxon(tmp_path: Path) -> None:
+    from lifelines.statistics import logrank_test
+
+    data, cuts = lived(np.random.default_rng(2).normal(size=900)), [100.0, 200.0, 400.0]
+    data["g"] = (data["x"] > 0).astype(float)
+    line = f"  a: {{method: log_rank, cohort: all, time: y, event: d, by: g, {GEHAN}, times: {cuts}}}\n"
+    text, people = timed(line, "\n".join([number("x", -10, 10), boolean("g")]), data)
+    chi = run(tmp_path, text, people).results["a"].estimate("chi_square").value
+    end = np.array([*cuts, 1000.0])[np.searchsorted(cuts, data["y"], side="left")]
+    one = data["g"] == 1
+    wanted = logrank_test(end[one], end[~one], data["d"][one], data["d"][~one], weightings="wilcoxon")
+    np.testing.assert_allclose(chi, wanted.test_statistic, rtol=1e-8)
+
+
+def test_gehans_test_within_hospitals_is_the_sum_of_theirs(tmp_path: Path) -> None:
+    from gagyo.statistics import log_rank
+
+    data = lived(np.random.default_rng(2).normal(size=900)) | {"g": (np.arange(900) // 4 % 2).astype(float)}
+    line = "  a: {method: log_rank, cohort: all, time: y, event: d, by: g, weight: gehan}\n"
+    text, people = timed(line, "\n".join([number("x", -10, 10), boolean("g")]), data)
+    chi = run(tmp_path, text, people).results["a"].estimate("chi_square").value
+    parts = []
+    for one in people.values():
+        y, d, g = (one.columns[name] for name in ("y", "d", "g"))
+        times = np.unique(y)
+        at_risk, events = (
+            np.array([[(among(t) & (g == k)).sum() for k in (0, 1)] for t in times], float)
+            for among in (lambda t, y=y: y >= t, lambda t, y=y, d=d: (y == t) & (d == 1))
+        )
+        parts.append(log_rank.scores(at_risk, events, log_rank.Weight(gehan=True)))
+    told = (sum(getattr(one, name) for one in parts) for name in ("observed", "expected", "covariance"))
+    np.testing.assert_allclose(chi, log_rank.test(*told)[0], rtol=1e-9)

@@ -25,8 +25,13 @@ def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> 
     is away from zero and from the ends of its range, since a sum over a few is theirs; and who lies between a spline's
     knots, beyond which it is a line; and where all columns are 0/1, who has each combination of them.
     """
+    return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))
+
+
+def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
+    """`design_cells` without the combinations of several traits, for fits whose sums are no equations in them."""
     parts = [_indicators(rows, formula, chosen), _measured(rows, formula, chosen)]
-    return joined(*parts, *_between_knots(rows, formula, chosen), *_patterns(rows, formula, chosen))
+    return joined(*parts, *_between_knots(rows, formula, chosen))
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
@@ -112,6 +117,17 @@ def _exclusive(a: Any, b: Any) -> bool:
 def column_bounds(rows: Rows, formula: Formula) -> Floats:
     """The greatest size of each design column that the declared ranges allow."""
     return np.array([column.bound for column in formula.columns(rows.variables)])
+
+
+def column_widths(formula: Formula, variables: Mapping[str, Variable]) -> Floats:
+    """The greatest distance of two values of each column that the declared ranges allow."""
+    plain = [variables.get(column.name) if column.indicator is None else None for column in formula.columns(variables)]
+    return np.array(
+        [
+            2 * column.bound if one is None else one.bounds[1] - one.bounds[0]
+            for column, one in zip(formula.columns(variables), plain, strict=True)
+        ]
+    )
 
 
 def middles(formula: Formula, variables: Mapping[str, Variable]) -> Floats:

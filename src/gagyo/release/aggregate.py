@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-Kind = Literal["count", "total", "joint", "cells", "bins", "scalar"]
+Kind = Literal["count", "total", "joint", "cells", "bins", "times", "scalar"]
 """How the gate looks at a measure:
 
 count   the values are themselves numbers of people, each ruled alone
@@ -24,6 +24,7 @@ total   sums over people, each ruled alone
 joint   numbers that only mean something together (a fit): one bad cell withholds all
 cells   a table of counts, last axis the groups; suppression is completed so that margins do not give a cell away
 bins    counts by bin (first axis) and class (last axis); sibling bins stand or fall together
+times   exits by interval (first axis), its parts, group, and event or not; the parts of one stand or fall together
 scalar  a statistic of one hospital's own people (AUC, slope); never summed
 """
 
@@ -81,10 +82,15 @@ def spread_of(contributions: Floats) -> Spread:
 
 def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:
     """How many people: `among` is (n,) or (n, m) for m numbers at once."""
-    columns = among.reshape(among.shape[0], -1)
+    columns = _columns(among)
     people = columns.sum(axis=0, dtype=np.int64)
     size = among.shape[0] if cohort is None else cohort
     return Measure("count", people.astype(np.float64), np.ones(1), people, size - people, np.zeros(people.shape, bool))
+
+
+def _columns(x: NDArray[Any]) -> NDArray[Any]:
+    """(n,) as (n, 1), also where nobody is there."""
+    return x[:, None] if x.ndim == 1 else x
 
 
 def exclusions(people: Counts, of: int | None = None) -> Measure:
@@ -100,8 +106,8 @@ def total(
 
     bound: the most that one person can contribute in size, by column; from the plan, never from the data.
     """
-    x = contributions.reshape(contributions.shape[0], -1)
-    chosen = np.ones(x.shape, bool) if among is None else np.broadcast_to(among.reshape(among.shape[0], -1), x.shape)
+    x = _columns(contributions)
+    chosen = np.ones(x.shape, bool) if among is None else np.broadcast_to(_columns(among), x.shape)
     x = np.where(chosen, x, 0.0)
     people = chosen.sum(axis=0, dtype=np.int64)
     width = x.shape[1]
@@ -214,6 +220,14 @@ def bins(table: ArrayLike, cohort: int) -> Measure:
     people = np.broadcast_to(by_class.sum(axis=1, keepdims=True), by_class.shape).astype(np.int64)
     none = np.zeros(by_class.shape, bool)
     return Measure("bins", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
+
+
+def exits(table: ArrayLike, cohort: int) -> Measure:
+    """Numbers that leave observation, shape (intervals, parts, groups, kinds): without an event, and with each."""
+    by_class = np.asarray(table, dtype=np.int64)
+    people = np.broadcast_to(by_class.sum(axis=-1, keepdims=True), by_class.shape).astype(np.int64)
+    none = np.zeros(by_class.shape, bool)
+    return Measure("times", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
 
 
 def scalar(value: ArrayLike, people: ArrayLike) -> Measure:

@@ -93,6 +93,10 @@ class Place:
 
 PLACES = (
     Place("characteristics", ("characteristics",)),
+    Place("survival", ("medians", "survival_at"), ("survival",)),
+    Place("incidence", ("incidence_at",), ("incidence",)),
+    Place("comparison", ("log_rank", "restricted_mean")),
+    Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards", "baseline")),
     Place("model", ("coefficients", "model_test", "term_tests", "fit")),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
@@ -102,6 +106,10 @@ PLACES = (
     Place("nonlinearity", ("nonlinearity",), ("nonlinearity",)),
     Place("joining", ("joining",)),
 )
+
+
+ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
+"""Tables that may stand on a grid of times."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,9 @@ def compose(document: Mapping[str, Any]) -> tuple[Section, ...]:
     study = (_summary(document, analyses), *_flow(document), *results, *_further(analyses))
     there = {"header"} | {section.name for section in study} | _also_there(analyses)
     whole = (*study, *_egress(document), _methods(document, analyses), _limits(document, analyses))
-    whole += (_checks(there | {section.name for section in whole}), _provenance(document))
+    # The checklists are for studies of a prediction model.
+    whole += (_checks(there | {section.name for section in whole}),) if _predicts(analyses) else ()
+    whole += (_provenance(document),)
     return tuple(_numbered(whole))
 
 
@@ -161,13 +171,28 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     blocks += [Facts(estimates)] if estimates else []
     if not validated:
         blocks += [Formula(analysis.result.equation) for analysis in analyses if analysis.result.equation]
-    forest = next((table for name in ("external", "by_hospital") for table in _tables(chosen, name)), None)
+    if not validated:
+        curves = (curve for analysis in analyses for curve in analysis.result.curves)
+        blocks += [Drawing(curve) for curve in curves if _stands_for("survival", curve.name)][:1]
+    shown = [*((chosen, name) for name in ("external", "by_hospital")), (analyses, "hazard_ratios")]
+    forest = next((table for among, name in shown for table in _tables(among, name)), None)
     blocks += [Drawing(_first_panel(forest))] if forest else []
     return Section("summary", tuple(blocks))
 
 
 def _is_validation(result: Result) -> bool:
     return any(table.name == "performance" for table in result.tables) or any(c.name == "roc" for c in result.curves)
+
+
+def _predicts(analyses: Iterable[Analysis]) -> bool:
+    """Whether the study makes or tests a prediction model, or has no result that says so otherwise."""
+    found = [analysis.result for analysis in analyses]
+    return not any(_of_survival(result) for result in found) or any(_is_validation(r) or r.equation for r in found)
+
+
+def _of_survival(result: Result) -> bool:
+    placed = {"survival", "incidence", "comparison", "hazards"}
+    return _home(result) in placed
 
 
 def _estimates_stand_alone(result: Result) -> bool:
@@ -347,7 +372,9 @@ def _egress(document: Mapping[str, Any]) -> Iterator[Section]:
 def _methods(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Section:
     general = [own("methods_federated"), own("methods_gate", number=document["minimum_people"])]
     exact = [analysis for analysis in analyses if analysis.result.lossless]
-    general += [own("methods_lossless")] if exact and len(exact) == len(analyses) else []
+    if exact and len(exact) == len(analyses):
+        tables = {table.name for analysis in analyses for table in analysis.result.tables}
+        general.append(own("methods_lossless_grid") if tables & ON_GRIDS else own("methods_lossless"))
     blocks: list[Block] = [Prose(tuple(general))]
     for analysis in analyses:
         result = analysis.result
@@ -363,8 +390,12 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     points += [own("limit.complete_case")] if document.get("flow") else []
     points += [own("limit.withheld", number=document["minimum_people"])]
     points += [own("limit.not_lossless")] if any(not analysis.result.lossless for analysis in analyses) else []
-    points += [own("limit.curves")] if any(analysis.result.curves for analysis in analyses) else []
-    points += [own(f"limit.{name}") for name in ("reference_standard", "hospitals", "care")]
+    curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
+    timed = {name for name in curves if name.partition("_")[0] in ("survival", "incidence")}
+    points += [own("limit.curves")] if curves - timed else []
+    points += [own("limit.survival")] if any(_of_survival(analysis.result) for analysis in analyses) else []
+    names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)
+    points += [own(f"limit.{name}") for name in names]
     return Section("limits", (Prose(tuple(points), "list"),), results=False, notice=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gagyo.report import svg
+from gagyo.report import numbers, svg
 from gagyo.report.flow import Branch, Flow
 from gagyo.report.svg import Scale
 from gagyo.report.voice import Voice
@@ -40,6 +40,8 @@ def draw_curve(curve: Curve, name: str, voice: Voice) -> str:
     parts.append("</g>")
     key, end = _key(curve, looks, right + 34, voice)
     below = bottom + 41 + svg.LINE * len(svg.wrap(voice.say(curve.x), right - LEFT + 60))
+    rows, below = _below(curve, plot, below, looks, voice)
+    parts += rows
     described = voice.own("alt.curve", x=voice.say(curve.x), y=voice.say(curve.y), lines="; ".join(looks))
     return svg.drawing(name, (WIDE, max(below, end)), voice.say(curve.title), described, [*parts, key])
 
@@ -48,13 +50,16 @@ def _plot(curve: Curve) -> Plot:
     square = curve.name.split("_")[0] in SQUARE
     x_low, x_high = _range(curve, "x")
     y_low, y_high = _range(curve, "y")
-    if square:
+    over_time = curve.name.split("_")[0] in ("survival", "incidence")
+    if over_time:
+        x_low, y_low, y_high = 0.0, 0.0, 1.0
+    elif square:
         x_low = y_low = min(0.0, x_low if curve.name.startswith("roc") else 0.0)
         x_high = y_high = 1.0 if curve.name.startswith("roc") else _nice_end(max(x_high, y_high))
     elif curve.name.startswith("decision"):
         x_low, y_low = 0.0, max(y_low, -0.15 * y_high)
     wide = HIGH if square else 430.0
-    if not square:
+    if not square and not over_time:
         y_low, y_high = _rounded(y_low, y_high)
     return Plot(Scale(x_low, x_high, LEFT, LEFT + wide), Scale(y_low, y_high, TOP + HIGH, TOP))
 
@@ -160,6 +165,31 @@ def _key(curve: Curve, looks: dict[str, Look], x: float, voice: Voice) -> tuple[
         parts.append(svg.lines(x + 38, y, rows))
         y += svg.LINE * len(rows) + 9
     return "".join(parts), y
+
+
+def _below(curve: Curve, plot: Plot, top: float, looks: dict[str, Look], voice: Voice) -> tuple[list[str], float]:
+    """Rows of numbers under the axis, each at its place, with the row's label at the right; and where they end."""
+    if not curve.below:
+        return [], top
+    y = top + svg.LINE
+    parts = [svg.text(plot.x.start, y, voice.say(curve.below_title), kind="strong")]
+    for row in curve.below:
+        label = voice.say(row.label)
+        said = svg.wrap(label, WIDE - plot.x.end - 42)
+        y += svg.LINE + 2
+        parts.append(svg.lines(plot.x.end + 38, y, said))
+        if label in looks:
+            look = looks[label]
+            parts.append(svg.path(((plot.x.end + 24, y - 4), (plot.x.end + 33, y - 4)), look.colour, look.dash))
+        room = -math.inf
+        for place, people in zip(row.x, row.people, strict=True):
+            shown, x = numbers.count(people), plot.x(place)
+            half = svg.width(shown) / 2
+            if x - half > room:
+                parts.append(svg.text(x, y, shown, "middle", "tick"))
+                room = x + half + 8
+        y += svg.LINE * (len(said) - 1)
+    return parts, y + 10
 
 
 # The study flow: one row a hospital, read from left to right.

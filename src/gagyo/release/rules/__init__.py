@@ -5,6 +5,7 @@ from __future__ import annotations
 from gagyo.release.case import Rule
 from gagyo.release.rules.differencing import differencing
 from gagyo.release.rules.dominance import dominance
+from gagyo.release.rules.event_times import event_times
 from gagyo.release.rules.minimum_people import minimum_people
 from gagyo.release.rules.model import model
 from gagyo.release.rules.order_statistics import order_statistics
@@ -23,6 +24,7 @@ ALL: tuple[Rule, ...] = (
     saturation,
     differencing,
     order_statistics,
+    event_times,
     precision,
     model,
 )

@@ -16,6 +16,6 @@ def minimum_people(case: Case) -> Iterator[Breach]:
         cells = {
             name: too_few(measure.people, measure.structural, least)
             for name, measure in case.aggregate.items()
-            if measure.kind != "bins"  # empty and small bins are for the order statistics rule
+            if measure.kind not in ("bins", "times")  # empty and small ones are for order statistics and event times
         }
         yield from by_entry(case, "minimum_people", cells)

@@ -8,13 +8,13 @@ from gagyo.release.case import Breach, Case, by_entry
 
 
 def remainder(case: Case) -> Iterator[Breach]:
-    """Cells whose complement holds 1 to k-1 people. Scalars rest on all of a hospital; bins have their own rule."""
+    """Cells whose complement holds 1 to k-1 people. Scalars rest on a whole hospital; bins and times have own rules."""
     if case.scope == "share":
         return
     least = case.limits.minimum_people
     cells = {
         name: (measure.others > 0) & (measure.others < least)
         for name, measure in case.aggregate.items()
-        if measure.kind not in ("scalar", "bins")
+        if measure.kind not in ("scalar", "bins", "times")
     }
     yield from by_entry(case, "remainder", cells)

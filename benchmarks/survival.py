@@ -1,0 +1,265 @@
+"""Survival of 1,000,000 people at four hospitals: Cox, curve and log-rank test, against lifelines and R.
+
+CPU seconds of the work alone, data in memory, one thread each, times in whole days up to five years. Gate, masks,
+ledgers and journal are on for Gagyo. R is `coxph.fit`, the core of `coxph` without its formula and data frame, where
+Rscript and the survival package are installed; else its row says that they are not.
+"""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from logistic import Data
+from measure import Row, alone, cpu, serve
+
+PEOPLE, COLUMNS, DAYS = 1_000_000, 20, 1_825
+SITES = ("seoul", "busan", "beijing", "tianjin")
+ENDS = tuple(int(share * PEOPLE) for share in (0.0, 0.4, 0.7, 0.9, 1.0))
+
+
+def made() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns (people, columns) in Fortran order, whole days, events, and the number of each person's hospital."""
+    random = np.random.default_rng(20261125)
+    X = np.empty((PEOPLE, COLUMNS), order="F")
+    common = random.normal(size=PEOPLE)
+    for j in range(COLUMNS):
+        X[:, j] = np.clip(0.3 * common + random.normal(size=PEOPLE), -8, 8)
+    hazard = np.exp(X @ (random.normal(size=COLUMNS) * 0.1)) / 1_000
+    happens, leaves = random.exponential(1 / hazard), random.uniform(365, 2 * DAYS, PEOPLE)
+    time = np.clip(np.ceil(np.minimum(happens, leaves)), 1, DAYS)
+    event = ((happens <= leaves) & (happens <= DAYS)).astype(np.float64)
+    return X, time, event, np.repeat(np.arange(4), np.diff(ENDS))
+
+
+STUDY = """
+gagyo: "1"
+study: large
+title: {en: Large, ko: 대규모, zh: 大规模}
+purpose: scientific_research
+lead: {name: Benchmark, organisation: Gagyo, country: KR}
+period: {from: 2026-11-01, until: 2027-10-31}
+sites: [seoul, busan, beijing, tianjin]
+variables:
+%s
+  time: {type: integer, range: [0, 2000], label: {en: time, ko: time, zh: time}}
+  died: {type: boolean, label: {en: died, ko: died, zh: died}}
+  arm: {type: boolean, label: {en: arm, ko: arm, zh: arm}}
+cohorts:
+  all: {}
+analyses:
+  a: {method: %s, cohort: all, time: time, %s}
+"""
+
+
+def through_doors(method: str, more: str, columns: int) -> tuple[Any, float]:
+    """One analysis through four hospitals' doors: its result and the CPU seconds of the run."""
+    from gagyo.coordinator.planning import make_plan
+    from gagyo.coordinator.run import Run
+    from gagyo.exchange.envelope import Keys
+    from gagyo.protocol.study import Study
+    from gagyo.runtime.embedded import Embedded
+    from gagyo.runtime.journal import Journal
+    from gagyo.site.site import Site
+
+    X, time, event, _ = made()
+    names = [f"x{j}" for j in range(columns)]
+    variables = "\n".join(
+        f"  {n}: {{type: number, range: [-8, 8], label: {{en: {n}, ko: {n}, zh: {n}}}}}" for n in names
+    )
+    study = Study.parse(STUDY % (variables, method, more))
+    hospitals = {}
+    for site, start, end in zip(SITES, ENDS[:-1], ENDS[1:], strict=True):
+        part = {name: X[start:end, j].copy() for j, name in enumerate(names)}
+        part |= {"time": time[start:end].copy(), "died": event[start:end].copy()}
+        part["arm"] = (X[start:end, 0] > 0).astype(np.float64)
+        hospitals[site] = Data(part, [b"%d" % person for person in range(start, end)])
+    del X
+    gc.collect()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sites = {site: Site(site, folder / site, lambda _, data=data: data) for site, data in hospitals.items()}
+        coordinator = Keys.open(folder / "coordinator.keys")
+        keys = {"coordinator": coordinator.public} | {site: one.keys.public for site, one in sites.items()}
+        plan = make_plan(study, keys)
+        for one in sites.values():
+            one.approve(plan)
+        run = Run(plan, Journal(folder / "journal.jsonl", coordinator, Embedded(sites)))
+        with cpu() as spent:
+            for _ in run:
+                pass
+        if run.stopped:
+            raise SystemExit(str(run.stopped))
+        return run.results["a"], spent[0]
+
+
+def gagyo_cox() -> dict[str, Any]:
+    """Cox stratified by hospital, without the test of proportional hazards, which the peers leave out too."""
+    names = " + ".join(f"x{j}" for j in range(COLUMNS))
+    result, seconds = through_doors("cox", f'formula: "died ~ {names}", proportional: none', COLUMNS)
+    return {"seconds": seconds, "beta": [one.value for one in result.estimates], "rounds": result.rounds}
+
+
+def gagyo_curve() -> dict[str, Any]:
+    """A survival curve on a grid as fine as k allows: here every day is an interval."""
+    result, seconds = through_doors("kaplan_meier", "event: died", 1)
+    last = [one for one in result.estimates if ".survival." in one.name][-1]
+    return {
+        "seconds": seconds,
+        "survival": last.value,
+        "at": float(last.name.rsplit(".", 1)[-1]),
+        "rounds": result.rounds,
+    }
+
+
+def gagyo_test() -> dict[str, Any]:
+    """A log-rank test of two groups within hospitals."""
+    result, seconds = through_doors("log_rank", "event: died, by: arm", 1)
+    return {"seconds": seconds, "chi": result.estimate("chi_square").value}
+
+
+def kernel_curve() -> dict[str, Any]:
+    """The arithmetic of the curve alone, on one hospital's whole data: counts by day and the product."""
+    from gagyo.statistics.life_table import LifeTable
+
+    _, time, event, _ = made()
+    with cpu() as spent:
+        table = np.bincount((2 * time + event).astype(np.int64), minlength=2 * (DAYS + 1)).reshape(-1, 2)[1:]
+        leaving = table.sum(axis=1)
+        at_risk = leaving[::-1].cumsum()[::-1].astype(np.float64)
+        single = np.ones(DAYS, bool)
+        curve = LifeTable(np.arange(DAYS + 1.0), at_risk, table[:, 1] * 1.0, table[:, 0] * 1.0, single)
+        survival = curve.survival
+        curve.band  # noqa: B018 - Greenwood's limits are part of the work
+    return {"seconds": spent[0], "survival": float(survival[-1])}
+
+
+def lifelines_cox() -> dict[str, Any]:
+    """CoxPHFitter at its defaults, not stratified, as it is slower with strata."""
+    import pandas as pd
+    from lifelines import CoxPHFitter
+
+    X, time, event, _ = made()
+    data = pd.DataFrame(X, columns=[f"x{j}" for j in range(COLUMNS)])
+    data["time"], data["died"] = time, event
+    with cpu() as spent:
+        fit = CoxPHFitter().fit(data, "time", "died")
+    return {"seconds": spent[0], "beta": fit.params_.tolist()}
+
+
+def lifelines_curve() -> dict[str, Any]:
+    """KaplanMeierFitter at its defaults."""
+    from lifelines import KaplanMeierFitter
+
+    _, time, event, _ = made()
+    with cpu() as spent:
+        fit = KaplanMeierFitter().fit(time, event)
+    return {"seconds": spent[0], "survival": float(fit.survival_function_.iloc[-1, 0])}
+
+
+def lifelines_test() -> dict[str, Any]:
+    """logrank_test of two groups, not stratified."""
+    from lifelines.statistics import logrank_test
+
+    X, time, event, _ = made()
+    group = X[:, 0] > 0
+    with cpu() as spent:
+        found = logrank_test(time[group], time[~group], event[group], event[~group])
+    return {"seconds": spent[0], "chi": float(found.test_statistic)}
+
+
+SCRIPT = """
+suppressMessages(library(survival))
+folder <- commandArgs(TRUE)[1]
+read <- function(name, n) readBin(file.path(folder, name), "double", n)
+n <- %d; p <- %d
+X <- matrix(read("X", n * p), n, p); y <- Surv(read("time", n), read("event", n)); s <- as.integer(read("site", n))
+control <- coxph.control(eps = 1e-12, iter.max = 30)
+spent <- system.time(f <- coxph.fit(X, y, strata = s, offset = NULL, init = NULL, control = control, weights = NULL,
+  method = "efron", rownames = NULL, resid = FALSE))
+cat(format(c(sum(spent[1:2]), f$coefficients), digits = 17), sep = " ")
+"""
+
+
+def r_cox() -> dict[str, Any]:
+    """R's `coxph.fit`, stratified by hospital, Efron, converged to 1e-12; nothing where R is not installed."""
+    if shutil.which("Rscript") is None:
+        return {"missing": True}
+    X, time, event, site = made()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for label, values in (("X", X.ravel(order="F")), ("time", time), ("event", event), ("site", site + 0.0)):
+            values.tofile(folder / label)
+        (folder / "fit.R").write_text(SCRIPT % (PEOPLE, COLUMNS))
+        command = ["Rscript", str(folder / "fit.R"), name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"missing": True}
+    seconds, *beta = map(float, done.stdout.split())
+    return {"seconds": seconds, "beta": beta}
+
+
+WORKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "gagyo-cox": gagyo_cox,
+    "gagyo-curve": gagyo_curve,
+    "gagyo-test": gagyo_test,
+    "kernel-curve": kernel_curve,
+    "lifelines-cox": lifelines_cox,
+    "lifelines-curve": lifelines_curve,
+    "lifelines-test": lifelines_test,
+    "r-cox": r_cox,
+}
+
+
+def rows() -> list[Row]:
+    """Gagyo against each peer, in one run."""
+    found = {name: alone("survival.py", name) for name in WORKS}
+
+    def against(ours: str, theirs: str, limit: float) -> str:
+        return f"{found[ours]['seconds'] / found[theirs]['seconds']:.2f} (limit {limit:.2f})"
+
+    cox, work = found["gagyo-cox"], f"Cox, 1,000,000 × {COLUMNS}, {DAYS:,} days, by hospital"
+    lines = [Row(work, "gagyo", cox["seconds"], "CPU s", "", f"{cox['rounds']} rounds")]
+    if found["r-cox"].get("missing"):
+        lines.append(Row(work, "R coxph.fit", float("nan"), "CPU s", "", "R is not installed here: not compared"))
+    else:
+        off = float(np.abs(np.array(cox["beta"]) - np.array(found["r-cox"]["beta"])).max())
+        must = against("gagyo-cox", "r-cox", 0.5)
+        lines.append(Row(work, "R coxph.fit", found["r-cox"]["seconds"], "CPU s", must, f"{off:.0e} apart"))
+    note = "not stratified"
+    lines.append(
+        Row(
+            work,
+            "lifelines",
+            found["lifelines-cox"]["seconds"],
+            "CPU s",
+            against("gagyo-cox", "lifelines-cox", 1.0),
+            note,
+        )
+    )
+    curve, peer = found["gagyo-curve"], found["lifelines-curve"]
+    gated, core = against("gagyo-curve", "lifelines-curve", 0.2), against("kernel-curve", "lifelines-curve", 0.05)
+    same = f"{abs(found['kernel-curve']['survival'] - peer['survival']):.0e} apart"
+    lines += [
+        Row(
+            "survival curve, 1,000,000, gate on", "gagyo", curve["seconds"], "CPU s", gated, f"{curve['rounds']} rounds"
+        ),
+        Row("survival curve, 1,000,000, arithmetic", "gagyo", found["kernel-curve"]["seconds"], "CPU s", core, same),
+        Row("survival curve, 1,000,000", "lifelines", peer["seconds"], "CPU s"),
+    ]
+    test, must = found["gagyo-test"], against("gagyo-test", "lifelines-test", 0.1)
+    return [
+        *lines,
+        Row("log-rank, 1,000,000, two groups, gate on", "gagyo", test["seconds"], "CPU s", must, "within hospitals"),
+        Row("log-rank, 1,000,000, two groups", "lifelines", found["lifelines-test"]["seconds"], "CPU s", "", note),
+    ]
+
+
+if __name__ == "__main__":
+    serve(WORKS, rows)

@@ -1,0 +1,225 @@
+"""How a Cox fit is told: hazard ratios, the tests of the model, and the test of proportional hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from gagyo.methods._newton import Solved, wald
+from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._survival.telling import time_words
+from gagyo.protocol.formula import Formula, Term
+from gagyo.protocol.study import Study
+from gagyo.protocol.ucum import shown
+from gagyo.release.aggregate import Floats
+from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.text import LANGUAGES, Text, join, translate
+
+SHOWN = 10
+"""Times of the baseline hazard that the table shows."""
+
+Z95 = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A converged fit: coefficients (p,), NaN where aliased; information; log-likelihoods of the fit and of no effect.
+
+    time: everyone's time of observation together.
+    """
+
+    coefficients: Floats
+    information: Floats
+    solved: Solved
+    likelihoods: tuple[float, float]
+    people: int
+    events: int
+    time: float
+    sites: tuple[str, ...]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Proportionality:
+    """The test of proportional hazards: its transform of time; chi-square, degrees of freedom and p (terms + 1, 3)."""
+
+    transform: str
+    tests: Floats
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The cumulative hazard (K,) at times (K,), where all columns are zero; what the time is called."""
+
+    times: Floats
+    hazard: Floats
+    label: Words
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study asks to be told of a fit.
+
+    per: by column, the increment that its hazard ratio is given for. time: the variable of the time of observation.
+    """
+
+    formula: Formula
+    study: Study
+    robust: bool
+    per: Mapping[str, float]
+    ties: str
+    time: str
+
+    def result(
+        self, fit: Fit, variance: Floats, tested: Proportionality | None, strata: str, truncated: bool
+    ) -> Result:
+        """The result, with the covariance of the coefficients (p, p) that the study asks for."""
+        columns = self.formula.columns(self.study.variables)[1:]
+        estimates = self._estimates(fit, variance)
+        tests = (self._proportional(tested),) if tested else ()
+        return Result(
+            method="cox",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds + int(self.robust) + len(tests),
+            estimates=estimates,
+            tables=(self._ratios(estimates), _fit_table(fit, self._observed()), *tests),
+            notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
+            methods_text=self._text(strata, truncated, tested),
+        )
+
+    def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
+        """The result of a fit with one baseline hazard for all hospitals."""
+        columns = self.formula.columns(self.study.variables)[1:]
+        estimates = self._estimates(fit, fit.solved.inverse)
+        names = [f"baseline.{time:g}" for time in baseline.times]
+        label = Words("survival.baseline_hazard")
+        hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
+        grid = Words("survival.grid_of_fit", {"found": intervals})
+        ratios = self._ratios(estimates, "survival.ratios_of_all")
+        return Result(
+            method="cox",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds,
+            estimates=(*estimates, *hazards),
+            tables=(
+                ratios,
+                _fit_table(fit, self._observed()),
+                _baseline(baseline),
+            ),
+            notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
+            methods_text=(
+                Words("survival.common_text", {"formula": self.formula.text}),
+                Words(f"survival.ties_{self.ties}"),
+                Words("survival.errors_model"),
+            ),
+        )
+
+    def _estimates(self, fit: Fit, variance: Floats) -> tuple[Estimate, ...]:
+        error = np.sqrt(np.diag(variance))
+        p_values = wald(fit.coefficients, error)
+        columns = self.formula.columns(self.study.variables)[1:]
+        return tuple(
+            estimate(column, float(value), float(se), Z95, float(p))
+            for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
+        )
+
+    def _text(self, strata: str, truncated: bool, tested: Proportionality | None) -> tuple[Words, ...]:
+        words = [Words("survival.cox_text", {"formula": self.formula.text}), Words(f"survival.ties_{self.ties}")]
+        if strata:
+            words.append(Words("survival.more_strata", {"found": strata}))
+        if truncated:
+            words.append(Words("survival.truncated"))
+        words.append(Words("survival.errors_robust" if self.robust else "survival.errors_model"))
+        if tested:
+            words.append(Words(f"survival.zph_{tested.transform}"))
+        return tuple(words)
+
+    def _observed(self) -> Words:
+        """What everyone's time of observation is called, with its unit."""
+        named = Text(*(translate("survival.time_observed", one) for one in LANGUAGES))
+        return time_words(replace(self.study.variables[self.time], label=named))
+
+    def _label(self, term: Term) -> Text:
+        """The variables of a term."""
+        return join(" × ", *(self.study.variables[factor.name].label for factor in term.factors))
+
+    def _ratios(self, estimates: tuple[Estimate, ...], title: str = "survival.hazard_ratios") -> Table:
+        columns = (
+            Column("term", Words("regression.term"), "text"),
+            Column("hazard_ratio", Words("survival.hazard_ratio"), "interval", 2),
+            Column("coefficient", Words("regression.coefficient"), "number", 4),
+            Column("standard_error", Words("regression.standard_error"), "number", 4),
+            Column("p", Words("regression.p"), "p"),
+        )
+        known = self.study.variables
+        units = (known[one.name].unit if one.name in known else "" for one in estimates)
+        rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
+        return Table("hazard_ratios", Words(title), columns, rows, kind="forest")
+
+    def _proportional(self, tested: Proportionality) -> Table:
+        labels = [Words(text=self._label(term)) for term in self.formula.terms]
+        columns = (
+            Column("term", Words("regression.term"), "text"),
+            Column("chi_square", Words("survival.chi_square"), "number", 2),
+            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+            Column("p", Words("regression.p"), "p"),
+        )
+        rows = tuple(
+            (label, None if np.isnan(chi) else float(chi), int(freedom), None if np.isnan(p) else float(p))
+            for label, (chi, freedom, p) in zip([*labels, Words("survival.all_terms")], tested.tests, strict=True)
+        )
+        title = Words(f"survival.proportional_{tested.transform}")
+        return Table("proportional_hazards", title, columns, rows)
+
+
+def _row(one: Estimate, per: float, unit: str) -> tuple[Cell, ...]:
+    if one.value is None or one.lower is None or one.upper is None:
+        return (one.label, Words("regression.is_aliased"), None, None, None)
+    with np.errstate(over="ignore"):
+        limits = np.exp(np.array([one.value, one.lower, one.upper]) * per)
+    ratio = Interval(*limits.tolist()) if np.isfinite(limits).all() else None
+    return (_per(one.label, per, unit), ratio, one.value, one.standard_error, one.p)
+
+
+def _per(label: Words, per: float, code: str) -> Words:
+    """The label with the increment that the hazard ratio is for."""
+    if per == 1.0 or label.text is None:
+        return label
+    text, unit = label.text, Text("") if code in ("", "1") else shown(code)
+    en = f"{text.to('en')} (per {per:g} {unit.to('en')}".rstrip() + ")"
+    ko, zh = f"{text.to('ko')}({per:g}{unit.to('ko')} 증가당)", f"{text.to('zh')}（每增加{per:g}{unit.to('zh')}）"
+    return Words(text=Text(en, ko, zh))
+
+
+def _baseline(baseline: Baseline) -> Table:
+    columns = (
+        Column("time", baseline.label, "number", 0),
+        Column("hazard", Words("survival.baseline_hazard"), "number", 4),
+    )
+    at = np.unique(np.linspace(0, len(baseline.times) - 1, min(SHOWN, len(baseline.times))).astype(int))
+    rows = tuple((float(baseline.times[k]), float(baseline.hazard[k])) for k in at)
+    return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
+
+
+def _fit_table(fit: Fit, observed: Words) -> Table:
+    freedom = int((~fit.solved.aliased).sum())
+    chi = 2 * (fit.likelihoods[0] - fit.likelihoods[1])
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        Column("events", Words("survival.events"), "count"),
+        Column("time", observed, "number", 0),
+        Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3),
+        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    p = float(stats.chi2.sf(chi, max(freedom, 1)))
+    row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
+    return Table("hazard_model", Words("regression.model_test"), columns, (row,))

@@ -1,0 +1,76 @@
+"""How results on a grid of times are told: groups and times with their names, and how far the grid may mislead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gagyo.methods._survival.grid import Grid
+from gagyo.protocol.study import Study
+from gagyo.protocol.ucum import shown
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Floats
+from gagyo.result import Words
+from gagyo.statistics.life_table import LifeTable
+from gagyo.text import Text, join
+
+NO_YES = (Text("no", "아니오", "否"), Text("yes", "예", "是"))
+YEARS = Text("years", "년", "年")
+"""Of a duration; an age is counted otherwise."""
+
+SHOWN = 7
+"""Times that a table or the numbers under a figure show."""
+
+
+def group_names(study: Study, by: str) -> list[tuple[str, Words]]:
+    """Each group's name for programs, and its label."""
+    if not by:
+        return [("all", Words("describe.all"))]
+    variable = study.variables[by]
+    if variable.type == "boolean":
+        return [(str(level), Words(text=join(": ", variable.label, NO_YES[level]))) for level in range(2)]
+    return [(level.name, Words(text=join(": ", variable.label, level.label))) for level in variable.levels]
+
+
+def time_words(variable: Variable) -> Words:
+    """The label of a time with its unit."""
+    if variable.unit in ("", "1"):
+        return Words(text=variable.label)
+    unit = YEARS if variable.unit == "a" else shown(variable.unit)
+    return Words(text=join("", variable.label, Text(" ("), unit, Text(")")))
+
+
+def amount(value: float, variable: Variable) -> Text:
+    """A time with its unit, such as 500 days."""
+    unit = YEARS if variable.unit == "a" else shown(variable.unit)
+    if variable.unit in ("", "1"):
+        return Text(f"{value:g}")
+    return Text(f"{value:g} {unit.to('en')}", f"{value:g}{unit.to('ko')}", f"{value:g}{unit.to('zh')}")
+
+
+def shown_edges(edges: Floats, asked: Sequence[float], until: float) -> list[float]:
+    """The asked times that are edges, or about seven edges that lie evenly."""
+    inside = [float(edge) for edge in edges[1:] if edge <= until]
+    if asked:
+        return [one for one in inside if one in set(asked)]
+    if len(inside) <= SHOWN:
+        return inside
+    aims = np.linspace(0, inside[-1], SHOWN + 1)[1:]
+    return sorted({min(inside, key=lambda edge: abs(edge - aim)) for aim in aims})
+
+
+def grid_note(grid: Grid, tables: Sequence[LifeTable]) -> Words:
+    """That the curve is exact, or how far at most it lies from the curve of the ungridded times."""
+    values: dict[str, int | float | str] = {"found": len(grid.single)}
+    used = max((len(one.single) for one in tables), default=0)
+    if bool(grid.single[:used].all()):
+        return Words("survival.exact_grid", values)
+    off = max(float(max(np.abs(one.survival - bound).max() for bound in one.bounds)) for one in tables)
+    return Words("survival.coarse_grid", {**values, "off": f"{off:.3f}"})
+
+
+def dropped_note(grid: Grid, declared: Sequence[float]) -> tuple[Words, ...]:
+    """A note that names declared times that gave way."""
+    gone = [f"{one:g}" for one in declared if one not in set(grid.edges.tolist())]
+    return (Words("survival.gave_way", {"found": ", ".join(gone)}),) if gone else ()

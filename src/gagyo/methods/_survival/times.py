@@ -1,0 +1,73 @@
+"""Times to an event as a study declares them: which variables may stand for time, entry, event and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from gagyo.errors import DataFault
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Floats
+
+MEASURED = ("number", "integer")
+KINDS = {"time": MEASURED, "entry": MEASURED, "event": ("boolean",), "cause": ("category",)}
+"""By option, the types of variables that it takes; all others form groups."""
+
+
+def time_faults(analysis: Analysis, study: Study, **named: str) -> Iterator[Finding]:
+    """What is wrong with the variables that an analysis names as `time`, `entry`, `event`, `cause`, `by` or `strata`.
+
+    A name may be empty where the option is.
+    """
+    for option, name in named.items():
+        if name and name not in study.variables:
+            values = {"found": name, "expected": ", ".join(study.variables)}
+            yield Finding("describe_unknown", place=analysis.place(option), values=values)
+        elif name:
+            yield from _kind_fault(analysis, option, study.variables[name])
+
+
+def _kind_fault(analysis: Analysis, option: str, variable: Variable) -> Iterator[Finding]:
+    kinds = {"time": MEASURED, "entry": MEASURED, "event": ("boolean",), "cause": ("category",)}.get(
+        option, ("boolean", "category")
+    )
+    values = {"found": f"{variable.name} ({variable.type})", "expected": ", ".join(kinds)}
+    if variable.type not in kinds:
+        yield Finding("survival_kind", place=analysis.place(option), values={**values, "option": option})
+    elif option in ("time", "entry") and variable.bounds[0] < 0:
+        low = {"found": f"{variable.name}: {variable.bounds[0]:g}", "expected": "0"}
+        yield Finding("survival_negative", place=analysis.place(option), values=low)
+
+
+def entries(rows: Rows, time: str, entry: str) -> Floats | None:
+    """Times of entry (n,), or None where everyone is observed from time zero.
+
+    Raises:
+        DataFault: somebody enters no sooner than they leave.
+    """
+    if not entry:
+        return None
+    if bool((rows[entry] >= rows[time]).any()):
+        raise DataFault.of("survival_entry", found=entry, expected=time)
+    return rows[entry]
+
+
+def levels_of(variable: Variable) -> int:
+    """How many groups a variable forms."""
+    return 2 if variable.type == "boolean" else len(variable.levels)
+
+
+def groups_of(variables: Mapping[str, Variable], by: str) -> int:
+    """How many groups there are; one where there is no variable."""
+    return levels_of(variables[by]) if by else 1
+
+
+def strata_of(rows: Rows, strata: str) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Who is in each stratum inside the hospital; one stratum of everyone where there is no variable."""
+    if not strata:
+        return [np.ones(rows.n, bool)]
+    return [rows[strata] == level for level in range(levels_of(rows.variables[strata]))]

@@ -1,0 +1,474 @@
+"""Cox's proportional hazards model, stratified by hospital or on a grid of times with one baseline (lossless).
+
+Each round a hospital sends the score, the information and the log-likelihood of its own partial likelihood; their sums
+are those of the pooled fit `coxph(... + strata(hospital))`, whose hazard ratios compare people within hospitals. With
+`hospitals: pooled` all have one baseline hazard, on a grid of times that the hospitals agree on; the fit is that of the
+times rounded up to the grid. Cox (1972) J R Stat Soc B 34:187; Lu CL et al. (2015) WebDISCO, J Am Med Inform Assoc
+22:1212. Ties: Efron (1977), Breslow (1974). Robust errors: Lin & Wei (1989). Proportional hazards: the score test of
+Grambsch & Therneau (1994). Reference: R `survival::coxph`, `cox.zph`, `basehaz`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+from scipy import stats
+
+from gagyo.errors import Stopped, check_none
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Numbers, Whole, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._cox_told import Baseline, Fit, Proportionality, Told
+from gagyo.methods._newton import (
+    DECREMENT,
+    MOST_ROUNDS,
+    aliased_columns,
+    check_running_away,
+    check_separation,
+    solve,
+    symmetric,
+    triangle,
+)
+from gagyo.methods._regression import column_widths, middles, term_columns, trait_cells
+from gagyo.methods._survival import grid as grids
+from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, scores
+from gagyo.methods._survival.telling import dropped_note, time_words
+from gagyo.methods._survival.times import entries, strata_of, time_faults
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of, total
+from gagyo.result import Result
+from gagyo.statistics import cox as kernel
+from gagyo.statistics.cox import Fitted, RiskSets
+
+COMMON = (exposures, scores, risk_means)
+"""The steps of a fit with one baseline hazard, which are found by their names here."""
+
+LIKELIHOOD_BOUND = 1024.0
+"""Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
+
+MANY_PEOPLE = 50_000
+"""From here on, a fit starts on parts of the data: the first rounds need not be exact."""
+
+TIES: tuple[kernel.Ties, ...] = ("efron", "breslow")
+TRANSFORMS = ("identity", "log")
+MODEL: dict[str, Any] = {
+    "formula": Name(),
+    "time": Name(),
+    "entry": Name(),
+    "strata": Name(),
+    "coefficients": Numbers((None,), -1e12, 1e12),
+    "ties": Whole(0, len(TIES) - 1),
+}
+"""What every step is told of the model; `entry` and `strata` are empty where there are none."""
+
+
+@local(formula=Name(), time=Name(), entry=Name())
+def people(rows: Rows, formula: str, time: str, entry: str) -> Aggregate:
+    """How many people, how many with the event, and their time of observation together."""
+    event = rows[rows.formula(formula).outcome] == 1
+    observed = rows[time] - (rows[entry] if entry else 0.0)
+    bound = rows.variables[time].bounds[1]
+    return {"people": count(np.column_stack([np.ones(rows.n, bool), event])), "time": total(observed, bound)}
+
+
+@local(**MODEL, part=Whole(1, 64))
+def newton(
+    rows: Rows, formula: str, time: str, entry: str, strata: str, coefficients: Floats, ties: int, part: int
+) -> Aggregate:
+    """Score (p), information (upper triangle), log-likelihood, and log-likelihood of no effect, of the hospital's own
+    partial likelihood. part: use one row in `part` only, for the first rounds on many people; 1 is everyone.
+    """
+    parsed, size = rows.formula(formula), rows.n // part
+    sets = _risk_sets(rows, parsed, time, entry, strata, size)
+    fits = [kernel.evaluate(one, coefficients, TIES[ties]) for one in sets]
+    null = rows.kept(
+        ("cox null", formula, time, entry, strata, size, ties),
+        lambda: sum(kernel.null_likelihood(one, TIES[ties]) for one in sets),
+    )
+    score, information = _summed(fits)
+    likelihood = sum(one.likelihood for one in fits)
+    values = np.concatenate([score, information[triangle(len(score))], [likelihood, null]])
+    spread = _spread_bounds(fits)
+    return _fit(rows, parsed, size, values, spread if _settled(spread) else _exact_spread(fits))
+
+
+@local(**MODEL)
+def meat(rows: Rows, formula: str, time: str, entry: str, strata: str, coefficients: Floats, ties: int) -> Aggregate:
+    """The sum of u u' of score residuals u (upper triangle): the middle of Lin and Wei's sandwich."""
+    parsed = rows.formula(formula)
+    sets = _risk_sets(rows, parsed, time, entry, strata, rows.n)
+    u = np.concatenate([kernel.evaluate(one, coefficients, TIES[ties]).residuals() for one in sets])
+    bound = (
+        2 * column_widths(parsed, rows.variables)[1:]
+    )  # a person who went through much hazard has a residual over one width
+    upper = triangle(len(bound))
+    cells = trait_cells(rows, parsed)
+    return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
+
+
+@local(**MODEL, transform=Whole(0, len(TRANSFORMS) - 1))
+def schoenfeld(
+    rows: Rows, formula: str, time: str, entry: str, strata: str, coefficients: Floats, ties: int, transform: int
+) -> Aggregate:
+    """The sum of Schoenfeld residuals times g(t) (p), and the information times g(t) and g(t)^2 (upper triangles)."""
+    parsed = rows.formula(formula)
+    sets = _risk_sets(rows, parsed, time, entry, strata, rows.n)
+    fits = [kernel.evaluate(one, coefficients, TIES[ties]) for one in sets]
+    g = [_transformed(one.times, rows.variables[time].bounds, TRANSFORMS[transform]) for one in sets]
+    each = list(zip(fits, g, strict=True))
+    score = np.sum([one.weighted_score(at) for one, at in each], axis=0)
+    upper = triangle(len(score))
+    mixed, both = (np.sum([one.weighted_information(at**k) for one, at in each], axis=0)[upper] for k in (1, 2))
+    spread = spread_of(np.concatenate([one.residuals(at) for one, at in each]))
+    bound = column_widths(parsed, rows.variables)[1:]
+    squares = bound[upper[0]] * bound[upper[1]]
+    scales = np.concatenate([bound, squares, squares])
+    return {"fit": joint(np.concatenate([score, mixed, both]), scales, trait_cells(rows, parsed), spread)}
+
+
+def _transformed(times: Floats, bounds: tuple[float, float], transform: str) -> Floats:
+    """g(t) from -1 to 1 over the declared range; the test does not depend on where g is zero, nor on its unit."""
+    low, high = (np.log(bounds) if transform == "log" else np.array(bounds)).tolist()
+    g = np.log(times) if transform == "log" else times
+    return np.asarray((2 * g - low - high) / (high - low))
+
+
+def _risk_sets(rows: Rows, formula: Formula, time: str, entry: str, strata: str, size: int) -> list[RiskSets]:
+    """The risk sets of the first `size` people, one for each stratum inside the hospital; kept for the next round."""
+
+    def make() -> list[RiskSets]:
+        X = formula.design({name: rows[name][:size] for name in formula.variables})[:, 1:]
+        exits, event, came = rows[time][:size], rows[formula.outcome][:size] == 1, entries(rows, time, entry)
+        if not strata:
+            return [kernel.risk_sets(X, exits, event, None if came is None else came[:size])]
+        parts = [inside[:size] for inside in strata_of(rows, strata)]
+        return [
+            kernel.risk_sets(X[one], exits[one], event[one], None if came is None else came[:size][one])
+            for one in parts
+        ]
+
+    found: list[RiskSets] = rows.kept(("cox sets", formula.text, time, entry, strata, size), make)
+    return found
+
+
+def _summed(fits: Sequence[Fitted]) -> tuple[Floats, Floats]:
+    return np.sum([one.score for one in fits], axis=0), np.sum([one.information for one in fits], axis=0)
+
+
+def _fit(rows: Rows, formula: Formula, size: int, values: Floats, spread: Spread) -> Aggregate:
+    cells: Measure = rows.kept(("cox cells", formula.text, size), lambda: trait_cells(rows, formula, slice(size)))
+    bound = column_widths(formula, rows.variables)[1:]
+    upper, right = triangle(len(bound))
+    scales = np.concatenate([bound, bound[upper] * bound[right], [LIKELIHOOD_BOUND] * 2])
+    return {"fit": joint(values, scales, cells, spread)}
+
+
+def _spread_bounds(fits: Sequence[Fitted]) -> Spread:
+    """Spread of the score, of the moments behind the information and of the expected events, as bad as it can be.
+
+    The score by those with the event: the sum of |x - mean| is at least that of its square over the greatest one. That
+    one person is most of the expected events is what a runaway fit looks like: every risk set's mean is then theirs.
+    """
+    reach = np.max([one.sets.reach for one in fits], axis=0)
+    most = max((float(one.expected.max(initial=0.0)) for one in fits), default=0.0)
+    safe = np.where(reach > 0, 2 * reach, 1.0)
+    events = float(sum(one.sets.events for one in fits))
+    squares = np.sum([one.schoenfeld_squares for one in fits], axis=0)
+    moments = np.sum([np.diag(one.second_moments) for one in fits], axis=0)
+    largest = np.concatenate([2 * reach, most * reach**2, [most]])
+    return Spread(np.concatenate([squares / safe, moments, [events]]), largest, largest)
+
+
+def _settled(spread: Spread) -> bool:
+    """Whether even the bounds pass the dominance rule, so that the exact spread need not be known."""
+    return bool(np.all(spread.total - spread.largest - spread.second >= spread.largest))
+
+
+def _exact_spread(fits: Sequence[Fitted]) -> Spread:
+    """The same of each person: the score residuals, the part in the second moments, the expected events."""
+    parts = [
+        np.column_stack([one.residuals(), one.sets.X[:-1] ** 2 * one.expected[:, None], one.expected]) for one in fits
+    ]
+    return spread_of(np.concatenate(parts))
+
+
+exits = grids.exit_step("cox")
+
+
+class Options(BaseModel):
+    """What a study file may say of a Cox model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    """The event (a boolean) on the left, the columns of the model on the right."""
+    time: str
+    """How long each person was observed."""
+    hospitals: Literal["strata", "pooled"] = "strata"
+    """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times."""
+    times: list[PositiveFloat] = []
+    """The grid's times, for a pooled fit; empty for a grid as fine as the minimum of people allows."""
+    entry: str = ""
+    """The time at which each person came under observation, where that is not zero (left truncation)."""
+    strata: str = ""
+    """A variable with levels that divides each hospital into further strata."""
+    ties: Literal["efron", "breslow"] = "efron"
+    robust: bool = False
+    """Lin and Wei's standard errors instead of the model's."""
+    proportional: Literal["identity", "log", "none"] = "identity"
+    """The transform of time in the test of proportional hazards; a pooled fit has none."""
+    per: dict[str, PositiveFloat] = {}
+    """By column of the model, the increment that its hazard ratio is given for; 1 where none is stated."""
+
+
+Fitting = Generator[Ask, Pooled, Fit]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A Cox model of a study's analysis."""
+
+    formula: Formula
+    options: Options
+    study: Study
+    cohort: str
+
+    name: ClassVar[str] = "cox"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault where it does not fit the study."""
+        options = Options(**analysis.options)
+        formula = formulas.parse(options.formula, study.variables)
+        named = {"time": options.time, "entry": options.entry, "strata": options.strata, "event": formula.outcome}
+        findings = list(time_faults(analysis, study, **named))
+        if not formula.intercept or not formula.terms:
+            findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
+        names = [column.name for column in formula.columns(study.variables)[1:]]
+        if unknown := [name for name in options.per if name not in names]:
+            values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
+            findings.append(Finding("per_unknown", place=analysis.place("per"), values=values))
+        if not findings and options.proportional == "log" and study.variables[options.time].bounds[0] <= 0:
+            found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
+            findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
+        if options.hospitals == "pooled":
+            only = [name for name in ("entry", "strata", "robust") if getattr(options, name)]
+            findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
+        check_none(findings)
+        return cls(formula, options, study, analysis.cohort)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """All variables of the formula, and those of time, entry and strata."""
+        more = (self.options.time, self.options.entry, self.options.strata)
+        return frozenset([*self.formula.variables, *(name for name in more if name)])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[DesignColumn, ...]:
+        """The columns of the model; a partial likelihood has no intercept."""
+        return self.formula.columns(self.study.variables)[1:]
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Score, information and two log-likelihoods a round; one or two more matrices for robust errors and tests."""
+        p = len(self.columns)
+        half = p * (p + 1) // 2
+        if self.options.hospitals == "pooled":
+            return (Sends("cox.people", 3, 1), *self._sends_on_a_grid(p))
+        sends = [Sends("cox.people", 3, 1), Sends("cox.newton", p + half + 2, MOST_ROUNDS)]
+        if self.options.robust:
+            sends.append(Sends("cox.meat", half, 1))
+        if self.options.proportional != "none":
+            sends.append(Sends("cox.schoenfeld", p + 2 * half, 1))
+        return tuple(sends)
+
+    def _sends_on_a_grid(self, p: int) -> tuple[Sends, ...]:
+        numbers = 2 * grids.MOST
+        return (
+            grids.sends(self.asked, self.study.variables),
+            Sends("cox.exposures", numbers, MOST_ROUNDS),
+            Sends("cox.scores", 2 * p + p * (p + 1) // 2 + 1, MOST_ROUNDS),
+            Sends("cox.risk_means", numbers * p, 1),
+        )
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Fit, then test, then tell."""
+        told = Told(
+            self.formula, self.study, self.options.robust, self.options.per, self.options.ties, self.options.time
+        )
+        if self.options.hospitals == "pooled":
+            return (yield from self._pooled(told))
+        fit = yield from self.fit()
+        variance = fit.solved.inverse
+        if self.options.robust:
+            variance = yield from self._robust(fit)
+        tested = None
+        if self.options.proportional != "none":
+            tested = yield from self._proportional(fit)
+        return told.result(fit, variance, tested, self.options.strata, bool(self.options.entry))
+
+    def fit(self) -> Fitting:
+        """Newton-Raphson from no effect to a squared decrement under 1e-16, halving steps that do not climb."""
+        counts, everyone, events = yield from self._counts()
+        beta, rounds = np.zeros(len(self.columns)), 1
+        for part in (32, 1) if everyone >= MANY_PEOPLE else (1,):
+            climb = _Climb(beta, [column.name for column in self.columns], everyone)
+            while True:
+                try:
+                    pooled = yield self._ask(climb.beta, part)
+                except Stopped:
+                    # Where a coefficient has no finite estimate the fit runs away and the gate refuses it.
+                    check_running_away(climb.trail, climb.terms)
+                    raise
+                rounds += 1
+                # On a part of the people a loose fit is enough: the next part starts from it.
+                if climb.arrived(pooled["fit"], DECREMENT if part == 1 else 1.0, check=part == 1):
+                    break
+                if rounds > MOST_ROUNDS:
+                    raise Stopped(Finding("no_convergence", values={"found": rounds}))
+            beta = climb.best
+        coefficients = np.where(climb.solved.aliased, np.nan, beta)
+        time = float(counts["time"][0])
+        return Fit(
+            coefficients,
+            climb.information,
+            climb.solved,
+            (climb.likelihood, climb.null),
+            everyone,
+            events,
+            time,
+            pooled.sites,
+            rounds,
+        )
+
+    def _counts(self) -> Generator[Ask, Pooled, tuple[Pooled, int, int]]:
+        counts = yield Ask(people, self._named("formula", "time", "entry"), doing="counting")
+        if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
+            raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
+        return counts, int(counts["people"][0]), int(counts["people"][1])
+
+    @property
+    def asked(self) -> grids.Asked:
+        """What the descent to a grid asks about, for a pooled fit."""
+        return grids.Asked.of(exits, self.study, self.cohort, self.options.time, self.formula.outcome, "")
+
+    def _pooled(self, told: Told) -> Conversation:
+        """A grid, then a fit with one baseline hazard on it."""
+        counts, everyone, events = yield from self._counts()
+        grid = yield from grids.agree(self.asked)
+        common = Common(self.formula, self.options.time, self.options.ties, grid)
+        found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
+        solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
+        time, rounds = float(counts["time"][0]), 1 + grid.rounds + found.rounds
+        fit = Fit(
+            found.coefficients,
+            found.information,
+            solved,
+            found.likelihoods,
+            everyone,
+            events,
+            time,
+            counts.sites,
+            rounds,
+        )
+        # The hazards are of people at the centre of the columns; they are told where all columns are zero.
+        at_zero = float(np.exp(-np.nan_to_num(found.coefficients) @ found.centre))
+        baseline = Baseline(
+            grid.edges[1:], found.hazards.cumulated * at_zero, time_words(self.study.variables[self.options.time])
+        )
+        return told.common(fit, baseline, dropped_note(grid, self.asked.cuts), len(grid.single))
+
+    def _named(self, *names: str) -> dict[str, Any]:
+        """Arguments that say which model is meant."""
+        whole = {
+            "formula": self.formula.text,
+            "time": self.options.time,
+            "entry": self.options.entry,
+            "strata": self.options.strata,
+            "ties": TIES.index(self.options.ties),
+        }
+        return {name: whole[name] for name in names or whole}
+
+    def _ask(self, beta: Floats, part: int) -> Ask:
+        arguments = {**self._named(), "coefficients": beta, "part": part}
+        return Ask(newton, arguments, fit=self.formula.text, parameters=len(beta), doing="fitting")
+
+    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+        arguments = {**self._named(), "coefficients": np.nan_to_num(fit.coefficients)}
+        answer = yield Ask(meat, arguments, doing="robust_errors")
+        if np.isnan(answer["meat"]).any():
+            raise Stopped(Finding("withheld_fit"))
+        bread = np.nan_to_num(fit.solved.inverse)
+        sandwich = bread @ symmetric(answer["meat"], len(bread)) @ bread
+        return np.where(np.isnan(fit.solved.inverse), np.nan, sandwich)
+
+    def _proportional(self, fit: Fit) -> Generator[Ask, Pooled, Proportionality]:
+        """Chi-square, degrees of freedom and p of each term and of all together, as R's cox.zph."""
+        transform = self.options.proportional
+        number = TRANSFORMS.index(transform)
+        arguments = {**self._named(), "coefficients": np.nan_to_num(fit.coefficients), "transform": number}
+        answer = yield Ask(schoenfeld, arguments, doing="testing_hazards")
+        if np.isnan(answer["fit"]).any():
+            raise Stopped(Finding("withheld_fit"))
+        p = len(self.columns)
+        half = p * (p + 1) // 2
+        score, mixed, both = np.split(answer["fit"], [p, p + half])
+        I12, I22 = symmetric(mixed, p), symmetric(both, p)
+        variance = I22 - I12 @ np.nan_to_num(fit.solved.inverse) @ I12
+        kept = np.flatnonzero(~fit.solved.aliased)
+        groups = [[j - 1 for j in group] for group in term_columns(self.formula, self.study)]
+        tests = [_quadratic(score, variance, np.intersect1d(group, kept)) for group in [*groups, list(range(p))]]
+        return Proportionality(transform, np.array(tests))
+
+
+def _quadratic(score: Floats, variance: Floats, which: Any) -> tuple[float, int, float]:
+    if not len(which):
+        return (np.nan, 0, np.nan)
+    chi = float(score[which] @ np.linalg.solve(variance[np.ix_(which, which)], score[which]))
+    return chi, len(which), float(stats.chi2.sf(chi, len(which)))
+
+
+class _Climb:
+    """Newton steps up the partial likelihood; a step that does not climb is halved. `best` is after the last step."""
+
+    def __init__(self, beta: Floats, terms: list[str], people: int) -> None:
+        self.beta, self.best = beta, beta
+        self.terms, self.people = terms, people
+        self.trail: list[Floats] = []
+        self.likelihood, self.null = -np.inf, -np.inf
+        self._from, self._step = beta, np.zeros(len(beta))
+
+    def arrived(self, values: Floats, enough: float, check: bool) -> bool:
+        """Take in one round's sums; whether the squared decrement is under `enough`."""
+        if np.isnan(values).any():
+            raise Stopped(Finding("withheld_fit"))
+        p = len(self.beta)
+        score, upper, (likelihood, self.null) = values[:p], values[p:-2], values[-2:]
+        information = symmetric(upper, p)
+        if likelihood < self.likelihood - 1e-9 * (1 + abs(self.likelihood)):
+            self._step = self._step / 2
+            self.beta = self._from + self._step
+            return False
+        self.likelihood, self.information = float(likelihood), information
+        self.trail.append(np.diag(information))
+        self.solved = solve(score, information, aliased_columns(information))
+        self.best = self.beta + self.solved.step
+        if self.solved.decrement < enough:
+            return True
+        if check:
+            check_separation(self.trail[0], self.trail[-1], -float(self.people), self.people, self.terms)
+        self._from, self._step, self.beta = self.beta, self.solved.step, self.best
+        return False

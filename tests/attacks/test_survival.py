@@ -1,0 +1,102 @@
+"""The attack on risk sets: their differences are the one person who left, with all covariates (Brink et al. 2022)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gagyo.federation import rows as federation
+from gagyo.methods.cox import exposures, risk_means
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Aggregate
+from gagyo.release.case import Case
+from gagyo.release.decision import Release
+from gagyo.release.gate import Gate
+from gagyo.release.limits import Limits
+from tests.contract.data import HEAD, boolean, divide, number
+from tests.hospitals import Rows, house
+
+COLUMNS = tuple(f"x{j}" for j in range(8))
+FORMULA = f"d ~ {' + '.join(COLUMNS)}"
+VARIABLES = [*(number(name, -10, 10) for name in COLUMNS), number("t", 0, 4000), boolean("d")]
+ANALYSIS = f'  a: {{method: cox, cohort: all, formula: "{FORMULA}", time: t, hospitals: pooled}}\n'
+TEXT = (HEAD % (10, "\n".join(VARIABLES), ANALYSIS)).replace("t: {type: number", "t: {type: integer")
+
+
+def patients(people: int, seed: int = 4) -> dict[str, Rows]:
+    """Patients of four hospitals with times in whole days."""
+    random = np.random.default_rng(seed)
+    data = {name: np.clip(random.normal(size=people), -9, 9) for name in COLUMNS}
+    data["t"] = np.minimum(np.ceil(random.exponential(300, people)), 3999)
+    data["d"] = (random.random(people) < 0.7).astype(float)
+    return divide(data, np.arange(people) % 4)
+
+
+def asked(people: dict[str, Rows], edges: np.ndarray) -> tuple[list[Aggregate], list[Aggregate]]:
+    """What each hospital would send of its risk sets at no effect."""
+    study = Study.parse(TEXT)
+    inside = [federation.Rows(name, study.variables, one.columns, one.persons) for name, one in people.items()]
+    told = {
+        "formula": inside[0].formula(FORMULA).text,
+        "time": "t",
+        "edges": edges,
+        "coefficients": np.zeros(8),
+        "centre": np.zeros(8),
+    }
+    return [exposures(one, **told) for one in inside], [risk_means(one, **told) for one in inside]
+
+
+def recovered(people: dict[str, Rows], exposed: np.ndarray, means: np.ndarray) -> int:
+    """How many patients' whole rows stand in the sums over an interval in which one person left."""
+    alone = means[0][np.isclose(exposed[0], 1)]
+    X = np.concatenate([np.column_stack([one.columns[name] for name in COLUMNS]) for one in people.values()])
+    return sum(bool(np.any(np.all(np.isclose(alone, row, atol=1e-9), axis=1))) for row in X)
+
+
+def pooled(aggregates: list[Aggregate], name: str) -> np.ndarray:
+    return np.sum([one[name].values for one in aggregates], axis=0)
+
+
+DAYS = np.arange(4001.0)
+
+
+@pytest.mark.parametrize("people", [200, 500])
+def test_daily_risk_sets_of_all_hospitals_give_patients_away(people: int) -> None:
+    """So that the tests below are of an attack that works: even the secure sum of four hospitals would not help."""
+    there = patients(people)
+    exposed, means = asked(there, DAYS)
+    assert recovered(there, pooled(exposed, "fit"), pooled(means, "fit")) > 0.2 * people
+
+
+@pytest.mark.parametrize("scope", ["each", "pooled"])
+@pytest.mark.parametrize("days", [1, 7, 30])
+def test_the_gate_opens_no_risk_set_of_days_weeks_or_months(scope: str, days: int) -> None:
+    for answers in asked(patients(200), DAYS[::days]):
+        for name in ("fit", "exits"):
+            measures = {one: _summed(answers, one) if scope == "pooled" else answers[0][one] for one in answers[0]}
+            decision = Gate().rule(Case(scope, measures, 200, 10, Limits(), hospitals=4))  # type: ignore[arg-type]
+            assert not isinstance(decision, Release) or decision.withheld[name].all()
+
+
+def _summed(answers: list[Aggregate], name: str) -> object:
+    """A measure with the cells of the sum, as the hospitals see it before they open the values."""
+    from dataclasses import replace
+
+    first = answers[0][name]
+    cells = {cell: np.sum([getattr(one[name], cell) for one in answers], axis=0) for cell in ("people", "others")}
+    return replace(first, values=pooled(answers, name), **cells)
+
+
+def test_what_a_pooled_fit_opens_gives_nobody_away(tmp_path: Path) -> None:
+    there = patients(400)
+    run = house(tmp_path, TEXT, there).run()
+    assert run.stopped == {}
+    ends = [one.name.partition(".")[2] for one in run.results["a"].estimates if one.name.startswith("baseline.")]
+    edges = np.array([0.0, *map(float, ends)])
+    assert len(edges) > 8
+    exposed, means = asked(there, edges)
+    time = np.concatenate([one.columns["t"] for one in there.values()])
+    assert np.diff(np.searchsorted(np.sort(time), edges, side="right")).min() >= 10
+    assert recovered(there, pooled(exposed, "fit"), pooled(means, "fit")) == 0
