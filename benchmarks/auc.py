@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -47,17 +48,99 @@ def core() -> dict[str, Any]:
     return {"seconds": spent[0] / REPEATS, "area": area}
 
 
-WORKS = {"midrank": midrank, "core": core}
+STUDY = """
+gagyo: "1"
+study: large
+title: {en: Large, ko: 대규모, zh: 大规模}
+purpose: scientific_research
+lead: {name: Benchmark, organisation: Gagyo, country: KR}
+period: {from: 2026-11-01, until: 2027-10-31}
+sites: [seoul, busan, beijing, tianjin]
+variables:
+  score: {type: number, range: [-8, 9], label: {en: Score, ko: 점수, zh: 评分}}
+  y: {type: boolean, label: {en: y, ko: y, zh: y}}
+cohorts:
+  all: {}
+analyses:
+  curve: {method: validate, cohort: all, folds: 0, equation: {outcome: y, formula: "y ~ score", coefficients: {Intercept: -1, score: 1}}}
+"""
+CURVE = ("location", "score_bins")
+"""The steps of the pooled curve: where the scores lie, then counts by bins that get finer."""
+
+
+class Timed:
+    """A runtime that notes the CPU seconds of each step, its openings and what the coordinator does with it."""
+
+    name = "embedded"
+
+    def __init__(self, inner: Any) -> None:
+        self._inner, self._step, self._since = inner, "", 0.0
+        self.spent: dict[str, float] = {}
+        self.rounds: dict[str, int] = {}
+
+    def ask(self, requests: Any) -> Any:
+        now = time.process_time()
+        self.spent[self._step] = self.spent.get(self._step, 0.0) + now - self._since
+        self._since = now
+        if requests and not requests[0].step.startswith("open."):
+            self._step = requests[0].step.rpartition(".")[2]
+            self.rounds[self._step] = self.rounds.get(self._step, 0) + 1
+        return self._inner.ask(requests)
+
+
+def gated() -> dict[str, Any]:
+    """The pooled curve of a fixed model through four hospitals' doors, records and masks on."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from logistic import SHARES, SITES, Data
+
+    from gagyo.coordinator.planning import make_plan
+    from gagyo.coordinator.run import Run
+    from gagyo.exchange.envelope import Keys
+    from gagyo.protocol.study import Study
+    from gagyo.runtime.embedded import Embedded
+    from gagyo.runtime.journal import Journal
+    from gagyo.site.site import Site
+
+    scores, y = made()
+    ends = np.cumsum([0, *(int(share * SCORES) for share in SHARES)])
+    with TemporaryDirectory() as name:
+        folder, sites = Path(name), {}
+        for site, start, end in zip(SITES, ends[:-1], ends[1:], strict=True):
+            data = Data({"score": np.clip(scores[start:end], -8, 9), "y": y[start:end].astype(float)}, [])
+            data.persons.extend(b"%d" % person for person in range(start, end))
+            sites[site] = Site(site, folder / site, lambda _, data=data: data)
+        coordinator = Keys.open(folder / "keys")
+        keys = {"coordinator": coordinator.public} | {site: one.keys.public for site, one in sites.items()}
+        plan = make_plan(Study.parse(STUDY), keys)
+        for one in sites.values():
+            one.approve(plan)
+        timed = Timed(Embedded(sites))
+        run = Run(plan, Journal(folder / "journal.jsonl", coordinator, timed))
+        for _ in run:
+            pass
+        timed.ask([])
+        if "curve" not in run.results:
+            raise run.stopped["curve"]
+    seconds = sum(timed.spent[step] for step in CURVE)
+    return {"seconds": seconds, "rounds": sum(timed.rounds[step] for step in CURVE), "by step": timed.spent}
+
+
+WORKS = {"midrank": midrank, "core": core, "gated": gated}
 
 
 def rows() -> list[Row]:
     """The core against DeLong."""
     found = {name: alone("auc.py", name) for name in WORKS}
     ratio = found["midrank"]["seconds"] / found["core"]["seconds"]
+    gate = found["gated"]
+    share = gate["seconds"] / found["midrank"]["seconds"]
     work = "AUC of 1,000,000 scores"
     return [
         Row(work, "midrank DeLong, numpy", found["midrank"]["seconds"], "CPU s"),
         Row(work, "gagyo counting core", found["core"]["seconds"], "CPU s", f"1/{ratio:.0f} (limit 1/40)"),
+        Row(work, "gagyo, gate on", gate["seconds"], "CPU s", f"{share:.2f} (limit 0.10)", f"{gate['rounds']} rounds"),
     ]
 
 

@@ -77,7 +77,7 @@ def once_each(here: Town) -> bool:
 
 
 def lost(body: bytes, random: Random) -> Sequence[bytes]:
-    return [] if random.random() < 0.03 else [body]
+    return [] if random.random() < 0.1 else [body]
 
 
 def doubled(body: bytes, random: Random) -> Sequence[bytes]:
@@ -85,7 +85,7 @@ def doubled(body: bytes, random: Random) -> Sequence[bytes]:
 
 
 def altered(body: bytes, random: Random) -> Sequence[bytes]:
-    if random.random() < 0.97:
+    if random.random() < 0.9:
         return [body]
     changed = bytearray(body)
     changed[random.randrange(len(body))] ^= 1 << random.randrange(8)
@@ -98,7 +98,10 @@ def test_letters_may_be_lost_doubled_or_altered(
 ) -> None:
     random = Random(5)
     here.office.mischief = lambda sender, recipient, body: how(body, random)  # type: ignore[operator]
-    assert analyses(here.run(files[1]).document) == files[3]
+    # Without leave-one-out, which has ten times the letters: a lost one costs the time until it is sent again.
+    study = Study.parse("\n".join(line for line in files[1].source.splitlines() if "leave_out" not in line))
+    found, expected = json.loads(analyses(here.run(study).document)), json.loads(files[3])
+    assert found == {name: expected[name] for name in ("characteristics", "algorithm")}
     assert once_each(here)
 
 
