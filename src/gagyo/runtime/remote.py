@@ -216,7 +216,8 @@ class Remote:
             for message in self._receive(max(0.0, min(WAIT_SECONDS, due))):
                 self._note(message)
                 if message.sender in posts:
-                    began[message.sender] = time.monotonic()
+                    if _works(message):
+                        began[message.sender] = time.monotonic()
                     posts[message.sender].again = max(posts[message.sender].again, time.monotonic() + FIRST_AGAIN)
                     if take(message):
                         del posts[message.sender]
@@ -225,17 +226,18 @@ class Remote:
             list(self._pool.map(self._send, late))
 
     def _check_patience(self, posts: Mapping[str, _Post], began: Mapping[str, float]) -> None:
-        silent = [site for site in posts if time.monotonic() - began[site] > self._patience]
-        if silent:
-            raise SiteSilent(
-                *(
-                    Finding("silent", values={"found": site, "expected": _when(self.states[site].since)})
-                    for site in silent
-                )
-            )
+        now = time.monotonic()
+        late = [site for site in posts if now - began[site] > self._patience]
+        if late:
+            raise SiteSilent(*(self._why_late(site) for site in late))
         for site in posts:
-            if time.monotonic() - began[site] > FIRST_AGAIN and self.states[site].doing != "silent":
+            unheard = now - max(began[site], self._hospitals[site].heard)
+            if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
                 self._set_state(site, "silent")
+
+    def _why_late(self, site: str) -> Finding:
+        values = {"found": site, "expected": _when(self.states[site].since)}
+        return Finding("undecided" if self.states[site].doing == "waiting" else "silent", values=values)
 
     def _receive(self, wait: float) -> list[Message]:
         letters = self._client.receive(wait, acknowledged=self._done)
@@ -259,6 +261,7 @@ class Remote:
     # What is told.
 
     def _note(self, message: Message) -> None:
+        self._hospitals[message.sender].heard = time.monotonic()
         if message.kind == "state":
             detail = message.body.get("code") or message.body.get("reason") or message.body.get("seconds") or ""
             self._set_state(message.sender, str(message.body.get("state", "")), str(detail))
@@ -272,6 +275,11 @@ class Remote:
             return
         self.states[site] = SiteState(doing, time.time(), detail)
         self._tell(self.states)
+
+
+def _works(message: Message) -> bool:
+    """Whether a hospital is at work on what it was asked: patience then begins anew. Waiting for a person does not."""
+    return message.kind != "state" or message.body.get("state") == "computing"
 
 
 def _when(since: float) -> str:
