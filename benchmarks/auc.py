@@ -62,7 +62,11 @@ variables:
 cohorts:
   all: {}
 analyses:
-  curve: {method: validate, cohort: all, folds: 0, equation: {outcome: y, formula: "y ~ score", coefficients: {Intercept: -1, score: 1}}}
+  curve:
+    method: validate
+    cohort: all
+    folds: 0
+    equation: {outcome: y, formula: "y ~ score", coefficients: {Intercept: -1, score: 1}}
 """
 CURVE = ("location", "score_bins")
 """The steps of the pooled curve: where the scores lie, then counts by bins that get finer."""
