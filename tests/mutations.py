@@ -19,6 +19,8 @@ LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enr
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
+MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
+HUB = "tests/remote/test_hostile_hub.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
@@ -126,6 +128,14 @@ MUTATIONS = (
     ("exchange/enrolment.py", "if not same_fingerprint(said, known.keys):", "if False:", JOIN),
     ("exchange/partners.py", 'if record.get("country") != partner.country:', "if False:", HUBS),
     ("exchange/partners.py", "if name not in before or before[name].home == partner.name}", "}", HUBS),
+    ("federation/message.py", "    sender.check_once(signature, signed)\n", "", MESSAGE),
+    ("federation/message.py", "if to != receiver.public.sealing:", "if False:", MESSAGE),
+    ("federation/message.py", "if message.expires < now:", "if False:", MESSAGE),
+    ("federation/packing.py", "canonical(header) == written", "True", PACKING),
+    ("federation/once.py", "if start > len(self._history):", "if False:", ONCE),
+    ("site/service.py", "if leader and leader[0] != letter.sender:", "if False:", HUB),
+    ("site/service.py", 'if plan.keys[COORDINATOR]["signing"] != leader[1]:', "if False:", HUB),
+    ("site/service.py", 'if proposed.state != "approved":', "if False:", HUB),
     ("release/ring.py", "return np.where((values < 0)[:, None], negate(limbs), limbs)", "return limbs", RING),
     ("governance/check.py", 'if applies is None or rule.basis == "memory":', "if applies is None:", CHECK),
     ("governance/check.py", 'return rule.weight == "law" and', "return", CHECK),
