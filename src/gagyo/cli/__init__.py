@@ -14,7 +14,8 @@ from gagyo.cli.speech import ahead, language, say, speak, wanted
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
-VERBS = ("demo", "new", "check", "rules", "plan", "run", "verify", "report", "schema")
+VERBS = ("demo", "new", "check", "rules", "plan", "approve", "run", "verify", "report", "schema")
+APPROVAL_VERBS = ("approval_key",)
 SITE_VERBS = (
     "site_join",
     "site_check",
@@ -53,6 +54,10 @@ def application() -> typer.Typer:
     hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
     for verb in HUB_VERBS:
         import_module(f"gagyo.cli.{verb}").register(hub)
+    approval = typer.Typer(help=say("approval_group"), no_args_is_help=True)
+    for verb in APPROVAL_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(approval)
+    app.add_typer(approval, name="approval")
     app.add_typer(site, name="site")
     app.add_typer(hub, name="hub")
     return app

@@ -35,10 +35,11 @@ def plan(
     keys = public_keys(read, open_hospitals(read, sites)) if sites else None
     own = own_packs(pack or [])
     made = make_plan(read, keys, held_in(evidence, own), own)
-    typer.echo(made.to_bytes().decode() if as_json else _text(made))
+    typer.echo(made.to_bytes().decode() if as_json else plan_text(made))
 
 
-def _text(plan: Plan) -> str:
+def plan_text(plan: Plan) -> str:
+    """A plan as a person reads it: digest, limits, and what each hospital would send."""
     lines = [say("plan.digest", digest=plan.digest)]
     if not plan.keys:
         lines.append(say("plan.draft"))
