@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VERBS = ("demo", "new", "check", "rules", "plan", "approve", "run", "verify", "report", "schema")
 APPROVAL_VERBS = ("approval_key",)
+EVIDENCE_VERBS = ("evidence_add", "evidence_list")
 SITE_VERBS = (
     "site_join",
     "site_check",
@@ -58,6 +59,10 @@ def application() -> typer.Typer:
     for verb in APPROVAL_VERBS:
         import_module(f"gagyo.cli.{verb}").register(approval)
     app.add_typer(approval, name="approval")
+    evidence = typer.Typer(help=say("evidence_group"), no_args_is_help=True)
+    for verb in EVIDENCE_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(evidence)
+    app.add_typer(evidence, name="evidence")
     app.add_typer(site, name="site")
     app.add_typer(hub, name="hub")
     return app
