@@ -80,9 +80,22 @@ def test_from_keys_to_a_run(typed: Typed, study: Path, tmp_path: Path) -> None:
     sign = ("--until", UNTIL, "--yes", "--key")
     typed("approve", plan, "--site-file", seoul, "--out", one, *sign, tmp_path / "custodian.key")
     typed("approve", plan, "--site", "seoul", "--out", two, *sign, tmp_path / "data_protection.key")
+    matrix = ("approvals", plan, "--sites", study / "sites", "--json")
+    states = [
+        one["state"] for one in json.loads(typed(*matrix, "--approval", two, code=exits.NOT_YET))["sites"]["seoul"]
+    ]
+    assert states == ["approval_missing", "approved"]
     told = typed(*run, "--approval", two, code=exits.FAULT)
     assert told.count("is missing at seoul") == 1
     typed(*run, "--approval", one)
+    record = json.loads(typed(*matrix))
+    assert [one["state"] for one in record["sites"]["seoul"]] == ["approved", "approved"]
+    assert record["sites"]["busan"] == []
+    assert UNTIL in typed(*matrix[:-1])
+    later = [one["state"] for one in json.loads(typed(*matrix, "--as-of", "2099-01-01", code=8))["sites"]["seoul"]]
+    assert later == ["approval_expired", "approval_expired"]
+    (study / "sites" / "seoul.yaml").unlink()
+    assert json.loads(typed(*matrix, code=exits.NOT_YET))["sites"]["seoul"] is None, "unknown is not a yes"
     assert "seoul" in (out / "results.json").read_text()
 
 

@@ -14,7 +14,7 @@ from gagyo.cli.speech import ahead, language, say, speak, wanted
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
-VERBS = ("demo", "new", "check", "rules", "plan", "approve", "run", "verify", "report", "schema")
+VERBS = ("demo", "new", "check", "rules", "plan", "approve", "approvals", "run", "verify", "report", "schema")
 APPROVAL_VERBS = ("approval_key",)
 EVIDENCE_VERBS = ("evidence_add", "evidence_list")
 SITE_VERBS = (
