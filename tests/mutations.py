@@ -83,6 +83,7 @@ MUTATIONS = (
     ("site/site.py", 'if self._store.approved_data(plan.digest) not in ("", data):', "if False:", RUN),
     ("site/site.py", "            self._sessions.pop(plan.digest)\n", "            pass\n", YES),
     ("site/site.py", "        self._check_approvals(request)\n", "", YES),
+    ("site/site.py", "        self._check_approvals(inner)\n", "", YES),
     ("governance/approval.py", "if one.key not in terms.keys.get(one.role, ()):", "if False:", YES),
     ("governance/approval.py", "if not _signed(one):", "if False:", YES),
     ("governance/approval.py", "if one.site != asked.site:", "if False:", YES),

@@ -22,6 +22,7 @@ from gagyo.protocol.study import Study
 from gagyo.site.cohorts import snapshot
 from gagyo.site.site import Site
 from gagyo.site.site_file import Policy
+from tests.attacks.test_left_out import at_the_others, send
 from tests.conftest import MODEL
 from tests.hospitals import SITES, STUDY, Rows, breast
 
@@ -277,3 +278,20 @@ def test_the_site_runs_exactly_what_it_should(seed: tuple[Path, Plan, Plan], tmp
     should = not version and set(kinds.values()) == {GOOD}
     assert (answer.outcome == "released") == should, (kinds, answer.code)
     one.site.close()
+
+
+def test_a_letter_inside_a_request_needs_an_approval_of_its_own_analysis(tmp_path: Path) -> None:
+    """A hospital that is left out writes inside a request: its own analysis must be covered, not the outer one's."""
+    one, outer, inner = at_the_others(tmp_path)
+    site = one.sites[outer.site]
+    data = site._store.approved_data(one.plan.digest)
+    days = (DAY.isoformat(), (DAY + timedelta(days=30)).isoformat())
+    site._today = lambda: DAY
+    site.policy = replace(site.policy, approvals=replace(TERMS, required=("custodian",)))
+    draft = Statement(one.plan.digest, outer.site, "custodian", "", *days, "", scope=("another",), data=data)
+    site._store.keep_statement(one.plan.digest, sign(draft, HOLDERS["custodian"]))
+    hidden = replace(outer, analysis="another")
+    assert send(one, hidden, inner).code == "approval_scope"
+    covering = sign(replace(draft, scope=("another", inner.analysis)), HOLDERS["custodian"])
+    site._store.keep_statement(one.plan.digest, covering)
+    assert send(one, hidden, inner).outcome == "released"
