@@ -113,6 +113,7 @@ def exit_codes() -> Iterator[str]:
 
 CHAPTERS = {
     "findings": "Files that people write",
+    "findings_approvals": "Approvals",
     "findings_exchange": "The exchange between institutions",
     "findings_run": "Runs, answers and records",
 }

@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py"
+HELD = "tests/approvals/test_evidence.py"
+YES = "tests/attacks/test_approvals.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
@@ -80,7 +82,20 @@ MUTATIONS = (
     ("site/site.py", "if self._rounds_of(inner) >= session.limits.rounds:", "if False:", HOSTILE),
     ("site/site.py", "        session.history.check_all_others(inner)\n", "", HOSTILE),
     ("site/site.py", "admission.check_near(inner.arguments, question.around, reach)", "pass", LEFT),
-    ("site/site.py", 'if approved not in ("", data):', "if False:", RUN),
+    ("site/site.py", 'if self._store.approved_data(plan.digest) not in ("", data):', "if False:", RUN),
+    ("site/site.py", "            self._sessions.pop(plan.digest)\n", "            pass\n", YES),
+    ("site/site.py", "        self._check_approvals(request)\n", "", YES),
+    ("site/site.py", "        self._check_approvals(inner)\n", "", YES),
+    ("governance/approval.py", "if one.key not in terms.keys.get(one.role, ()):", "if False:", YES),
+    ("governance/approval.py", "if not _signed(one):", "if False:", YES),
+    ("governance/approval.py", "if one.site != asked.site:", "if False:", YES),
+    ("governance/approval.py", "if one.plan != asked.plan:", "if False:", YES),
+    ("governance/approval.py", "if asked.day > date.fromisoformat(one.until):", "if False:", YES),
+    ("governance/approval.py", "if asked.day < date.fromisoformat(one.start):", "if False:", YES),
+    ("governance/approval.py", 'named = one.data != "" or', "named = True or", YES),
+    ("governance/approval.py", 'one.data not in ("", asked.data)', "False", YES),
+    ("governance/approval.py", "one.covers(asked.analysis)", "True", YES),
+    ("governance/approval.py", 'return "approval_withdrawn"\n', "pass\n", YES),
     ("site/history.py", "if np.any(np.abs(flat) > people", "if False and np.any(np.abs(flat) > people", HOSTILE),
     ("site/preflight.py", 'withheld["flow"][1:] |= hide', "pass", HOSTILE),
     ("federation/secure_sum.py", "if len(about) != 1 or", "if False and", HOSTILE),
@@ -170,6 +185,7 @@ MUTATIONS = (
     ("governance/pack.py", 'and self.status != "draft"', "", CHECK),
     ("governance/pack.py", "begun = self.start is None or self.start <= day", "begun = True", CHECK),
     ("governance/evidence.py", "return inside and self.start <= day and", "return inside and", CHECK),
+    ("governance/check.py", "if one.about(what.study)]", "]", HELD),
     ("governance/evidence.py", "inside = self.site in (EVERY, site) and", "inside =", CHECK),
     (
         "governance/derive.py",

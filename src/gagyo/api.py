@@ -16,6 +16,7 @@ from gagyo.coordinator.run import Progress, Run, run
 from gagyo.errors import FileFault, Stopped
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.finding import Finding
+from gagyo.governance.approval import Statement
 from gagyo.governance.evidence import Evidence
 from gagyo.governance.pack import Pack
 from gagyo.protocol.plan import Plan
@@ -83,12 +84,14 @@ def run_embedded(
     ended: Callable[[str, Result | Stopped], None] | None = None,
     evidence: Sequence[Evidence] = (),
     own: Sequence[Pack] = (),
+    approvals: Sequence[Statement] = (),
 ) -> Finished:
     """Run a study at hospitals in this process and write its folder: plan, journal, ledgers, results.json.
 
     Whoever runs this holds all hospitals' files, so it approves the plan for each of them. A run that was interrupted
     is taken up again by the same call; no hospital is asked twice for the same release. evidence, own: documents held
-    and an operator's own rule packs, for a study with a governance part.
+    and an operator's own rule packs, for a study with a governance part. approvals: signed statements, for hospitals
+    whose policy requires them; whoever runs this cannot approve in their place.
 
     Raises:
         GagyoError: with what is wrong, and what to do.
@@ -100,7 +103,7 @@ def run_embedded(
     planned = make_plan(read, public_keys(read, hospitals), evidence, own)
     open_folder(folder, planned)
     for site in hospitals.values():
-        site.approve(planned)
+        site.approve(planned, [one for one in approvals if one.site == site.name])
     journal = Journal(folder / "journal.jsonl", coordinator, Embedded(hospitals))
     going = Run(planned, journal, tell)
     for name, outcome in going:

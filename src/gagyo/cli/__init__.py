@@ -14,7 +14,9 @@ from gagyo.cli.speech import ahead, language, say, speak, wanted
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
-VERBS = ("demo", "new", "check", "rules", "plan", "run", "verify", "report", "schema")
+VERBS = ("demo", "new", "check", "rules", "plan", "approve", "approvals", "run", "verify", "report", "schema")
+APPROVAL_VERBS = ("approval_key",)
+EVIDENCE_VERBS = ("evidence_add", "evidence_list")
 SITE_VERBS = (
     "site_join",
     "site_check",
@@ -53,6 +55,14 @@ def application() -> typer.Typer:
     hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
     for verb in HUB_VERBS:
         import_module(f"gagyo.cli.{verb}").register(hub)
+    approval = typer.Typer(help=say("approval_group"), no_args_is_help=True)
+    for verb in APPROVAL_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(approval)
+    app.add_typer(approval, name="approval")
+    evidence = typer.Typer(help=say("evidence_group"), no_args_is_help=True)
+    for verb in EVIDENCE_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(evidence)
+    app.add_typer(evidence, name="evidence")
     app.add_typer(site, name="site")
     app.add_typer(hub, name="hub")
     return app

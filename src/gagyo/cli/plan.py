@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gagyo.protocol.amendment import Amendment, Change, Sending
     from gagyo.protocol.plan import Plan
 
 
@@ -19,13 +22,25 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    study: Annotated[Path, typer.Argument(help=say("run.study"))],
+    study: Annotated[Path, typer.Argument(help=say("plan.study"))],
     sites: Annotated[Path | None, typer.Option(help=say("plan.sites"))] = None,
     pack: Annotated[list[Path] | None, typer.Option(help=say("rules.pack"))] = None,
     evidence: Annotated[Path | None, typer.Option(help=say("rules.evidence"))] = None,
+    compare: Annotated[Path | None, typer.Option(help=say("plan.compare"), metavar="OLD_PLAN")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
 ) -> None:
     """Print the plan, with the hospitals' keys where their folder is given."""
+    from gagyo.protocol.plan import read_plan
+
+    made = read_plan(study) if study.suffix == ".json" else _made(study, sites, pack or [], evidence)
+    if compare is not None:
+        _compare(read_plan(compare), made, as_json)
+    else:
+        typer.echo(made.to_bytes().decode() if as_json else plan_text(made))
+
+
+def _made(study: Path, sites: Path | None, pack: list[Path], evidence: Path | None) -> Plan:
+    """The plan of a study file."""
     from gagyo.api import open_hospitals, public_keys
     from gagyo.cli.rules import held_in, own_packs
     from gagyo.coordinator.planning import make_plan
@@ -33,12 +48,12 @@ def plan(
 
     read = Study.read(study)
     keys = public_keys(read, open_hospitals(read, sites)) if sites else None
-    own = own_packs(pack or [])
-    made = make_plan(read, keys, held_in(evidence, own), own)
-    typer.echo(made.to_bytes().decode() if as_json else _text(made))
+    own = own_packs(pack)
+    return make_plan(read, keys, held_in(evidence, own), own)
 
 
-def _text(plan: Plan) -> str:
+def plan_text(plan: Plan) -> str:
+    """A plan as a person reads it: digest, limits, and what each hospital would send."""
     lines = [say("plan.digest", digest=plan.digest)]
     if not plan.keys:
         lines.append(say("plan.draft"))
@@ -51,8 +66,72 @@ def sends_text(plan: Plan) -> list[str]:
     lines = []
     for name, analysis in plan.study.analyses.items():
         lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
-        for sends in plan.sends[name]:
-            way = "left_out" if sends["to"] == "left_out" else "each" if sends["each"] else "sum"
-            values = {"step": sends["step"], "numbers": sends["numbers"], "rounds": sends["rounds"]}
-            lines.append("  " + say(f"plan.sends_{way}", **values))
+        lines += ["  " + sent_text(sends) for sends in plan.sends[name]]
     return lines
+
+
+def sent_text(sends: Mapping[str, Any]) -> str:
+    """What leaves in one step."""
+    way = "left_out" if sends["to"] == "left_out" else "each" if sends["each"] else "sum"
+    return say(f"plan.sends_{way}", step=sends["step"], numbers=sends["numbers"], rounds=sends["rounds"])
+
+
+def _compare(old: Plan, new: Plan, as_json: bool) -> None:
+    import json
+
+    from gagyo.protocol.amendment import Amendment
+
+    found = Amendment(old, new)
+    typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else amendment_text(found))
+
+
+def amendment_text(found: Amendment) -> str:
+    """The difference of two plans as those read it who approved the old one."""
+    lines = [say("plan.old", digest=found.old.digest), say("plan.new", digest=found.new.digest)]
+    if not found.changes:
+        return "\n".join([*lines, say("plan.same")])
+    if not found.new.keys:
+        lines.append(say("plan.draft"))
+    lines += ["", say("plan.now_sends"), *(_sending_lines(found) or ["  " + say("plan.nothing_new")])]
+    lines += ["", say("plan.look"), *_touched_lines(found), "", say("plan.changed")]
+    # What is sent was told above, hospital by hospital; a draft has no keys to compare.
+    untold = {"sends", *(() if found.new.keys else ("keys",))}
+    lines += [_change_line(one) for one in found.changes if one.path[0] not in untold]
+    return "\n".join([*lines, "", say("plan.new_yes")])
+
+
+def _sending_lines(found: Amendment) -> list[str]:
+    """Hospitals for which the same changes are told together."""
+    by_site: dict[str, list[str]] = {}
+    for one in found.sendings:
+        by_site.setdefault(one.site, []).append(_sending_line(one))
+    told: dict[tuple[str, ...], list[str]] = {}
+    for site, lines in by_site.items():
+        told.setdefault(tuple(lines), []).append(site)
+    return [line for lines, sites in told.items() for line in ("  " + ", ".join(sites), *lines)]
+
+
+def _sending_line(one: Sending) -> str:
+    before, after = (sent_text(sends) if sends else "" for sends in (one.before, one.after))
+    kind = "sends_new" if not before else "sends_gone" if not after else "sends_other"
+    return "    " + say(f"plan.{kind}", analysis=one.analysis, before=before, after=after)
+
+
+def _touched_lines(found: Amendment) -> list[str]:
+    lines = []
+    for name, why in found.touched.items():
+        reasons = "; ".join(say(f"plan.touch.{one}") for one in why)
+        lines.append("  " + (f"{name}: {reasons}" if why else say("plan.untouched", name=name)))
+    return lines
+
+
+def _change_line(one: Change) -> str:
+    import json
+
+    from gagyo.protocol.guards import short
+
+    before, after = (
+        say("plan.nothing") if value is None else short(json.dumps(value, ensure_ascii=False))
+        for value in (one.before, one.after)
+    )
+    return f"  {'.'.join(one.path)}: {before} → {after}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from gagyo.api import Finished
     from gagyo.cli.progress import Teller
+    from gagyo.governance.approval import Statement
     from gagyo.governance.evidence import Evidence
     from gagyo.governance.pack import Pack
 
@@ -30,19 +31,22 @@ def run(
     hub: Annotated[Path | None, typer.Option(help=say("run.hub"))] = None,
     pack: Annotated[list[Path] | None, typer.Option(help=say("rules.pack"))] = None,
     evidence: Annotated[Path | None, typer.Option(help=say("rules.evidence"))] = None,
+    approval: Annotated[list[Path] | None, typer.Option(help=say("run.approval"))] = None,
 ) -> None:
     """Run, report in three languages, and say where everything is."""
     from gagyo.cli.exits import STOPPED
     from gagyo.cli.progress import Teller
     from gagyo.cli.rules import held_in, own_packs
+    from gagyo.governance.approval import read_statement
     from gagyo.report import write
 
     if (sites is None) == (hub is None):
         raise typer.BadParameter(say("run.where"), param_hint="--sites, --hub")
     own = own_packs(pack or [])
     held = held_in(evidence, own)
+    signed = [read_statement(path) for path in approval or []]
     try:
-        finished = _run(study, sites, hub, out, Teller(), held, own)
+        finished = _run(study, sites, hub, out, Teller(), held, own, signed)
     except KeyboardInterrupt:
         typer.echo(say("run.interrupted"), err=True)
         raise typer.Exit(130) from None
@@ -61,10 +65,11 @@ def _run(
     teller: Teller,
     evidence: Sequence[Evidence],
     own: Sequence[Pack],
+    approvals: Sequence[Statement],
 ) -> Finished:
     from gagyo.api import run_embedded, run_remote
 
     if hub is None:
         assert sites is not None
-        return run_embedded(study, sites, out, teller.told, teller.ended, evidence, own)
+        return run_embedded(study, sites, out, teller.told, teller.ended, evidence, own, approvals)
     return run_remote(study, hub, out, teller.told, teller.ended, teller.states, evidence, own)

@@ -18,10 +18,13 @@ def register(app: typer.Typer) -> None:
 def approve(
     site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
     plan: Annotated[str, typer.Argument(help=say("site_inbox.plan"))],
+    approval: Annotated[list[Path] | None, typer.Option(help=say("site_approve.approval"))] = None,
     yes: Annotated[bool, typer.Option("--yes", help=say("site_approve.yes"))] = False,
 ) -> None:
     """Show the plan, ask, and approve."""
+    from gagyo.cli.approve import statement_text
     from gagyo.cli.site_inbox import plan_text
+    from gagyo.governance.approval import read_statement
     from gagyo.site.decisions import take
     from gagyo.site.folder import state_folder
     from gagyo.site.inbox import Inbox
@@ -30,7 +33,11 @@ def approve(
     box = Inbox(folder / "inbox.sqlite")
     proposed = box.plan(plan)
     box.close()
+    signed = [read_statement(path) for path in approval or []]
     if not yes:
         typer.echo(plan_text(proposed))
+        for one in signed:
+            typer.echo("\n" + statement_text(one))
         typer.confirm(say("site_approve.ask"), abort=True)
-    typer.echo(say("site_approve.done", plan=take(site_file, folder, "approve", proposed.plan).plan))
+    taken = take(site_file, folder, "approve", proposed.plan, statements=signed)
+    typer.echo(say("site_approve.done", plan=taken.plan))

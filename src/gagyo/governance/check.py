@@ -150,6 +150,7 @@ def strictest(found: Iterable[Verdict]) -> Verdict:
 def check(what: Given, day: date, evidence: Sequence[Evidence] = (), own: Sequence[Pack] = ()) -> Checked:
     """What the rules in force on `day` say of a study. `own`: an operator's packs, which can only add rules."""
     every = (*packs(), *own)
+    evidence = [one for one in evidence if one.about(what.study)]
     kinds = words_of(every).evidence
     shown = {(one.site, one.thing): held(evidence, kinds, one.site, one.thing, day) for one in subjects(what)}
     found = subjects(what, shown)

@@ -141,4 +141,7 @@ def _held(one: Evidence) -> dict[str, Any]:
         "things": list(one.things),
         "from": one.start.isoformat(),
         "until": until,
+        "study": one.study,
+        **{key: getattr(one, key) for key in ("digest", "issuer", "number")},
+        "issued": one.issued.isoformat() if one.issued else None,
     }

@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from gagyo.canonical import canonical, digest, plain
+from gagyo.errors import FileFault
+from gagyo.finding import Finding, Place
 from gagyo.protocol.study import Study
+from gagyo.protocol.written import read_text
 
 WIRE = "1"
 
@@ -59,3 +63,17 @@ class Plan:
         fields = json.loads(raw)
         fields["sends"] = {name: tuple(entries) for name, entries in fields["sends"].items()}
         return cls(**fields)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a file: `plan.json` of a run's folder, or what `gagyo plan --json` prints.
+
+    Raises:
+        FileFault: there is no such file, or it does not hold a plan.
+    """
+    try:
+        plan = Plan.from_bytes(read_text(path).encode())
+        plan.digest  # noqa: B018 - a file of another kind has no digest
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise FileFault(Finding("plan_unreadable", place=Place(str(path)), values={"found": path.name})) from None
+    return plan

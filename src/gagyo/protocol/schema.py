@@ -147,8 +147,16 @@ def _policy() -> Schema:
         "referral": _list(_pattern(SITE)),
         "independent_partners": _list(_pattern(SITE)),
         "automatic_approval": _list(_pattern(r"sha256:[0-9a-f]{64}")),
+        "approvals": _approvals(),
     }
     return _table(properties)
+
+
+def _approvals() -> Schema:
+    roles = ("custodian", "review_board", "data_protection", "lead")
+    keys = {role: _list(_pattern(r"[0-9a-f]{64}")) for role in roles}
+    properties = {"required": {**_list({"enum": list(roles)}), "minItems": 1}, "roles": _table(keys)}
+    return _table(properties, ("required", "roles"))
 
 
 def _markers() -> Schema:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
+from gagyo.governance.approval import Statement
 from gagyo.site.folder import held
 from gagyo.site.inbox import Inbox, Proposed, Verb, Wish
 from gagyo.site.service import decide
@@ -15,8 +17,12 @@ from gagyo.site.site import Site
 PATIENCE_SECONDS = 120.0
 
 
-def take(file: Path, folder: Path, verb: Verb, plan: str, reason: str = "") -> Proposed:
+def take(
+    file: Path, folder: Path, verb: Verb, plan: str, reason: str = "", statements: Sequence[Statement] = ()
+) -> Proposed:
     """Approve, refuse or withdraw a plan (by the first characters of its digest); how it stands then.
+
+    statements: signed approvals and withdrawals to take in.
 
     Raises:
         FileFault: no such plan, or what forbids the decision.
@@ -24,6 +30,7 @@ def take(file: Path, folder: Path, verb: Verb, plan: str, reason: str = "") -> P
     inbox = Inbox(folder / "inbox.sqlite")
     try:
         whole = inbox.plan(plan).plan
+        inbox.bring(whole, statements)
         with held(folder) as here:
             faults = _here(file, folder, inbox, Wish(0, whole, verb, reason)) if here else None
         if faults is None:
@@ -53,7 +60,7 @@ def _by_service(inbox: Inbox, plan: str, verb: Verb, reason: str) -> tuple[Findi
     return tuple(faults)
 
 
-def withdraw(file: Path, folder: Path, plan: str) -> str:
+def withdraw(file: Path, folder: Path, plan: str, statements: Sequence[Statement] = ()) -> str:
     """Withdraw the approval of a plan, that of an embedded run too; the plan's digest.
 
     Raises:
@@ -63,11 +70,11 @@ def withdraw(file: Path, folder: Path, plan: str) -> str:
     known = [one.plan for one in inbox.plans() if one.plan.startswith(plan)]
     inbox.close()
     if known:
-        return take(file, folder, "withdraw", plan).plan
+        return take(file, folder, "withdraw", plan, statements=statements).plan
     with held(folder) as here:
         if not here:
             raise FileFault.of("site_in_use", found=file.stem)
         site = Site.open(file, folder)
-        site.withdraw(plan)
+        site.withdraw(plan, statements)
         site.close()
     return plan

@@ -12,11 +12,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
+from gagyo.governance.approval import Statement, parse_statement
 from gagyo.protocol.plan import Plan
+from gagyo.result import Words
 
 State = Literal["waiting", "approved", "refused", "withdrawn", "closed"]
 Verb = Literal["approve", "refuse", "withdraw"]
@@ -30,6 +32,7 @@ create table if not exists plans (
 create table if not exists wishes (
   number integer primary key, plan text not null, verb text not null, reason text not null,
   done integer not null, fault text not null);
+create table if not exists statements (plan text not null, body text not null, unique (plan, body));
 """
 
 
@@ -117,6 +120,22 @@ class Inbox:
         query = "update plans set state = ?, reason = ?, changed = ? where plan = ?"
         self._base.execute(query, (state, reason, time.time(), plan))
 
+    # Signed statements on their way to the hospital's own memory.
+
+    def bring(self, plan: str, statements: Sequence[Statement]) -> None:
+        """Lay signed statements ready for the next decision on a plan."""
+        rows = [(plan, one.to_bytes().decode()) for one in statements]
+        self._base.executemany("insert or ignore into statements values (?, ?)", rows)
+
+    def brought(self, plan: str) -> list[Statement]:
+        """What lies ready for a plan."""
+        rows = self._base.execute("select body from statements where plan = ? order by rowid", (plan,))
+        return [parse_statement(str(row[0])) for row in rows]
+
+    def clear(self, plan: str) -> None:
+        """What lay ready was looked at."""
+        self._base.execute("delete from statements where plan = ?", (plan,))
+
     # Wishes.
 
     def wish(self, plan: str, verb: Verb, reason: str = "") -> int:
@@ -131,7 +150,9 @@ class Inbox:
 
     def fulfil(self, number: int, faults: Sequence[Finding] = ()) -> None:
         """A decision was carried out, or could not be for these faults."""
-        told = json.dumps([{"code": one.code, "values": {k: str(v) for k, v in one.values.items()}} for one in faults])
+        told = json.dumps(
+            [{"code": one.code, "values": {k: _told(v) for k, v in one.values.items()}} for one in faults]
+        )
         self._base.execute("update wishes set done = 1, fault = ? where number = ?", (told, number))
 
     def outcome(self, number: int) -> list[Finding] | None:
@@ -139,4 +160,14 @@ class Inbox:
         row = self._base.execute("select done, fault from wishes where number = ?", (number,)).fetchone()
         if row is None or not row[0]:
             return None
-        return [Finding(one["code"], values=one["values"]) for one in json.loads(row[1])]
+        return [
+            Finding(one["code"], values={k: _heard(v) for k, v in one["values"].items()}) for one in json.loads(row[1])
+        ]
+
+
+def _told(value: object) -> object:
+    return {"key": value.key, "values": value.values} if isinstance(value, Words) and value.key else str(value)
+
+
+def _heard(told: Any) -> object:
+    return Words(**told) if isinstance(told, dict) else told

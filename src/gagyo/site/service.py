@@ -318,10 +318,14 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
         return (Finding("plan_not_waiting", values={"found": proposed.state, "expected": wish.verb}),)
     try:
         if wish.verb == "approve":
-            site.approve(proposed.read())
+            site.approve(proposed.read(), inbox.brought(proposed.plan))
         elif wish.verb == "withdraw":
-            site.withdraw(proposed.plan)
+            site.withdraw(proposed.plan, inbox.brought(proposed.plan))
     except GagyoError as fault:
+        if site.withdrawn(proposed.plan):
+            inbox.set_state(proposed.plan, "withdrawn")
         return fault.findings
+    finally:
+        inbox.clear(proposed.plan)
     inbox.set_state(proposed.plan, TO[wish.verb], wish.reason)
     return ()

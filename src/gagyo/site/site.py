@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from gagyo.federation import wire
 from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
+from gagyo.finding import Finding
+from gagyo.governance.approval import LACKS, Asked, Statement, finding, lack, lacks
 from gagyo.governance.bounds import ruled_minimum
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
@@ -62,10 +65,26 @@ class Session:
         return self.plan.study
 
 
+def secret_of(keys: Keys, purpose: str) -> bytes:
+    """A key for keyed digests that never leaves; Ed25519 signatures are deterministic, so it lasts."""
+    return hashlib.sha256(keys.sign(f"gagyo {purpose}".encode())).digest()
+
+
+def present_data(path: Path, folder: Path, study: Study) -> str:
+    """The keyed digest of a hospital's data as they are now, as an approval names them.
+
+    Raises:
+        FileFault, DataFault: the data cannot be read as the site file says.
+    """
+    keys = Keys.open(folder / "keys")
+    return snapshot(load(SiteFile.read(path), study), secret_of(keys, "data"))
+
+
 class Site:
     """One hospital. `load` maps its data to a study's dictionary; `folder` keeps keys, ledger and memory.
 
-    about: what the hospital tells of itself in the preflight, its country and its name in three languages.
+    about: what the hospital tells of itself in the preflight, its country and its name in three languages. today: the
+    hospital's calendar, by which approvals begin and expire.
     """
 
     def __init__(
@@ -75,6 +94,7 @@ class Site:
         load: Callable[[Study], Dataset],
         policy: Policy | None = None,
         about: Mapping[str, Any] | None = None,
+        today: Callable[[], date] = date.today,
     ) -> None:
         self.name = name
         self.about = dict(about or {})
@@ -85,6 +105,7 @@ class Site:
         self._load = load
         self._log = folder / "faults.log"
         self._gate = Gate()
+        self._today = today
         self._sessions: dict[str, Session] = {}
         self._recover()
 
@@ -107,17 +128,49 @@ class Site:
 
     # What a person at the hospital decides.
 
-    def approve(self, plan: Plan) -> None:
-        """Approve a plan: its keys, methods and data mapping are checked; FileFault or DataFault says what is wrong."""
+    def approve(self, plan: Plan, statements: Sequence[Statement] = ()) -> None:
+        """Approve a plan: its keys, methods and data mapping are checked, and the approvals that the policy requires.
+
+        statements: signed approvals and withdrawals to take in; those that count are kept, also where others are
+        still missing.
+
+        Raises:
+            FileFault, DataFault: everything that is wrong.
+        """
         if self._store.approval(plan.digest) == "withdrawn":
             raise FileFault.of("approval_withdrawn", found=plan.digest)
-        session = self._open(plan)
-        # Data stay as they were approved: a study on data that change under it could be differenced.
-        data = snapshot(session.data, self._secret("data"))
-        approved = self._store.approved_data(plan.digest)
-        if approved not in ("", data):
-            raise FileFault.of("data_changed", found=self.name)
+        data = snapshot(self._open(plan).data, self._secret("data"))
+        try:
+            self._check_same_data(plan, data)
+            self._take_in(statements, Asked(plan.digest, self.name, data, self._today()))
+        except FileFault:
+            # An earlier approval may stand on record: what was just opened must not be answered from.
+            self._sessions.pop(plan.digest)
+            raise
         self._store.set_approval(plan.digest, data.encode(), "approved")
+
+    def _check_same_data(self, plan: Plan, data: str) -> None:
+        """Data stay as they were approved: a study on data that change under it could be differenced."""
+        if self._store.approved_data(plan.digest) not in ("", data):
+            raise FileFault.of("data_changed", found=self.name)
+
+    def _take_in(self, statements: Sequence[Statement], asked: Asked) -> None:
+        """Keep the statements that count; FileFault where one does not, or a required role's is not there."""
+        terms = self.policy.approvals
+        found = [(one, lack(one, terms, asked)) for one in statements]
+        for one, why in found:
+            if why is None:
+                self._store.keep_statement(asked.plan, one)
+        faults = [finding(why, one.role, asked, one) for one, why in found if why]
+        short = lacks(terms, self._store.statements(asked.plan), asked)
+        if "approval_withdrawn" in short.values():
+            self.withdraw(asked.plan)
+            faults.append(Finding("approval_withdrawn", values={"found": asked.plan}))
+        else:
+            told = {one.role for one, why in found if why}
+            faults += [finding(why, role, asked) for role, why in short.items() if role not in told]
+        if faults:
+            raise FileFault(*faults)
 
     def ensure_open(self, plan: str, read: Callable[[], Plan]) -> None:
         """Open an approved plan again after this process was started anew; FileFault, DataFault as `approve`."""
@@ -128,9 +181,21 @@ class Site:
         """Let go of a plan that is closed; its approval and its answers stay on record."""
         self._sessions.pop(plan, None)
 
-    def withdraw(self, plan: str) -> None:
-        """Withdraw the approval of a plan; the next request finds it gone."""
+    def withdraw(self, plan: str, statements: Sequence[Statement] = ()) -> None:
+        """Withdraw the approval of a plan; the next request finds it gone. statements: whose word it was, to keep."""
+        asked = Asked(plan, self.name, "", self._today())
+        for one in statements:
+            if one.decision == "withdraw" and lack(one, self.policy.approvals, asked) is None:
+                self._store.keep_statement(plan, one)
         self._store.set_approval(plan, b"", "withdrawn")
+
+    def withdrawn(self, plan: str) -> bool:
+        """Whether the approval of a plan was withdrawn here."""
+        return self._store.approval(plan) == "withdrawn"
+
+    def approvals(self, plan: str) -> list[Statement]:
+        """The signed statements kept for a plan."""
+        return self._store.statements(plan)
 
     def _open(self, plan: Plan) -> Session:
         keys = self._keys_of(plan)
@@ -173,8 +238,7 @@ class Site:
         raise FileFault.of("other_key", found=self.name)
 
     def _secret(self, purpose: str) -> bytes:
-        """A key for keyed digests that never leaves; Ed25519 signatures are deterministic, so it lasts."""
-        return hashlib.sha256(self.keys.sign(f"gagyo {purpose}".encode())).digest()
+        return secret_of(self.keys, purpose)
 
     # What the outside asks.
 
@@ -209,9 +273,18 @@ class Site:
         session = self._sessions.get(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
+        self._check_approvals(request)
         admission.check_referral(session.study, request, self.policy)
         session.history.follow(request.relay.get("history", ()))
         return session
+
+    def _check_approvals(self, request: Request) -> None:
+        """Every required role's approval counts today, for this analysis, on the data that the plan was approved on."""
+        data = self._store.approved_data(request.plan)
+        asked = Asked(request.plan, self.name, data, self._today(), request.analysis)
+        short = lacks(self.policy.approvals, self._store.statements(request.plan), asked)
+        if short:
+            raise NotAdmitted(max(short.values(), key=LACKS.index))
 
     def _steps(self, request: Request) -> Callable[[Session, Request], Answer]:
         steps = {
@@ -387,6 +460,7 @@ class Site:
         inner = wire.open_request(request.relay["sealed"], session.keys, publics, request.plan)
         if inner.receiver != sender or inner.site != self.name or inner.plan != request.plan:
             raise NotAdmitted("not_derived")
+        self._check_approvals(inner)
         answer = self._store.answered(inner.digest) or self._inner(session, inner)
         payload = {"sealed": wire.sealed_answer(answer, publics, request.plan)}
         return Answer(request.digest, self.name, "relay", payload=payload, receipt=answer.receipt)

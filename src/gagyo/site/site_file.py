@@ -13,6 +13,8 @@ from typing import Literal
 
 from gagyo.errors import FileFault, check_none
 from gagyo.finding import Finding, Place
+from gagyo.governance.approval import Terms
+from gagyo.governance.role_key import ROLES, Role
 from gagyo.protocol.governance import Party, read_party
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.written import COUNTRY, NAME, SITE, Entry, Table, read_entries, read_text
@@ -22,7 +24,9 @@ REQUIRED = ("site", "country", "data", "variables")
 OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", "governance")
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
-POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval")
+POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval", "approvals")
+APPROVALS = ("required", "roles")
+ROLE_KEY = r"[0-9a-f]{64}"
 CONNECTORS = ("csv", "parquet")
 ENCODINGS = (
     "utf-8",
@@ -88,6 +92,8 @@ class Policy:
     independent_partners: tuple[str, ...] | None = None
     automatic_approval: tuple[str, ...] = ()
     """Digests of plans that are approved as they come; no other plan ever is."""
+    approvals: Terms = field(default_factory=Terms)
+    """Whose signed approvals a plan needs here, and their keys; nobody's where the file asks for none."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +308,30 @@ def _policy(keys: Table) -> Policy:
         referral=_names(inner, "referral"),
         independent_partners=_names(inner, "independent_partners") if "independent_partners" in inner else None,
         automatic_approval=_plans(inner),
+        approvals=_terms(inner["approvals"]) if "approvals" in inner else Terms(),
     )
+
+
+def _terms(entry: Entry) -> Terms:
+    """Required roles and their keys. No key serves two roles, and every required role has one."""
+    inner = entry.table(APPROVALS)
+    asked = [one.one_of(ROLES) for one in inner["required"].items()] if "required" in inner else []
+    if "required" in inner and not asked:
+        inner["required"].wrong("filled")
+    required: tuple[Role, ...] = tuple(dict.fromkeys(role for role in asked if role))  # type: ignore[misc]
+    roles = inner["roles"].table((), ROLES) if "roles" in inner else {}
+    keys: dict[Role, tuple[str, ...]] = {name: _role_keys(one) for name, one in roles.items()}  # type: ignore[misc]
+    for role in required:
+        if not keys.get(role):
+            entry.fault("approval_role_no_key", found=role)
+    every = [key for some in keys.values() for key in some]
+    for key in sorted({one for one in every if every.count(one) > 1}):
+        entry.fault("approval_key_twice", found=key)
+    return Terms(required, keys)
+
+
+def _role_keys(entry: Entry) -> tuple[str, ...]:
+    return tuple(key for one in entry.items() if (key := one.text(ROLE_KEY)) is not None)
 
 
 def _plans(inner: Table) -> tuple[str, ...]:

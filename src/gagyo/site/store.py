@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gagyo.canonical import canonical
 from gagyo.federation.wire import answer_from_bytes
+from gagyo.governance.approval import Statement, parse_statement
 from gagyo.release.decision import Answer
 from gagyo.release.ledger import Entry
 
@@ -24,6 +25,7 @@ create table if not exists approvals (plan text primary key, body blob not null,
 create table if not exists people (tag blob primary key, place integer not null);
 create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
+create table if not exists statements (digest text primary key, plan text not null, body text not null);
 create table if not exists run_keys (study text primary key, sealing blob not null);
 """
 
@@ -69,6 +71,16 @@ class Store:
         """The keyed digest of the data that a plan was approved on; empty where it was not."""
         row = self._base.execute("select body from approvals where plan = ?", (plan,)).fetchone()
         return bytes(row[0]).decode() if row else ""
+
+    def keep_statement(self, plan: str, one: Statement) -> None:
+        """Keep a signed statement that was taken in for a plan; none is ever removed."""
+        row = (one.digest, plan, one.to_bytes().decode())
+        self._base.execute("insert or ignore into statements values (?, ?, ?)", row)
+
+    def statements(self, plan: str) -> list[Statement]:
+        """The signed statements kept for a plan."""
+        rows = self._base.execute("select body from statements where plan = ? order by digest", (plan,))
+        return [parse_statement(str(row[0])) for row in rows]
 
     def run_key(self, study: str) -> bytes:
         """The private sealing key of a study's run; empty where there is none, or no longer."""

@@ -1,0 +1,42 @@
+"""`gagyo approval key`: make the key of one who approves, in a file under a passphrase."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gagyo.cli.speech import say
+
+PASSPHRASE = "GAGYO_PASSPHRASE"
+"""Where a program gives the passphrase; a person types it."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("key", help=say("approval_key.help"))(key)
+
+
+def key(
+    role: Annotated[str, typer.Option(help=say("approval_key.role"))],
+    name: Annotated[str, typer.Option(help=say("approval_key.name"))],
+    out: Annotated[Path, typer.Option(help=say("approval_key.out"))],
+) -> None:
+    """Make the key, and show the public half for the site file's policy."""
+    from gagyo.governance.role_key import ROLES, RoleKey
+
+    if role not in ROLES:
+        raise typer.BadParameter(say("approval_key.no_role", found=role, expected=", ".join(ROLES)))
+    made = RoleKey.make(role, name)
+    made.write(out, passphrase(again=True))
+    typer.echo(say("approval_key.done", file=out, role=role, public=made.public))
+
+
+def passphrase(again: bool = False) -> str:
+    """The passphrase, typed without being shown, or from GAGYO_PASSPHRASE."""
+    given = os.environ.get(PASSPHRASE)
+    if given:
+        return given
+    return str(typer.prompt(say("approval_key.ask"), hide_input=True, confirmation_prompt=again))
