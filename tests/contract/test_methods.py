@@ -59,6 +59,10 @@ OWED = {
         "tests.contract.test_survival_references:test_incidence_of_single_times_equals_survfit",
         "  a: {method: cumulative_incidence, cohort: all, time: skin, cause: ageband, times: [20, 28, 60]}\n",
     ),
+    "glm": Owed(
+        "tests.contract.test_glm_references:test_coefficients_and_errors",
+        '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma, robust: HC1}\n',
+    ),
     "kaplan_meier": Owed(
         "tests.contract.test_survival_references:test_curves_on_a_grid",
         f"  a: {{method: kaplan_meier, {ON_A_GRID}, times: [20, 28, 36, 60], at: [28]}}\n",

@@ -190,6 +190,13 @@ def few_or_none(people: Counts) -> Measure:
     return Measure("count", people.astype(np.float64), np.ones(1), people, none, np.ones(people.shape, bool))
 
 
+def behind(people: Counts) -> Measure:
+    """Cells that hold at least k people, whatever the others are: who made up a sum of outcomes."""
+    return Measure(
+        "count", people.astype(np.float64), np.ones(1), people, np.zeros_like(people), np.zeros(people.shape, bool)
+    )
+
+
 MANY = 4096
 """Rows that show that a column is not all but constant; a count over a million would cost as much as a round."""
 
