@@ -46,6 +46,10 @@ class Owed:
 ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "compare": Owed(
+        "tests.contract.test_compare_references:test_tests_between_two_groups",
+        "  a: {method: compare, cohort: all, variables: [glu, bmi, ageband], by: diabetic, adjust: holm}\n",
+    ),
     "cox": Owed(
         "tests.contract.test_survival_references:test_coefficients_and_errors",
         '  a: {method: cox, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", time: skin, robust: true}\n',
