@@ -87,6 +87,13 @@ OWED = {
         "tests.contract.test_references:test_coefficients_and_model_errors",
         '  a: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", likelihood_ratio: true}\n',
     ),
+    "meta": Owed(
+        "tests.contract.test_meta_references:test_summaries_are_metafors",
+        '  a: {method: meta, cohort: all, formula: "diabetic ~ glu + bmi", terms: [glu, bmi]}\n'
+        # One question a hospital is soon answered: an interruption needs something to interrupt.
+        '  b: {method: linear, cohort: all, formula: "bmi ~ skin + age"}\n',
+        by_hospital="each hospital's own estimates are what it combines",
+    ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",
         MODEL + "  a: {method: validate, model: m, folds: 3, bootstrap: 0}\n",
