@@ -172,6 +172,22 @@ def test_a_combination_of_few_people_stays(tmp_path: Path) -> None:
     assert withheld(answer(tmp_path, "C(g) + d + e", data))
 
 
+def test_an_outcome_that_outweighs_its_combination_stays(tmp_path: Path) -> None:
+    """Attack: a gamma's score weighs outcomes by combination of traits otherwise in each round, so that each sum of
+    outcomes by combination follows; one of eight people has nearly all of one.
+    """
+    random, where = np.random.default_rng(5), np.arange(480) % 4
+    data = counts() | {"n": random.uniform(50, 150, 480)}
+    data["g"], data["d"] = (np.arange(480) // 4 % 3 == 0).astype(float), (random.random(480) < 0.5).astype(float)
+    text = FEW.replace("range: [0, 500]", "range: [1, 500]")
+    text = text % '  a: {method: glm, cohort: all, formula: "n ~ C(g) + d", family: gamma}\n'
+    assert house(tmp_path, text, divide(data, where)).run().stopped == {}
+    inside = np.flatnonzero((where == 0) & (data["g"] == 1) & (data["d"] == 1))
+    data["d"][inside[8:]] = 0.0
+    data["n"][inside[:8]] = [500.0, *[1.0] * 7]
+    assert withheld(house(tmp_path / "one", text, divide(data, where)).run())
+
+
 @pytest.mark.parametrize("factor", [1.0, 30.0])
 def test_a_steep_slope_is_found_by_halved_steps(tmp_path: Path, factor: float) -> None:
     """From the null model a whole step would overshoot; the likelihood says so."""

@@ -139,13 +139,14 @@ def test_a_hospital_with_few_cases_is_withheld_and_named(tmp_path: Path) -> None
     assert any(SITES[2] in note.to("en") for note in result.notes)
 
 
-def test_few_of_a_level_with_the_outcome_are_withheld(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["logistic", "linear"])
+def test_few_of_a_level_with_the_outcome_are_withheld(tmp_path: Path, model: str) -> None:
     """Attack: the odds ratio of two yes/no variables and its error are the counts of their table."""
     data, where = people()
     both = np.flatnonzero((where == 1) & (data["d"] == 1) & (data["g"] == 1))
     data["g"][both[4:]] = 0.0
     assert isinstance(
-        shown(answer(tmp_path, META % ("d ~ C(g)", "'g[b]'", "logistic"), data, where), "g[b]")[SITES[1]], Withheld
+        shown(answer(tmp_path, META % ("d ~ C(g)", "'g[b]'", model), data, where), "g[b]")[SITES[1]], Withheld
     )
 
 
@@ -158,6 +159,16 @@ def test_a_slope_that_is_one_persons_is_withheld(tmp_path: Path) -> None:
     rows = shown(answer(tmp_path, META % ("y ~ x", "x", "linear"), data, where), "x")
     assert isinstance(rows[SITES[0]], Withheld)
     assert isinstance(rows[SITES[1]], Interval)
+
+
+def test_a_measurement_that_few_have_is_withheld(tmp_path: Path) -> None:
+    """Attack: a slope on a score that five people have is theirs; so is one of an outcome that five have."""
+    for name, line in (("x", META % ("y ~ x", "x", "linear")), ("y", META % ("y ~ x", "x", "linear"))):
+        data, where = people()
+        data[name][np.flatnonzero(where == 1)[5:]] = 0.0
+        rows = shown(answer(tmp_path / name, line, data, where), "x")
+        assert isinstance(rows[SITES[1]], Withheld)
+        assert isinstance(rows[SITES[0]], Interval)
 
 
 def test_a_separated_hospital_has_no_estimate(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Told:
     def _tests(self, found: Sequence[Compared], p: Floats) -> Table:
         columns = [
             Column("variable", Words("describe.variable"), "text"),
-            Column("test", Words("survival.test"), "text"),
+            Column("test", Words("compare.test"), "text"),
             Column("statistic", Words("compare.statistic"), "number", 3),
             Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "number", 1),
             Column("below", Words("compare.below"), "number", 1),

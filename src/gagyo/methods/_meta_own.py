@@ -55,8 +55,7 @@ def own_fit(rows: Rows, formula: Formula, model: str, terms: Sequence[str]) -> O
     fit = _logistic(X, y) if model == "logistic" else _linear(X, y)
     values, errors = fit.beta[at], np.sqrt(np.diag(fit.variance)[at])
     known = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
-    traits = [rows.design(formula)[:, j] == 1 if columns[j].indicator is not None else None for j in at]
-    people = np.array([_behind(y, trait, model) for trait in traits], np.int64) * known
+    people = np.array([_behind(rows, formula, j) for j in at], np.int64) * known
     return OwnFit(np.where(known, values, 0.0), np.where(known, errors, 0.0), people, _spread(X, fit, at))
 
 
@@ -79,10 +78,16 @@ def _rest(spread: Spread) -> Floats:
     return np.asarray((spread.total - spread.largest - spread.second) / largest)
 
 
-def _behind(y: Floats, trait: NDArray[np.bool_] | None, model: str) -> int:
-    """The smallest head count that a coefficient rests on."""
-    sides = [np.ones(len(y), bool)] if trait is None else [trait, ~trait]
-    classes = [y == 1, y != 1] if model == "logistic" else [np.ones(len(y), bool)]
+def _behind(rows: Rows, formula: Formula, column: int) -> int:
+    """The smallest head count that a coefficient rests on.
+
+    Of a yes/no outcome its classes, of a measured one those who are not at zero; crossed with who has a 0/1 term and
+    who has not, or with those whose measured term is not zero.
+    """
+    y, x = rows[formula.outcome], rows.design(formula)[:, column]
+    trait = formula.columns(rows.variables)[column].indicator is not None
+    classes = [y == 1, y == 0] if rows.variables[formula.outcome].type == "boolean" else [y != 0]
+    sides = [x == 1, x == 0] if trait else [x != 0]
     return min(int((side & among).sum()) for side in sides for among in classes)
 
 

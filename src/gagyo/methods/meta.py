@@ -37,8 +37,9 @@ FEWEST = 2
 def own(rows: Rows, formula: str, model: str, terms: list[str]) -> Aggregate:
     """The hospital's own coefficients of the terms, their standard errors, and how many people.
 
-    People behind a coefficient: the smaller class of the outcome, or of its crossing with a 0/1 term; nobody where the
-    fit has more than a third of a parameter a person, or no finite estimate.
+    People behind a coefficient: the smaller class of a yes/no outcome or those whose measured one is not zero, crossed
+    with who has a 0/1 term and who has not, or with those whose measured term is not zero; nobody where the fit has
+    more than a third of a parameter a person, or no finite estimate.
     """
     parsed = rows.formula(formula)
     fit = own_fit(rows, parsed, model, terms)
