@@ -19,7 +19,8 @@ from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 class Fit:
     """A converged fit: coefficients (p,), NaN where aliased; its likelihood and the null model's (NaN without one).
 
-    dispersion: what multiplies the inverse information. overdispersion: Pearson's chi-square a degree of freedom.
+    dispersion: what multiplies the inverse information. overdispersion: Pearson's chi-square a degree of freedom,
+    NaN where it was not asked for.
     """
 
     coefficients: Floats
@@ -131,7 +132,7 @@ class Told:
             value, p = chi, stats.chi2.sf(chi, max(terms, 1))
             fitted = ("log_likelihood", fit.likelihood)
             test = Column("chi_square", Words("regression.likelihood_ratio"), "number", 2)
-        counted = self.study.variables[self.formula.outcome].type != "boolean"
+        counted = bool(np.isfinite(fit.overdispersion))
         columns = (
             Column("people", Words("regression.people"), "count"),
             Column(fitted[0], Words("glm.deviance" if self.family == "gamma" else "regression.log_likelihood")),

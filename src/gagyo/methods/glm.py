@@ -2,7 +2,8 @@
 
 Binomial with a probit or complementary log-log link, Poisson and gamma with a log link; a Poisson model may have an
 exposure, whose logarithm is the offset, and of a yes/no outcome it gives risk ratios (Zou 2004, Am J Epidemiol
-159:702). Each round a hospital sends the score, the expected information, the log-likelihood and Pearson's chi-square.
+159:702). Each round a hospital sends the score, the expected information and the log-likelihood, and once Pearson's
+chi-square where standard errors depend on it.
 Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); robust errors: White (1980), HC0 and HC1.
 Reference: R `glm(epsilon = 1e-14)` and `sandwich`, statsmodels `GLM`. The logit link is the method `logistic`.
 """
@@ -65,20 +66,28 @@ def outcome(rows: Rows, formula: str, exposure: str) -> Aggregate:
 
 @local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
 def step(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
-    """Score (p), expected information (upper triangle), log-likelihood and Pearson's chi-square at coefficients (p,).
+    """Score (p), expected information (upper triangle) and log-likelihood at coefficients (p,).
 
     Measured columns are about the middles of their ranges.
     """
     parsed = rows.formula(formula)
     X, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
-    # Of single yes/no outcomes Pearson's chi-square says nothing, and one unlikely person would make up most of it.
-    pearson = one.pearson * (rows.variables[parsed.outcome].type != "boolean")
     information = X.T @ (X * one.weight[:, None])
-    values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum(), pearson.sum()]])
+    values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
     combined = by_combination(rows, parsed) if family == "gamma" else np.zeros((rows.n, 0))
-    scalars = np.column_stack([one.likelihood, pearson, combined])
-    spread = _both(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(scalars))
+    others = np.column_stack([one.likelihood, combined])
+    spread = _both(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
     return {"fit": joint(values, _scales(rows, parsed, family), _cells(rows, parsed, exposure), spread)}
+
+
+@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+    """Pearson's chi-square at coefficients (p,)."""
+    parsed = rows.formula(formula)
+    _, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    bound = WORST * _worst(rows, parsed, family)
+    spread = spread_of(one.pearson[:, None])
+    return {"pearson": joint(one.pearson.sum(keepdims=True), bound, _cells(rows, parsed, exposure), spread)}
 
 
 @local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
@@ -135,7 +144,7 @@ def _scales(rows: Rows, formula: Formula, family: str) -> Floats:
     reach, worst = _reach(rows, formula), _worst(rows, formula, family)
     upper, right = triangle(len(reach))
     weight = worst if family == "poisson" else 1.0
-    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [WORST * worst, WORST * worst]])
+    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [WORST * worst]])
 
 
 class Options(BaseModel):
@@ -212,11 +221,22 @@ class Method:
         return [column.name for column in self.formula.columns(self.study.variables)]
 
     def sends(self) -> tuple[Sends, ...]:
-        """Two sums; score, information, log-likelihood and Pearson's chi-square a round; a matrix for robust errors."""
+        """Two sums; score, information and log-likelihood a round; Pearson's chi-square; a matrix for robust errors."""
         p = len(self.terms)
         upper = p * (p + 1) // 2
-        sends = (Sends("glm.outcome", 3, 1), Sends("glm.step", p + upper + 2, MOST_ROUNDS))
-        return sends if self.options.robust == "none" else (*sends, Sends("glm.meat", upper, 1))
+        sends = [Sends("glm.outcome", 3, 1), Sends("glm.step", p + upper + 1, MOST_ROUNDS)]
+        sends += [Sends("glm.pearson", 1, 1)] if self._asks_pearson else []
+        sends += [Sends("glm.meat", upper, 1)] if self.options.robust != "none" else []
+        return tuple(sends)
+
+    @property
+    def _asks_pearson(self) -> bool:
+        """Where standard errors depend on it: of a gamma always, of counts unless the errors are robust.
+
+        On the way to a fit, or where nobody needs it, one unlikely person would make up most of it, and stop the fit.
+        """
+        counted = self.study.variables[self.formula.outcome].type != "boolean"
+        return self.family.dispersed or (counted and self.options.robust == "none")
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
@@ -238,7 +258,7 @@ class Method:
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         walk = Walk(self._start(whole / over), -np.inf, np.zeros(len(self.terms)), 1, [])
         while True:
-            pooled, solved, pearson = yield from self._round(walk, people)
+            pooled, solved = yield from self._round(walk, people)
             if solved is not None and solved.decrement < DECREMENT:
                 break
             if walk.rounds > MOST_ROUNDS:
@@ -247,17 +267,25 @@ class Method:
         freedom = people - int((~solved.aliased).sum())
         if freedom <= 0:
             raise Stopped(Finding("withheld_fit"))
+        beta = np.where(solved.aliased, np.nan, walk.beta + solved.step)
+        over = (yield from self._pearson(beta)) / freedom if self._asks_pearson else float("nan")
         return Fit(
-            np.where(solved.aliased, np.nan, walk.beta + solved.step),
+            beta,
             solved,
             walk.likelihood,
             walk.null,
-            pearson / freedom if self.family.dispersed else 1.0,
-            pearson / freedom,
+            over if self.family.dispersed else 1.0,
+            over,
             people,
             pooled.sites,
-            walk.rounds,
+            walk.rounds + self._asks_pearson,
         )
+
+    def _pearson(self, beta: Floats) -> Generator[Ask, Pooled, float]:
+        answer = yield Ask(pearson, self._named(np.nan_to_num(beta)), doing="fitting")
+        if not answer.whole("pearson"):
+            raise Stopped(Finding("withheld_fit"))
+        return float(answer["pearson"][0])
 
     def _start(self, mean: float) -> Floats:
         """The null model, where there is an intercept."""
@@ -266,8 +294,8 @@ class Method:
             beta[0] = self.family.start(mean)
         return beta
 
-    def _round(self, walk: Walk, people: int) -> Generator[Ask, Pooled, tuple[Pooled, Solved | None, float]]:
-        """One round: what was opened, the step from there (None where the likelihood fell), Pearson's chi-square."""
+    def _round(self, walk: Walk, people: int) -> Generator[Ask, Pooled, tuple[Pooled, Solved | None]]:
+        """One round: what was opened, and the step from there; None where the likelihood fell."""
         try:
             pooled = yield self._ask(walk.beta)
         except Stopped:
@@ -278,10 +306,10 @@ class Method:
             raise Stopped(Finding("withheld_fit"))
         p, values = len(self.terms), pooled["fit"]
         walk.rounds += 1
-        likelihood, pearson = float(values[-2]), float(values[-1])
+        likelihood = float(values[-1])
         if likelihood < walk.likelihood - 1e-9 * (1 + abs(walk.likelihood)):
-            return pooled, None, pearson
-        information = symmetric(values[p:-2], p)
+            return pooled, None
+        information = symmetric(values[p:-1], p)
         walk.likelihood = likelihood
         walk.diagonals.append(np.diag(information))
         if len(walk.diagonals) == 1 and self.formula.intercept:
@@ -289,7 +317,7 @@ class Method:
         if self.options.family != "gamma":
             least = likelihood if self.options.family == "binomial" else -float(people)
             check_separation(walk.diagonals[0], walk.diagonals[-1], least, people, self.terms)
-        return pooled, solve(values[:p], information, aliased_columns(information)), pearson
+        return pooled, solve(values[:p], information, aliased_columns(information))
 
     def _ask(self, beta: Floats) -> Ask:
         fit = f"{self.formula.text} {self.options.family} {self.options.link} {self.options.exposure}"
