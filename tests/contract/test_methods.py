@@ -46,6 +46,10 @@ class Owed:
 ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "compare": Owed(
+        "tests.contract.test_compare_references:test_tests_between_two_groups",
+        "  a: {method: compare, cohort: all, variables: [glu, bmi, ageband], by: diabetic, adjust: holm}\n",
+    ),
     "cox": Owed(
         "tests.contract.test_survival_references:test_coefficients_and_errors",
         '  a: {method: cox, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", time: skin, robust: true}\n',
@@ -58,6 +62,10 @@ OWED = {
     "cumulative_incidence": Owed(
         "tests.contract.test_survival_references:test_incidence_of_single_times_equals_survfit",
         "  a: {method: cumulative_incidence, cohort: all, time: skin, cause: ageband, times: [20, 28, 60]}\n",
+    ),
+    "glm": Owed(
+        "tests.contract.test_glm_references:test_coefficients_and_errors",
+        '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma, robust: HC1}\n',
     ),
     "kaplan_meier": Owed(
         "tests.contract.test_survival_references:test_curves_on_a_grid",
@@ -78,6 +86,13 @@ OWED = {
     "logistic": Owed(
         "tests.contract.test_references:test_coefficients_and_model_errors",
         '  a: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", likelihood_ratio: true}\n',
+    ),
+    "meta": Owed(
+        "tests.contract.test_meta_references:test_summaries_are_metafors",
+        '  a: {method: meta, cohort: all, formula: "diabetic ~ glu + bmi", terms: [glu, bmi]}\n'
+        # One question a hospital is soon answered: an interruption needs something to interrupt.
+        '  b: {method: linear, cohort: all, formula: "bmi ~ skin + age"}\n',
+        by_hospital="each hospital's own estimates are what it combines",
     ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",

@@ -16,8 +16,8 @@ from gagyo.protocol.governance import EXPORTED_OTHER, EXPORTED_SENSITIVE, Govern
 from gagyo.protocol.study import Study
 
 LEAD = "lead"
-TABLES = ("cumulative_incidence", "describe", "kaplan_meier")
-ESTIMATES = ("cox", "linear", "log_rank", "logistic", "restricted_mean", "validate")
+TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier")
+ESTIMATES = ("cox", "glm", "linear", "log_rank", "logistic", "meta", "restricted_mean", "validate")
 """What each installed method sends: tables, or the sums and results of a fit. A method in neither is unknown."""
 PURPOSES = {
     "scientific_research": "research",

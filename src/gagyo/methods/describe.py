@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import FileFault, check_none
@@ -20,45 +19,27 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods._groups import level_label, levels_of, membership, sums
+from gagyo.methods._groups import squares as about
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import (
-    Aggregate,
-    Floats,
-    Measure,
-    cells,
-    few_or_none,
-    joined,
-    joint,
-    reshape,
-    spread_of,
-    supported,
-    total,
-)
+from gagyo.release.aggregate import Aggregate, Floats, cells
 from gagyo.result import Cell, Column, Estimate, Result, Table, Withheld, Words
 from gagyo.text import Text, join
 
 ALL = Words("describe.all")
 
 
-def _groups(rows: Rows, by: str) -> Floats:
-    """Membership (n, groups) as 0/1; one group of everyone where there is no `by`."""
-    if not by:
-        return np.ones((rows.n, 1))
-    levels = 2 if rows.variables[by].type == "boolean" else len(rows.variables[by].levels)
-    return np.asarray(rows[by][:, None] == np.arange(levels), dtype=np.float64)
-
-
 @local(variables=Names(), by=Name())
 def counts(rows: Rows, variables: list[str], by: str) -> Aggregate:
     """By group: people; for each category its levels and missing; for each number how many have it, and their sum."""
-    groups = _groups(rows, by)
+    groups = membership(rows, by)
     out = {"people": cells(groups.sum(axis=0)[None, :], rows.n)}
     for name in variables:
         variable = rows.variables[name]
         missing = np.isnan(rows[name])
-        levels = _levels(variable)
+        levels = levels_of(variable)
         columns = [rows[name] == level for level in range(levels)] if levels else [~missing]
         table = np.column_stack([*columns, missing]).T.astype(np.float64) @ groups
         # That nobody lacks a value is no secret; that a few do is.
@@ -66,39 +47,20 @@ def counts(rows: Rows, variables: list[str], by: str) -> Aggregate:
         nobody[-1] = True
         out[f"{name}.cells"] = cells(np.rint(table).astype(np.int64), rows.n, nobody)
         if not levels:
-            out[f"{name}.sum"] = _sums(rows[name], (~missing)[:, None] & (groups == 1), variable)
+            out[f"{name}.sum"] = sums(rows[name], (~missing)[:, None] & (groups == 1), variable)
     return out
 
 
 @local(variables=Names(), by=Name(), centres=Numbers((None, None), -1e12, 1e12))
 def squares(rows: Rows, variables: list[str], by: str, centres: Floats) -> Aggregate:
     """For each number and group, the sum of squares about the group's mean: centres (variables, groups)."""
-    groups = _groups(rows, by)
+    groups = membership(rows, by)
     out = {}
     for name, centre in zip(variables, centres, strict=True):
         variable = rows.variables[name]
         among = rows.present(name)[:, None] & (groups == 1)
-        squared = (np.nan_to_num(rows[name])[:, None] - centre) ** 2
-        reach = variable.bounds[1] - variable.bounds[0]
-        out[f"{name}.squares"] = reshape(total(squared, 4 * reach**2, among), (groups.shape[1],))
+        out[f"{name}.squares"] = about(rows[name], among, centre, variable)
     return out
-
-
-def _sums(x: Floats, among: NDArray[np.bool_], variable: Variable) -> Measure:
-    """A variable's sum in each group, all or none: a small group's would follow from the others and from everyone's.
-
-    The cells are those behind each sum: the group's people, and of a rare 0/1 coded as a number, those few.
-    """
-    parts = [x[inside] for inside in among.T]
-    cells = joined(few_or_none(among.sum(axis=0)), supported(parts, [variable.bounds] * len(parts)))
-    inside = np.nan_to_num(x)[:, None] * among
-    return joint(inside.sum(axis=0), float(np.abs(variable.bounds).max()), cells, spread_of(inside))
-
-
-def _levels(variable: Variable) -> int:
-    if variable.type == "boolean":
-        return 2
-    return len(variable.levels) if variable.type == "category" else 0
 
 
 class Options(BaseModel):
@@ -143,7 +105,7 @@ class Method:
         known = ", ".join(study.variables)
         unknown = [name for name in names if name not in study.variables]
         findings = [Finding("describe_unknown", values={"found": name, "expected": known}) for name in unknown]
-        if not findings and options.by and not _levels(study.variables[options.by]):
+        if not findings and options.by and not levels_of(study.variables[options.by]):
             findings.append(Finding("describe_by", values={"found": options.by, "expected": "boolean, category"}))
         check_none(findings, FileFault)
         return cls(options, study)
@@ -161,13 +123,13 @@ class Method:
     @property
     def groups(self) -> int:
         """How many groups the table has."""
-        return _levels(self.study.variables[self.options.by]) if self.options.by else 1
+        return levels_of(self.study.variables[self.options.by]) if self.options.by else 1
 
     def sends(self) -> tuple[Sends, ...]:
         """Counts and sums, then squares."""
         variables = [self.study.variables[name] for name in self.options.variables]
-        rows = 1 + sum(_levels(one) + 1 if _levels(one) else 3 for one in variables)
-        numbers = sum(not _levels(one) for one in variables)
+        rows = 1 + sum(levels_of(one) + 1 if levels_of(one) else 3 for one in variables)
+        numbers = sum(not levels_of(one) for one in variables)
         return (
             Sends("describe.counts", rows * self.groups, 1),
             Sends("describe.squares", numbers * self.groups, 1),
@@ -192,7 +154,7 @@ class Method:
     def _summarise(self) -> Generator[Ask, Pooled, tuple[Pooled, list[_Summary]]]:
         names, by = list(self.options.variables), self.options.by
         first = yield Ask(counts, {"variables": names, "by": by}, doing="describing")
-        numbers = [name for name in names if not _levels(self.study.variables[name])]
+        numbers = [name for name in names if not levels_of(self.study.variables[name])]
         means = {name: first[f"{name}.sum"] / first[f"{name}.cells"][0] for name in numbers}
         second = None
         if numbers:
@@ -222,7 +184,7 @@ def overall(summary: _Summary) -> tuple[float, float]:
 
 def mean_difference(summary: _Summary) -> float:
     """The standardised mean difference of two groups; NaN where something it needs was withheld."""
-    if not _levels(summary.variable):
+    if not levels_of(summary.variable):
         mean, deviation = summary.mean, summary.deviation
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(abs(mean[0] - mean[1]) / np.sqrt((deviation**2).sum() / 2))
@@ -253,15 +215,6 @@ def _table(method: Method, people: Floats, summaries: list[_Summary]) -> Table:
     )
 
 
-NO_YES = (Text("no", "아니오", "否"), Text("yes", "예", "是"))
-
-
-def level_label(variable: Variable, level: int) -> Text:
-    """`label: level`, as the name of a column or row."""
-    own = NO_YES[level] if variable.type == "boolean" else variable.levels[level].label
-    return join(": ", variable.label, own)
-
-
 def _row(label: Words, cells: list[Cell], groups: int, difference: float | None) -> tuple[Cell, ...]:
     tail: tuple[Cell, ...] = () if groups != 2 else (None if difference is None else difference,)
     return (label, *cells, *tail)
@@ -277,10 +230,10 @@ def _rows(summary: _Summary, method: Method, least: Withheld, grouped: bool) -> 
     shown = None if difference is None or np.isnan(difference) else difference
     variable = summary.variable
     rows = []
-    if not _levels(variable):
+    if not levels_of(variable):
         rows.append(_row(_with_unit(variable), _means(summary, grouped), method.groups, shown))
     else:
-        named = range(1 if variable.type == "boolean" else 0, _levels(variable))  # "yes" alone tells a boolean
+        named = range(1 if variable.type == "boolean" else 0, levels_of(variable))  # "yes" alone tells a boolean
         for number, level in enumerate(named):
             label = Words(text=level_label(variable, level))
             cells = _shares(summary, level, least, grouped)

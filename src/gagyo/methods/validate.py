@@ -22,6 +22,7 @@ from scipy import special
 from gagyo.errors import FileFault, Stopped
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
+from gagyo.methods._groups import level_label
 from gagyo.methods._newton import aliased_columns
 from gagyo.methods._validation import fits, splines, telling
 from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
@@ -45,7 +46,6 @@ from gagyo.methods._validation.performance import Asked, measure, performance, r
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
 from gagyo.methods._validation.splines import bent, smooth
 from gagyo.methods._validation.subgroups import by_group, number_of_groups, subgroup
-from gagyo.methods.describe import level_label
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study

@@ -190,6 +190,13 @@ def few_or_none(people: Counts) -> Measure:
     return Measure("count", people.astype(np.float64), np.ones(1), people, none, np.ones(people.shape, bool))
 
 
+def behind(people: Counts) -> Measure:
+    """Cells that hold at least k people, whatever the others are: who made up a sum of outcomes."""
+    return Measure(
+        "count", people.astype(np.float64), np.ones(1), people, np.zeros_like(people), np.zeros(people.shape, bool)
+    )
+
+
 MANY = 4096
 """Rows that show that a column is not all but constant; a count over a million would cost as much as a round."""
 
@@ -230,11 +237,15 @@ def exits(table: ArrayLike, cohort: int) -> Measure:
     return Measure("times", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
 
 
-def scalar(value: ArrayLike, people: ArrayLike) -> Measure:
-    """Statistics of one hospital's own patients; `people` is the smaller class (or group) that each rests on."""
+def scalar(value: ArrayLike, people: ArrayLike, spread: Spread = NO_SPREAD) -> Measure:
+    """Statistics of one hospital's own patients; `people` is the smaller class (or group) that each rests on.
+
+    spread: of each value, where people's influences on it are known: it may not be one person's.
+    """
     values = np.atleast_1d(np.asarray(value, dtype=np.float64))
     behind = np.broadcast_to(np.asarray(people, dtype=np.int64), values.shape).copy()
-    return Measure("scalar", values, np.ones(1), behind, np.zeros_like(behind), np.zeros(values.shape, bool))
+    none = np.zeros(values.shape, bool)
+    return Measure("scalar", values, np.ones(1), behind, np.zeros_like(behind), none, spread)
 
 
 def reshape(measure: Measure, shape: tuple[int, ...]) -> Measure:

@@ -93,6 +93,8 @@ class Place:
 
 PLACES = (
     Place("characteristics", ("characteristics",)),
+    Place("groups", ("group_tests", "group_effects", "group_trend", "group_strata")),
+    Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),

@@ -1,13 +1,17 @@
-"""Random-effects summary over hospitals: REML with Hartung-Knapp, never narrower than the standard interval.
+"""Summaries over hospitals: random effects with Hartung-Knapp, never narrower than the standard interval, and fixed.
 
-Viechtbauer (2005) J Educ Behav Stat 30:261 (REML); Hartung & Knapp (2001) Stat Med 20:3875; that the factor is not let
-under 1: Knapp & Hartung (2003) Stat Med 22:2693; I2 as Higgins & Thompson (2002) Stat Med 21:1539; prediction interval
-with k - 2 degrees of freedom: Higgins, Thompson & Spiegelhalter (2009) J R Stat Soc A 172:137. Reference: R metafor.
+Between-hospital variance by REML (Viechtbauer 2005, J Educ Behav Stat 30:261), DerSimonian & Laird (1986) Control Clin
+Trials 7:177, or Paule & Mandel (1982) J Res Natl Bur Stand 87:377. Hartung & Knapp (2001) Stat Med 20:3875; that the
+factor is not let under 1: Knapp & Hartung (2003) Stat Med 22:2693; I2 as Higgins & Thompson (2002) Stat Med 21:1539;
+prediction interval with k - 2 degrees of freedom: Higgins, Thompson & Spiegelhalter (2009) J R Stat Soc A 172:137.
+Reference: R metafor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,23 +35,73 @@ class Summary:
     q: float
     hospitals: int
     prediction: tuple[float, float] | None
+    p: float = float("nan")
 
 
-def summarise(values: Floats, errors: Floats, level: float = 0.95) -> Summary:
-    """The summary of estimates (k,) with standard errors (k,), k >= 2."""
+Variance = Literal["REML", "DL", "PM"]
+"""How the variance between hospitals is estimated."""
+
+
+def summarise(
+    values: Floats, errors: Floats, level: float = 0.95, variance: Variance = "REML", knapp: bool = True
+) -> Summary:
+    """The random-effects summary of estimates (k,) with standard errors (k,), k >= 2.
+
+    knapp: Hartung and Knapp's interval with t(k - 1); else the normal one.
+    """
     k = len(values)
     variances = errors**2
-    tau2 = reml(values, variances)
+    tau2 = BETWEEN[variance](values, variances)
     weights = 1 / (variances + tau2)
     mean = float(weights @ values / weights.sum())
-    factor = max(1.0, float(weights @ (values - mean) ** 2) / (k - 1))
+    factor = max(1.0, float(weights @ (values - mean) ** 2) / (k - 1)) if knapp else 1.0
     error = float(np.sqrt(factor / weights.sum()))
-    reach = float(stats.t.ppf(0.5 + level / 2, k - 1)) * error
+    spread = stats.t(k - 1) if knapp else stats.norm()
+    reach = float(spread.ppf(0.5 + level / 2)) * error
     fixed = 1 / variances
-    q = float(fixed @ (values - fixed @ values / fixed.sum()) ** 2)
     typical = float((k - 1) * fixed.sum() / (fixed.sum() ** 2 - (fixed**2).sum()))
     prediction = _prediction(mean, tau2 + error**2, k, level)
-    return Summary(mean, error, mean - reach, mean + reach, tau2, tau2 / (tau2 + typical), q, k, prediction)
+    p = float(2 * spread.sf(abs(mean) / error))
+    q, i2 = cochran(values, variances), tau2 / (tau2 + typical)
+    return Summary(mean, error, mean - reach, mean + reach, tau2, i2, q, k, prediction, p)
+
+
+def fixed(values: Floats, errors: Floats, level: float = 0.95) -> Summary:
+    """The summary of hospitals that share one effect: inverse-variance weights, normal interval."""
+    k, weights = len(values), 1 / errors**2
+    mean, error = float(weights @ values / weights.sum()), float(1 / np.sqrt(weights.sum()))
+    reach = float(stats.norm.ppf(0.5 + level / 2)) * error
+    q = cochran(values, errors**2)
+    i2 = max(0.0, (q - (k - 1)) / q) if q > 0 else 0.0
+    p = float(2 * stats.norm.sf(abs(mean) / error))
+    return Summary(mean, error, mean - reach, mean + reach, 0.0, i2, q, k, None, p)
+
+
+def cochran(values: Floats, variances: Floats) -> float:
+    """Cochran's Q."""
+    weights = 1 / variances
+    return float(weights @ (values - weights @ values / weights.sum()) ** 2)
+
+
+def dersimonian_laird(values: Floats, variances: Floats) -> float:
+    """The between-hospital variance by the moment of Q."""
+    w = 1 / variances
+    scale = float(w.sum() - (w**2).sum() / w.sum())
+    return max(0.0, (cochran(values, variances) - (len(values) - 1)) / scale)
+
+
+def paule_mandel(values: Floats, variances: Floats) -> float:
+    """The between-hospital variance at which Q, with its weights, is k - 1; 0 where it is less at 0."""
+
+    def excess(tau2: float) -> float:
+        return cochran(values, variances + tau2) - (len(values) - 1)
+
+    if excess(0.0) <= 0:
+        return 0.0
+    top = float(np.ptp(values)) ** 2 + float(variances.max())
+    while excess(top) > 0:
+        top *= 2
+    return float(optimize.brentq(excess, 0.0, top, xtol=1e-300, rtol=1e-14))
 
 
 def _prediction(mean: float, variance: float, k: int, level: float) -> tuple[float, float] | None:
@@ -80,3 +134,10 @@ def _likelihood(tau2: float, values: Floats, variances: Floats) -> float:
     w = 1 / (variances + tau2)
     mean = w @ values / w.sum()
     return float(np.log(w).sum() - np.log(w.sum()) - w @ (values - mean) ** 2) / 2
+
+
+BETWEEN: dict[Variance, Callable[[Floats, Floats], float]] = {
+    "REML": reml,
+    "DL": dersimonian_laird,
+    "PM": paule_mandel,
+}

@@ -1,0 +1,157 @@
+"""How a generalised linear fit is told: coefficients with their exponentials, and the test of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from gagyo.methods._newton import Solved
+from gagyo.methods._regression import alias_notes, estimate
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats
+from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A converged fit: coefficients (p,), NaN where aliased; its likelihood and the null model's (NaN without one).
+
+    dispersion: what multiplies the inverse information. overdispersion: Pearson's chi-square a degree of freedom,
+    NaN where it was not asked for.
+    """
+
+    coefficients: Floats
+    solved: Solved
+    likelihood: float
+    null: float
+    dispersion: float
+    overdispersion: float
+    people: int
+    sites: tuple[str, ...]
+    rounds: int
+
+    @property
+    def freedom(self) -> int:
+        """Residual degrees of freedom."""
+        return self.people - int((~self.solved.aliased).sum())
+
+    def at(self, matrix: Floats) -> Fit:
+        """The fit in other coordinates: coefficients times `matrix` (p, p)."""
+        moved = matrix @ np.nan_to_num(self.coefficients)
+        return replace(self, coefficients=np.where(np.isnan(self.coefficients), np.nan, moved))
+
+
+RATIOS = {
+    "probit": "",
+    "cloglog": "hazard_ratio",
+    "poisson": "rate_ratio",
+    "risk": "risk_ratio",
+    "gamma": "mean_ratio",
+}
+"""What the exponential of a coefficient is called."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study asks to be told of a fit."""
+
+    formula: Formula
+    study: Study
+    family: str
+    link: str
+    robust: str
+
+    @property
+    def ratio(self) -> str:
+        """What the exponential of a coefficient is; empty where it is nothing."""
+        risk = self.family == "poisson" and self.study.variables[self.formula.outcome].type == "boolean"
+        return RATIOS["risk" if risk else self.link if self.family == "binomial" else self.family]
+
+    def result(self, fit: Fit, variance: Floats) -> Result:
+        """The result, with the variance (p, p) of its coefficients."""
+        columns = self.formula.columns(self.study.variables)
+        estimates = self._estimates(fit, np.sqrt(np.diag(variance)))
+        return Result(
+            method="glm",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds,
+            estimates=estimates,
+            tables=(self._coefficients(estimates), self._model_test(fit)),
+            notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit)),
+            methods_text=(
+                Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
+                Words("glm.text_fit"),
+                Words(f"regression.errors_{self.robust}"),
+            ),
+        )
+
+    def _notes(self, fit: Fit) -> tuple[Words, ...]:
+        if self.ratio == "risk_ratio" and self.robust == "none":
+            return (Words("glm.risk_needs_robust"),)
+        over = self.ratio == "rate_ratio" and self.robust == "none" and fit.overdispersion > 1.5
+        return (Words("glm.overdispersed", {"found": f"{fit.overdispersion:.2f}"}),) if over else ()
+
+    def _estimates(self, fit: Fit, error: Floats) -> tuple[Estimate, ...]:
+        """Wald limits: normal, and Student's t where the dispersion is estimated, as R's summary does."""
+        spread = stats.t(fit.freedom) if self.family == "gamma" else stats.norm()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            p_values = 2 * spread.sf(np.abs(fit.coefficients / error))
+        reach = float(spread.ppf(0.975))
+        columns = self.formula.columns(self.study.variables)
+        return tuple(
+            estimate(column, float(value), float(se), reach, float(p))
+            for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
+        )
+
+    def _coefficients(self, estimates: tuple[Estimate, ...]) -> Table:
+        columns = [
+            Column("term", Words("regression.term"), "text"),
+            Column("coefficient", Words("regression.coefficient"), "number", 4),
+            Column("standard_error", Words("regression.standard_error"), "number", 4),
+        ]
+        columns += [Column("ratio", Words(f"glm.{self.ratio}"), "interval", 3)] if self.ratio else []
+        columns.append(Column("p", Words("regression.p"), "p"))
+        rows = tuple(_row(one, bool(self.ratio)) for one in estimates)
+        return Table("coefficients", Words("regression.coefficients"), tuple(columns), rows)
+
+    def _model_test(self, fit: Fit) -> Table:
+        """The likelihood ratio against the null model; of a gamma the F test of the deviance, as R's `anova`."""
+        terms = int((~fit.solved.aliased).sum()) - int(self.formula.intercept)
+        chi = 2 * (fit.likelihood - fit.null)
+        known = terms > 0 and bool(np.isfinite(chi))
+        if self.family == "gamma":
+            value = chi / max(terms, 1) / fit.dispersion
+            p = stats.f.sf(value, max(terms, 1), fit.freedom)
+            fitted, test = ("deviance", -2 * fit.likelihood), Column("f", Words("regression.f"), "number", 2)
+        else:
+            value, p = chi, stats.chi2.sf(chi, max(terms, 1))
+            fitted = ("log_likelihood", fit.likelihood)
+            test = Column("chi_square", Words("regression.likelihood_ratio"), "number", 2)
+        counted = bool(np.isfinite(fit.overdispersion))
+        columns = (
+            Column("people", Words("regression.people"), "count"),
+            Column(fitted[0], Words("glm.deviance" if self.family == "gamma" else "regression.log_likelihood")),
+            *([Column("dispersion", Words("glm.dispersion"))] if counted else []),
+            test,
+            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+            Column("p", Words("regression.p"), "p"),
+        )
+        told: tuple[Cell, ...] = (float(value), terms, float(p)) if known else (None, terms, None)
+        row = (fit.people, fitted[1], *([fit.overdispersion] if counted else []), *told)
+        return Table("model_test", Words("regression.model_test"), columns, (row,))
+
+
+def _row(one: Estimate, ratio: bool) -> tuple[Cell, ...]:
+    if one.value is None or one.lower is None or one.upper is None:
+        return (one.label, Words("regression.is_aliased"), None, *([None] if ratio else []), None)
+    shown: list[Cell] = []
+    if ratio and one.name == "Intercept":
+        shown = [None]
+    elif ratio:
+        shown = [Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))]
+    return (one.label, one.value, one.standard_error, *shown, one.p)

@@ -1,0 +1,246 @@
+"""Comparisons of groups, from pooled counts, means and squares (lossless): chi-square, t, analysis of variance, trend.
+
+Two rounds as in `describe`: counts and sums, then squares about the pooled mean of each group (Chan, Golub & LeVeque
+1983, Am Stat 37:242); one more for Mantel and Haenszel's (1959) odds ratio with the hospitals as strata, whose terms
+are summed over the hospitals. Tests, effects and their papers: `gagyo.statistics.comparisons`; adjustment for several
+variables: `gagyo.statistics.multiplicity`. Reference: R `chisq.test`, `t.test`, `oneway.test`, `prop.trend.test`,
+`mantelhaen.test`, `p.adjust`; statsmodels `Table2x2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from gagyo.errors import Stopped, check_none
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Names, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._compare_told import Compared, Told
+from gagyo.methods._groups import levels_of, membership, sums
+from gagyo.methods._groups import squares as about
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import Aggregate, Floats, cells, crossed, joint, spread_of
+from gagyo.result import Result
+from gagyo.statistics import comparisons
+from gagyo.statistics.multiplicity import Adjustment
+
+
+@local(variables=Names(), by=Name())
+def counts(rows: Rows, variables: list[str], by: str) -> Aggregate:
+    """By group: people; of each category its levels, of each measurement the sum."""
+    member = membership(rows, by)
+    out = {"people": cells(member.sum(axis=0)[None, :], rows.n)}
+    for name in variables:
+        variable = rows.variables[name]
+        levels = levels_of(variable)
+        if levels:
+            table = (rows[name][:, None] == np.arange(levels)).T.astype(np.float64) @ member
+            out[f"{name}.cells"] = cells(np.rint(table).astype(np.int64), rows.n)
+        else:
+            out[f"{name}.sum"] = sums(rows[name], member == 1, variable)
+    return out
+
+
+@local(variables=Names(), by=Name(), centres=Numbers((None, None), -1e12, 1e12))
+def squares(rows: Rows, variables: list[str], by: str, centres: Floats) -> Aggregate:
+    """For each measurement and group, the sum of squares about the group's mean: centres (variables, groups)."""
+    among = membership(rows, by) == 1
+    pairs = zip(variables, centres, strict=True)
+    return {f"{name}.squares": about(rows[name], among, centre, rows.variables[name]) for name, centre in pairs}
+
+
+@local(variables=Names(), by=Name())
+def strata(rows: Rows, variables: list[str], by: str) -> Aggregate:
+    """What the hospital, as a stratum, adds to Mantel and Haenszel's sums of each yes/no variable (8 each)."""
+    member = membership(rows, by)
+    # Levels of one variable, and the only two: nobody has both, nobody has neither.
+    apart = np.array([[False, False, False], [False, False, True], [False, True, False]])
+    out = {}
+    for name in variables:
+        y = rows[name]
+        table = np.array([[float(((y == level) & (group == 1)).sum()) for group in member.T] for level in (0, 1)])
+        behind = crossed(np.column_stack([y, member]), apart, None, apart)
+        together = (y - y.mean()) * (member[:, 1] - member[:, 1].mean()) if rows.n else np.zeros(0)
+        out[f"{name}.strata"] = joint(comparisons.stratum(table), 1.0, behind, spread_of(together[:, None]))
+    return out
+
+
+class Options(BaseModel):
+    """What a study file may say of a comparison. People who lack the group or one of the variables are left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    variables: list[str]
+    """What is compared: means of measurements, counts of categories."""
+    by: str
+    """The variable whose levels are the groups."""
+    equal_variances: bool = False
+    """Student's t and classical analysis of variance instead of Welch's."""
+    continuity: bool = True
+    """Yates' correction in tables of two by two, and Mantel and Haenszel's."""
+    trend: bool = False
+    """Also test yes/no variables for a trend over the groups in their order (Cochran and Armitage)."""
+    stratified: bool = False
+    """Also compare yes/no variables within hospitals (Mantel and Haenszel), for two groups."""
+    adjust: Adjustment = "none"
+    """Adjust the p values of the variables' tests for their number."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A comparison of a study's analysis."""
+
+    options: Options
+    study: Study
+
+    name: ClassVar[str] = "compare"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault names every variable and option that does not fit."""
+        options = Options(**analysis.options)
+        check_none(list(_faults(options, analysis, study)))
+        return cls(options, study)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """The groups and all variables."""
+        return frozenset([self.options.by, *self.options.variables])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return levels_of(self.study.variables[self.options.by])
+
+    def _of(self, levels: bool) -> list[str]:
+        """Categories, or measurements."""
+        return [one for one in self.options.variables if bool(levels_of(self.study.variables[one])) == levels]
+
+    @property
+    def yes_no(self) -> list[str]:
+        """The yes/no variables."""
+        return [one for one in self.options.variables if self.study.variables[one].type == "boolean"]
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Counts and sums, then squares; for stratified comparisons eight sums a variable."""
+        numbers = len(self._of(levels=False))
+        rows = 1 + numbers + sum(levels_of(self.study.variables[one]) for one in self._of(levels=True))
+        sends = [Sends("compare.counts", rows * self.groups, 1)]
+        sends += [Sends("compare.squares", numbers * self.groups, 1)] if numbers else []
+        if self.options.stratified:
+            sends.append(Sends("compare.strata", comparisons.STRATUM * len(self.yes_no), 1))
+        return tuple(sends)
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Counts and sums, squares, strata; then the tests."""
+        named = {"variables": list(self.options.variables), "by": self.options.by}
+        first = yield Ask(counts, named, doing="comparing")
+        people = first["people"][0]
+        if np.isnan(people).any():
+            raise Stopped(Finding("withheld_fit"))
+        tables = {name: first[f"{name}.cells"] for name in self._of(levels=True)}
+        moments = yield from self._moments(first, people)
+        within: dict[str, Floats] = {}
+        if self.options.stratified:
+            third = yield Ask(strata, {**named, "variables": self.yes_no}, doing="comparing")
+            within = {name: third[f"{name}.strata"] for name in self.yes_no}
+        rounds = 1 + bool(moments) + bool(within)
+        told = Told(self.study, self.options.by, self.options.adjust)
+        return told.result([self._compared(name, people, tables, moments, within) for name in self.options.variables],
+                           people, first.sites, rounds)  # fmt: skip
+
+    def _moments(self, first: Pooled, people: Floats) -> Generator[Ask, Pooled, dict[str, tuple[Floats, Floats]]]:
+        """Mean and variance (groups,) of each measurement."""
+        names = self._of(levels=False)
+        if not names:
+            return {}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = {name: first[f"{name}.sum"] / people for name in names}
+        centres = np.array([np.nan_to_num(means[name]) for name in names])
+        second = yield Ask(squares, {"variables": names, "by": self.options.by, "centres": centres}, doing="comparing")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {name: (means[name], second[f"{name}.squares"] / (people - 1)) for name in names}
+
+    def _compared(
+        self,
+        name: str,
+        people: Floats,
+        tables: Mapping[str, Floats],
+        moments: Mapping[str, tuple[Floats, Floats]],
+        within: Mapping[str, Floats],
+    ) -> Compared:
+        one = self.options
+        if name in moments:
+            return _means(name, people, *moments[name], one.equal_variances)
+        table = tables[name]
+        if np.isnan(table).any():
+            return Compared(name, "chi_square")
+        test, expected = comparisons.chi_square(table, one.continuity)
+        yes_no = name in self.yes_no
+        corrected = one.continuity and expected.shape == (2, 2)
+        found = Compared(name, "chi_square_yates" if corrected else "chi_square", test, sparse=_sparse(expected))
+        if yes_no and self.groups == 2 and np.all(people > 0):
+            found = found.also(effects=comparisons.two_by_two(table))
+        if yes_no and one.trend:
+            found = found.also(trend=comparisons.trend(table[1], people))
+        if name in within and not np.isnan(within[name]).any():
+            found = found.also(within=comparisons.mantel_haenszel(within[name], one.continuity))
+        return found
+
+
+def _sparse(expected: Floats) -> bool:
+    """Cochran's rule (1954): more than a fifth of the expected counts are under 5, or one under 1."""
+    return bool((expected < 5).mean() > 0.2 or (expected < 1).any())
+
+
+def _means(name: str, people: Floats, mean: Floats, variance: Floats, equal: bool) -> Compared:
+    there = people > 1
+    kind = ("student" if equal else "welch") if len(people) == 2 else ("anova" if equal else "welch_anova")
+    if (
+        np.isnan(mean).any()
+        or np.isnan(variance[there]).any()
+        or there.sum() < 2
+        or (len(people) == 2 and not all(there))
+    ):
+        return Compared(name, kind)
+    if len(people) == 2:
+        test, effect = comparisons.t_test(people, mean, variance, equal)
+        return Compared(name, kind, test, {"difference": effect})
+    return Compared(name, kind, comparisons.one_way(people[there], mean[there], variance[there], equal))
+
+
+def _faults(options: Options, analysis: Analysis, study: Study) -> Iterator[Finding]:
+    """All that does not fit together."""
+    names, known = [*options.variables, options.by], ", ".join(study.variables)
+    for name in dict.fromkeys(one for one in names if one not in study.variables):
+        yield Finding("compare_unknown", place=analysis.place("variables"), values={"found": name, "expected": known})
+    if not options.variables or options.by in options.variables:
+        place = analysis.place("variables")
+        yield Finding("compare_variables", place=place, values={"found": ", ".join(options.variables)})
+    if options.by not in study.variables:
+        return
+    groups = levels_of(study.variables[options.by])
+    if not groups:
+        values = {"found": options.by, "expected": "boolean, category"}
+        yield Finding("compare_by", place=analysis.place("by"), values=values)
+    yes_no = any(study.variables[one].type == "boolean" for one in options.variables if one in study.variables)
+    for option, asked, fits in (
+        ("trend", options.trend, groups > 2 and yes_no),
+        ("stratified", options.stratified, groups == 2 and yes_no),
+    ):
+        if asked and not fits:
+            values = {"found": option, "expected": "3, 4, …" if option == "trend" else "2"}
+            yield Finding("compare_option", place=analysis.place(option), values=values)

@@ -1,0 +1,374 @@
+"""Generalised linear models, equal to the pooled fit: Fisher scoring on summed score and information (lossless).
+
+Binomial with a probit or complementary log-log link, Poisson and gamma with a log link; a Poisson model may have an
+exposure, whose logarithm is the offset, and of a yes/no outcome it gives risk ratios (Zou 2004, Am J Epidemiol
+159:702). Each round a hospital sends the score, the expected information and the log-likelihood, and once Pearson's
+chi-square where standard errors depend on it.
+Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); robust errors: White (1980), HC0 and HC1.
+Reference: R `glm(epsilon = 1e-14)` and `sandwich`, statsmodels `GLM`. The logit link is the method `logistic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from gagyo.errors import Stopped, check_none
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._glm_cells import by_combination, fit_cells
+from gagyo.methods._glm_told import Fit, Told
+from gagyo.methods._newton import (
+    MOST_ROUNDS,
+    Solved,
+    aliased_columns,
+    check_running_away,
+    check_separation,
+    solve,
+    symmetric,
+    triangle,
+)
+from gagyo.methods._regression import about_zero, column_bounds, middles
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.result import Result
+from gagyo.statistics.families import FAMILIES, Family, Parts
+
+DECREMENT = 1e-20
+"""Fisher scoring is not quadratic away from the canonical link: the squared decrement is followed further down."""
+
+WORST = 64.0
+"""Scale of a score factor without a unit; honest ones are below it. A larger one still fits the ring."""
+
+
+@local(formula=Name(), exposure=Name())
+def outcome(rows: Rows, formula: str, exposure: str) -> Aggregate:
+    """How many people; the sums of their outcomes and of their exposures (1 each, where there is none)."""
+    parsed = rows.formula(formula)
+    over = rows[exposure] if exposure else np.ones(rows.n)
+    columns = np.column_stack([rows[parsed.outcome], over])
+    reach = np.array([_most(rows.variables[parsed.outcome]), _most(rows.variables[exposure]) if exposure else 1.0])
+    cells = _cells(rows, parsed, exposure)
+    return {
+        "people": count(np.ones(rows.n, bool)),
+        "sums": joint(columns.sum(axis=0), reach, cells, spread_of(columns)),
+    }
+
+
+@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def step(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+    """Score (p), expected information (upper triangle) and log-likelihood at coefficients (p,).
+
+    Measured columns are about the middles of their ranges.
+    """
+    parsed = rows.formula(formula)
+    X, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    information = X.T @ (X * one.weight[:, None])
+    values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
+    combined = by_combination(rows, parsed) if family == "gamma" else np.zeros((rows.n, 0))
+    others = np.column_stack([one.likelihood, combined])
+    spread = _both(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
+    return {"fit": joint(values, _scales(rows, parsed, family), _cells(rows, parsed, exposure), spread)}
+
+
+@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+    """Pearson's chi-square at coefficients (p,)."""
+    parsed = rows.formula(formula)
+    _, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    bound = WORST * _worst(rows, parsed, family)
+    spread = spread_of(one.pearson[:, None])
+    return {"pearson": joint(one.pearson.sum(keepdims=True), bound, _cells(rows, parsed, exposure), spread)}
+
+
+@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def meat(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+    """The sum of u u', u one person's score, x about the middles of the ranges: the middle of White's sandwich."""
+    parsed = rows.formula(formula)
+    X, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    u = X * one.factor[:, None]
+    upper, right = triangle(X.shape[1])
+    reach = _reach(rows, parsed) * _worst(rows, parsed, family)
+    bounds = reach[upper] * reach[right]
+    return {"meat": joint((u.T @ u)[upper, right], bounds, _cells(rows, parsed, exposure), spread_of(u**2))}
+
+
+def _at(rows: Rows, formula: Formula, family: Family, exposure: str, beta: Floats) -> tuple[Floats, Parts]:
+    """The design about the middles (n, p), and every person's parts at coefficients (p,)."""
+    X: Floats = rows.kept(("glm", formula.text), lambda: rows.design(formula) - middles(formula, rows.variables))
+    eta = X @ beta + (np.log(rows[exposure]) if exposure else 0.0)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        # What runs past the largest number is not finite, and the gate's rule of ranges refuses it.
+        return X, family.parts(rows[formula.outcome], eta)
+
+
+def _cells(rows: Rows, formula: Formula, exposure: str) -> Measure:
+    cells: Measure = rows.kept(("glm cells", formula.text, exposure), lambda: fit_cells(rows, formula, exposure))
+    return cells
+
+
+def _both(*spreads: Spread) -> Spread:
+    names = ("total", "largest", "second")
+    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
+
+
+def _most(variable: Variable) -> float:
+    return float(np.abs(variable.bounds).max())
+
+
+def _reach(rows: Rows, formula: Formula) -> Floats:
+    """The greatest size of each column about its middle."""
+    return column_bounds(rows, formula) - np.abs(middles(formula, rows.variables))
+
+
+def _worst(rows: Rows, formula: Formula, family: str) -> float:
+    """The scale of a score factor: that of the outcome where it is a difference of counts."""
+    return _most(rows.variables[formula.outcome]) if family == "poisson" else WORST
+
+
+def _scales(rows: Rows, formula: Formula, family: str) -> Floats:
+    """The ring's scales by value, from declared ranges alone: a mean is of the size of the outcome's range.
+
+    They fix the rounding, 2^-64 of each. A mean past the range fits the ring for 2^62 scales over the hospitals; what
+    does not is refused.
+    """
+    reach, worst = _reach(rows, formula), _worst(rows, formula, family)
+    upper, right = triangle(len(reach))
+    weight = worst if family == "poisson" else 1.0
+    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [WORST * worst]])
+
+
+class Options(BaseModel):
+    """What a study file may say of a generalised linear model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    family: Literal["binomial", "poisson", "gamma"]
+    """The outcome's distribution: yes or no, a count (or yes/no, for risk ratios), a positive measurement."""
+    link: Literal["probit", "cloglog", "log"] = "log"
+    """`probit` or `cloglog` of a binomial; `log` of the others. A binomial's logit is the method `logistic`."""
+    exposure: str = ""
+    """A variable, such as person-years, to which a Poisson mean is proportional: its logarithm is the offset."""
+    robust: Literal["none", "HC0", "HC1"] = "none"
+    """Standard errors by White's sandwich."""
+
+
+@dataclass
+class Walk:
+    """Where a fit is: coefficients, the step that led there, and what each round opened."""
+
+    beta: Floats
+    likelihood: float
+    moved: Floats
+    rounds: int
+    diagonals: list[Floats]
+    null: float = float("nan")
+
+    def step(self, solved: Solved | None) -> None:
+        """Go on; where the likelihood fell, half the way back."""
+        self.moved = self.moved / 2 if solved is None else solved.step
+        self.beta = self.beta - self.moved if solved is None else self.beta + self.moved
+
+
+@dataclass(frozen=True)
+class Method:
+    """A generalised linear model of a study's analysis."""
+
+    formula: Formula
+    options: Options
+    study: Study
+
+    name: ClassVar[str] = "glm"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault where formula, outcome, link or exposure do not fit."""
+        options = Options(**analysis.options)
+        formula = formulas.parse(options.formula, study.variables)
+        check_none(list(_faults(options, formula, analysis, study)))
+        return cls(formula, options, study)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """All variables of the formula, and the exposure."""
+        return frozenset(self.formula.variables) | frozenset([self.options.exposure] if self.options.exposure else [])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def family(self) -> Family:
+        """The family with its link."""
+        return FAMILIES[self.options.family, self.options.link]
+
+    @property
+    def terms(self) -> list[str]:
+        """The design's columns by name."""
+        return [column.name for column in self.formula.columns(self.study.variables)]
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Two sums; score, information and log-likelihood a round; Pearson's chi-square; a matrix for robust errors."""
+        p = len(self.terms)
+        upper = p * (p + 1) // 2
+        sends = [Sends("glm.outcome", 3, 1), Sends("glm.step", p + upper + 1, MOST_ROUNDS)]
+        sends += [Sends("glm.pearson", 1, 1)] if self._asks_pearson else []
+        sends += [Sends("glm.meat", upper, 1)] if self.options.robust != "none" else []
+        return tuple(sends)
+
+    @property
+    def _asks_pearson(self) -> bool:
+        """Where standard errors depend on it: of a gamma always, of counts unless the errors are robust.
+
+        On the way to a fit, or where nobody needs it, one unlikely person would make up most of it, and stop the fit.
+        """
+        counted = self.study.variables[self.formula.outcome].type != "boolean"
+        return self.family.dispersed or (counted and self.options.robust == "none")
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Fit, then tell."""
+        fit = yield from self._fit()
+        variance = fit.solved.inverse * fit.dispersion
+        if self.options.robust != "none":
+            variance = yield from self._robust(fit)
+        to_raw = about_zero(middles(self.formula, self.study.variables))
+        told = Told(self.formula, self.study, self.options.family, self.options.link, self.options.robust)
+        return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T)
+
+    def _fit(self) -> Generator[Ask, Pooled, Fit]:
+        named = {"formula": self.formula.text, "exposure": self.options.exposure}
+        first = yield Ask(outcome, named, doing="counting")
+        if not (first.whole("people") and first.whole("sums")):
+            raise Stopped(Finding("withheld_fit"))
+        people, (whole, over) = int(first["people"][0]), first["sums"]
+        if whole <= 0 or (self.options.family == "binomial" and whole >= people):
+            raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
+        walk = Walk(self._start(whole / over), -np.inf, np.zeros(len(self.terms)), 1, [])
+        while True:
+            pooled, solved = yield from self._round(walk, people)
+            if solved is not None and solved.decrement < DECREMENT:
+                break
+            if walk.rounds > MOST_ROUNDS:
+                raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
+            walk.step(solved)
+        freedom = people - int((~solved.aliased).sum())
+        if freedom <= 0:
+            raise Stopped(Finding("withheld_fit"))
+        beta = np.where(solved.aliased, np.nan, walk.beta + solved.step)
+        over = (yield from self._pearson(beta)) / freedom if self._asks_pearson else float("nan")
+        return Fit(
+            beta,
+            solved,
+            walk.likelihood,
+            walk.null,
+            over if self.family.dispersed else 1.0,
+            over,
+            people,
+            pooled.sites,
+            walk.rounds + self._asks_pearson,
+        )
+
+    def _pearson(self, beta: Floats) -> Generator[Ask, Pooled, float]:
+        answer = yield Ask(pearson, self._named(np.nan_to_num(beta)), doing="fitting")
+        if not answer.whole("pearson"):
+            raise Stopped(Finding("withheld_fit"))
+        return float(answer["pearson"][0])
+
+    def _start(self, mean: float) -> Floats:
+        """The null model, where there is an intercept."""
+        beta = np.zeros(len(self.terms))
+        if self.formula.intercept:
+            beta[0] = self.family.start(mean)
+        return beta
+
+    def _round(self, walk: Walk, people: int) -> Generator[Ask, Pooled, tuple[Pooled, Solved | None]]:
+        """One round: what was opened, and the step from there; None where the likelihood fell."""
+        try:
+            pooled = yield self._ask(walk.beta)
+        except Stopped:
+            if self.options.family != "gamma":
+                check_running_away(walk.diagonals, self.terms)
+            raise
+        if not pooled.whole("fit"):
+            raise Stopped(Finding("withheld_fit"))
+        p, values = len(self.terms), pooled["fit"]
+        walk.rounds += 1
+        likelihood = float(values[-1])
+        if likelihood < walk.likelihood - 1e-9 * (1 + abs(walk.likelihood)):
+            return pooled, None
+        information = symmetric(values[p:-1], p)
+        walk.likelihood = likelihood
+        walk.diagonals.append(np.diag(information))
+        if len(walk.diagonals) == 1 and self.formula.intercept:
+            walk.null = likelihood
+        if self.options.family != "gamma":
+            least = likelihood if self.options.family == "binomial" else -float(people)
+            check_separation(walk.diagonals[0], walk.diagonals[-1], least, people, self.terms)
+        return pooled, solve(values[:p], information, aliased_columns(information))
+
+    def _ask(self, beta: Floats) -> Ask:
+        fit = f"{self.formula.text} {self.options.family} {self.options.link} {self.options.exposure}"
+        return Ask(step, self._named(beta), fit=fit, parameters=len(beta), doing="fitting")
+
+    def _named(self, beta: Floats) -> dict[str, object]:
+        one = self.options
+        named = {"formula": self.formula.text, "family": one.family, "link": one.link, "exposure": one.exposure}
+        return {**named, "coefficients": beta}
+
+    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+        answer = yield Ask(meat, self._named(np.nan_to_num(fit.coefficients)), doing="robust_errors")
+        if not answer.whole("meat"):
+            raise Stopped(Finding("withheld_fit"))
+        bread = np.nan_to_num(fit.solved.inverse)
+        sandwich = bread @ symmetric(answer["meat"], len(bread)) @ bread
+        kept = int((~fit.solved.aliased).sum())
+        return sandwich * (fit.people / (fit.people - kept) if self.options.robust == "HC1" else 1.0)
+
+
+def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
+    """All that does not fit together."""
+    found = []
+    links = [link for family, link in FAMILIES if family == options.family]
+    if options.link not in links:
+        values = {"found": f"{options.family}, {options.link}", "expected": ", ".join(links)}
+        found.append(Finding("glm_link", place=analysis.place("link"), values=values))
+    one = study.variables[formula.outcome]
+    if not _suits(one, options.family):
+        values = {"found": formula.outcome, "family": options.family, "expected": OUTCOMES[options.family]}
+        found.append(Finding("glm_outcome", place=analysis.place("formula"), values=values))
+    if options.exposure:
+        over = study.variables.get(options.exposure)
+        bad = over is None or over.type not in ("number", "integer") or over.bounds[0] <= 0
+        if bad or options.family != "poisson" or options.exposure in formula.variables:
+            expected = "family: poisson; number, integer; range: [> 0, …]"
+            values = {"found": options.exposure, "expected": expected}
+            found.append(Finding("glm_exposure", place=analysis.place("exposure"), values=values))
+    return found
+
+
+OUTCOMES = {
+    "binomial": "boolean",
+    "poisson": "boolean; number, integer: range [>= 0, …]",
+    "gamma": "number, integer: range [> 0, …]",
+}
+
+
+def _suits(outcome: Variable, family: str) -> bool:
+    if outcome.type == "boolean":
+        return family != "gamma"
+    if outcome.type not in ("number", "integer") or family == "binomial":
+        return False
+    return outcome.bounds[0] > 0 if family == "gamma" else outcome.bounds[0] >= 0
