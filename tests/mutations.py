@@ -22,7 +22,7 @@ CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
-HUB = "tests/remote/test_hostile_hub.py"
+HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
@@ -150,7 +150,9 @@ MUTATIONS = (
     ("federation/once.py", "if start > len(self._history):", "if False:", ONCE),
     ("site/service.py", "if leader and leader[0] != letter.sender:", "if False:", HUB),
     ("site/service.py", 'if plan.keys[COORDINATOR]["signing"] != leader[1]:', "if False:", HUB),
-    ("site/service.py", 'if proposed.state != "approved":', "if False:", HUB),
+    ("site/service.py", 'if proposed.state in ("waiting", "refused"):', "if False:", STATES),
+    ("site/service.py", 'if proposed.state in ("waiting", "refused"):', 'if proposed.state != "approved":', STATES),
+    ("runtime/remote.py", "                    _check_refusal(message, posts[message.sender].message)\n", "", STATES),
     ("release/ring.py", "return np.where((values < 0)[:, None], negate(limbs), limbs)", "return limbs", RING),
     ("governance/check.py", 'if applies is None or rule.basis == "memory":', "if applies is None:", CHECK),
     ("governance/check.py", 'return rule.weight == "law" and', "return", CHECK),

@@ -282,26 +282,34 @@ def test_a_custodian_who_trusts_one_partner_only_takes_part_in_no_sum(tmp_path: 
     assert "seoul" in str(run.stopped["model"])
 
 
-def test_three_privacy_refusals_go_to_a_person(tmp_path: Path) -> None:
-    """A fit whose cells are too small, asked again and again."""
-    study = MODEL.replace("malignant ~ texture", "malignant ~ C(size) + texture")
+def few_of_a_size(formulas: Sequence[str], folder: Path) -> House:
+    """Hospitals that each have one person of a size, and fits that would count them."""
     hospitals = breast()
     for rows in hospitals.values():
         rows.columns["size"] = np.where(np.arange(len(rows)) == 0, 2.0, rows.columns["size"] % 2)
-    one = house(tmp_path, STUDY + study, hospitals)
-    codes = []
+    models = [f'  m{n}: {{method: logistic, cohort: all, formula: "{one}"}}\n' for n, one in enumerate(formulas)]
+    return house(folder, STUDY + "".join(models), hospitals)
+
+
+def test_three_privacy_refusals_go_to_a_person(tmp_path: Path) -> None:
+    """Fits whose cells are too small, one after the other."""
+    others = ("texture", "smoothness", "compactness", "symmetry")
+    one = few_of_a_size([f"malignant ~ C(size) + {other}" for other in others], tmp_path)
+    stopped = one.run().stopped
+    codes = [stopped[f"m{n}"].findings[0].code for n in range(len(others))]
+    assert codes == ["answer_withheld"] * 3 + ["answer_referred"]
+
+
+def test_a_refused_question_that_is_asked_again_is_one_refusal(tmp_path: Path) -> None:
+    """As when the answer was lost on the way: a bad line is no attack."""
+    one = few_of_a_size(["malignant ~ C(size) + texture"], tmp_path)
     for _ in range(5):
         run = Run(one.plan, Embedded(one.sites))
-        try:
-            list(run)
-            codes.append(str(run.stopped["model"]))
-        except GagyoError as referred:
-            codes.append(str(referred))
+        list(run)
+        assert run.stopped["m0"].findings[0].code == "answer_withheld"
         for site in one.sites.values():
             site._sessions.clear()
             site._open(one.plan)
-    assert "withheld these numbers" in codes[0]
-    assert "person" in codes[-1]
 
 
 def test_no_error_text_carries_a_value_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gagyo.demo.world import free_port
 from gagyo.exchange import enrolment, operator, signatures
 from gagyo.exchange.access import Role
 from gagyo.exchange.client import Client
@@ -28,13 +28,6 @@ from gagyo.exchange.membership import Membership
 from gagyo.exchange.service import serving
 
 PATIENCE = 15.0
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass

@@ -82,6 +82,9 @@ class Caller:
     def acknowledge(self, ids: Sequence[str]) -> None:
         self._office.take(self.membership.name, 0, ids)
 
+    def status(self, patience: float | None = None) -> dict[str, Any]:
+        return {"state": "active"}
+
     def directory(self) -> dict[str, Member]:
         return dict(self._office.members)
 

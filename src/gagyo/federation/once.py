@@ -133,9 +133,7 @@ class Incoming:
 
 def answer_record(answer: Answer) -> dict[str, Any]:
     """An answer as a record of a message."""
-    receipt = answer.receipt and dict(vars(answer.receipt))
-    if receipt:
-        receipt = {field.name: receipt[field.name] for field in fields(Entry)}
+    receipt = answer.receipt and {field.name: getattr(answer.receipt, field.name) for field in fields(Entry)}
     return {name: getattr(answer, name) for name in ANSWER} | {"receipt": receipt}
 
 

@@ -6,7 +6,8 @@ where the unknown facts could still make it either. `not` holds a list and means
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -43,7 +44,7 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True)
-class _Joined:
+class _Joined(ABC):
     parts: tuple[Condition, ...]
 
     @property
@@ -54,8 +55,9 @@ class _Joined:
     def evidence(self) -> frozenset[str]:
         return frozenset().union(*(part.evidence for part in self.parts))
 
+    @abstractmethod
     def holds(self, facts: Facts, held: Collection[str]) -> Truth:
-        raise NotImplementedError
+        """What the parts come to together."""
 
     def unknowns(self, facts: Facts, held: Collection[str]) -> frozenset[str]:
         if self.holds(facts, held) is not None:
@@ -185,7 +187,7 @@ class Held:
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-JOINED = {"all": All, "any": Some, "not": Neither}
+JOINED: dict[str, Callable[[tuple[Condition, ...]], Condition]] = {"all": All, "any": Some, "not": Neither}
 
 
 def read_condition(entry: Entry, words: Vocabulary, evidence: bool = False) -> Condition | None:

@@ -23,6 +23,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request
 from gagyo.release.decision import Answer
+from gagyo.text import catalogue
 
 WAIT_SECONDS = 5.0
 FIRST_AGAIN, LAST_AGAIN = 20.0, 300.0
@@ -166,9 +167,6 @@ class Remote:
                 self._hospitals[message.sender].outgoing.forget()
                 posts[message.sender] = self._request(request)
                 self._send(posts[message.sender])
-            elif message.kind == "state" and message.body.get("state") == "refused":
-                code = f"answer_{message.body.get('code') or 'fault'}"
-                raise Refused(Finding(code, values={"site": message.sender, "found": message.sender}))
             elif message.kind == "answer":
                 answers[message.request] = self._checked(message, request)
                 return True
@@ -219,6 +217,7 @@ class Remote:
                     if _works(message):
                         began[message.sender] = time.monotonic()
                     posts[message.sender].again = max(posts[message.sender].again, time.monotonic() + FIRST_AGAIN)
+                    _check_refusal(message, posts[message.sender].message)
                     if take(message):
                         del posts[message.sender]
             self._check_patience(posts, began)
@@ -275,6 +274,17 @@ class Remote:
             return
         self.states[site] = SiteState(doing, time.time(), detail)
         self._tell(self.states)
+
+
+def _check_refusal(message: Message, asked: Message) -> None:
+    """Raise Refused where a hospital says, with a code, that it cannot answer what it was asked last."""
+    code = message.body.get("code")
+    if message.kind != "state" or not code or message.request != (asked.request or asked.plan):
+        return
+    site = message.sender
+    known = f"findings.answer_{code}" in catalogue("en")
+    named = Finding(f"answer_{code}", values={"site": site, "found": site})
+    raise Refused(named if known else Finding("answer_other", values={"found": site, "expected": code}))
 
 
 def _works(message: Message) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from gagyo.errors import FileFault
@@ -27,8 +28,7 @@ def take(
     Raises:
         FileFault: no such plan, or what forbids the decision.
     """
-    inbox = Inbox(folder / "inbox.sqlite")
-    try:
+    with closing(Inbox(folder / "inbox.sqlite")) as inbox:
         whole = inbox.plan(plan).plan
         inbox.bring(whole, statements)
         with held(folder) as here:
@@ -38,16 +38,11 @@ def take(
         if faults:
             raise FileFault(*faults)
         return inbox.plan(whole)
-    finally:
-        inbox.close()
 
 
 def _here(file: Path, folder: Path, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
-    site = Site.open(file, folder)
-    try:
+    with closing(Site.open(file, folder)) as site:
         return decide(site, inbox, wish)
-    finally:
-        site.close()
 
 
 def _by_service(inbox: Inbox, plan: str, verb: Verb, reason: str) -> tuple[Finding, ...]:
@@ -64,17 +59,14 @@ def withdraw(file: Path, folder: Path, plan: str, statements: Sequence[Statement
     """Withdraw the approval of a plan, that of an embedded run too; the plan's digest.
 
     Raises:
-        FileFault: as `take`, or the folder is in use by an embedded run.
+        FileFault: no such plan here, or as `take`.
     """
-    inbox = Inbox(folder / "inbox.sqlite")
-    known = [one.plan for one in inbox.plans() if one.plan.startswith(plan)]
-    inbox.close()
-    if known:
-        return take(file, folder, "withdraw", plan, statements=statements).plan
+    with closing(Inbox(folder / "inbox.sqlite")) as inbox:
+        came = inbox.known(plan) is not None
     with held(folder) as here:
-        if not here:
-            raise FileFault.of("site_in_use", found=file.stem)
-        site = Site.open(file, folder)
-        site.withdraw(plan, statements)
-        site.close()
-    return plan
+        if here and not came:
+            with closing(Site.open(file, folder)) as site:
+                if site.decided(plan):  # in an embedded run: its plan never came through the inbox
+                    site.withdraw(plan, statements)
+                    return plan
+    return take(file, folder, "withdraw", plan, statements=statements).plan

@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from gagyo.errors import FileFault
+
 
 @contextmanager
 def health_page(port: int, tell: Callable[[], dict[str, Any]]) -> Iterator[int]:
-    """Serve `tell()` as JSON at http://127.0.0.1:port/health (0: a free port); gives the port, or OSError: taken."""
+    """Serve `tell()` as JSON at http://127.0.0.1:port/health (0: a free port); gives the port.
+
+    Raises:
+        FileFault: `port_in_use`.
+    """
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -28,7 +34,10 @@ def health_page(port: int, tell: Callable[[], dict[str, Any]]) -> Iterator[int]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing: the service has its own log."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Page)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Page)
+    except OSError:
+        raise FileFault.of("port_in_use", found=port) from None
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gagyo.canonical import digest
-from gagyo.errors import DataFault, ExchangeFault, FileFault, GagyoError, Tampered
+from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
 from gagyo.exchange.client import Client
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Received
@@ -77,18 +77,26 @@ class Service:
         """Serve until `ending` is set."""
         watching = threading.Thread(target=self._watch, args=(ending,), daemon=True)
         watching.start()
-        self._tell_all()
         done: list[str] = []
         while not ending.is_set():
             try:
+                if self._state != "connected":
+                    self._connect()
                 letters = self._client.receive(WAIT_SECONDS, acknowledged=done)
             except ExchangeFault as fault:
                 self._note_hub(fault.code)
                 ending.wait(PAUSE_SECONDS)
                 continue
-            self._note_hub("connected")
+            # What is not acknowledged when the service ends comes again, and is answered from the record.
             done = [letter.id for letter in letters if self._take(letter, ending)]
-        self._client.acknowledge(done)
+
+    def _connect(self) -> None:
+        """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
+        self._client.status(PAUSE_SECONDS)
+        self._note_hub("connected")
+        for proposed in self.inbox.plans():
+            if proposed.state != "closed":
+                self._tell(proposed)
 
     def _note_hub(self, state: str) -> None:
         if state != self._state:
@@ -98,17 +106,18 @@ class Service:
     # Messages.
 
     def _take(self, letter: Received, ending: threading.Event) -> bool:
-        """Whether a letter is done with; one that met a fault of this machine (a full disk) comes again."""
+        """Whether a letter is done with.
+
+        One that met a fault of this machine (a full disk), or whose answer could not be sent, comes again.
+        """
         try:
             with self._turn:
                 self._handle(letter)
-        except (OSError, sqlite3.Error, MemoryError) as fault:
+        except (ExchangeFault, OSError, sqlite3.Error, MemoryError) as fault:
             self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
             self._leave_site()
             ending.wait(PAUSE_SECONDS)
             return False
-        except Exception as fault:  # one study's fault touches no other
-            self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
         return True
 
     def _handle(self, letter: Received) -> None:
@@ -121,11 +130,29 @@ class Service:
             self._log({"event": "refused", "from": letter.sender, "code": why.findings[0].code})
             self._again_closed(letter)
             return
-        handlers[message.kind](message)
+        try:
+            handlers[message.kind](message)
+        except (ExchangeFault, OSError, sqlite3.Error, MemoryError):
+            raise
+        except DataFault:
+            self._refuse(message, "data_fault")
+        except GagyoError as why:
+            self._refuse(message, why.findings[0].code)
+        except Exception as fault:  # one study's fault touches no other
+            self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
+            self._refuse(message, "fault")
+
+    def _refuse(self, message: Message, code: str) -> None:
+        """Say that a message cannot be answered, and the code of why: what was found may be a value of the hospital."""
+        self._log({"event": "refused", "from": message.sender, "kind": message.kind, "code": code})
+        to = self._leader_keys(message.study) or self._coordinator(message.sender)
+        proposed = self.inbox.known(message.plan)
+        body = {"state": "refused", "code": code}
+        self._send(message.study, message.sender, to, "state", body, proposed, message.request or message.plan)
 
     def _read(self, letter: Received) -> Message:
         leader = self.inbox.leader(letter.study)
-        keys = PublicKeys(leader[1], leader[2]) if leader else self._coordinator(letter.sender)
+        keys = self._leader_keys(letter.study) or self._coordinator(letter.sender)
         if leader and leader[0] != letter.sender:
             raise Tampered.of("other_leader", found=letter.sender, expected=leader[0])
         message = read(letter.body, self._receivers(letter.study), keys, self._now())
@@ -181,7 +208,7 @@ class Service:
         proposed = self.inbox.known(message.plan)
         if proposed is None or proposed.study != message.study:
             raise Tampered.of("plan_unknown_here", found=message.plan)
-        if proposed.state != "approved":
+        if proposed.state in ("waiting", "refused"):
             self._tell(proposed, message.request)
             return
         try:
@@ -201,13 +228,7 @@ class Service:
     def _answer(self, proposed: Proposed, request: Any) -> None:
         began = time.monotonic()
         site = self._site()
-        try:
-            site.ensure_open(proposed.plan, proposed.read)
-        except (FileFault, DataFault) as fault:
-            code = fault.findings[0].code
-            self._log({"event": "refused", "plan": proposed.plan, "code": code})
-            self._reply(proposed.study, "state", {"state": "refused", "code": code}, proposed, request.digest)
-            return
+        site.ensure_open(proposed.plan, proposed.read)
         answer = site.answer(request)
         spent = {"outcome": answer.outcome, "code": answer.code, "ms": round((time.monotonic() - began) * 1000)}
         told = {"plan": proposed.plan[:19], "analysis": request.analysis, "step": request.step, "round": request.round}
@@ -237,28 +258,34 @@ class Service:
     def _reply(
         self, study: str, kind: str, body: Mapping[str, Any], proposed: Proposed | None = None, request: str = ""
     ) -> None:
+        """Write to a study's coordinator: to its key of the run once there is a plan."""
         leader = self.inbox.leader(study)
         assert leader is not None
-        to = PublicKeys(leader[1], leader[2])
-        if proposed is not None:
-            to = PublicKeys(**proposed.read().keys[COORDINATOR])
-        expires = int(self._now()) + EXPIRY_SECONDS
-        plan = proposed.plan if proposed else ""
-        message = Message(kind, self.name, leader[0], study, body, plan, request, expires=expires)
-        self._client.send(leader[0], study, write(message, self._client.membership.keys, to))
+        self._send(study, leader[0], PublicKeys(leader[1], leader[2]), kind, body, proposed, request)
+
+    def _leader_keys(self, study: str) -> PublicKeys | None:
+        leader = self.inbox.leader(study)
+        return PublicKeys(leader[1], leader[2]) if leader else None
+
+    def _send(
+        self,
+        study: str,
+        recipient: str,
+        lasting: PublicKeys,
+        kind: str,
+        body: Mapping[str, Any],
+        proposed: Proposed | None,
+        request: str,
+    ) -> None:
+        to = PublicKeys(**proposed.read().keys[COORDINATOR]) if proposed else lasting
+        expires, plan = int(self._now()) + EXPIRY_SECONDS, proposed.plan if proposed else ""
+        message = Message(kind, self.name, recipient, study, body, plan, request, expires=expires)
+        self._client.send(recipient, study, write(message, self._client.membership.keys, to))
 
     def _tell(self, proposed: Proposed, request: str = "") -> None:
         """Say where a plan stands: waiting, approved, refused, withdrawn, closed."""
         body = {"state": proposed.state, "reason": proposed.reason if proposed.state == "refused" else ""}
         self._reply(proposed.study, "state", body, proposed, request)
-
-    def _tell_all(self) -> None:
-        for proposed in self.inbox.plans():
-            if proposed.state != "closed":
-                try:
-                    self._tell(proposed)
-                except GagyoError as fault:
-                    self._log({"event": "untold", "plan": proposed.plan, "code": fault.findings[0].code})
 
     # What people decide, and what takes long.
 
@@ -268,9 +295,9 @@ class Service:
                 for wish in self.inbox.wishes():
                     with self._turn:
                         self.inbox.fulfil(wish.number, self._carry_out(wish))
-                        self._tell(self.inbox.plan(wish.plan))
+                    self._tell(self.inbox.plan(wish.plan))
                 self._tell_busy()
-            except Exception as fault:  # the watch goes on; what failed is tried again
+            except Exception as fault:  # the watch goes on; a state that was not told is told when it is asked for
                 self._log({"event": "fault", "fault": type(fault).__name__})
 
     def _carry_out(self, wish: Wish) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -34,14 +35,9 @@ def serve(file: Path, health: int, ready: Callable[[str, str, int], None]) -> No
         with Client(membership) as client:
             service, ending = Service(file, folder, client), threading.Event()
             _end_on_signals(service, ending)
-            try:
-                with health_page(health, service.health) as page:
-                    ready(site.site, membership.hub, page)
-                    service.run(ending)
-            except OSError:
-                raise FileFault.of("port_in_use", found=health) from None
-            except _Ended:
-                pass
+            with suppress(_Ended), health_page(health, service.health) as page:
+                ready(site.site, membership.hub, page)
+                service.run(ending)
 
 
 class _Ended(BaseException):

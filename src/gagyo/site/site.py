@@ -189,6 +189,10 @@ class Site:
                 self._store.keep_statement(plan, one)
         self._store.set_approval(plan, b"", "withdrawn")
 
+    def decided(self, plan: str) -> bool:
+        """Whether a plan was approved here, even if the approval was withdrawn since."""
+        return self._store.approval(plan) != ""
+
     def withdrawn(self, plan: str) -> bool:
         """Whether the approval of a plan was withdrawn here."""
         return self._store.approval(plan) == "withdrawn"
@@ -298,10 +302,10 @@ class Site:
         return steps.get(request.step, self._compute)
 
     def _refusals(self, plan: str) -> int:
-        return sum(
-            entry.record["plan"] == plan and entry.record["code"] == "withheld" and entry.record["step"] != "preflight"
-            for entry in self.ledger.entries
-        )
+        """How many questions were refused for privacy; one that is asked again, as on a bad line, counts once."""
+        records = (entry.record for entry in self.ledger.entries)
+        refused = (one for one in records if one["plan"] == plan and one["code"] == "withheld")
+        return len({one["request"] for one in refused if one["step"] != "preflight"})
 
     # The steps.
 

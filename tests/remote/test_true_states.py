@@ -1,0 +1,94 @@
+"""What a coordinator is told of each hospital is true: refused and why, withdrawn, waiting; never silence instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from gagyo.coordinator.planning import make_plan
+from gagyo.errors import FileFault, Refused, SiteSilent
+from gagyo.protocol.plan import Plan
+from gagyo.protocol.request import Request
+from gagyo.release.ledger import read
+from gagyo.site import decisions
+from gagyo.site.folder import state_folder
+from tests.remote.conftest import SITES, Files
+from tests.remote.post_office import Town
+
+
+def preflight(plan: Plan, site: str) -> Request:
+    return Request(plan.digest, "", "", 0, site, "preflight")
+
+
+def test_a_refusal_is_told_with_its_reason(here: Town, files: Files) -> None:
+    study, remote = files.study, here.remote(files.study)
+
+    plan = make_plan(study, remote.gather_keys(study.source))
+    service = here.services["busan"]
+
+    def refuse(sender: str, recipient: str, body: bytes) -> Sequence[bytes]:
+        for one in service.inbox.plans():
+            if one.state == "waiting" and not service.inbox.wishes():
+                service.inbox.wish(one.plan, "refuse", "no review board yet")
+        return [body]
+
+    here.office.mischief = refuse
+    with pytest.raises(Refused) as told:
+        remote.submit(plan)
+    assert told.value.findings[0].values == {"found": "busan", "expected": "no review board yet"}
+
+
+def test_nothing_is_answered_before_approval_or_after_withdrawal(here: Town, files: Files) -> None:
+    study, remote = files.study, here.remote(files.study, patience=1.5)
+
+    plan = make_plan(study, remote.gather_keys(study.source))
+    with pytest.raises(SiteSilent):
+        remote.submit(plan)
+    assert {state.doing for state in remote.states.values()} == {"waiting"}
+    with pytest.raises(SiteSilent):
+        remote.ask([Request(plan.digest, "", "", 0, "seoul", "preflight")])
+    assert not (state_folder(here.files["seoul"]) / "ledger.jsonl").exists()
+
+
+def test_a_study_that_a_hospital_cannot_read_is_refused_at_once(here: Town, files: Files) -> None:
+    """As where the hospital's version is older than the study file."""
+    remote = here.remote(files.study)
+    with pytest.raises(Refused) as told:
+        remote.gather_keys(files.study.source.replace("method: describe", "method: from_next_year"))
+    finding = told.value.findings[0]
+    assert finding.code == "answer_other"
+    assert finding.values["expected"] in {one["code"] for name in SITES for one in here.logs[name] if "code" in one}
+    assert all(finding.text(language) for language in ("en", "ko", "zh"))
+
+
+def test_data_that_are_gone_after_approval_are_a_refusal_with_its_code(here: Town, files: Files) -> None:
+    remote = here.remote(files.study)
+    plan = here.plan(files.study, remote)
+    here.stop("busan")
+    next(one for one in here.files["busan"].parent.glob("busan.*") if one.suffix != ".yaml").unlink()
+    here.start("busan")
+    with pytest.raises(Refused) as told:
+        remote.ask([preflight(plan, "busan")])
+    assert told.value.findings[0].code in ("answer_data_fault", "answer_other")
+    assert "busan" in told.value.text("ko")
+
+
+def test_a_withdrawal_in_the_middle_of_a_run_is_an_answer_and_on_record(here: Town, files: Files) -> None:
+    remote = here.remote(files.study)
+    plan = here.plan(files.study, remote)
+    folder = state_folder(here.files["busan"])
+    # By the first characters of the digest, as a person types it, while the service runs.
+    short = plan.digest.removeprefix("sha256:")[:12]
+    assert decisions.withdraw(here.files["busan"], folder, short) == plan.digest
+    (answer,) = remote.ask([preflight(plan, "busan")])
+    assert (answer.outcome, answer.code) == ("refused", "withdrawn")
+    assert [entry.record["code"] for entry in read(folder / "ledger.jsonl")] == ["withdrawn"]
+
+
+def test_a_withdrawal_of_a_plan_that_is_not_there_is_no_withdrawal(here: Town, files: Files) -> None:
+    here.stop("busan")
+    for plan in ("sha256:" + "0" * 64, "0" * 12):
+        with pytest.raises(FileFault) as told:
+            decisions.withdraw(here.files["busan"], state_folder(here.files["busan"]), plan)
+        assert told.value.findings[0].code == "plan_unknown"
