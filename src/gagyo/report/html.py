@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gagyo.report import numbers
@@ -29,12 +26,11 @@ from gagyo.report.compose import (
 from gagyo.report.figures import draw_curve, draw_flow
 from gagyo.report.flow import Flow
 from gagyo.report.forest import draw_forest
+from gagyo.report.page import frame, template
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
 from gagyo.result import Column, Curve, Equation, Estimate
-from gagyo.text import HTML_LANG, LANGUAGES, Language, Text
-
-NAMES: dict[Language, str] = {"en": "English", "ko": "한국어", "zh": "中文"}
+from gagyo.text import Language, Text
 
 
 @dataclass(frozen=True)
@@ -59,33 +55,15 @@ def render(document: Mapping[str, Any], language: Language) -> str:
         }
         for section in compose(document)
     ]
-    style = _style().replace("%TITLE%", _css_string(_title(document, voice)))
-    page_text: str = _template().render(
-        head=_head(document, voice), sections=sections, own=voice.own, style=Markup(style)
-    )
-    return page_text
+    title = _title(document, voice)
+    framed = frame(language, title, voice.own("kind"), file_name, ("report.css",), foot=title)
+    shown = template("report.html").render(page=framed, head=_head(document, voice), sections=sections, own=voice.own)
+    return str(shown)
 
 
 def file_name(language: Language) -> str:
     """The name of a language's report, beside which the other languages' stand."""
     return f"report.{language}.html"
-
-
-@cache
-def _template() -> Any:
-    loader = PackageLoader("gagyo.report", "templates")
-    shelf = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    return shelf.get_template("report.html")
-
-
-@cache
-def _style() -> str:
-    return (files("gagyo.report") / "templates" / "report.css").read_text(encoding="utf-8")
-
-
-def _css_string(text: str) -> str:
-    """A text inside a CSS string: every character that could end it is written as its code."""
-    return "".join(c if c.isalnum() or c in " ,.:-()" else f"\\{ord(c):x} " for c in text)
 
 
 def _title(document: Mapping[str, Any], voice: Voice) -> str:
@@ -108,16 +86,7 @@ def _countries(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _head(document: Mapping[str, Any], voice: Voice) -> dict[str, Any]:
     notice = text_of(document.get("notice"))
-    return {
-        "lang": HTML_LANG[voice.language],
-        "title": _title(document, voice),
-        "notice": notice.to(voice.language) if notice else "",
-        "facts": list(_facts(document, voice)),
-        "languages": [
-            {"lang": HTML_LANG[other], "name": NAMES[other], "file": file_name(other), "here": other == voice.language}
-            for other in LANGUAGES
-        ],
-    }
+    return {"notice": notice.to(voice.language) if notice else "", "facts": list(_facts(document, voice))}
 
 
 def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from gagyo.report.page import frame, template
 from gagyo.text import HTML_LANG, LANGUAGES, Language, catalogue, translate
 
-NAMES: dict[Language, str] = {"en": "English", "ko": "한국어", "zh": "中文"}
+STYLES = ("report.css", "rules.css")
 WEIGHTS = ("law", "platform", "own")
 VERDICTS = ("forbidden", "unknown", "needs_first", "may_go_ahead")
 """Verdicts, the strictest first, in the order of a table of rules."""
@@ -37,11 +34,10 @@ def write_pages(record: Mapping[str, Any], out: Path) -> list[Path]:
 def render(record: Mapping[str, Any], language: Language) -> str:
     """The page of a record in a language. Beside the check itself a record may have `scenario`, `if_held`, `days`."""
     page = Sheet(record, language)
+    title = f"{page.text(record['title'])} · {record['day']}"
     return str(
-        _template("rules.html").render(
-            lang=HTML_LANG[language],
-            languages=_languages(language, lambda other: page_name(record, other)),
-            style=_style(),
+        template("rules.html").render(
+            page=frame(language, title, page.tell("kind"), lambda other: page_name(record, other), STYLES),
             tell=page.tell,
             text=page.text,
             record=record,
@@ -62,12 +58,14 @@ def render(record: Mapping[str, Any], language: Language) -> str:
 
 def render_index(studies: Sequence[Mapping[str, Any]], language: Language) -> str:
     """A page that leads to several studies' pages. Each has `title`, `scenario`, and `days`: day, folder, verdicts."""
+
+    def tell(key: str, **values: object) -> str:
+        return translate(f"rules.{key}", language, **values)
+
     return str(
-        _template("rules_index.html").render(
-            lang=HTML_LANG[language],
-            languages=_languages(language, lambda other: f"index.{other}.html"),
-            style=_style(),
-            tell=lambda key, **values: translate(f"rules.{key}", language, **values),
+        template("rules_index.html").render(
+            page=frame(language, tell("index"), tell("kind"), lambda other: f"index.{other}.html", STYLES),
+            tell=tell,
             text=lambda texts: texts[language],
             studies=studies,
             language=language,
@@ -263,24 +261,3 @@ def grouped(record: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
         same = (country, one["planned"], *(one[weight] for weight in WEIGHTS), one["gap"], one["outcomes"])
         groups.setdefault(repr(same), []).append(one)
     return list(groups.values())
-
-
-def _languages(here: Language, file: Any) -> list[dict[str, Any]]:
-    return [
-        {"lang": HTML_LANG[other], "name": NAMES[other], "file": file(other), "here": other == here}
-        for other in LANGUAGES
-    ]
-
-
-@cache
-def _template(name: str) -> Any:
-    loader = PackageLoader("gagyo.report", "templates")
-    shelf = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    return shelf.get_template(name)
-
-
-@cache
-def _style() -> str:
-    folder = files("gagyo.report") / "templates"
-    style = "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "rules.css"))
-    return style.replace('"%TITLE%"', '""')
