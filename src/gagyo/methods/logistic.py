@@ -8,20 +8,29 @@ statsmodels `Logit`. Robust errors: White (1980), HC0 and HC1.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveFloat
-from scipy import linalg, special, stats
+from scipy import special, stats
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods._logistic_sums import (
+    bounds_of,
+    everyone,
+    fit_sums,
+    largest_of,
+    middles_of,
+    sample_of,
+    score_sums,
+    settled,
+)
 from gagyo.methods._logistic_told import Fit, Told
 from gagyo.methods._newton import (
     DECREMENT,
@@ -35,30 +44,18 @@ from gagyo.methods._newton import (
     symmetric,
     triangle,
 )
-from gagyo.methods._regression import about_zero, column_bounds, design_cells, middles, term_columns
+from gagyo.methods._regression import about_zero, middles, term_columns
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of
 from gagyo.result import Result
-
-BLOCK = 8192
-"""Rows at a time: a block of 50 columns and its weighted copy stay in the processor's cache."""
-
-LIKELIHOOD_BOUND = 64.0
-"""Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
 
 MANY_PEOPLE = 200_000
 """From here on a fit starts on a part of the people, since its first rounds need not be exact."""
 
 PART = 16
 """One row in so many, for the first rounds on many people."""
-
-ENOUGH_ROWS = 2000
-"""A hospital's part has at least so many rows."""
-
-ENOUGH_PEOPLE = 30
-"""Nor does any head count in a part fall under this, unless the whole has no more: a few would carry its sums."""
 
 
 @local(formula=Name())
@@ -77,14 +74,14 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
     many people, and give what everyone's sums would be at that rate; 1 is everyone, exactly.
     """
     parsed = rows.formula(formula)
-    sample = rows.kept(("logistic", formula, part), lambda: _sample(rows, parsed, part))
-    largest = _largest(rows, parsed)
-    values, spread = _models(rows, parsed, sample, coefficients, largest)
-    if sample.people < rows.n and not _settled(spread):
-        sample = _whole(rows, parsed)  # among all, nobody may stand out
-        values, spread = _models(rows, parsed, sample, coefficients, largest)
+    sample = rows.kept(("logistic", formula, part), lambda: sample_of(rows, parsed, part))
+    largest = largest_of(rows, parsed)
+    values, spread = fit_sums(rows, parsed, sample, coefficients, largest)
+    if sample.people < rows.n and not settled(spread):
+        sample = everyone(rows, parsed)  # among all, nobody may stand out
+        values, spread = fit_sums(rows, parsed, sample, coefficients, largest)
     # A part is scaled up by little more than `part`; the bounds are public, so they are the same at all hospitals.
-    bounds = _bounds(largest) * (1 if part == 1 else 2 * part)
+    bounds = bounds_of(largest) * (1 if part == 1 else 2 * part)
     return {"fit": joint(values, bounds, sample.cells, spread)}
 
 
@@ -92,159 +89,20 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
 def score(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """The score (p) of everyone at coefficients (p,); columns are about their middles, as in `newton`."""
     parsed = rows.formula(formula)
-    largest = _largest(rows, parsed)
-    values, spread = _score(rows, parsed, coefficients, largest)
-    return {"score": joint(values, largest, _whole(rows, parsed).cells, spread)}
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """The rows that a round uses: one in `part`, their number, and the head counts that their sums give away."""
-
-    part: int
-    people: int
-    cells: Measure
-
-
-def _sample(rows: Rows, formula: Formula, part: int) -> _Sample:
-    """About one row in `part`; more where the hospital has few, or few of some kind."""
-    part = max(1, min(part, rows.n // ENOUGH_ROWS))
-    if part == 1:
-        return _whole(rows, formula)
-    chosen = np.zeros(rows.n, bool)
-    for one in rows.slices(BLOCK, part):
-        chosen[one] = True
-    cells, whole = design_cells(rows, formula, chosen), _whole(rows, formula)
-    if bool(np.any(_fewer(cells, whole.cells))):
-        return _sample(rows, formula, part // 2)
-    return _Sample(part, int(chosen.sum()), cells)
-
-
-def _whole(rows: Rows, formula: Formula) -> _Sample:
-    whole: _Sample = rows.kept(
-        ("logistic whole", formula.text), lambda: _Sample(1, rows.n, design_cells(rows, formula))
-    )
-    return whole
-
-
-def _fewer(cells: Measure, whole: Measure) -> NDArray[np.bool_]:
-    """Which head counts are of few people in a part, and not of just as few in the whole."""
-    least, of = (np.minimum(one.people, one.others) for one in (cells, whole))
-    return (least < ENOUGH_PEOPLE) & (least < of) & ~cells.structural
-
-
-SPREAD = ("total", "largest", "second")
-
-
-def _middles(rows: Rows, formula: Formula) -> Floats:
-    middle: Floats = rows.kept(("middles", formula.text), lambda: middles(formula, rows.variables))
-    return middle
-
-
-def _largest(rows: Rows, formula: Formula) -> Floats:
-    """The greatest size of each column about its middle."""
-    largest: Floats = rows.kept(
-        ("largest", formula.text), lambda: column_bounds(rows, formula) - np.abs(_middles(rows, formula))
-    )
-    return largest
-
-
-def _bounds(bound: Floats) -> Floats:
-    upper, right = triangle(len(bound))
-    return np.concatenate([bound, 0.25 * bound[upper] * bound[right], [LIKELIHOOD_BOUND]])
-
-
-def _models(
-    rows: Rows, formula: Formula, sample: _Sample, coefficients: Floats, largest: Floats
-) -> tuple[Floats, Spread]:
-    """The sums of each model (models, values), and their spread one after the other."""
-    models = [_one_model(rows, formula, sample, beta, largest) for beta in coefficients]
-    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in models]) for name in SPREAD))
-    return np.stack([values for values, _ in models]), spread
-
-
-def _one_model(rows: Rows, formula: Formula, sample: _Sample, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
-    """The sums of one model over a sample of the rows, block by block, at everyone's rate, and their spread."""
-    y, p = rows[formula.outcome], formula.width
-    score, information, likelihood = np.zeros(p), np.zeros((p, p), order="F"), 0.0
-    root = np.empty((min(BLOCK, rows.n), p), order="F")
-    residual, heaviest = 0.0, 0.0
-    for part, block in _centred(rows, formula, sample.part):
-        seen, eta = y[part], block @ beta
-        small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
-        mu = np.where(eta >= 0, 1.0, small) / (1.0 + small)
-        weight = small / (1.0 + small) ** 2
-        rest = seen - mu
-        score += rest @ block
-        likelihood += float(seen @ eta - np.maximum(eta, 0.0).sum() - np.log1p(small).sum())
-        weighted = root[: len(block)]
-        np.multiply(block, np.sqrt(weight)[:, None], out=weighted)
-        information = linalg.blas.dsyrk(1.0, weighted, beta=1.0, c=information, trans=1, overwrite_c=1)
-        residual = max(residual, float(rest.max()), -float(rest.min()))
-        heaviest = max(heaviest, float(weight.max()))
-    values = np.concatenate([score, information[triangle(p)], [likelihood]]) * (rows.n / max(sample.people, 1))
-    bounds = _spread_bounds(np.diag(information), largest, residual, heaviest)
-    return values, bounds if _settled(bounds) else _exact_spread(rows, formula, sample.part, beta)
-
-
-def _score(rows: Rows, formula: Formula, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
-    """Everyone's score and its spread, for which the first block stands where its sum alone is great enough."""
-    y, score, residual = rows[formula.outcome], np.zeros(formula.width), 0.0
-    first = np.zeros(formula.width)
-    for part, block in _centred(rows, formula):
-        rest = y[part] - special.expit(block @ beta)
-        score += rest @ block
-        residual = max(residual, float(rest.max()), -float(rest.min()))
-        if part.start == 0:
-            first = np.abs(rest) @ np.abs(block)
-    bounds = Spread(first, largest * residual, largest * residual)
-    if not _settled(bounds):
-        exact = _exact_spread(rows, formula, 1, beta)
-        bounds = Spread(*(getattr(exact, name)[: formula.width] for name in SPREAD))
-    return score, bounds
-
-
-def _centred(rows: Rows, formula: Formula, part: int = 1) -> Iterator[tuple[slice, Floats]]:
-    """The blocks of the design, measured columns about the middles of their ranges."""
-    middle = _middles(rows, formula)
-    for chosen, block in rows.blocks(formula, BLOCK, part):
-        if middle.any():
-            block -= middle
-        yield chosen, block
-
-
-def _spread_bounds(diagonal: Floats, largest: Floats, residual: float, heaviest: float) -> Spread:
-    """Spread of the score and of the information's diagonal, at least as bad as it is, without a pass over the rows.
-
-    |y - mu| >= mu (1 - mu), so the sum of |x r| is at least the sum of x^2 w over max |x|.
-    """
-    safe = np.where(largest > 0, largest, 1.0)
-    top = np.concatenate([largest * residual, largest**2 * heaviest])
-    return Spread(np.concatenate([diagonal / safe, diagonal]), top, top)
-
-
-def _settled(spread: Spread) -> bool:
-    """Whether even the bounds pass the dominance rule, so that the exact spread need not be known."""
-    return bool(np.all(spread.total - spread.largest - spread.second >= spread.largest))
-
-
-def _exact_spread(rows: Rows, formula: Formula, part: int, beta: Floats) -> Spread:
-    blocks = [(rows[formula.outcome][chosen], block.copy()) for chosen, block in _centred(rows, formula, part)]
-    y, X = np.concatenate([one for one, _ in blocks]), np.concatenate([block for _, block in blocks])
-    mu = special.expit(X @ beta)
-    exact = [spread_of(X * (y - mu)[:, None]), spread_of(X**2 * (mu * (1 - mu))[:, None])]
-    return Spread(*(np.concatenate([getattr(one, name) for one in exact]) for name in SPREAD))
+    largest = largest_of(rows, parsed)
+    values, spread = score_sums(rows, parsed, coefficients, largest)
+    return {"score": joint(values, largest, everyone(rows, parsed).cells, spread)}
 
 
 @local(formula=Name(), coefficients=Numbers((None,), -1e12, 1e12))
 def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """The sum of u u', u = x (y - mu), x about the middles of the ranges: the middle of White's sandwich."""
     parsed = rows.formula(formula)
-    X, y = rows.design(parsed) - _middles(rows, parsed), rows[parsed.outcome]
+    X, y = rows.design(parsed) - middles_of(rows, parsed), rows[parsed.outcome]
     u = X * (y - special.expit(X @ coefficients))[:, None]
-    bound = _largest(rows, parsed)
+    bound = largest_of(rows, parsed)
     upper = triangle(len(bound))
-    cells = _whole(rows, parsed).cells
+    cells = everyone(rows, parsed).cells
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
 
 
