@@ -137,7 +137,7 @@ class Service:
         except DataFault:
             self._refuse(message, "data_fault")
         except GagyoError as why:
-            self._refuse(message, why.findings[0].code)
+            self._refuse(message, why.findings[0].code.removeprefix("answer_"))
         except Exception as fault:  # one study's fault touches no other
             self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
             self._refuse(message, "fault")
