@@ -19,6 +19,7 @@ from gagyo.governance.role_key import ROLES, Role, RoleKey
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
+from gagyo.site.approvals import Approvals
 from gagyo.site.cohorts import snapshot
 from gagyo.site.site import Site
 from gagyo.site.site_file import Policy
@@ -286,8 +287,7 @@ def test_a_letter_inside_a_request_needs_an_approval_of_its_own_analysis(tmp_pat
     site = one.sites[outer.site]
     data = site._store.approved_data(one.plan.digest)
     days = (DAY.isoformat(), (DAY + timedelta(days=30)).isoformat())
-    site._today = lambda: DAY
-    site.policy = replace(site.policy, approvals=replace(TERMS, required=("custodian",)))
+    site._approvals = Approvals(site._store, replace(TERMS, required=("custodian",)), site.name, lambda: DAY)
     draft = Statement(one.plan.digest, outer.site, "custodian", "", *days, "", scope=("another",), data=data)
     site._store.keep_statement(one.plan.digest, sign(draft, HOLDERS["custodian"]))
     hidden = replace(outer, analysis="another")

@@ -18,8 +18,7 @@ from gagyo.federation import wire
 from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
-from gagyo.finding import Finding
-from gagyo.governance.approval import LACKS, Asked, Statement, finding, lack, lacks
+from gagyo.governance.approval import Statement
 from gagyo.governance.bounds import ruled_minimum
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
@@ -33,6 +32,7 @@ from gagyo.release.ledger import Entry, Ledger
 from gagyo.release.limits import Limits
 from gagyo.site import admission, opening
 from gagyo.site.admission import NotAdmitted
+from gagyo.site.approvals import Approvals
 from gagyo.site.cohorts import Cohorts, Dataset, snapshot
 from gagyo.site.differencing import People
 from gagyo.site.history import History
@@ -105,7 +105,7 @@ class Site:
         self._load = load
         self._log = folder / "faults.log"
         self._gate = Gate()
-        self._today = today
+        self._approvals = Approvals(self._store, self.policy.approvals, name, today)
         self._sessions: dict[str, Session] = {}
         self._recover()
 
@@ -142,7 +142,7 @@ class Site:
         data = snapshot(self._open(plan).data, self._secret("data"))
         try:
             self._check_same_data(plan, data)
-            self._take_in(statements, Asked(plan.digest, self.name, data, self._today()))
+            self._approvals.take_in(plan.digest, data, statements)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
@@ -153,24 +153,6 @@ class Site:
         """Data stay as they were approved: a study on data that change under it could be differenced."""
         if self._store.approved_data(plan.digest) not in ("", data):
             raise FileFault.of("data_changed", found=self.name)
-
-    def _take_in(self, statements: Sequence[Statement], asked: Asked) -> None:
-        """Keep the statements that count; FileFault where one does not, or a required role's is not there."""
-        terms = self.policy.approvals
-        found = [(one, lack(one, terms, asked)) for one in statements]
-        for one, why in found:
-            if why is None:
-                self._store.keep_statement(asked.plan, one)
-        faults = [finding(why, one.role, asked, one) for one, why in found if why]
-        short = lacks(terms, self._store.statements(asked.plan), asked)
-        if "approval_withdrawn" in short.values():
-            self.withdraw(asked.plan)
-            faults.append(Finding("approval_withdrawn", values={"found": asked.plan}))
-        else:
-            told = {one.role for one, why in found if why}
-            faults += [finding(why, role, asked) for role, why in short.items() if role not in told]
-        if faults:
-            raise FileFault(*faults)
 
     def ensure_open(self, plan: str, read: Callable[[], Plan]) -> None:
         """Open an approved plan again after this process was started anew; FileFault, DataFault as `approve`."""
@@ -183,10 +165,7 @@ class Site:
 
     def withdraw(self, plan: str, statements: Sequence[Statement] = ()) -> None:
         """Withdraw the approval of a plan; the next request finds it gone. statements: whose word it was, to keep."""
-        asked = Asked(plan, self.name, "", self._today())
-        for one in statements:
-            if one.decision == "withdraw" and lack(one, self.policy.approvals, asked) is None:
-                self._store.keep_statement(plan, one)
+        self._approvals.keep_withdrawals(plan, statements)
         self._store.set_approval(plan, b"", "withdrawn")
 
     def decided(self, plan: str) -> bool:
@@ -203,7 +182,10 @@ class Site:
 
     def _open(self, plan: Plan) -> Session:
         keys = self._keys_of(plan)
-        admission.check_methods(plan, self.policy)
+        try:
+            admission.check_methods(plan, self.policy)
+        except NotAdmitted as why:
+            raise FileFault.of(f"answer_{why.code}", site=self.name, found=self.name) from None
         study = plan.study
         data = self._load(study)
         line = Line(study)
@@ -277,18 +259,10 @@ class Site:
         session = self._sessions.get(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
-        self._check_approvals(request)
+        self._approvals.check(request)
         admission.check_referral(session.study, request, self.policy)
         session.history.follow(request.relay.get("history", ()))
         return session
-
-    def _check_approvals(self, request: Request) -> None:
-        """Every required role's approval counts today, for this analysis, on the data that the plan was approved on."""
-        data = self._store.approved_data(request.plan)
-        asked = Asked(request.plan, self.name, data, self._today(), request.analysis)
-        short = lacks(self.policy.approvals, self._store.statements(request.plan), asked)
-        if short:
-            raise NotAdmitted(max(short.values(), key=LACKS.index))
 
     def _steps(self, request: Request) -> Callable[[Session, Request], Answer]:
         steps = {
@@ -464,7 +438,7 @@ class Site:
         inner = wire.open_request(request.relay["sealed"], session.keys, publics, request.plan)
         if inner.receiver != sender or inner.site != self.name or inner.plan != request.plan:
             raise NotAdmitted("not_derived")
-        self._check_approvals(inner)
+        self._approvals.check(inner)
         answer = self._store.answered(inner.digest) or self._inner(session, inner)
         payload = {"sealed": wire.sealed_answer(answer, publics, request.plan)}
         return Answer(request.digest, self.name, "relay", payload=payload, receipt=answer.receipt)

@@ -1,0 +1,59 @@
+"""Signed approvals at one hospital's door: which are kept, and whether every role that the policy requires said yes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from gagyo.errors import FileFault
+from gagyo.finding import Finding
+from gagyo.governance.approval import LACKS, Asked, Statement, Terms, finding, lack, lacks
+from gagyo.protocol.request import Request
+from gagyo.site.admission import NotAdmitted
+from gagyo.site.store import Store
+
+
+class Approvals:
+    """What a policy's `terms` ask for, held against the statements that the hospital keeps."""
+
+    def __init__(self, store: Store, terms: Terms, site: str, today: Callable[[], date]) -> None:
+        self._store, self._terms, self._site, self._today = store, terms, site, today
+
+    def take_in(self, plan: str, data: str, statements: Sequence[Statement]) -> None:
+        """Keep the statements that count; FileFault where one does not, or a required role's is not there."""
+        asked = self._asked(plan, data)
+        found = [(one, lack(one, self._terms, asked)) for one in statements]
+        for one, why in found:
+            if why is None:
+                self._store.keep_statement(plan, one)
+        faults = [finding(why, one.role, asked, one) for one, why in found if why]
+        short = lacks(self._terms, self._store.statements(plan), asked)
+        if "approval_withdrawn" in short.values():
+            self._store.set_approval(plan, b"", "withdrawn")
+            faults.append(Finding("approval_withdrawn", values={"found": plan}))
+        else:
+            told = {one.role for one, why in found if why}
+            faults += [finding(why, role, asked) for role, why in short.items() if role not in told]
+        if faults:
+            raise FileFault(*faults)
+
+    def keep_withdrawals(self, plan: str, statements: Sequence[Statement]) -> None:
+        """Keep whose word a withdrawal was."""
+        asked = self._asked(plan, "")
+        for one in statements:
+            if one.decision == "withdraw" and lack(one, self._terms, asked) is None:
+                self._store.keep_statement(plan, one)
+
+    def check(self, request: Request) -> None:
+        """Every required role's approval counts today, for this analysis, on the data that the plan was approved on.
+
+        Raises:
+            NotAdmitted: with what is lacking.
+        """
+        asked = self._asked(request.plan, self._store.approved_data(request.plan), request.analysis)
+        short = lacks(self._terms, self._store.statements(request.plan), asked)
+        if short:
+            raise NotAdmitted(max(short.values(), key=LACKS.index))
+
+    def _asked(self, plan: str, data: str, analysis: str = "") -> Asked:
+        return Asked(plan, self._site, data, self._today(), analysis)
