@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -74,6 +75,11 @@ def _without_numbers_to_format(record: Any) -> bool:
     if isinstance(record, dict):
         return all(key.isascii() and _without_numbers_to_format(entry) for key, entry in record.items())
     return isinstance(record, list) and all(_without_numbers_to_format(entry) for entry in record)
+
+
+def joined(parts: Mapping[str, bytes]) -> bytes:
+    """The canonical bytes of a record from those of its entries, so that what was written once is not written again."""
+    return b"{" + b",".join(b'"%s":%s' % (name.encode(), parts[name]) for name in sorted(parts)) + b"}"
 
 
 def digest(value: Any) -> str:

@@ -53,14 +53,14 @@ def secure_sum(first: Request) -> Asking:
         IncompleteError: a hospital did not release.
     """
     roster = first.roster
-    shares = yield [replace(first, site=site) for site in roster]
+    shares = yield [first.to(site) for site in roster]
     _check_released(shares)
-    common = {"statement": first.statement}
-    relay: dict[str, Any] = {"shares": shares}
-    people = yield [_opening(first, "open.people", common, site, relay) for site in roster]
+    opening = replace(first, arguments={"statement": first.statement}).relaying(shares=shares)
+    asking_people = replace(opening, step="open.people")
+    people = yield [asking_people.to(site) for site in roster]
     _check_released(people)
-    relay = {"shares": shares, "people": people}
-    values = yield [_opening(first, "open.values", common, site, relay) for site in roster]
+    asking_values = replace(opening, step="open.values").relaying(people=people)
+    values = yield [asking_values.to(site) for site in roster]
     _check_released(values)
     record = Record(tuple(values), tuple(shares))
     return pooled(record), record
@@ -68,14 +68,10 @@ def secure_sum(first: Request) -> Asking:
 
 def ask_each(first: Request, sites: Sequence[str]) -> Asking:
     """Ask each hospital for itself; returns (dict of Numerals, Record)."""
-    answers = yield [replace(first, site=site) for site in sites]
+    answers = yield [first.to(site) for site in sites]
     _check_released(answers)
     record = Record(tuple(answers))
     return each(record), record
-
-
-def _opening(first: Request, step: str, arguments: dict[str, str], site: str, relay: dict[str, Any]) -> Request:
-    return replace(first, site=site, step=step, arguments=arguments, relay={**first.relay, **relay})
 
 
 def _check_released(answers: Sequence[Answer]) -> None:

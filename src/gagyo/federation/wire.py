@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from gagyo.canonical import canonical, restore
@@ -18,11 +17,6 @@ def answer_from(fields: Mapping[str, Any]) -> Answer:
     """An answer from its JSON fields."""
     receipt = Entry(**fields["receipt"]) if fields["receipt"] else None
     return Answer(**{**fields, "payload": restore(fields["payload"]), "receipt": receipt})
-
-
-def answer_to_bytes(answer: Answer) -> bytes:
-    """An answer's canonical bytes."""
-    return canonical(answer)
 
 
 def answer_from_bytes(raw: bytes) -> Answer:
@@ -53,14 +47,9 @@ def open_request(sealed: bytes, receiver: Keys, sender: PublicKeys, plan: str) -
 
 def sealed_answer(answer: Answer, to: PublicKeys, plan: str) -> bytes:
     """An answer that only one institution can read; its receipt is the signature."""
-    return seal(canonical(answer), to, plan.encode())
+    return seal(answer.written, to, plan.encode())
 
 
 def open_answer(sealed: bytes, receiver: Keys, plan: str) -> Answer:
     """The answer of a sealed envelope."""
     return answer_from_bytes(receiver.unseal(sealed, plan.encode()))
-
-
-def addressed(request: Request, site: str) -> Request:
-    """The same question to another hospital."""
-    return replace(request, site=site)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -65,6 +65,19 @@ class Request:
         """The digest of what is asked of all hospitals alike: no addressee, roster or attempt."""
         common = (self.plan, self.analysis, self.cohort, self.round, self.step, self.receiver, self.arguments)
         return digest(list(common))
+
+    def to(self, site: str) -> Request:
+        """The same question to a hospital."""
+        return self._same(replace(self, site=site))
+
+    def relaying(self, **relay: Any) -> Request:
+        """The same question with more that is relayed."""
+        return self._same(replace(self, relay={**self.relay, **relay}))
+
+    def _same(self, other: Request) -> Request:
+        # Digested once for all hospitals: the arguments may be long.
+        other.__dict__["statement"] = self.statement
+        return other
 
     @property
     def summand(self) -> Summand:

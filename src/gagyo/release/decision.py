@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.canonical import canonical, digest
+from gagyo.canonical import canonical, digest, joined
 from gagyo.release.aggregate import Floats
 from gagyo.release.ledger import Entry
 
@@ -64,11 +64,23 @@ class Answer:
         return digest(self.payload["header"])
 
     @cached_property
+    def _said(self) -> bytes:
+        return canonical(self.payload)
+
+    @cached_property
     def payload_digest(self) -> str:
         """The digest of the bytes that left; empty where nothing did."""
-        return digest_of(self.payload)
+        return digest(self._said) if self.payload else ""
 
+    @property
+    def written(self) -> bytes:
+        """The answer's canonical bytes."""
+        others = {name: canonical(getattr(self, name)) for name in ("request", "site", "outcome", "code")}
+        receipt = self.receipt.line if self.receipt else canonical(None)
+        return joined(others | {"payload": self._said, "receipt": receipt})
 
-def digest_of(payload: Mapping[str, Any]) -> str:
-    """The digest of a payload's canonical bytes; empty where there are none."""
-    return digest(canonical(payload)) if payload else ""
+    def receipted(self, receipt: Entry) -> Answer:
+        """The same answer with its receipt."""
+        answer = replace(self, receipt=receipt)
+        answer.__dict__.update(_said=self._said, payload_digest=self.payload_digest)
+        return answer

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gagyo.canonical import canonical, digest
+from gagyo.canonical import canonical, digest, joined
 from gagyo.errors import Tampered
 
 GENESIS = "sha256:" + "0" * 64
@@ -30,10 +30,13 @@ class Entry:
     signature: str
 
     @classmethod
-    def make(cls, sequence: int, previous: str, record: dict[str, Any], sign: Signer) -> Entry:
-        """The next link of a chain."""
-        head = digest([sequence, previous, record])
-        return cls(sequence, previous, record, head, sign(head.encode()).hex())
+    def make(cls, sequence: int, previous: str, record: dict[str, Any], sign: Signer, said: bytes = b"") -> Entry:
+        """The next link of a chain. said: the record's canonical bytes, where they are known."""
+        said = said or canonical(record)
+        head = _head(sequence, previous, said)
+        link = cls(sequence, previous, record, head, sign(head.encode()).hex())
+        link.__dict__["_said"] = said
+        return link
 
     @classmethod
     def parse(cls, line: bytes) -> Entry:
@@ -41,7 +44,7 @@ class Entry:
         try:
             fields = json.loads(line)
             entry = cls(**fields)
-            exact = canonical(entry) == line
+            exact = entry.line == line
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             exact = False
         if not exact:
@@ -49,8 +52,18 @@ class Entry:
         return entry
 
     @cached_property
+    def _said(self) -> bytes:
+        return canonical(self.record)
+
+    @property
+    def line(self) -> bytes:
+        """The link's canonical bytes."""
+        others = ("sequence", "previous", "head", "signature")
+        return joined({"record": self._said} | {name: canonical(getattr(self, name)) for name in others})
+
+    @cached_property
     def _computed_head(self) -> str:
-        return digest([self.sequence, self.previous, self.record])
+        return _head(self.sequence, self.previous, self._said)
 
     def check(self, verify: Verifier) -> None:
         """Raise Tampered unless head and signature fit the record."""
@@ -61,6 +74,11 @@ class Entry:
         except ValueError:
             raise Tampered.of("bad_signature") from None
         verify(signature, self.head.encode())
+
+
+def _head(sequence: int, previous: str, said: bytes) -> str:
+    """The digest of [sequence, previous, record], of a record's canonical bytes."""
+    return digest(b"[" + canonical(sequence) + b"," + canonical(previous) + b"," + said + b"]")
 
 
 class Ledger:
@@ -88,12 +106,12 @@ class Ledger:
         self._write([entry])
         return entry
 
-    def record(self, records: Iterable[dict[str, Any]]) -> None:
-        """Link records on one after the other, and flush them to disk together before returning."""
+    def record(self, records: Iterable[tuple[dict[str, Any], bytes]]) -> None:
+        """Link records (with their canonical bytes) on one after the other, and flush them to disk together."""
         links: list[Entry] = []
-        for record in records:
+        for record, said in records:
             number, head = len(self.entries) + len(links), links[-1].head if links else self.head
-            links.append(Entry.make(number, head, record, self._sign))
+            links.append(Entry.make(number, head, record, self._sign, said))
         self._write(links)
 
     def _write(self, links: list[Entry]) -> None:
@@ -101,7 +119,7 @@ class Ledger:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            file.write(b"".join(canonical(link) + b"\n" for link in links))
+            file.write(b"".join(link.line + b"\n" for link in links))
             file.flush()
             os.fsync(file.fileno())
         self.entries.extend(links)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -68,13 +67,13 @@ class Journal:
         known = {**self._refused, **self._given} if isinstance(self._inner, Nobody) else self._given
         fresh = [request for request in requests if request.digest not in known]
         answers = self._inner.ask([self._acknowledging(request) for request in fresh])
-        self._chain.record(plain(answer) for answer in answers if answer.outcome != "behind")
+        self._chain.record((plain(answer), answer.written) for answer in answers if answer.outcome != "behind")
         for answer in answers:
             self._note(answer)
         return [self._given.get(request.digest) or self._refused[request.digest] for request in requests]
 
     def _acknowledging(self, request: Request) -> Request:
-        return replace(request, relay={**request.relay, "journal": self.head})
+        return request.relaying(journal=self.head)
 
     def _note(self, answer: Answer) -> None:
         (self._given if answer.outcome in ("released", "relay") else self._refused)[answer.request] = answer

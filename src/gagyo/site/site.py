@@ -26,7 +26,7 @@ from gagyo.protocol.study import Study
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case, Scope, Spending
-from gagyo.release.decision import Answer, Outcome, Refusal, Release, digest_of
+from gagyo.release.decision import Answer, Outcome, Refusal, Release
 from gagyo.release.gate import Gate
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.release.limits import Limits
@@ -515,9 +515,9 @@ class Site:
         outcome: Outcome = "released",
     ) -> Answer:
         record = _record(request, outcome, channel) | {"numbers": numbers, "fit": _fit_name(request, ask)}
-        receipt = self.ledger.prepare(record | {"payload": digest_of(payload)})
-        answer = Answer(request.digest, self.name, outcome, payload=payload, receipt=receipt)
-        self._store.keep(answer)
+        answer = Answer(request.digest, self.name, outcome, payload=payload)
+        receipt = self.ledger.prepare(record | {"payload": answer.payload_digest})
+        self._store.keep(answer := answer.receipted(receipt))
         self.ledger.append(receipt)
         return answer
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.canonical import canonical
 from gagyo.federation.wire import answer_from_bytes
 from gagyo.governance.approval import Statement, parse_statement
 from gagyo.release.decision import Answer
@@ -51,7 +50,7 @@ class Store:
 
     def keep(self, answer: Answer) -> None:
         """Keep an answer before it is sent."""
-        self._base.execute("insert or ignore into answers values (?, ?)", (answer.request, canonical(answer)))
+        self._base.execute("insert or ignore into answers values (?, ?)", (answer.request, answer.written))
 
     def receipts(self) -> list[Entry]:
         """The receipts of all kept answers."""

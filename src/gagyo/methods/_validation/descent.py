@@ -122,12 +122,16 @@ class Tree:
     cuts: tuple[float, ...] = ()
     quantiles: tuple[float, ...] | None = None
 
-    def cut(self, leaf: Leaf) -> tuple[float, int]:
-        """Where a bin's halves meet, and how deep the halves are."""
+    def cut(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
+        """Where each bin's halves meet, and how deep the halves are."""
+        ends = self.share(np.array([(leaf.low, leaf.high) for leaf in leaves]))
+        middles = self.at(ends.mean(axis=1))
+        return [self.declared(leaf) or (float(x), leaf.depth + 1) for leaf, x in zip(leaves, middles, strict=True)]
+
+    def declared(self, leaf: Leaf) -> tuple[float, int] | None:
+        """The middle one of the declared cuts inside a bin."""
         inside = [cut for cut in self.cuts if leaf.low < cut < leaf.high]
-        if inside:
-            return inside[len(inside) // 2], leaf.depth
-        return float(self.at(float(self.share(np.array([leaf.low, leaf.high])).mean()))), leaf.depth + 1
+        return (inside[len(inside) // 2], leaf.depth) if inside else None
 
     def share(self, x: Floats) -> Floats:
         """The share of the normal curve under x."""
@@ -188,17 +192,22 @@ def descend(trees: Sequence[Tree], least: int, ask: Bins) -> Generator[Ask, Pool
     """All descents together, one question a level; `ask` gives the question for (tree numbers, edges)."""
     grown = [Grown(tree, [Leaf(tree.low, tree.high)]) for tree in trees]
     while True:
-        wanted = [(t, i) for t, one in enumerate(grown) for i in _to_halve(one, least)]
+        wanted = [(t, *half) for t, one in enumerate(grown) for half in _halves(one, least)]
         if not wanted:
             return grown
-        which = np.array([t for t, _ in wanted])
-        edges = np.array(
-            [(leaf.low, grown[t].tree.cut(leaf)[0], leaf.high) for t, i in wanted for leaf in [grown[t].leaves[i]]]
-        )
+        which = np.array([t for t, *_ in wanted])
+        edges = np.array([(leaf.low, cut, leaf.high) for t, i, cut, _ in wanted for leaf in [grown[t].leaves[i]]])
         pooled = yield ask(which, edges)
         found = pooled["bins"].reshape(len(wanted), 2, -1)
-        for (t, i), cut, halves in reversed(list(zip(wanted, edges[:, 1], found, strict=True))):
-            _halve(grown[t], i, float(cut), halves)
+        for (t, i, cut, depth), halves in reversed(list(zip(wanted, found, strict=True))):
+            _halve(grown[t], i, cut, depth, halves)
+
+
+def _halves(grown: Grown, least: int) -> list[tuple[int, float, int]]:
+    """The leaves to halve, where their halves meet, and how deep those are."""
+    wanted = _to_halve(grown, least)
+    cuts = grown.tree.cut([grown.leaves[i] for i in wanted]) if wanted else []
+    return [(i, *cut) for i, cut in zip(wanted, cuts, strict=True)]
 
 
 def _to_halve(grown: Grown, least: int) -> list[int]:
@@ -209,7 +218,7 @@ def _to_halve(grown: Grown, least: int) -> list[int]:
         for i, leaf in enumerate(grown.leaves)
         if not leaf.shut
         and (not leaf.counts or leaf.people >= 2 * least)
-        and (leaf.depth < DEEPEST or any(leaf.low < cut < leaf.high for cut in tree.cuts))
+        and (leaf.depth < DEEPEST or tree.declared(leaf))
     ]
     if tree.quantiles is None or not grown.opened:
         return open_ones
@@ -218,7 +227,7 @@ def _to_halve(grown: Grown, least: int) -> list[int]:
     return [i for i in open_ones if i in passed]
 
 
-def _halve(grown: Grown, index: int, cut: float, halves: Floats) -> None:
+def _halve(grown: Grown, index: int, cut: float, depth: int, halves: Floats) -> None:
     leaf = grown.leaves[index]
     if np.isnan(halves).any():
         # A declared cut that would leave too few people gives way to the next one; a middle to none.
@@ -226,7 +235,6 @@ def _halve(grown: Grown, index: int, cut: float, halves: Floats) -> None:
         grown.tree = replace(grown.tree, cuts=tuple(one for one in grown.tree.cuts if one != cut))
         grown.leaves[index] = replace(leaf, shut=not declared)
         return
-    depth = grown.tree.cut(leaf)[1]
     parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
     grown.leaves[index : index + 1] = parts
 
