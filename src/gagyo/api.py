@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +137,7 @@ def run_remote(
     Raises:
         GagyoError: with what is wrong, and what to do.
     """
-    from gagyo.exchange.client import Client
+    from gagyo.exchange.courier import open_carrier
     from gagyo.exchange.membership import Membership
     from gagyo.runtime.remote import Remote
 
@@ -147,7 +148,7 @@ def run_remote(
     key_file = run_key_file(read)
     keys = Keys(membership.keys.signing, Keys.open(key_file).sealing)
     board = Board(folder, states, tell)
-    with Client(membership) as client:
+    with closing(open_carrier(Path(hub))) as client:
         about = digest(read.canonical())
         remote = Remote(client, keys, about, read.sites, read.waits.total_seconds(), board.states)
         planned = _planned(folder, read) or make_plan(read, remote.gather_keys(read.source), evidence, own)

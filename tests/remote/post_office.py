@@ -88,6 +88,9 @@ class Caller:
     def directory(self) -> dict[str, Member]:
         return dict(self._office.members)
 
+    def by_courier(self, name: str) -> bool:
+        return False
+
     def open_study(self, study: str, members: Sequence[str]) -> None:
         """Anything goes here."""
 

@@ -29,6 +29,7 @@ SITE_VERBS = (
     "site_doctor",
 )
 
+COURIER_VERBS = ("courier_export", "courier_import")
 HUB_VERBS = (
     "hub_init",
     "hub_invite",
@@ -55,6 +56,10 @@ def application() -> typer.Typer:
     hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
     for verb in HUB_VERBS:
         import_module(f"gagyo.cli.{verb}").register(hub)
+    courier = typer.Typer(help=say("courier_group"), no_args_is_help=True)
+    for verb in COURIER_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(courier)
+    app.add_typer(courier, name="courier")
     approval = typer.Typer(help=say("approval_group"), no_args_is_help=True)
     for verb in APPROVAL_VERBS:
         import_module(f"gagyo.cli.{verb}").register(approval)

@@ -180,6 +180,10 @@ class Client:
         with as_agreed("members"):
             return {one["name"]: _member(one) for one in record["members"]}
 
+    def by_courier(self, name: str) -> bool:
+        """Nobody: a hub's line leads to all."""
+        return False
+
     def status(self, patience: float | None = None) -> dict[str, Any]:
         """The hub's `version` and `time`, this institution's `state` and `box`, and the state of `partners`."""
         return self._line.call("GET", "/v1/status", patience=patience).record()

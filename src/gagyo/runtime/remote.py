@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gagyo.errors import ExchangeFault, Refused, SiteSilent, Tampered
-from gagyo.exchange.client import Client
+from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Received
 from gagyo.federation.message import Message, read, write
@@ -27,7 +27,6 @@ from gagyo.text import catalogue
 
 WAIT_SECONDS = 5.0
 FIRST_AGAIN, LAST_AGAIN = 20.0, 300.0
-EXPIRY_SECONDS = 86_400
 AT_ONCE = 16
 
 
@@ -72,7 +71,7 @@ class Remote:
     name = "remote"
 
     def __init__(
-        self, client: Client, keys: Keys, study: str, sites: Sequence[str], patience: float, tell: Tell | None = None
+        self, client: Carrier, keys: Keys, study: str, sites: Sequence[str], patience: float, tell: Tell | None = None
     ) -> None:
         self._client, self._keys, self._study, self._patience = client, keys, study, patience
         self._tell = tell or (lambda states: None)
@@ -178,7 +177,10 @@ class Remote:
         return [answers[request.digest] for request in requests]
 
     def _request(self, request: Request) -> _Post:
-        body = self._hospitals[request.site].outgoing.record(request)
+        outgoing = self._hospitals[request.site].outgoing
+        if self._client.by_courier(request.site):
+            outgoing.forget()  # a service that was started anew could not say in time that it is behind
+        body = outgoing.record(request)
         about = {"request": request.digest, "roster": request.roster, "attempt": request.attempt}
         return self._post("request", request.site, body, **about)
 
@@ -198,10 +200,14 @@ class Remote:
     def _send(self, post: _Post) -> None:
         """Send, or send again: the same bytes, so that a letter that still lies at the hub is not doubled."""
         now = time.time() + self._client.clock_offset
-        if not post.letter or post.message.expires < now + EXPIRY_SECONDS / 2:
-            post.message = replace(post.message, expires=int(now) + EXPIRY_SECONDS)
+        site = post.message.recipient
+        lasting = lasting_seconds(self._client, site)
+        if not post.letter or post.message.expires < now + lasting / 2:
+            post.message = replace(post.message, expires=int(now) + lasting)
             post.letter = write(post.message, self._keys, post.to)
-        self._client.send(post.message.recipient, self._study, post.letter)
+            if self._client.by_courier(site):
+                self._set_state(site, "to_carry")
+        self._client.send(site, self._study, post.letter)
         post.again = time.monotonic() + post.pause
         post.pause = min(2 * post.pause, LAST_AGAIN)
 
@@ -230,6 +236,8 @@ class Remote:
         if late:
             raise SiteSilent(*(self._why_late(site) for site in late))
         for site in posts:
+            if self._client.by_courier(site):
+                continue
             unheard = now - max(began[site], self._hospitals[site].heard)
             if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
                 self._set_state(site, "silent")

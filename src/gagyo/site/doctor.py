@@ -12,6 +12,7 @@ from typing import Literal
 
 from gagyo.errors import ExchangeFault, GagyoError
 from gagyo.exchange.client import Client
+from gagyo.exchange.courier import HUB, Courier
 from gagyo.exchange.membership import Membership
 from gagyo.finding import Finding
 from gagyo.release.ledger import check_chain, read
@@ -69,6 +70,11 @@ def _hub(folder: Path, site: SiteFile) -> Iterator[Look]:
     if membership.name != site.site:
         values = {"found": membership.name, "expected": site.site}
         yield Look("membership", "fault", Finding("other_membership", values=values))
+        return
+    if membership.hub == HUB:
+        with Courier(folder, membership) as courier:
+            waiting = courier.waiting(membership.hub_name)
+        yield _fine("courier", "doctor_courier", found=waiting.letters, expected=membership.hub_name)
         return
     try:
         with Client(membership, patience=HUB_PATIENCE) as client:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gagyo.canonical import digest
 from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
-from gagyo.exchange.client import Client
+from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Received
 from gagyo.federation.message import Message, read, write
@@ -37,7 +37,6 @@ WAIT_SECONDS = 10.0
 WATCH_SECONDS = 0.25
 PAUSE_SECONDS = 5.0
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
-EXPIRY_SECONDS = 86_400
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -50,7 +49,7 @@ def log_line(record: dict[str, Any]) -> None:
 class Service:
     """One hospital at its hub. `file` is its site file; `folder` holds membership, keys, ledger, memory and inbox."""
 
-    def __init__(self, file: Path, folder: Path, client: Client, log: Log = log_line) -> None:
+    def __init__(self, file: Path, folder: Path, client: Carrier, log: Log = log_line) -> None:
         self.name = client.membership.name
         self.inbox = Inbox(folder / "inbox.sqlite")
         self._file, self._folder, self._client, self._log = file, folder, client, log
@@ -89,6 +88,17 @@ class Service:
                 continue
             # What is not acknowledged when the service ends comes again, and is answered from the record.
             done = [letter.id for letter in letters if self._take(letter, ending)]
+
+    def drain(self) -> None:
+        """Answer what lies ready, once, and end: for a hospital by courier that keeps no service running."""
+        self._connect()
+        self._fulfil_wishes()
+        ending = threading.Event()
+        while letters := self._client.receive(0):
+            done = [letter.id for letter in letters if self._take(letter, ending)]
+            self._client.acknowledge(done)
+            if len(done) < len(letters):
+                raise ExchangeFault.of("courier_not_answered", found=len(letters) - len(done))
 
     def _connect(self) -> None:
         """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
@@ -278,7 +288,8 @@ class Service:
         request: str,
     ) -> None:
         to = PublicKeys(**proposed.read().keys[COORDINATOR]) if proposed else lasting
-        expires, plan = int(self._now()) + EXPIRY_SECONDS, proposed.plan if proposed else ""
+        expires = int(self._now()) + lasting_seconds(self._client, recipient)
+        plan = proposed.plan if proposed else ""
         message = Message(kind, self.name, recipient, study, body, plan, request, expires=expires)
         self._client.send(recipient, study, write(message, self._client.membership.keys, to))
 
@@ -292,13 +303,16 @@ class Service:
     def _watch(self, ending: threading.Event) -> None:
         while not ending.wait(WATCH_SECONDS):
             try:
-                for wish in self.inbox.wishes():
-                    with self._turn:
-                        self.inbox.fulfil(wish.number, self._carry_out(wish))
-                    self._tell(self.inbox.plan(wish.plan))
+                self._fulfil_wishes()
                 self._tell_busy()
             except Exception as fault:  # the watch goes on; a state that was not told is told when it is asked for
                 self._log({"event": "fault", "fault": type(fault).__name__})
+
+    def _fulfil_wishes(self) -> None:
+        for wish in self.inbox.wishes():
+            with self._turn:
+                self.inbox.fulfil(wish.number, self._carry_out(wish))
+            self._tell(self.inbox.plan(wish.plan))
 
     def _carry_out(self, wish: Wish) -> tuple[Finding, ...]:
         """Do what a person decided; the faults that forbid it."""

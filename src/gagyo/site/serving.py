@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
 
 from gagyo.errors import FileFault
-from gagyo.exchange.client import Client
+from gagyo.exchange.courier import open_carrier
 from gagyo.exchange.membership import Membership
 from gagyo.site.folder import held, state_folder
 from gagyo.site.health import health_page
@@ -32,12 +32,26 @@ def serve(file: Path, health: int, ready: Callable[[str, str, int], None]) -> No
     with held(folder) as here:
         if not here:
             raise FileFault.of("site_in_use", found=site.site)
-        with Client(membership) as client:
+        with closing(open_carrier(folder)) as client:
             service, ending = Service(file, folder, client), threading.Event()
             _end_on_signals(service, ending)
             with suppress(_Ended), health_page(health, service.health) as page:
                 ready(site.site, membership.hub, page)
                 service.run(ending)
+
+
+def serve_once(file: Path) -> bool:
+    """Answer what a courier brought, unless a service of this hospital is running and does; whether it was done here.
+
+    Raises:
+        FileFault, ExchangeFault: as `serve`.
+    """
+    folder = state_folder(file)
+    with held(folder) as here:
+        if here:
+            with closing(open_carrier(folder)) as client:
+                Service(file, folder, client).drain()
+        return here
 
 
 class _Ended(BaseException):

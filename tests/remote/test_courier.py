@@ -1,0 +1,186 @@
+"""A study with three hospitals at the hub and one without a line, whose letters a person carries on files."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gagyo.api import run_remote, verify
+from gagyo.cli import application
+from gagyo.errors import ExchangeFault, FileFault
+from gagyo.exchange import courier as carrying
+from gagyo.exchange.courier import Both, Courier
+from gagyo.exchange.enrolment import fingerprint
+from gagyo.exchange.envelope import Keys
+from gagyo.exchange.membership import FILE, KEYS, Membership
+from gagyo.exchange.parcel import Card
+from gagyo.site import courier as at_site
+from gagyo.site import decisions
+from gagyo.site.folder import held, state_folder
+from gagyo.site.inbox import Inbox
+from tests.remote.conftest import Files, analyses
+from tests.remote.post_office import Town
+
+FAR = "tianjin"
+
+
+def yes(card: Card, changed: bool) -> bool:
+    return True
+
+
+@pytest.fixture
+def lead(here: Town) -> Path:
+    """The coordinator's folder; `FAR` is not at the hub."""
+    here.stop(FAR)
+    here.services.pop(FAR)
+    del here.office.members[FAR]
+    folder = here.folder / "lead"
+    keys = Keys.open(folder / KEYS)
+    here.caller("lead", keys, "coordinator").membership.save(folder)
+    return folder
+
+
+@pytest.fixture
+def mixed(here: Town, lead: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`open_carrier` with the hub in memory instead of a real one."""
+    caller = here.caller("lead", Keys.open(lead / KEYS), "coordinator")
+    caller.close = lambda: None  # type: ignore[attr-defined]
+
+    def opened(folder: Path) -> Both:
+        return Both(caller, Courier(folder, Membership.open(folder)))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(carrying, "open_carrier", opened)
+
+
+class Bag:
+    """A person with a memory stick, who goes back and forth; `approve` is done at the hospital in between."""
+
+    def __init__(self, here: Town, lead: Path) -> None:
+        self.file, self._lead, self._folder, self.trips = here.files[FAR], lead, here.folder, 0
+
+    def introduce(self) -> None:
+        """Cards both ways, before the run."""
+        self.there()
+        self.back()
+
+    def there(self) -> None:
+        self.trips += 1
+        with Courier(self._lead, Membership.open(self._lead)) as courier:
+            courier.export(FAR, self._folder / f"there{self.trips}")
+        at_site.take_in(self.file, self._folder / f"there{self.trips}", yes)
+
+    def back(self) -> None:
+        at_site.export(self.file, self._folder / f"back{self.trips}")
+        with Courier(self._lead, Membership.open(self._lead)) as courier:
+            courier.take_in(self._folder / f"back{self.trips}", yes)
+
+    def waits(self) -> bool:
+        with Courier(self._lead, Membership.open(self._lead)) as courier:
+            return courier.waiting(FAR).fresh > 0
+
+    def walk(self, ending: threading.Event) -> None:
+        while not ending.wait(0.05):
+            if self.waits():
+                self.there()
+                self._approve()
+                self.back()
+
+    def _approve(self) -> None:
+        folder = state_folder(self.file)
+        inbox = Inbox(folder / "inbox.sqlite")
+        waiting = [one.plan for one in inbox.plans() if one.state == "waiting"]
+        inbox.close()
+        for plan in waiting:
+            decisions.take(self.file, folder, "approve", plan)
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_mixed_study_has_the_same_results(here: Town, files: Files, lead: Path) -> None:
+    bag, ending = Bag(here, lead), threading.Event()
+    bag.introduce()
+    walking = threading.Thread(target=bag.walk, args=(ending,), daemon=True)
+    approving = threading.Thread(target=here.approve_all, daemon=True)
+    walking.start()
+    approving.start()
+    told: list[str] = []
+    finished = run_remote(files.study, lead, here.folder / "out", states=lambda states: told.append(states[FAR].doing))
+    ending.set()
+    walking.join(10)
+    assert analyses(finished.document) == files.expected
+    assert verify(here.folder / "out").results
+    assert {"to_carry", "ready", "approved", "answered"} <= set(told)
+    assert not {"silent", "unreadable"} & set(told)
+    receipts = (state_folder(here.files[FAR]) / "ledger.jsonl").read_text().splitlines()
+    requests = [json.loads(one)["record"]["request"] for one in receipts]
+    assert len(requests) == len(set(requests)), "nothing is released twice"
+
+
+def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tmp_path: Path) -> None:
+    run, site = _program(), str(here.files[FAR])
+    first, answer = str(tmp_path / "first"), str(tmp_path / "answer")
+    assert "no_courier_yet" in _code(lambda: at_site.export(here.files[FAR], tmp_path / "x"))
+    written = run("courier", "export", first, "--hub", str(lead), "--to", FAR)
+    own = fingerprint(Membership.open(lead).keys.public)
+    assert own in written
+    wrong = " ".join(["00000"] * 8)
+    assert not (state_folder(here.files[FAR]) / FILE).exists()
+    with pytest.raises(ExchangeFault):
+        run("courier", "import", first, "--site", site, "--fingerprint", wrong)
+    assert not (state_folder(here.files[FAR]) / FILE).exists(), "nothing is half done"
+    assert own in run("courier", "import", first, "--site", site, "--fingerprint", own)
+    keys = Membership.open(state_folder(here.files[FAR])).keys.public
+    assert fingerprint(keys) in run("courier", "export", answer, "--site", site)
+    assert "3 " not in run("courier", "import", answer, "--hub", str(lead), input="y\n")
+    with Courier(lead, Membership.open(lead)) as courier:
+        assert courier.directory()[FAR].keys == keys
+
+
+def test_a_hospital_at_a_hub_takes_no_courier(here: Town, lead: Path, tmp_path: Path) -> None:
+    at_hub = Membership("seoul", "KR", "site", "https://hub", "hub-kr", Keys.make().public, Keys.make())
+    at_hub.save(state_folder(here.files["seoul"]))
+    Keys.open(state_folder(here.files["seoul"]) / KEYS)
+    with Courier(lead, Membership.open(lead)) as courier:
+        courier.export("seoul", tmp_path / "file")
+    assert _code(lambda: at_site.take_in(here.files["seoul"], tmp_path / "file", yes)) == "courier_has_hub"
+    assert _code(lambda: at_site.export(here.files["seoul"], tmp_path / "back")) == "courier_has_hub"
+
+
+def test_a_hospital_takes_its_first_file_from_a_coordinator_only(here: Town, lead: Path, tmp_path: Path) -> None:
+    other = Membership("busan", "KR", "site", "courier", "lead", Keys.make().public, Keys.make())
+    with Courier(tmp_path / "busan", other) as courier:
+        courier.export(FAR, tmp_path / "file")
+    assert _code(lambda: at_site.take_in(here.files[FAR], tmp_path / "file", yes)) == "courier_not_a_coordinator"
+
+
+def test_a_running_service_answers_what_is_brought(here: Town, lead: Path) -> None:
+    """Where the hospital's service runs, the command leaves the answering to it."""
+    bag = Bag(here, lead)
+    with held(state_folder(here.files[FAR])) as free:
+        assert free
+        bag.introduce()
+        with Courier(lead, Membership.open(lead)) as courier:
+            courier.send(FAR, "study", b"letter")
+        bag.there()
+    folder = state_folder(here.files[FAR])
+    with Courier(folder, Membership.open(folder)) as courier:
+        assert [one.body for one in courier.receive(0)] == [b"letter"]
+
+
+def _code(work: Callable[[], object]) -> str:
+    with pytest.raises((ExchangeFault, FileFault)) as fault:
+        work()
+    return fault.value.findings[0].code
+
+
+def _program() -> Callable[..., str]:
+    def run(*arguments: str, input: str | None = None) -> str:
+        done = CliRunner().invoke(application(), list(arguments), input=input, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
