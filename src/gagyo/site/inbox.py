@@ -32,6 +32,7 @@ create table if not exists plans (
 create table if not exists wishes (
   number integer primary key, plan text not null, verb text not null, reason text not null,
   done integer not null, fault text not null);
+create table if not exists told (plan text primary key, state text not null);
 create table if not exists statements (plan text not null, body text not null, unique (plan, body));
 """
 
@@ -119,6 +120,15 @@ class Inbox:
         """Where a plan stands now."""
         query = "update plans set state = ?, reason = ?, changed = ? where plan = ?"
         self._base.execute(query, (state, reason, time.time(), plan))
+
+    def untold(self) -> list[Proposed]:
+        """The plans whose state was not told to their coordinator by courier yet."""
+        told = dict(self._base.execute("select plan, state from told"))
+        return [one for one in self.plans() if told.get(one.plan) != one.state]
+
+    def note_told(self, one: Proposed) -> None:
+        """Where a plan stands was told."""
+        self._base.execute("insert or replace into told values (?, ?)", (one.plan, one.state))
 
     # Signed statements on their way to the hospital's own memory.
 

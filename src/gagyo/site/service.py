@@ -91,7 +91,6 @@ class Service:
 
     def drain(self) -> None:
         """Answer what lies ready, once, and end: for a hospital by courier that keeps no service running."""
-        self._connect()
         self._fulfil_wishes()
         ending = threading.Event()
         while letters := self._client.receive(0):
@@ -99,6 +98,9 @@ class Service:
             self._client.acknowledge(done)
             if len(done) < len(letters):
                 raise ExchangeFault.of("courier_not_answered", found=len(letters) - len(done))
+        for proposed in self.inbox.untold():
+            self._tell(proposed)
+            self.inbox.note_told(proposed)
 
     def _connect(self) -> None:
         """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
