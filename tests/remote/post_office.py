@@ -141,7 +141,7 @@ class Town:
                 for one in self.services[name].inbox.plans():
                     if one.state == "waiting":
                         self.services[name].inbox.wish(one.plan, "approve")
-                        waiting.discard(name)
+                    waiting.discard(name)
             time.sleep(0.02)
 
     def remote(self, study: Study, patience: float = 60.0) -> Remote:
@@ -159,9 +159,9 @@ class Town:
         approving.join()
         return plan
 
-    def run(self, study: Study, name: str = "out") -> Finished:
-        """A whole run."""
-        remote = self.remote(study)
+    def run(self, study: Study, name: str = "out", patience: float = 60.0) -> Finished:
+        """A whole run, or what is left of one."""
+        remote = self.remote(study, patience)
         plan = self.plan(study, remote)
         out = self.folder / name
         open_folder(out, plan)

@@ -53,7 +53,7 @@ def _site(run: Run, site: str) -> dict[str, Any]:
     return {
         "country": about.get("country", ""),
         "label": about.get("label") or {"en": site, "ko": site, "zh": site},
-        "state": "answered" if answer else "refused",
+        "state": "silent" if site in run.silent else "answered" if answer else "refused",
         "key": run.plan.keys.get(site, {}).get("signing", "")[:16],
     }
 

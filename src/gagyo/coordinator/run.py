@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gagyo.errors import Refused, Stopped
+from gagyo.errors import Refused, SiteSilent, Stopped
 from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Cursor, Line
 from gagyo.federation.opened import Opened, apply
@@ -25,7 +25,11 @@ class Carrier(Protocol):
     """What a run needs of a runtime."""
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """One answer a request, in their order."""
+        """One answer a request, in their order; `silent` where none came in time."""
+        ...
+
+    def go_on_without(self, silent: Sequence[Answer]) -> None:
+        """The run goes on although these did not come."""
         ...
 
 
@@ -52,6 +56,8 @@ class Run:
         self._line = Line(self.study)
         self._history: list[Opened] = []
         self._roster: tuple[str, ...] = ()
+        self.silent: set[str] = set()
+        """Hospitals that did not answer in the study's patience, without which it went on."""
         self._limits = Limits(**dict(plan.limits))  # type: ignore[arg-type]
 
     @property
@@ -88,9 +94,9 @@ class Run:
         asked = [Request(self.plan.digest, "", "", 0, site, "preflight") for site in self.study.sites]
         answers = self._ask(asked)
         self.preflight = {answer.site: answer for answer in answers if answer.outcome == "released"}
-        refused = [answer for answer in answers if answer.outcome != "released"]
-        if len(refused) > self.study.may_go_on_without:
-            raise Refused(*(_refusal(answer) for answer in refused))
+        missing = [answer for answer in answers if answer.outcome != "released"]
+        if len(missing) > self.study.may_go_on_without:
+            raise Refused(*(_refusal(answer) for answer in missing if answer.outcome != "silent"))
 
     def ready(self, cohort: str) -> tuple[str, ...]:
         """The hospitals that can answer for a cohort."""
@@ -101,7 +107,7 @@ class Run:
         )
 
     def _close(self) -> None:
-        sites = tuple(self.preflight)
+        sites = tuple(site for site in self.preflight if site not in self.silent)
         self._ask([Request(self.plan.digest, "", "", len(self._history), site, "close") for site in sites])
 
     # One question after the other.
@@ -143,12 +149,16 @@ class Run:
         refused = {answer.site for answer in incomplete.answers}
         fewer = tuple(site for site in roster if site not in refused)
         gone = len(self.study.sites) - len(fewer)
-        opened = any(one.record is not None and one.record.shares for one in self._history)
-        if not opened and gone <= self.study.may_go_on_without:
+        if not self._opened and gone <= self.study.may_go_on_without:
             self._roster = fewer
             return self._next()
         first = incomplete.answers[0]
         return _stop(cursor, f"answer_{first.code or first.outcome}", found=", ".join(sorted(refused)), site=first.site)
+
+    @property
+    def _opened(self) -> bool:
+        """Whether a sum was opened: from then on its hospitals are those of all sums."""
+        return any(one.record is not None and one.record.shares for one in self._history)
 
     def _ask_roster(self, cursor: Cursor, ask: Ask, cohort: str, roster: tuple[str, ...]) -> Record:
         first = Request(
@@ -174,12 +184,29 @@ class Run:
                 return record
 
     def _ask(self, requests: Sequence[Request]) -> list[Answer]:
-        from dataclasses import replace
-
-        handed = [replace(one, relay={**one.relay, "history": self._history}) for one in requests]
-        answers = self._runtime.ask(handed)
+        answers = self._runtime.ask([one.relaying(history=self._history) for one in requests])
         self.answers.extend(answers)
+        silent = [answer for answer in answers if answer.outcome == "silent"]
+        if silent:
+            self._miss(silent, requests[0].step)
         return answers
+
+    def _miss(self, silent: Sequence[Answer], step: str) -> None:
+        """Go on without hospitals that did not answer, where the study allows it and no sum holds them yet.
+
+        A sum that is being opened holds its whole roster already: each hospital opens it over no other.
+
+        Raises:
+            SiteSilent: otherwise; the same command takes the run up again when they are back.
+        """
+        gone = self.silent | {answer.site for answer in silent}
+        absent = gone | (set(self.study.sites) - set(self._roster or self.preflight or self.study.sites))
+        allowed = self.study.may_go_on_without
+        held = (self._opened or step.startswith("open.")) and step != "close"
+        if held or not allowed or len(absent) > allowed:
+            raise SiteSilent(*(_silence(answer) for answer in silent))
+        self._runtime.go_on_without(silent)
+        self.silent = gone
 
     # Leave one hospital out: the coordinator only carries what it cannot read.
 
@@ -241,6 +268,10 @@ def _stop(cursor: Cursor, code: str, **values: str) -> Opened:
 
 def _refusal(answer: Answer) -> Finding:
     return Finding(f"answer_{answer.code}", values={"site": answer.site, "found": answer.site})
+
+
+def _silence(answer: Answer) -> Finding:
+    return Finding(answer.code, values={"found": answer.site, "expected": answer.payload["since"]})
 
 
 def run(

@@ -47,6 +47,8 @@ def verify(folder: Path, audit: Carrier) -> Verified:
     for answer in answers:
         if answer.outcome == "released":
             check_answer(answer, publics)
+        elif answer.outcome == "silent" and plan.study.may_go_on_without:
+            continue  # the coordinator's own word, and the study says that it may go on: the results name the hospital
         else:
             _check_receipt(answer, publics)
     here = [site for site in plan.study.sites if (folder / "ledgers" / f"{site}.jsonl").exists()]

@@ -40,7 +40,7 @@ class Refusal:
 
 Decision = Release | Referral | Refusal
 
-Outcome = Literal["released", "referred", "refused", "relay", "behind"]
+Outcome = Literal["released", "referred", "refused", "relay", "behind", "silent"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Answer:
 
     released: `payload` holds what left and `receipt` the ledger's entry for it. refused, referred: `code` says why.
     relay: sealed requests to others (a hospital that is left out asks them). behind: the hospital lost its place.
+    silent: the coordinator notes that none came; `code` and `payload` (since) say how, and there is no receipt.
     """
 
     request: str

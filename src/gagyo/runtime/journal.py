@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Journal:
         self._chain = Ledger(path, keys.sign)
         self._given: dict[str, Answer] = {}
         self._refused: dict[str, Answer] = {}
+        self._missed: dict[str, Answer] = {}
         for answer in self.answers:
             self._note(answer)
 
@@ -62,18 +63,31 @@ class Journal:
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """Recorded answers where there are any; what is new is asked, written down, and only then given.
 
-        A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands.
+        A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands. That one
+        did not answer is written down only by `go_on_without`.
         """
-        known = {**self._refused, **self._given} if isinstance(self._inner, Nobody) else self._given
+        known = {**self._missed, **self._given}
+        if isinstance(self._inner, Nobody):
+            known = {**self._refused, **known}
         fresh = [request for request in requests if request.digest not in known]
         answers = self._inner.ask([self._acknowledging(request) for request in fresh])
-        self._chain.record((plain(answer), answer.written) for answer in answers if answer.outcome != "behind")
-        for answer in answers:
+        self._write(answer for answer in answers if answer.outcome not in ("behind", "silent"))
+        now = {**self._refused, **known, **self._given, **{one.request: one for one in answers}}
+        return [now[request.digest] for request in requests]
+
+    def go_on_without(self, silent: Sequence[Answer]) -> None:
+        """Write down that no answer came, and that the run goes on: from then on it is so, also for an audit."""
+        self._write(answer for answer in silent if answer.request not in self._missed)
+
+    def _write(self, answers: Iterable[Answer]) -> None:
+        fresh = list(answers)
+        self._chain.record((plain(answer), answer.written) for answer in fresh)
+        for answer in fresh:
             self._note(answer)
-        return [self._given.get(request.digest) or self._refused[request.digest] for request in requests]
 
     def _acknowledging(self, request: Request) -> Request:
         return request.relaying(journal=self.head)
 
     def _note(self, answer: Answer) -> None:
-        (self._given if answer.outcome in ("released", "relay") else self._refused)[answer.request] = answer
+        kept = {"released": self._given, "relay": self._given, "silent": self._missed}
+        kept.get(answer.outcome, self._refused)[answer.request] = answer

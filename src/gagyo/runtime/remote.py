@@ -26,6 +26,8 @@ from gagyo.release.decision import Answer
 from gagyo.text import catalogue
 
 WAIT_SECONDS = 5.0
+GRACE_SECONDS = 10.0
+"""What a hospital that was silent for the whole patience is given from then on, until it is heard of again."""
 FIRST_AGAIN, LAST_AGAIN = 20.0, 300.0
 AT_ONCE = 16
 
@@ -57,6 +59,7 @@ class _Hospital:
     keys: PublicKeys
     outgoing: Outgoing = field(default_factory=Outgoing)
     heard: float = 0.0
+    late: bool = False
 
 
 Tell = Callable[[Mapping[str, SiteState]], None]
@@ -119,7 +122,7 @@ class Remote:
 
         Raises:
             Refused: more hospitals refused than the study may go on without.
-            SiteSilent: nobody decided in time.
+            SiteSilent: at more of them nobody decided in time.
         """
         self._use(plan)
         posts = {site: self._post("plan", site, {"plan": plan.to_bytes()}) for site in self._hospitals}
@@ -138,7 +141,7 @@ class Remote:
                 raise Refused(Finding("plan_refused", values=values))
             return True
 
-        self._await(posts, take)
+        self._await(posts, take, lambda late: len(late | set(refused)) <= plan.study.may_go_on_without)
 
     def _use(self, plan: Plan) -> None:
         self._plan = plan.digest
@@ -148,10 +151,9 @@ class Remote:
     # The run.
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """One answer a request, in their order.
+        """One answer a request, in their order; `silent` from a hospital that did not answer in the study's patience.
 
         Raises:
-            SiteSilent: a hospital did not answer in the study's patience.
             Refused: a hospital cannot go on, and says why.
         """
         wanted = {request.digest: request for request in requests}
@@ -173,8 +175,12 @@ class Remote:
 
         if len(posts) != len(requests):
             raise ValueError("one request a hospital at a time")
-        self._await(posts, take)
-        return [answers[request.digest] for request in requests]
+        self._await(posts, take, lambda late: True)
+        return [answers.get(one.digest) or self._silent(one) for one in requests]
+
+    def _silent(self, request: Request) -> Answer:
+        why = self._why_late(request.site)
+        return Answer(request.digest, request.site, "silent", why.code, {"since": str(why.values["expected"])})
 
     def _request(self, request: Request) -> _Post:
         outgoing = self._hospitals[request.site].outgoing
@@ -186,7 +192,7 @@ class Remote:
 
     def _checked(self, message: Message, request: Request) -> Answer:
         answer = answer_of(message.body)
-        if answer.request != request.digest or answer.site != message.sender:
+        if answer.request != request.digest or answer.site != message.sender or answer.outcome == "silent":
             raise Tampered.of("unlike_receipt", found=message.sender)
         return answer
 
@@ -211,10 +217,20 @@ class Remote:
         post.again = time.monotonic() + post.pause
         post.pause = min(2 * post.pause, LAST_AGAIN)
 
-    def _await(self, posts: dict[str, _Post], take: Callable[[Message], bool]) -> None:
-        """Send to each hospital, and take what comes until each has answered (`take` says so)."""
+    def _await(
+        self,
+        posts: dict[str, _Post],
+        take: Callable[[Message], bool],
+        may_miss: Callable[[set[str]], bool] = lambda late: False,
+    ) -> None:
+        """Send to each hospital, and take what comes until each has answered (`take` says so), or may be missed.
+
+        Raises:
+            SiteSilent: patience is over for hospitals that may not be missed.
+        """
         list(self._pool.map(self._send, posts.values()))
-        began = dict.fromkeys(posts, time.monotonic())
+        began = {site: time.monotonic() - self._used_up(site) for site in posts}
+        missed: set[str] = set()
         while posts:
             due = min(post.again for post in posts.values()) - time.monotonic()
             for message in self._receive(max(0.0, min(WAIT_SECONDS, due))):
@@ -226,15 +242,29 @@ class Remote:
                     _check_refusal(message, posts[message.sender].message)
                     if take(message):
                         del posts[message.sender]
-            self._check_patience(posts, began)
+            self._check_patience(posts, began, missed, may_miss)
             late = [post for post in posts.values() if post.again <= time.monotonic()]
             list(self._pool.map(self._send, late))
 
-    def _check_patience(self, posts: Mapping[str, _Post], began: Mapping[str, float]) -> None:
+    def _used_up(self, site: str) -> float:
+        """How much of its patience a hospital has no more."""
+        return max(0.0, self._patience - GRACE_SECONDS) if self._hospitals[site].late else 0.0
+
+    def _check_patience(
+        self,
+        posts: dict[str, _Post],
+        began: Mapping[str, float],
+        missed: set[str],
+        may_miss: Callable[[set[str]], bool],
+    ) -> None:
         now = time.monotonic()
         late = [site for site in posts if now - began[site] > self._patience]
-        if late:
+        missed.update(late)
+        if late and not may_miss(missed):
             raise SiteSilent(*(self._why_late(site) for site in late))
+        for site in late:
+            self._hospitals[site].late = True
+            del posts[site]
         for site in posts:
             if self._client.by_courier(site):
                 continue
@@ -268,7 +298,8 @@ class Remote:
     # What is told.
 
     def _note(self, message: Message) -> None:
-        self._hospitals[message.sender].heard = time.monotonic()
+        hospital = self._hospitals[message.sender]
+        hospital.heard, hospital.late = time.monotonic(), False
         if message.kind == "state":
             detail = message.body.get("code") or message.body.get("reason") or message.body.get("seconds") or ""
             self._set_state(message.sender, str(message.body.get("state", "")), str(detail))
