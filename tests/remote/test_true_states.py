@@ -46,8 +46,8 @@ def test_nothing_is_answered_before_approval_or_after_withdrawal(here: Town, fil
     with pytest.raises(SiteSilent):
         remote.submit(plan)
     assert {state.doing for state in remote.states.values()} == {"waiting"}
-    with pytest.raises(SiteSilent):
-        remote.ask([Request(plan.digest, "", "", 0, "seoul", "preflight")])
+    (answer,) = remote.ask([Request(plan.digest, "", "", 0, "seoul", "preflight")])
+    assert (answer.outcome, answer.code, answer.receipt) == ("silent", "undecided", None)
     assert not (state_folder(here.files["seoul"]) / "ledger.jsonl").exists()
 
 

@@ -112,7 +112,7 @@ def test_an_attack_or_a_slip_is_refused_with_its_code(text: str, code: str) -> N
     with pytest.raises(FileFault) as fault:
         parse(text, VARIABLES)
     assert code in [finding.code for finding in fault.value.findings]
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 10
     for language in LANGUAGES:
         assert fault.value.text(language)
 
