@@ -58,6 +58,7 @@ def test_a_hub_and_its_first_institution(typed: Typed, tmp_path: Path) -> None:
         typed("hub", "confirm", "seoul", "--fingerprint", own[0], "--hub", hub)
         place = Place(HubFolder.open(hub))
         assert place.client_of(Membership.open(site)).receive(0) == []
+        place.client_of(Membership.open(site)).tell_doing("computing", 0)
         place.close()
         assert GROUPS.search(typed("site", "join", "--rotate", "--folder", site))[0] != own[0]  # type: ignore[index]
     status = json.loads(typed("hub", "status", hub, "--json"))
@@ -65,6 +66,8 @@ def test_a_hub_and_its_first_institution(typed: Typed, tmp_path: Path) -> None:
     assert (one["state"], one["letters"]) == ("active", 0)
     assert one["last_seen"] is not None
     assert status["expiring"] == []
+    for language, word in (("en", "computing, since 2"), ("ko", "계산 중"), ("zh", "计算中")):
+        assert word in typed("--language", language, "hub", "status", hub)
     members = json.loads(typed("hub", "members", "--hub", hub, "--json"))
     assert [member["name"] for member in members] == ["seoul"]
     typed("hub", "backup", hub, tmp_path / "copy")

@@ -266,6 +266,8 @@ FIELDS = (
     "study",
     "members",
     "open",
+    "doing",
+    "plans",
     "studies",
     "signing",
     "sealing",
@@ -279,6 +281,7 @@ CALLS = (
     ("POST", "/v1/box", ""),
     ("GET", "/v1/letters/x/0", ""),
     ("PUT", "/v1/studies", ""),
+    ("PUT", "/v1/doing", ""),
     ("POST", "/v1/rotate", ""),
     ("POST", "/v1/partner", ""),
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from gagyo.errors import ExchangeFault
 from gagyo.exchange.client import Client
 from gagyo.exchange.letter import chunk_digest, divide, letter_id
+from gagyo.exchange.mailbox import letters
 from tests.exchange.hubs import Place
 
 
@@ -178,6 +180,38 @@ def test_directory_and_status(place: Place, lead: Client, seoul: Client) -> None
     assert abs(state["time"] - time.time()) < 5
     assert state["hub"] == place.hub.name
     seoul.acknowledge([name])
+
+
+def test_a_hospital_says_what_its_service_does_and_nobody_else_does(place: Place, lead: Client) -> None:
+    """By its own word while it calls; afterwards it is silent."""
+    from gagyo.exchange import operator
+
+    busan = place.client("busan-doing")
+
+    def service() -> dict[str, Any] | None:
+        (one,) = (one for one in operator.status(place.hub)["members"] if one["name"] == "busan-doing")
+        return dict(one["service"]) if one["service"] else None
+
+    assert service() is None
+    busan.tell_doing("waiting", 2)
+    found = service()
+    assert found is not None
+    assert (found["state"], found["plans"]) == ("waiting", 2)
+    busan.tell_doing("computing", 0)
+    assert (service() or {})["state"] == "computing"
+    long_ago = int(time.time()) - operator.SILENT_SECONDS - 10
+    place.hub.operate(lambda rows: letters.saw(rows, "busan-doing", long_ago))
+    assert (service() or {}) == {"state": "silent", "since": long_ago, "plans": 0}
+    busan.tell_doing("stopped", 0)
+    place.hub.operate(lambda rows: letters.saw(rows, "busan-doing", long_ago))
+    assert (service() or {})["state"] == "stopped", "an orderly end is no silence"
+    with pytest.raises(ExchangeFault) as fault:
+        lead.tell_doing("serving", 0)
+    assert fault.value.code == "not_allowed"
+    for doing, plans in (("resting", 0), ("serving", -1), ("serving", True)):
+        with pytest.raises(ExchangeFault) as fault:
+            busan.tell_doing(doing, plans)  # type: ignore[arg-type]
+        assert fault.value.code == "malformed"
 
 
 def test_a_revoked_institution_is_refused_and_others_go_on(place: Place, lead: Client, seoul: Client) -> None:

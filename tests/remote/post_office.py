@@ -39,6 +39,7 @@ class Office:
     boxes: dict[str, dict[str, Received]] = field(default_factory=lambda: defaultdict(dict))
     mischief: Mischief = lambda sender, recipient, body: [body]
     carried: list[tuple[str, str, str, bytes]] = field(default_factory=list)
+    doings: list[tuple[str, str, int]] = field(default_factory=list)
     bell: threading.Condition = field(default_factory=threading.Condition)
 
     def post(self, sender: str, recipient: str, study: str, body: bytes) -> str:
@@ -87,6 +88,9 @@ class Caller:
 
     def directory(self) -> dict[str, Member]:
         return dict(self._office.members)
+
+    def tell_doing(self, doing: str, plans: int) -> None:
+        self._office.doings.append((self.membership.name, doing, plans))
 
     def by_courier(self, name: str) -> bool:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -92,3 +93,15 @@ def test_a_withdrawal_of_a_plan_that_is_not_there_is_no_withdrawal(here: Town, f
         with pytest.raises(FileFault) as told:
             decisions.withdraw(here.files["busan"], state_folder(here.files["busan"]), plan)
         assert told.value.findings[0].code == "plan_unknown"
+
+
+def test_the_hub_is_told_what_a_service_does(here: Town, files: Files) -> None:
+    remote = here.remote(files.study, patience=1.5)
+    with pytest.raises(SiteSilent):
+        remote.submit(make_plan(files.study, remote.gather_keys(files.study.source)))
+    here.stop("busan")
+    told = [(doing, plans) for name, doing, plans in here.office.doings if name == "busan"]
+    assert told[0] == ("serving", 0)
+    assert ("waiting", 1) in told
+    assert told[-1] == ("stopped", 1)
+    assert all(one != other for one, other in pairwise(told)), "only what changed"

@@ -41,7 +41,12 @@ def line(one: dict[str, Any]) -> str:
         return say("hub.members.invited", state=state, until=day(one["until"]), **values)
     seen = moment(one["last_seen"]) if one["last_seen"] else say("hub.members.never")
     more = {"fingerprint": one["fingerprint"], "letters": one["letters"], "until": day(one["until"])}
-    return say("hub.members.line", state=state, seen=seen, **values, **more)
+    shown = say("hub.members.line", state=state, seen=seen, **values, **more)
+    service = one.get("service")
+    if not service:
+        return shown
+    told = say(f"hub.service.{service['state']}", plans=service["plans"])
+    return shown + "\n  " + say("hub.service.line", told=told, since=moment(service["since"]))
 
 
 def day(seconds: int) -> str:

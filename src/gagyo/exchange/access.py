@@ -9,6 +9,10 @@ from typing import Literal
 Role = Literal["site", "coordinator", "hub"]
 State = Literal["waiting", "active", "revoked"]
 
+Doing = Literal["serving", "waiting", "computing", "stopped"]
+"""What a hospital's service does: nothing at the moment, wait for a person's decision, compute; or it was ended."""
+
+DOING: tuple[Doing, ...] = ("serving", "waiting", "computing", "stopped")
 ROLES: tuple[Role, ...] = ("site", "coordinator", "hub")
 STATES: tuple[State, ...] = ("waiting", "active", "revoked")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gagyo.errors import ExchangeFault
 from gagyo.exchange import enrolment, partners
-from gagyo.exchange.access import Role, refusal
+from gagyo.exchange.access import DOING, Role, refusal
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.letter import CHUNK, DIGEST, SMALL, Letter, chunk_count, chunk_digest, is_name, is_study, letter_id
 from gagyo.exchange.mailbox import letters, register
@@ -27,6 +27,7 @@ INLINE = 1 << 20
 LONGEST_WAIT = 55.0
 """Seconds of a long poll; proxies often cut at 60."""
 MOST_LETTERS = 256
+MOST_PLANS = 1_000_000
 PLACE = re.compile(r"[0-9]{1,5}")
 
 
@@ -276,6 +277,17 @@ async def status(counter: Counter, caller: Caller, call: Call) -> Answer:
     return told(record | {"box": {"letters": waiting, "bytes": size}})
 
 
+async def put_doing(counter: Counter, caller: Caller, call: Call) -> Answer:
+    """A hospital's service says what it does, for the hub's operator."""
+    record, name = call.record(), caller.enrolled.name
+    doing, plans = record.get("doing"), record.get("plans")
+    if doing not in DOING or type(plans) is not int or not 0 <= plans <= MOST_PLANS:
+        raise ExchangeFault.of("malformed", found="doing")
+    said = letters.Doing(str(doing), plans, int(time.time()))
+    await counter.mailbox.write(lambda rows: letters.note_doing(rows, name, said), durable=False)
+    return told({})
+
+
 # Enrolment and partners.
 
 
@@ -335,6 +347,7 @@ CALLS: Mapping[tuple[str, str], CallKind] = {
     ("POST", "/v1/box"): CallKind(open_box, 512 << 10),
     ("GET", "/v1/letters"): CallKind(get_chunk),
     ("PUT", "/v1/studies"): CallKind(put_study, 128 << 10, roles=("coordinator",)),
+    ("PUT", "/v1/doing"): CallKind(put_doing, roles=("site",)),
     ("GET", "/v1/directory"): CallKind(directory),
     ("GET", "/v1/status"): CallKind(status, waiting=True),
     ("POST", "/v1/enrol"): CallKind(enrol, strangers=True),

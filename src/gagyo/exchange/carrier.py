@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from gagyo.exchange.access import Doing
 from gagyo.exchange.client import Member
 from gagyo.exchange.letter import Received
 from gagyo.exchange.membership import Membership
@@ -49,6 +50,10 @@ class Carrier(Protocol):
 
     def status(self, patience: float | None = None) -> Mapping[str, object]:
         """Raise ExchangeFault where letters cannot be carried now."""
+        ...
+
+    def tell_doing(self, doing: Doing, plans: int) -> None:
+        """Say what this hospital's service does, and how many plans wait for a person."""
         ...
 
     def by_courier(self, name: str) -> bool:

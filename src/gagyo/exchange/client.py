@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gagyo.errors import ExchangeFault
+from gagyo.exchange.access import Doing
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.exchange.letter import DIGEST, SMALL, Received, chunk_count, chunk_digest, divide, is_study, letter_id
 from gagyo.exchange.line import Line
@@ -22,6 +23,8 @@ Tell = Callable[[str, int, int], None]
 
 LOST_AGAIN = 8
 """Times that a hub may lose chunks of one letter that it was given."""
+TELL_SECONDS = 5.0
+"""How long it is tried to say what a service does: later it does something else."""
 TAKEN = 64 << 20
 """Bytes of bodies after which `receive` takes no further letter: what a process holds is bounded."""
 
@@ -179,6 +182,11 @@ class Client:
         record = self._line.call("GET", "/v1/directory").record()
         with as_agreed("members"):
             return {one["name"]: _member(one) for one in record["members"]}
+
+    def tell_doing(self, doing: Doing, plans: int) -> None:
+        """Say what this hospital's service does, and how many plans wait for a person, for the hub's operator."""
+        body = json.dumps({"doing": doing, "plans": plans}).encode()
+        self._line.call("PUT", "/v1/doing", body=body, patience=TELL_SECONDS)
 
     def by_courier(self, name: str) -> bool:
         """Nobody: a hub's line leads to all."""

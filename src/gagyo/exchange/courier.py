@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gagyo.errors import ExchangeFault
 from gagyo.exchange import parcel as files
+from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier
 from gagyo.exchange.client import Client, Member
 from gagyo.exchange.envelope import PublicKeys
@@ -115,6 +116,9 @@ class Courier:
     def status(self, patience: float | None = None) -> dict[str, object]:
         """Always able to take letters."""
         return {"state": "active"}
+
+    def tell_doing(self, doing: Doing, plans: int) -> None:
+        """Nobody is there to be told."""
 
     def by_courier(self, name: str) -> bool:
         """Everyone."""
@@ -255,6 +259,10 @@ class Both:
     def status(self, patience: float | None = None) -> Mapping[str, object]:
         """The hub's."""
         return self._client.status(patience)
+
+    def tell_doing(self, doing: Doing, plans: int) -> None:
+        """To the hub."""
+        self._client.tell_doing(doing, plans)
 
     def close(self) -> None:
         """Both."""

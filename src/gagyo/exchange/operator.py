@@ -23,6 +23,8 @@ from gagyo.exchange.mailbox.port import Rows
 from gagyo.exchange.mailbox.register import Enrolled
 from gagyo.exchange.membership import Membership, write_private
 
+SILENT_SECONDS = 150
+"""A service that serves calls at least once a minute; after so long it is away."""
 SOON = 30 * 86400
 """What expires within so many seconds is announced."""
 
@@ -74,8 +76,11 @@ def members(hub: HubFolder) -> list[dict[str, Any]]:
     """All institutions with fingerprint, last call, and what waits for them; and open invitations."""
 
     def work(rows: Rows) -> list[dict[str, Any]]:
-        seen, boxes = letters.last_seen(rows), letters.boxes(rows)
-        found = [_shown(one, seen, boxes) for one in register.members(rows)]
+        seen, boxes, doings = letters.last_seen(rows), letters.boxes(rows), letters.doings(rows)
+        found = [
+            _shown(one, seen, boxes) | {"service": _service(doings.get(one.name), seen.get(one.name, 0))}
+            for one in register.members(rows)
+        ]
         return found + [
             {"name": one.name, "country": one.country, "role": one.role, "state": "invited", "until": one.until}
             for one in register.invitations(rows)
@@ -88,6 +93,15 @@ def _shown(one: Enrolled, seen: Mapping[str, int], boxes: Mapping[str, tuple[int
     waiting, size = boxes.get(one.name, (0, 0))
     record = one.to_json() | {"fingerprint": enrolment.fingerprint(one.keys), "hub": one.home}
     return record | {"last_seen": seen.get(one.name), "letters": waiting, "bytes": size}
+
+
+def _service(said: letters.Doing | None, seen: int) -> dict[str, Any] | None:
+    """What a hospital's service does, by its own word while it calls; None where it never said."""
+    if said is None:
+        return None
+    silent = said.doing != "stopped" and time.time() - seen > SILENT_SECONDS
+    since = seen if silent else said.at
+    return {"state": "silent" if silent else said.doing, "since": since, "plans": said.plans}
 
 
 def join_partner(hub: HubFolder, startup: bytes, pin: str, *, proxy: str = "", extra_ca: str = "") -> Membership:

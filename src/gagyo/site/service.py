@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gagyo.canonical import digest
 from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
+from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Received
@@ -61,6 +63,7 @@ class Service:
         self._busy: tuple[Proposed, str, float] | None = None
         self._told = 0.0
         self._state = "starting"
+        self._said: tuple[Doing, int] | None = None
 
     @property
     def busy(self) -> bool:
@@ -76,6 +79,12 @@ class Service:
         """Serve until `ending` is set."""
         watching = threading.Thread(target=self._watch, args=(ending,), daemon=True)
         watching.start()
+        try:
+            self._serve(ending)
+        finally:
+            self._say("stopped")
+
+    def _serve(self, ending: threading.Event) -> None:
         done: list[str] = []
         while not ending.is_set():
             try:
@@ -110,9 +119,21 @@ class Service:
             if proposed.state != "closed":
                 self._tell(proposed)
 
+    def _say(self, doing: Doing | None = None) -> None:
+        """Tell the hub's operator what this service does, when that changes; what cannot be told now is told later."""
+        plans = sum(one.state == "waiting" for one in self.inbox.plans())
+        busy = self._busy is not None and time.monotonic() - self._busy[2] > TELL_AFTER_SECONDS
+        now: Doing = doing or ("computing" if busy else "waiting" if plans else "serving")
+        if self._state != "connected" or self._said == (now, plans):
+            return
+        with suppress(ExchangeFault):
+            self._client.tell_doing(now, plans)
+            self._said = (now, plans)
+
     def _note_hub(self, state: str) -> None:
         if state != self._state:
             self._state = state
+            self._said = None
             self._log({"event": "hub", "state": state})
 
     # Messages.
@@ -307,6 +328,7 @@ class Service:
             try:
                 self._fulfil_wishes()
                 self._tell_busy()
+                self._say()
             except Exception as fault:  # the watch goes on; a state that was not told is told when it is asked for
                 self._log({"event": "fault", "fault": type(fault).__name__})
 

@@ -182,3 +182,26 @@ def saw(rows: Rows, name: str, now: int) -> None:
 def last_seen(rows: Rows) -> dict[str, int]:
     """When each institution last called, in seconds since 1970."""
     return {name: at for name, at in rows("SELECT name, at FROM seen")}
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What an institution's service last said that it does (`access.DOING`), how many plans wait there, and when."""
+
+    doing: str
+    plans: int
+    at: int
+
+
+def note_doing(rows: Rows, name: str, said: Doing) -> None:
+    """Keep what an institution's service says that it does."""
+    rows(
+        "INSERT INTO doing VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+        " doing = excluded.doing, plans = excluded.plans, at = excluded.at",
+        *(name, said.doing, said.plans, said.at),
+    )
+
+
+def doings(rows: Rows) -> dict[str, Doing]:
+    """What each institution's service last said."""
+    return {name: Doing(*said) for name, *said in rows("SELECT name, doing, plans, at FROM doing")}
