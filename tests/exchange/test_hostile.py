@@ -73,6 +73,7 @@ def test_an_old_or_future_signature_is_refused(http: httpx.Client, evil: Members
     assert (reply.status_code, code_of(reply)) == (401, "stale_signature")
 
 
+@pytest.mark.usefixtures("pair")
 def test_another_key_another_body_another_path_and_no_signature(http: httpx.Client, evil: Membership) -> None:
     stranger = Membership(*("evil", "KR", "site", evil.hub, evil.hub_name, evil.hub_keys, Keys.make()))
     body = b'{"wait": 0}'
