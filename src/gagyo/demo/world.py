@@ -82,6 +82,10 @@ class World:
             return ("hub", "start", str(self.folder / name), "--host", "127.0.0.1")
         return ("site", "start", str(self.sites[name]))
 
+    def launcher(self, name: str) -> tuple[str, ...]:
+        """What a process is started by, where that is not this machine itself."""
+        return ()
+
     def start(self, name: str) -> None:
         """Start a process and wait until it says that it is ready; its log goes to a file."""
         self._launch(name)
@@ -92,7 +96,11 @@ class World:
             self._logs[name] = (self.folder / f"{name}.log").open("a", encoding="utf-8")
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
         process = subprocess.Popen(
-            [*GAGYO, *self.command(name)], stdout=subprocess.PIPE, stderr=self._logs[name], text=True, env=environment
+            [*self.launcher(name), *GAGYO, *self.command(name)],
+            stdout=subprocess.PIPE,
+            stderr=self._logs[name],
+            text=True,
+            env=environment,
         )
         self.processes[name] = process
 
