@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart demo-survival hospitals chaos test lint docs bench references mutations clean
+.PHONY: demo demo-heart demo-survival hospitals chaos test lint docs bench references mutations fuzz clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -41,6 +41,11 @@ docs: .venv/.test
 # Runs with a random kill, halt or cut in each; N runs, from seed SEED on (a failure prints its seed).
 chaos: .venv/.test
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(or $(N),200) $(SEED)
+
+# Ten minutes of coverage-guided fuzzing of the decoders, or SECONDS= of it.
+fuzz: .venv/.test
+	$(PIP) install --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS),600)
 
 # Break each line that keeps a promise, and see which test notices.
 mutations: .venv/.test

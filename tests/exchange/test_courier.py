@@ -199,6 +199,15 @@ def test_something_else_is_named(jeju: Courier, tmp_path: Path, content: bytes) 
     assert refused(jeju, tmp_path / "absent") == "courier_unreadable"
 
 
+def test_a_zip_of_a_later_kind_is_named(lead: Courier, jeju: Courier, tmp_path: Path) -> None:
+    """Found by `make fuzz`: a version of ZIP that Python does not know."""
+    lead.export("jeju", tmp_path / "file")
+    raw = bytearray((tmp_path / "file").read_bytes())
+    raw[raw.index(b"PK\x01\x02") + 6] = 69
+    (tmp_path / "later").write_bytes(raw)
+    assert refused(jeju, tmp_path / "later") == "courier_unreadable"
+
+
 def test_another_version_is_named(jeju: Courier, tmp_path: Path) -> None:
     write_parts(tmp_path / "file", {files.MANIFEST: b'{"gagyo_courier": 2}', files.SIGNATURE: b"00"})
     assert refused(jeju, tmp_path / "file") == "other_version"

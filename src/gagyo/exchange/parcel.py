@@ -9,7 +9,9 @@ kept. Letters are sealed to their recipient.
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,18 @@ VERSION = 1
 LARGEST_MANIFEST = 16 << 20
 LARGEST_LETTER = 1 << 30
 LABEL = b"gagyo courier 1\n"
+NO_ZIP = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    OverflowError,
+    LookupError,
+    ValueError,
+)
+"""What `zipfile` raises for files that are none: also versions, ciphers and compressions that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,7 @@ def read(path: Path) -> Parcel:
         if record["gagyo_courier"] != VERSION:
             raise ExchangeFault.of("other_version", found=record["gagyo_courier"], expected=VERSION)
         parcel = _parcel(record)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+    except (*NO_ZIP, TypeError, AttributeError, RecursionError):
         raise ExchangeFault.of("courier_unreadable", found=path) from None
     try:
         parcel.sender.keys.check_once(signature, LABEL + manifest)
@@ -138,6 +152,6 @@ def bodies(path: Path, parcel: Parcel) -> list[Received]:
                 if tuple(chunk_digest(chunk) for chunk in divide(body)) != one.chunks:
                     raise ValueError(one.id)
                 found.append(Received(one.id, one.sender, one.study, body))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+    except NO_ZIP:
         raise ExchangeFault.of("courier_forged", found=path) from None
     return found
