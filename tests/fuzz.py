@@ -6,6 +6,7 @@ answer is the record that `pack` would write to exactly these bytes, or one of t
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -35,10 +36,8 @@ def wire(data: bytes) -> None:
         return
     assert pack(record) == data, "two forms of one record"
     for take in (answer_of, Incoming().request):
-        try:
+        with contextlib.suppress(Tampered, Behind):
             take(record)
-        except (Tampered, Behind):
-            pass
 
 
 def message(data: bytes) -> None:
