@@ -15,7 +15,8 @@ from gagyo.coordinator.planning import make_plan
 from gagyo.errors import FileFault
 from gagyo.exchange.envelope import Keys
 from gagyo.governance.approval import Statement, Terms, sign
-from gagyo.governance.role_key import ROLES, Role, RoleKey
+from gagyo.governance.role_key import RoleKey
+from gagyo.governance.roles import APPROVERS, Role
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
@@ -28,7 +29,7 @@ from tests.conftest import MODEL
 from tests.hospitals import SITES, STUDY, Rows, breast
 
 DAY = date(2026, 11, 25)
-HOLDERS = {role: RoleKey.make(role, f"holder of {role}") for role in ROLES}
+HOLDERS = {role: RoleKey.make(role, f"holder of {role}") for role in APPROVERS}
 TERMS = Terms(("custodian", "data_protection"), {role: (key.public,) for role, key in HOLDERS.items()})
 
 
@@ -266,7 +267,7 @@ def brought(one: Hospital, role: Role, kind: str) -> list[Statement]:
 @pytest.mark.parametrize("number", range(200))
 def test_the_site_runs_exactly_what_it_should(seed: tuple[Path, Plan, Plan], tmp_path: Path, number: int) -> None:
     draw = random.Random(number)
-    required = tuple(draw.sample(ROLES, draw.randint(1, 4)))
+    required = tuple(draw.sample(APPROVERS, draw.randint(1, 4)))
     kinds = {role: GOOD if draw.random() < 0.75 else draw.choice(KINDS) for role in required}
     one = hospital(seed, tmp_path / "seoul", replace(TERMS, required=required))
     statements = [said for role, kind in kinds.items() for said in brought(one, role, kind)]

@@ -29,6 +29,14 @@ SITE_VERBS = (
     "site_doctor",
 )
 
+REVIEW_VERBS = (
+    "site_review_list",
+    "site_review_show",
+    "site_review_submit",
+    "site_review_vote",
+    "site_review_decide",
+    "site_review_withdraw",
+)
 HUB_VERBS = (
     "hub_init",
     "hub_invite",
@@ -52,6 +60,10 @@ def application() -> typer.Typer:
         import_module(f"gagyo.cli.{verb}").register(app)
     for verb in SITE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(site)
+    review = typer.Typer(help=say("review_group"), no_args_is_help=True)
+    for verb in REVIEW_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(review)
+    site.add_typer(review, name="review")
     hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
     for verb in HUB_VERBS:
         import_module(f"gagyo.cli.{verb}").register(hub)

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gagyo.canonical import canonical, digest, plain
 from gagyo.errors import FileFault
 from gagyo.finding import Finding, Place
-from gagyo.governance.role_key import ROLES, Role, RoleKey
+from gagyo.governance.role_key import RoleKey
+from gagyo.governance.roles import APPROVERS, Role, may
 from gagyo.protocol.written import read_text
 from gagyo.result import Words
 
@@ -118,9 +119,9 @@ def sign(statement: Statement, key: RoleKey) -> Statement:
 
 def lack(one: Statement, terms: Terms, asked: Asked) -> Lack | None:
     """What keeps a statement from counting as its role's word; None where nothing does."""
-    if one.key not in terms.keys.get(one.role, ()):
+    if not may(one.role, f"plan.{one.decision}") or one.key not in terms.keys.get(one.role, ()):
         return "approval_unknown_key"
-    if not _signed(one):
+    if not signature_holds(one.key, one.signature, one.signed):
         return "approval_signature"
     if one.site != asked.site:
         return "approval_other_site"
@@ -140,10 +141,10 @@ def _lapsed(one: Statement, asked: Asked) -> Lack | None:
     return None if one.covers(asked.analysis) else "approval_scope"
 
 
-def _signed(one: Statement) -> bool:
+def signature_holds(key: str, signature: str, message: bytes) -> bool:
+    """Whether a message was signed with the private half of a public key (both as hexadecimal digits)."""
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(one.key))
-        key.verify(bytes.fromhex(one.signature), one.signed)
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), message)
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -160,7 +161,7 @@ def lacks(terms: Terms, statements: Iterable[Statement], asked: Asked) -> dict[R
 
 
 def _heard(terms: Terms) -> list[Role]:
-    return [role for role in ROLES if role in terms.required or role in terms.keys]
+    return [role for role in APPROVERS if role in terms.required or role in terms.keys]
 
 
 def _lack_of(role: Role, terms: Terms, statements: Sequence[Statement], asked: Asked) -> Lack | None:
@@ -232,6 +233,6 @@ def parse_statement(text: str) -> Statement:
 def _checked(one: Statement) -> Statement:
     days = [date.fromisoformat(text) for text in (one.start, one.until)]
     written = [day.isoformat() for day in days] == [one.start, one.until] and days[0] <= days[1]
-    if one.role not in ROLES or one.decision not in get_args(Decision) or not written:
+    if one.role not in APPROVERS or one.decision not in get_args(Decision) or not written:
         raise ValueError("values")
     return one

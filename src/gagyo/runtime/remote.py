@@ -216,7 +216,7 @@ class Remote:
                 if message.sender in posts:
                     if _works(message):
                         began[message.sender] = time.monotonic()
-                    posts[message.sender].again = max(posts[message.sender].again, time.monotonic() + FIRST_AGAIN)
+                    posts[message.sender].again = _ask_again(message, posts[message.sender].again)
                     _check_refusal(message, posts[message.sender].message)
                     if take(message):
                         del posts[message.sender]
@@ -230,13 +230,16 @@ class Remote:
         if late:
             raise SiteSilent(*(self._why_late(site) for site in late))
         for site in posts:
+            if self.states[site].doing == "reviewing":
+                continue
             unheard = now - max(began[site], self._hospitals[site].heard)
             if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
                 self._set_state(site, "silent")
 
     def _why_late(self, site: str) -> Finding:
         values = {"found": site, "expected": _when(self.states[site].since)}
-        return Finding("undecided" if self.states[site].doing == "waiting" else "silent", values=values)
+        why = {"waiting": "undecided", "reviewing": "unreviewed"}.get(self.states[site].doing, "silent")
+        return Finding(why, values=values)
 
     def _receive(self, wait: float) -> list[Message]:
         letters = self._client.receive(wait, acknowledged=self._done)
@@ -285,6 +288,12 @@ def _check_refusal(message: Message, asked: Message) -> None:
     known = f"findings.answer_{code}" in catalogue("en")
     named = Finding(f"answer_{code}", values={"site": site, "found": site})
     raise Refused(named if known else Finding("answer_other", values={"found": site, "expected": code}))
+
+
+def _ask_again(message: Message, due: float) -> float:
+    """When to ask again: later, for the hospital is there; at once where people there have decided a review."""
+    decided = message.kind == "state" and message.body.get("state") == "reviewed"
+    return time.monotonic() if decided else max(due, time.monotonic() + FIRST_AGAIN)
 
 
 def _works(message: Message) -> bool:

@@ -21,7 +21,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.result import Words
 
 State = Literal["waiting", "approved", "refused", "withdrawn", "closed"]
-Verb = Literal["approve", "refuse", "withdraw"]
+Verb = Literal["approve", "refuse", "withdraw", "review"]
 
 SCHEMA = """
 create table if not exists studies (
@@ -56,7 +56,7 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Wish:
-    """A decision of a person that the service is to carry out."""
+    """A decision of a person that the service is to carry out; `reason` holds the signed act of a `review`."""
 
     number: int
     plan: str

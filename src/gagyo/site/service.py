@@ -23,6 +23,7 @@ from gagyo.exchange.letter import Received
 from gagyo.federation.message import Message, read, write
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
+from gagyo.governance.review import Act, parse_act
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
@@ -233,6 +234,10 @@ class Service:
         spent = {"outcome": answer.outcome, "code": answer.code, "ms": round((time.monotonic() - began) * 1000)}
         told = {"plan": proposed.plan[:19], "analysis": request.analysis, "step": request.step, "round": request.round}
         self._log({"event": "answer", **told, **spent})
+        if answer.outcome == "referred" and site.can_review:
+            # No answer yet: it is asked again until the people here have decided.
+            self._reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
+            return
         self._reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
         if request.step == "close" and answer.outcome == "released":
             self._close_study(proposed, request.digest)
@@ -295,7 +300,7 @@ class Service:
                 for wish in self.inbox.wishes():
                     with self._turn:
                         self.inbox.fulfil(wish.number, self._carry_out(wish))
-                    self._tell(self.inbox.plan(wish.plan))
+                    self._tell_decided(wish)
                 self._tell_busy()
             except Exception as fault:  # the watch goes on; a state that was not told is told when it is asked for
                 self._log({"event": "fault", "fault": type(fault).__name__})
@@ -305,6 +310,16 @@ class Service:
         faults = decide(self._site(), self.inbox, wish)
         self._log({"event": wish.verb, "plan": wish.plan, "faults": [one.code for one in faults]})
         return faults
+
+    def _tell_decided(self, wish: Wish) -> None:
+        """Say where a plan stands now; of a review only that it is time to ask again, once it is decided."""
+        proposed = self.inbox.known(wish.plan)
+        if proposed is None:
+            return
+        if wish.verb != "review":
+            self._tell(proposed)
+        elif parse_act(wish.reason).doing in ("approve", "reject", "withdraw"):
+            self._reply(proposed.study, "state", {"state": "reviewed"}, proposed)
 
     def _tell_busy(self) -> None:
         busy, now = self._busy, time.monotonic()
@@ -340,6 +355,8 @@ TO: dict[str, State] = {"approve": "approved", "refuse": "refused", "withdraw": 
 
 def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
     """Carry out a person's decision at the hospital; the faults that forbid it (none: it holds)."""
+    if wish.verb == "review":
+        return _review(site, parse_act(wish.reason))
     proposed = inbox.plan(wish.plan)
     if proposed.state not in FROM[wish.verb]:
         return (Finding("plan_not_waiting", values={"found": proposed.state, "expected": wish.verb}),)
@@ -355,4 +372,12 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
     finally:
         inbox.clear(proposed.plan)
     inbox.set_state(proposed.plan, TO[wish.verb], wish.reason)
+    return ()
+
+
+def _review(site: Site, act: Act) -> tuple[Finding, ...]:
+    try:
+        site.review(act)
+    except GagyoError as fault:
+        return fault.findings
     return ()
