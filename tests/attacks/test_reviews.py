@@ -190,7 +190,7 @@ def test_votes_are_hidden_in_the_record_until_both_are_in_and_notes_never_leave(
     whole = seoul.ledger.path.read_bytes()
     assert b"the oldest" not in whole
     assert b"97 again" not in whole
-    assert [one.record["told"]["doing"] for one in seoul.ledger.entries if one.record["outcome"] == "noted"] == [
+    assert [one.record["told"]["doing"] for one in seoul.ledger.entries if one.record["channel"] == "review"] == [
         *("refer", "submit", "view", "vote", "view", "vote"),
     ], "views are on record too"
     check_chain(list(read(seoul.ledger.path)), seoul.keys.public.verify)

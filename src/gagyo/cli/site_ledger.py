@@ -63,6 +63,9 @@ def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     """What people did: who, where the acts are open already."""
     from gagyo.result import Words
 
-    people = ", ".join(one["person"] for one in told.get("acts", ()) if one["person"])
+    acts = [*told.get("acts", ()), *told.get("statements", ())]
+    people = ", ".join(one["person"] for one in acts if one["person"])
+    if "review" not in told:
+        return say(f"site_ledger.plan_{told['doing']}", people=people or "-", **values)
     doing = Words(f"review.doing.{told['doing']}")
     return say("site_ledger.review", review=told["review"], doing=doing, people=people or "-", **values)

@@ -31,6 +31,8 @@ def verify(
     typer.echo(say("verify.journal", links=checked.journal))
     for site, links in checked.ledgers.items():
         typer.echo(say("verify.ledger", site=site, links=links))
+    for site, number in checked.people.items():
+        typer.echo(say("verify.people", site=site, number=number))
     for site, receipts in checked.kept_there.items():
         typer.echo(say("verify.there", site=site, receipts=receipts))
     typer.echo(say("verify.results", analyses=checked.analyses))

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from gagyo.coordinator.acts import check_acts
 from gagyo.coordinator.document import document, receipts_of
 from gagyo.coordinator.run import Carrier, Run
 from gagyo.errors import Tampered
@@ -24,13 +25,15 @@ from gagyo.release.ledger import Entry, check_chain, read
 class Verified:
     """What was checked: links of the journal and of each ledger, and how many analyses came out the same.
 
-    kept_there: receipts by hospital whose ledger is not in the folder (it stays at the hospital after a remote run).
+    people: acts of people (approvals, withdrawals, reviews) on each ledger. kept_there: receipts by hospital whose
+    ledger is not in the folder (it stays at the hospital after a remote run).
     """
 
     journal: int
     ledgers: Mapping[str, int]
     kept_there: Mapping[str, int]
     analyses: int
+    people: Mapping[str, int]
 
 
 def verify(folder: Path, audit: Carrier) -> Verified:
@@ -51,10 +54,11 @@ def verify(folder: Path, audit: Carrier) -> Verified:
             _check_receipt(answer, publics)
     here = [site for site in plan.study.sites if (folder / "ledgers" / f"{site}.jsonl").exists()]
     ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in here}
+    people = {site: check_acts(site, list(read(folder / "ledgers" / f"{site}.jsonl"))) for site in here}
     there = {site: _check_linked(site, answers) for site in plan.study.sites if site not in here}
     if there and _runtime(folder) == "embedded":
         raise Tampered.of("no_ledger", found=", ".join(there))
-    return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers))
+    return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers), people)
 
 
 def _runtime(folder: Path) -> str:

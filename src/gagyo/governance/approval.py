@@ -221,8 +221,14 @@ def parse_statement(text: str) -> Statement:
         said = json.loads(text)
     except RecursionError:
         raise ValueError("nested") from None
+    return statement_of(said)
+
+
+def statement_of(said: object) -> Statement:
+    """The statement of a record; ValueError where it is none."""
     if not isinstance(said, dict) or set(said) != {one.name for one in fields(Statement)}:
         raise ValueError("fields")
+    said = dict(said)
     scope = said.pop("scope")
     texts = [*said.values(), *(scope if isinstance(scope, list) and scope else [None])]
     if not all(isinstance(one, str) for one in texts):

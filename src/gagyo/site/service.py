@@ -365,6 +365,8 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
             site.approve(proposed.read(), inbox.brought(proposed.plan))
         elif wish.verb == "withdraw":
             site.withdraw(proposed.plan, inbox.brought(proposed.plan))
+        else:
+            site.refuse(proposed.plan)
     except GagyoError as fault:
         if site.withdrawn(proposed.plan):
             inbox.set_state(proposed.plan, "withdrawn")

@@ -38,6 +38,7 @@ from gagyo.site.cohorts import Cohorts, Dataset, snapshot
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping import load
+from gagyo.site.noting import note
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
@@ -149,7 +150,10 @@ class Site:
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
+            if self.withdrawn(plan.digest):
+                self._note_decision("withdraw", plan.digest)
             raise
+        self._note_decision("approve", plan.digest)
         self._store.set_approval(plan.digest, data.encode(), "approved")
 
     def _check_same_data(self, plan: Plan, data: str) -> None:
@@ -169,7 +173,19 @@ class Site:
     def withdraw(self, plan: str, statements: Sequence[Statement] = ()) -> None:
         """Withdraw the approval of a plan; the next request finds it gone. statements: whose word it was, to keep."""
         self._approvals.keep_withdrawals(plan, statements)
+        self._note_decision("withdraw", plan)
         self._store.set_approval(plan, b"", "withdrawn")
+
+    def refuse(self, plan: str) -> None:
+        """Put on record that people here refused a plan; it was never approved, so nothing changes at the door."""
+        self._note_decision("refuse", plan)
+
+    def _note_decision(self, doing: str, plan: str) -> None:
+        """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
+        told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
+        record = note("decision", plan, "", told)
+        if record not in (entry.record for entry in self.ledger.entries):
+            self.ledger.record([record])
 
     def decided(self, plan: str) -> bool:
         """Whether a plan was approved here, even if the approval was withdrawn since."""
