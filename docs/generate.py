@@ -118,6 +118,8 @@ CHAPTERS = {
     "findings": "Files that people write",
     "findings_approvals": "Approvals",
     "findings_review": "Output review",
+    "findings_dossier": "Dossiers",
+    "findings_prose": "Protocol documents",
     "findings_exchange": "The exchange between institutions",
     "findings_run": "Runs, answers and records",
 }

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py"
 HELD = "tests/approvals/test_evidence.py"
 YES = "tests/attacks/test_approvals.py"
+DOSSIER = "tests/unit/test_dossier.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
@@ -108,6 +109,8 @@ MUTATIONS = (
     ("site/site.py", "        self._check_refusals(request.plan)\n", "", DOOR),
     ("site/site.py", '        self._note_decision("withdraw", plan)\n', "", ACTS),
     ("coordinator/acts.py", 'return bool(after) and after == told["state"]', "return True", ACTS),
+    ("coordinator/dossier.py", "for name in sorted(here ^ set(listed)):", "for name in ():", DOSSIER),
+    ("coordinator/dossier.py", "if _sha256((folder / name).read_bytes()) != sha256:", "if False:", DOSSIER),
     ("coordinator/acts.py", "return about and all(", "return about or all(", ACTS),
     ("governance/approval.py", "if not signature_holds(one.key, one.signature, one.signed):", "if False:", YES),
     ("governance/approval.py", "if one.site != asked.site:", "if False:", YES),

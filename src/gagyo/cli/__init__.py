@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VERBS = ("demo", "new", "check", "rules", "plan", "approve", "approvals", "run", "verify", "report", "schema")
 APPROVAL_VERBS = ("approval_key",)
+EXPORT_VERBS = ("export_dossier",)
 EVIDENCE_VERBS = ("evidence_add", "evidence_list")
 SITE_VERBS = (
     "site_join",
@@ -75,6 +76,10 @@ def application() -> typer.Typer:
     for verb in EVIDENCE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(evidence)
     app.add_typer(evidence, name="evidence")
+    export = typer.Typer(help=say("export_group"), no_args_is_help=True)
+    for verb in EXPORT_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(export)
+    app.add_typer(export, name="export")
     app.add_typer(site, name="site")
     app.add_typer(hub, name="hub")
     return app

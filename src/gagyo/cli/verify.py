@@ -23,7 +23,12 @@ def verify(
 ) -> None:
     """Verify, and say what was checked."""
     from gagyo.api import verify as check
+    from gagyo.coordinator.dossier import METADATA, check_dossier
 
+    if (out / METADATA).exists():
+        files = check_dossier(out)
+        typer.echo(json.dumps({"ok": True, "files": files}) if as_json else say("verify.dossier", files=files))
+        return
     checked = check(out)
     if as_json:
         typer.echo(json.dumps({"ok": True, **asdict(checked)}))

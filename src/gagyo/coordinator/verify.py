@@ -85,11 +85,15 @@ def _check_receipt(answer: Answer, publics: Mapping[str, PublicKeys]) -> None:
 
 
 def _check_ledger(folder: Path, site: str, public: PublicKeys, answers: list[Answer]) -> int:
-    """The ledger's chain, and that both sides hold the same receipts, the closing one last."""
+    """The ledger's chain, and that both sides hold the same receipts, down to the closing one."""
     entries = list(read(folder / "ledgers" / f"{site}.jsonl"))
     given = [answer.receipt for answer in answers if answer.site == site and answer.receipt is not None]
     closing = [one for one in given if one.record["step"] == "close"]
-    check_chain(entries, public.verify, closing[-1].head if closing else None)
+    check_chain(entries, public.verify)
+    if closing and entries[closing[-1].sequence : closing[-1].sequence + 1] != closing[-1:]:
+        last = entries[-1].head if entries else ""
+        raise Tampered.of("bad_tail", found=last, expected=closing[-1].head)
+    # After it stand at most reviews, and refusals of a run that was taken up again: what left is looked for below.
     here = {entry.head: entry for entry in entries}
     there = {entry.head: entry for entry in given}
     plan = {entry.record["plan"] for entry in given}
