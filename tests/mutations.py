@@ -16,6 +16,7 @@ HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py
 HELD = "tests/approvals/test_evidence.py"
 YES = "tests/attacks/test_approvals.py"
 DOSSIER = "tests/unit/test_dossier.py"
+PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
@@ -111,6 +112,12 @@ MUTATIONS = (
     ("coordinator/acts.py", 'return bool(after) and after == told["state"]', "return True", ACTS),
     ("coordinator/dossier.py", "for name in sorted(here ^ set(listed)):", "for name in ():", DOSSIER),
     ("coordinator/dossier.py", "if _sha256((folder / name).read_bytes()) != sha256:", "if False:", DOSSIER),
+    ("protocol/word.py", "        raise _Doctype\n", "        pass\n", PROSE),
+    ("protocol/word.py", "if len(content) > LARGEST:", "if False:", PROSE),
+    ("protocol/word.py", "self._in_text and not self._hidden and", "self._in_text and", PROSE),
+    ("protocol/prose.py", "    if not found:\n", "    if False:\n", PROSE),
+    ("protocol/prose.py", "        return not left\n", "        return True\n", PROSE),
+    ("protocol/prose.py", "return _number(text) == _number(entry.raw)", "return True", PROSE),
     ("coordinator/acts.py", "return about and all(", "return about or all(", ACTS),
     ("governance/approval.py", "if not signature_holds(one.key, one.signature, one.signed):", "if False:", YES),
     ("governance/approval.py", "if one.site != asked.site:", "if False:", YES),
