@@ -203,6 +203,21 @@ def test_a_withdrawal_wins_and_no_replay_brings_the_yes_back(seoul: Hospital) ->
     assert seoul.code() == "withdrawn"
 
 
+def test_nobody_approves_the_study_that_they_lead(seoul: Hospital) -> None:
+    """The lead holds a right custodian's key, too: one person cannot ask and agree. The lead's own role may say yes."""
+    lead = RoleKey.make("custodian", " KIM ")
+    seoul.terms = replace(TERMS, keys={**TERMS.keys, "custodian": (*TERMS.keys["custodian"], lead.public)})
+    seoul.reopened()
+    own = sign(seoul.yes("custodian"), lead)
+    assert own.person == " KIM "
+    assert seoul.approve(own, seoul.yes("data_protection")) == ["approval_own"]
+    assert seoul.code() == "not_approved"
+    own_role = RoleKey.make("lead", "Kim")
+    seoul.terms = Terms(("custodian", "lead"), {**TERMS.keys, "lead": (own_role.public,)})
+    seoul.reopened()
+    assert seoul.approve(seoul.yes("custodian"), sign(seoul.yes("lead"), own_role)) == []
+
+
 def test_a_withdrawal_that_comes_before_the_approval_wins_too(seoul: Hospital) -> None:
     both = (seoul.yes("review_board", decision="withdraw"), seoul.yes("custodian"), seoul.yes("data_protection"))
     assert seoul.approve(*both) == ["approval_withdrawn"], "a board that is not required may stop as well"

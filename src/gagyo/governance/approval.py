@@ -21,7 +21,7 @@ from gagyo.canonical import canonical, digest, plain
 from gagyo.errors import FileFault
 from gagyo.finding import Finding, Place
 from gagyo.governance.role_key import RoleKey
-from gagyo.governance.roles import APPROVERS, Role, may
+from gagyo.governance.roles import APPROVERS, Role, may, same_person
 from gagyo.protocol.written import read_text
 from gagyo.result import Words
 
@@ -148,6 +148,11 @@ def signature_holds(key: str, signature: str, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def asks_for_it(one: Statement, lead: str) -> bool:
+    """Whether who leads a study signs in a role that is to look at it independently; as its lead they may."""
+    return one.role != "lead" and same_person(one.person, lead)
 
 
 def lacks(terms: Terms, statements: Iterable[Statement], asked: Asked) -> dict[Role, Lack]:

@@ -146,7 +146,7 @@ class Site:
         data = snapshot(self._open(plan).data, self._secret("data"))
         try:
             self._check_same_data(plan, data)
-            self._approvals.take_in(plan.digest, data, statements)
+            self._approvals.take_in(plan.digest, data, statements, plan.study.lead.name)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
