@@ -23,6 +23,8 @@ from pydantic import BaseModel
 from gagyo.cli import application, exits, speech
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, Whole, method_module, method_names
 from gagyo.governance.pack import Pack, Rule, packs, vocabulary
+from gagyo.governance.review import FINAL, STATES, TRANSITIONS
+from gagyo.governance.roles import ACTS, ROLES, may
 from gagyo.protocol import governance
 from gagyo.text import FOLDERS, LANGUAGES, catalogue
 
@@ -41,6 +43,7 @@ def pages() -> dict[Path, str]:
         reference / "commands.md": commands(),
         reference / "findings.md": findings(),
         reference / "methods.md": methods(),
+        reference / "review.md": reviews(),
         reference / "rules.md": rules(),
     }
     return made | {path: with_lines(path) for path in linked_pages()}
@@ -114,6 +117,9 @@ def exit_codes() -> Iterator[str]:
 CHAPTERS = {
     "findings": "Files that people write",
     "findings_approvals": "Approvals",
+    "findings_review": "Output review",
+    "findings_dossier": "Dossiers",
+    "findings_prose": "Protocol documents",
     "findings_exchange": "The exchange between institutions",
     "findings_run": "Runs, answers and records",
 }
@@ -155,6 +161,45 @@ def finding_chapters() -> Iterator[tuple[str, list[str]]]:
 def finding_codes() -> list[str]:
     """All codes of the catalogue."""
     return sorted(key.removeprefix("findings.") for key in catalogue("en") if key.startswith("findings."))
+
+
+# Output review and roles.
+
+
+def reviews() -> str:
+    """The states of an output review as a picture and a table, and who may do what at a hospital."""
+    lines = [
+        MADE,
+        "",
+        "# Output review and roles",
+        "",
+        "What the gate refers to people goes this way; what is not drawn may not happen.",
+        "How it is done: [Review what the gate refers to people](../how-to/review-an-output.md).",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        f"    [*] --> {STATES[0]}",
+        *(f"    {before} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()),
+        *(f"    {state} --> [*]" for state in STATES if state in FINAL),
+        "```",
+    ]
+    lines += ["", "| state | " + " | ".join(LANGUAGE_NAMES.values()) + " | what may follow |", "|---|---|---|---|---|"]
+    for state in STATES:
+        named = " | ".join(catalogue(one)[f"review.state.{state}"] for one in LANGUAGES)
+        follows = ", ".join(f"{event}: {after}" for (before, event), after in TRANSITIONS.items() if before == state)
+        lines.append(f"| `{state}` | {named} | {follows or 'nothing'} |")
+    return "\n".join([*lines, *roles()]) + "\n"
+
+
+def roles() -> Iterator[str]:
+    """Who may do what."""
+    yield from ("", "## Who may do what", "", "A key has one role. What stands in no row, nobody may.", "")
+    yield "| role | " + " | ".join(LANGUAGE_NAMES.values()) + " | may |"
+    yield "|---|---|---|---|---|"
+    for role in ROLES:
+        named = " | ".join(catalogue(one)[f"approval.role.{role}"] for one in LANGUAGES)
+        acts = ", ".join(f"`{act}`" for act in ACTS if may(role, act))
+        yield f"| `{role}` | {named} | {acts or 'nothing at a hospital'} |"
 
 
 # Methods.

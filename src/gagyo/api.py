@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gagyo.canonical import digest
 from gagyo.coordinator import verify as verifying
 from gagyo.coordinator.board import Board
+from gagyo.coordinator.dossier import Brought, write_dossier
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.planning import make_plan
 from gagyo.coordinator.run import Progress, Run, run
@@ -27,11 +29,24 @@ from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.site.folder import state_folder
 from gagyo.site.site import Site
+from gagyo.text import Language
 
 if TYPE_CHECKING:
     from gagyo.runtime.remote import SiteState
 
-__all__ = ["Finished", "Result", "Stopped", "open_hospitals", "plan", "run", "run_embedded", "run_remote", "verify"]
+__all__ = [
+    "Brought",
+    "Finished",
+    "Result",
+    "Stopped",
+    "export_dossier",
+    "open_hospitals",
+    "plan",
+    "run",
+    "run_embedded",
+    "run_remote",
+    "verify",
+]
 
 plan = make_plan
 
@@ -192,3 +207,18 @@ def verify(folder: str | Path) -> verifying.Verified:
     if missing:
         raise FileFault.of("no_run", found=str(path), expected=", ".join(missing))
     return verifying.verify(path, Journal(path / "journal.jsonl", Keys.make()))
+
+
+def export_dossier(
+    folder: str | Path, out: str | Path, brought: Brought, language: Language, day: date | None = None
+) -> Path:
+    """Verify a run and write its dossier for an auditor into a new folder; the metadata file (RO-Crate).
+
+    brought: documents held, the record of a check of the rules, and copies of hospitals' ledgers.
+
+    Raises:
+        Tampered: the run, or a ledger, is not whole.
+        FileFault: there is no run, or something in the new folder already.
+    """
+    checked = verify(folder)
+    return write_dossier(Path(folder), Path(out), checked, brought, language, (day or date.today()).isoformat())

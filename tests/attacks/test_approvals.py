@@ -15,7 +15,8 @@ from gagyo.coordinator.planning import make_plan
 from gagyo.errors import FileFault
 from gagyo.exchange.envelope import Keys
 from gagyo.governance.approval import Statement, Terms, sign
-from gagyo.governance.role_key import ROLES, Role, RoleKey
+from gagyo.governance.role_key import RoleKey
+from gagyo.governance.roles import APPROVERS, Role
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
@@ -28,7 +29,7 @@ from tests.conftest import MODEL
 from tests.hospitals import SITES, STUDY, Rows, breast
 
 DAY = date(2026, 11, 25)
-HOLDERS = {role: RoleKey.make(role, f"holder of {role}") for role in ROLES}
+HOLDERS = {role: RoleKey.make(role, f"holder of {role}") for role in APPROVERS}
 TERMS = Terms(("custodian", "data_protection"), {role: (key.public,) for role, key in HOLDERS.items()})
 
 
@@ -202,6 +203,21 @@ def test_a_withdrawal_wins_and_no_replay_brings_the_yes_back(seoul: Hospital) ->
     assert seoul.code() == "withdrawn"
 
 
+def test_nobody_approves_the_study_that_they_lead(seoul: Hospital) -> None:
+    """The lead holds a right custodian's key, too: one person cannot ask and agree. The lead's own role may say yes."""
+    lead = RoleKey.make("custodian", " KIM ")
+    seoul.terms = replace(TERMS, keys={**TERMS.keys, "custodian": (*TERMS.keys["custodian"], lead.public)})
+    seoul.reopened()
+    own = sign(seoul.yes("custodian"), lead)
+    assert own.person == " KIM "
+    assert seoul.approve(own, seoul.yes("data_protection")) == ["approval_own"]
+    assert seoul.code() == "not_approved"
+    own_role = RoleKey.make("lead", "Kim")
+    seoul.terms = Terms(("custodian", "lead"), {**TERMS.keys, "lead": (own_role.public,)})
+    seoul.reopened()
+    assert seoul.approve(seoul.yes("custodian"), sign(seoul.yes("lead"), own_role)) == []
+
+
 def test_a_withdrawal_that_comes_before_the_approval_wins_too(seoul: Hospital) -> None:
     both = (seoul.yes("review_board", decision="withdraw"), seoul.yes("custodian"), seoul.yes("data_protection"))
     assert seoul.approve(*both) == ["approval_withdrawn"], "a board that is not required may stop as well"
@@ -266,7 +282,7 @@ def brought(one: Hospital, role: Role, kind: str) -> list[Statement]:
 @pytest.mark.parametrize("number", range(200))
 def test_the_site_runs_exactly_what_it_should(seed: tuple[Path, Plan, Plan], tmp_path: Path, number: int) -> None:
     draw = random.Random(number)
-    required = tuple(draw.sample(ROLES, draw.randint(1, 4)))
+    required = tuple(draw.sample(APPROVERS, draw.randint(1, 4)))
     kinds = {role: GOOD if draw.random() < 0.75 else draw.choice(KINDS) for role in required}
     one = hospital(seed, tmp_path / "seoul", replace(TERMS, required=required))
     statements = [said for role, kind in kinds.items() for said in brought(one, role, kind)]

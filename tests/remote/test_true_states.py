@@ -84,7 +84,9 @@ def test_a_withdrawal_in_the_middle_of_a_run_is_an_answer_and_on_record(here: To
     assert decisions.withdraw(here.files["busan"], folder, short) == plan.digest
     (answer,) = remote.ask([preflight(plan, "busan")])
     assert (answer.outcome, answer.code) == ("refused", "withdrawn")
-    assert [entry.record["code"] for entry in read(folder / "ledger.jsonl")] == ["withdrawn"]
+    records = [entry.record for entry in read(folder / "ledger.jsonl")]
+    assert [one["told"]["doing"] for one in records if one["outcome"] == "noted"] == ["approve", "withdraw"]
+    assert [one["code"] for one in records if one["outcome"] != "noted"] == ["withdrawn"]
 
 
 def test_a_withdrawal_of_a_plan_that_is_not_there_is_no_withdrawal(here: Town, files: Files) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VERBS = ("demo", "new", "check", "rules", "plan", "approve", "approvals", "run", "verify", "report", "schema")
 APPROVAL_VERBS = ("approval_key",)
+EXPORT_VERBS = ("export_dossier",)
 EVIDENCE_VERBS = ("evidence_add", "evidence_list")
 SITE_VERBS = (
     "site_join",
@@ -30,6 +31,14 @@ SITE_VERBS = (
 )
 
 COURIER_VERBS = ("courier_export", "courier_import")
+REVIEW_VERBS = (
+    "site_review_list",
+    "site_review_show",
+    "site_review_submit",
+    "site_review_vote",
+    "site_review_decide",
+    "site_review_withdraw",
+)
 HUB_VERBS = (
     "hub_init",
     "hub_invite",
@@ -53,6 +62,10 @@ def application() -> typer.Typer:
         import_module(f"gagyo.cli.{verb}").register(app)
     for verb in SITE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(site)
+    review = typer.Typer(help=say("review_group"), no_args_is_help=True)
+    for verb in REVIEW_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(review)
+    site.add_typer(review, name="review")
     hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
     for verb in HUB_VERBS:
         import_module(f"gagyo.cli.{verb}").register(hub)
@@ -68,6 +81,10 @@ def application() -> typer.Typer:
     for verb in EVIDENCE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(evidence)
     app.add_typer(evidence, name="evidence")
+    export = typer.Typer(help=say("export_group"), no_args_is_help=True)
+    for verb in EXPORT_VERBS:
+        import_module(f"gagyo.cli.{verb}").register(export)
+    app.add_typer(export, name="export")
     app.add_typer(site, name="site")
     app.add_typer(hub, name="hub")
     return app

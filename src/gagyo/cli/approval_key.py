@@ -25,7 +25,8 @@ def key(
     out: Annotated[Path, typer.Option(help=say("approval_key.out"))],
 ) -> None:
     """Make the key, and show the public half for the site file's policy."""
-    from gagyo.governance.role_key import ROLES, RoleKey
+    from gagyo.governance.role_key import RoleKey
+    from gagyo.governance.roles import ROLES
 
     if role not in ROLES:
         raise typer.BadParameter(say("approval_key.no_role", found=role, expected=", ".join(ROLES)))

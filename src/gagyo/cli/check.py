@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     study: Annotated[Path, typer.Argument(help=say("check.study"))],
+    protocol: Annotated[list[Path] | None, typer.Option(help=say("check.protocol"))] = None,
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
 ) -> None:
     """Read the study file and each method's options; say what would leave each hospital."""
@@ -33,12 +34,25 @@ def check(
 
     try:
         read = _checked(study)
+        for one in protocol or []:
+            _agree(one, study)
     except FileFault as fault:
         if not as_json:
             raise
         typer.echo(json.dumps(_record(fault.findings), ensure_ascii=False, indent=2))
         raise typer.Exit(1) from None
     typer.echo(json.dumps(_whole(read), indent=2) if as_json else _summary(read))
+    if not as_json:
+        for one in protocol or []:
+            typer.echo(say("check.agrees", file=one))
+
+
+def _agree(document: Path, study: Path) -> None:
+    """Raise FileFault with everything in which a protocol document differs from the study file."""
+    from gagyo.errors import check_none
+    from gagyo.protocol.prose import check_prose
+
+    check_none(check_prose(document, study))
 
 
 def _checked(path: Path) -> Study:

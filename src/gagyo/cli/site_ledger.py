@@ -49,9 +49,23 @@ def _record(entry: Entry) -> dict[str, Any]:
 def _line(entry: Entry) -> str:
     record = entry.record
     values = {"sequence": entry.sequence, "analysis": record["analysis"] or "-", "step": record["step"]}
+    if record["outcome"] == "noted":
+        return _noted(values, record["told"])
     if record["outcome"] in ("refused", "referred"):
         return say(f"site_ledger.{record['outcome']}", code=record["code"], **values)
     way = (
         record["channel"] if record["channel"] in ("each", "pooled", "masked", "people", "sealed", "close") else "each"
     )
     return say(f"site_ledger.{way}", numbers=record["numbers"], receiver=record["receiver"], **values)
+
+
+def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
+    """What people did: who, where the acts are open already."""
+    from gagyo.result import Words
+
+    acts = [*told.get("acts", ()), *told.get("statements", ())]
+    people = ", ".join(one["person"] for one in acts if one["person"])
+    if "review" not in told:
+        return say(f"site_ledger.plan_{told['doing']}", people=people or "-", **values)
+    doing = Words(f"review.doing.{told['doing']}")
+    return say("site_ledger.review", review=told["review"], doing=doing, people=people or "-", **values)

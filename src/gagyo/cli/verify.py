@@ -23,7 +23,12 @@ def verify(
 ) -> None:
     """Verify, and say what was checked."""
     from gagyo.api import verify as check
+    from gagyo.coordinator.dossier import METADATA, check_dossier
 
+    if (out / METADATA).exists():
+        files = check_dossier(out)
+        typer.echo(json.dumps({"ok": True, "files": files}) if as_json else say("verify.dossier", files=files))
+        return
     checked = check(out)
     if as_json:
         typer.echo(json.dumps({"ok": True, **asdict(checked)}))
@@ -31,6 +36,8 @@ def verify(
     typer.echo(say("verify.journal", links=checked.journal))
     for site, links in checked.ledgers.items():
         typer.echo(say("verify.ledger", site=site, links=links))
+    for site, number in checked.people.items():
+        typer.echo(say("verify.people", site=site, number=number))
     for site, receipts in checked.kept_there.items():
         typer.echo(say("verify.there", site=site, receipts=receipts))
     typer.echo(say("verify.results", analyses=checked.analyses))

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from gagyo.coordinator.acts import check_acts
 from gagyo.coordinator.document import document, receipts_of
 from gagyo.coordinator.run import Carrier, Run
 from gagyo.errors import Tampered
@@ -24,13 +25,15 @@ from gagyo.release.ledger import Entry, check_chain, read
 class Verified:
     """What was checked: links of the journal and of each ledger, and how many analyses came out the same.
 
-    kept_there: receipts by hospital whose ledger is not in the folder (it stays at the hospital after a remote run).
+    people: acts of people (approvals, withdrawals, reviews) on each ledger. kept_there: receipts by hospital whose
+    ledger is not in the folder (it stays at the hospital after a remote run).
     """
 
     journal: int
     ledgers: Mapping[str, int]
     kept_there: Mapping[str, int]
     analyses: int
+    people: Mapping[str, int]
 
 
 def verify(folder: Path, audit: Carrier) -> Verified:
@@ -53,10 +56,11 @@ def verify(folder: Path, audit: Carrier) -> Verified:
             _check_receipt(answer, publics)
     here = [site for site in plan.study.sites if (folder / "ledgers" / f"{site}.jsonl").exists()]
     ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in here}
+    people = {site: check_acts(site, list(read(folder / "ledgers" / f"{site}.jsonl"))) for site in here}
     there = {site: _check_linked(site, answers) for site in plan.study.sites if site not in here}
     if there and _runtime(folder) == "embedded":
         raise Tampered.of("no_ledger", found=", ".join(there))
-    return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers))
+    return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers), people)
 
 
 def _runtime(folder: Path) -> str:
@@ -83,11 +87,15 @@ def _check_receipt(answer: Answer, publics: Mapping[str, PublicKeys]) -> None:
 
 
 def _check_ledger(folder: Path, site: str, public: PublicKeys, answers: list[Answer]) -> int:
-    """The ledger's chain, and that both sides hold the same receipts, the closing one last."""
+    """The ledger's chain, and that both sides hold the same receipts, down to the closing one."""
     entries = list(read(folder / "ledgers" / f"{site}.jsonl"))
     given = [answer.receipt for answer in answers if answer.site == site and answer.receipt is not None]
     closing = [one for one in given if one.record["step"] == "close"]
-    check_chain(entries, public.verify, closing[-1].head if closing else None)
+    check_chain(entries, public.verify)
+    if closing and entries[closing[-1].sequence : closing[-1].sequence + 1] != closing[-1:]:
+        last = entries[-1].head if entries else ""
+        raise Tampered.of("bad_tail", found=last, expected=closing[-1].head)
+    # After it stand at most reviews, and refusals of a run that was taken up again: what left is looked for below.
     here = {entry.head: entry for entry in entries}
     there = {entry.head: entry for entry in given}
     plan = {entry.record["plan"] for entry in given}

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gagyo.canonical import canonical, digest, plain
 from gagyo.errors import FileFault
 from gagyo.finding import Finding, Place
-from gagyo.governance.role_key import ROLES, Role, RoleKey
+from gagyo.governance.role_key import RoleKey
+from gagyo.governance.roles import APPROVERS, Role, may, same_person
 from gagyo.protocol.written import read_text
 from gagyo.result import Words
 
@@ -118,9 +119,9 @@ def sign(statement: Statement, key: RoleKey) -> Statement:
 
 def lack(one: Statement, terms: Terms, asked: Asked) -> Lack | None:
     """What keeps a statement from counting as its role's word; None where nothing does."""
-    if one.key not in terms.keys.get(one.role, ()):
+    if not may(one.role, f"plan.{one.decision}") or one.key not in terms.keys.get(one.role, ()):
         return "approval_unknown_key"
-    if not _signed(one):
+    if not signature_holds(one.key, one.signature, one.signed):
         return "approval_signature"
     if one.site != asked.site:
         return "approval_other_site"
@@ -140,13 +141,18 @@ def _lapsed(one: Statement, asked: Asked) -> Lack | None:
     return None if one.covers(asked.analysis) else "approval_scope"
 
 
-def _signed(one: Statement) -> bool:
+def signature_holds(key: str, signature: str, message: bytes) -> bool:
+    """Whether a message was signed with the private half of a public key (both as hexadecimal digits)."""
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(one.key))
-        key.verify(bytes.fromhex(one.signature), one.signed)
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def asks_for_it(one: Statement, lead: str) -> bool:
+    """Whether who leads a study signs in a role that is to look at it independently; as its lead they may."""
+    return one.role != "lead" and same_person(one.person, lead)
 
 
 def lacks(terms: Terms, statements: Iterable[Statement], asked: Asked) -> dict[Role, Lack]:
@@ -160,7 +166,7 @@ def lacks(terms: Terms, statements: Iterable[Statement], asked: Asked) -> dict[R
 
 
 def _heard(terms: Terms) -> list[Role]:
-    return [role for role in ROLES if role in terms.required or role in terms.keys]
+    return [role for role in APPROVERS if role in terms.required or role in terms.keys]
 
 
 def _lack_of(role: Role, terms: Terms, statements: Sequence[Statement], asked: Asked) -> Lack | None:
@@ -220,8 +226,14 @@ def parse_statement(text: str) -> Statement:
         said = json.loads(text)
     except RecursionError:
         raise ValueError("nested") from None
+    return statement_of(said)
+
+
+def statement_of(said: object) -> Statement:
+    """The statement of a record; ValueError where it is none."""
     if not isinstance(said, dict) or set(said) != {one.name for one in fields(Statement)}:
         raise ValueError("fields")
+    said = dict(said)
     scope = said.pop("scope")
     texts = [*said.values(), *(scope if isinstance(scope, list) and scope else [None])]
     if not all(isinstance(one, str) for one in texts):
@@ -232,6 +244,6 @@ def parse_statement(text: str) -> Statement:
 def _checked(one: Statement) -> Statement:
     days = [date.fromisoformat(text) for text in (one.start, one.until)]
     written = [day.isoformat() for day in days] == [one.start, one.until] and days[0] <= days[1]
-    if one.role not in ROLES or one.decision not in get_args(Decision) or not written:
+    if one.role not in APPROVERS or one.decision not in get_args(Decision) or not written:
         raise ValueError("values")
     return one

@@ -1,4 +1,4 @@
-"""The key of one who approves: an Ed25519 key in a file under a passphrase; only its public half is told to anybody."""
+"""The key of one who signs in a role: an Ed25519 key in a file under a passphrase; only its public half is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,11 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gagyo.canonical import canonical
 from gagyo.errors import FileFault
 from gagyo.finding import Finding, Place
+from gagyo.governance.roles import ROLES, Role
 from gagyo.protocol.written import read_text
 
-Role = Literal["custodian", "review_board", "data_protection", "lead"]
-"""Who can be asked for a yes: the data's custodian, a board (IRB, DRB), data protection, the study's lead."""
-ROLES: tuple[Role, ...] = get_args(Role)
 SHORTEST = 12
 """Characters of a passphrase."""
 SCRYPT = {"n": 1 << 17, "r": 8, "p": 1}

@@ -153,10 +153,11 @@ def _policy() -> Schema:
 
 
 def _approvals() -> Schema:
-    roles = ("custodian", "review_board", "data_protection", "lead")
-    keys = {role: _list(_pattern(r"[0-9a-f]{64}")) for role in roles}
-    properties = {"required": {**_list({"enum": list(roles)}), "minItems": 1}, "roles": _table(keys)}
-    return _table(properties, ("required", "roles"))
+    asked = ("custodian", "review_board", "data_protection", "lead")
+    others = ("analyst", "site_engineer", "reviewer", "hub_operator", "auditor")
+    keys = {role: _list(_pattern(r"[0-9a-f]{64}")) for role in (*asked, *others)}
+    properties = {"required": {**_list({"enum": list(asked)}), "minItems": 1}, "roles": _table(keys)}
+    return _table(properties, ("roles",))
 
 
 def _markers() -> Schema:

@@ -25,17 +25,18 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Referral:
-    """A person at the hospital has to decide."""
+class Refusal:
+    """Nothing leaves. `rules` stay inside the hospital; outside the code is `withheld`."""
 
     rules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Nothing leaves. `rules` stay inside the hospital; outside the code is `withheld`."""
+class Referral:
+    """People at the hospital have to decide. `output` is what may leave if they say yes: every other rule holds."""
 
     rules: tuple[str, ...]
+    output: Release
 
 
 Decision = Release | Referral | Refusal

@@ -26,14 +26,19 @@ class Gate:
             raise ValueError("a gate without rules would let everything out")
 
     def rule(self, case: Case) -> Decision:
-        """A Release of the entries that no rule forbids, or a Refusal, or a Referral to a person.
+        """A Release of the entries that no rule forbids, or a Refusal, or a Referral of that Release to people.
+
+        People may let out what the model rule alone keeps back; what any other rule forbids, nobody can.
 
         A share is released whole or not at all: a sum with a hole in one hospital would be wrong.
         """
         breaches = [breach for rule in self.rules for breach in rule(case)]
         codes = tuple(dict.fromkeys(breach.code for breach in breaches))
-        if "model" in codes:
-            return Referral(codes)
+        decision = self._decided(case, [breach for breach in breaches if breach.code != "model"])
+        return Referral(codes, decision) if "model" in codes and isinstance(decision, Release) else decision
+
+    def _decided(self, case: Case, breaches: list[Breach]) -> Release | Refusal:
+        codes = tuple(dict.fromkeys(breach.code for breach in breaches))
         if case.scope == "share" and breaches:
             return Refusal(codes)
         withheld = {name: _withheld(name, case, breaches) for name in case.aggregate}

@@ -106,8 +106,12 @@ class Ledger:
         self._write([entry])
         return entry
 
-    def record(self, records: Iterable[tuple[dict[str, Any], bytes]]) -> None:
-        """Link records (with their canonical bytes) on one after the other, and flush them to disk together."""
+    def record(self, records: Iterable[dict[str, Any]]) -> None:
+        """Link records on one after the other, and flush them to disk together before returning."""
+        self.record_written((record, canonical(record)) for record in records)
+
+    def record_written(self, records: Iterable[tuple[dict[str, Any], bytes]]) -> None:
+        """As `record`, of records whose canonical bytes are known."""
         links: list[Entry] = []
         for record, said in records:
             number, head = len(self.entries) + len(links), links[-1].head if links else self.head

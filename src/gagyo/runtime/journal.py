@@ -81,7 +81,7 @@ class Journal:
 
     def _write(self, answers: Iterable[Answer]) -> None:
         fresh = list(answers)
-        self._chain.record((plain(answer), answer.written) for answer in fresh)
+        self._chain.record_written((plain(answer), answer.written) for answer in fresh)
         for answer in fresh:
             self._note(answer)
 

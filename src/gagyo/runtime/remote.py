@@ -238,7 +238,7 @@ class Remote:
                 if message.sender in posts:
                     if _works(message):
                         began[message.sender] = time.monotonic()
-                    posts[message.sender].again = max(posts[message.sender].again, time.monotonic() + FIRST_AGAIN)
+                    _ask_again(posts[message.sender], message)
                     _check_refusal(message, posts[message.sender].message)
                     if take(message):
                         del posts[message.sender]
@@ -266,7 +266,7 @@ class Remote:
             self._hospitals[site].late = True
             del posts[site]
         for site in posts:
-            if self._client.by_courier(site):
+            if self._client.by_courier(site) or self.states[site].doing == "reviewing":
                 continue
             unheard = now - max(began[site], self._hospitals[site].heard)
             if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
@@ -274,7 +274,8 @@ class Remote:
 
     def _why_late(self, site: str) -> Finding:
         values = {"found": site, "expected": _when(self.states[site].since)}
-        return Finding("undecided" if self.states[site].doing == "waiting" else "silent", values=values)
+        why = {"waiting": "undecided", "reviewing": "unreviewed"}.get(self.states[site].doing, "silent")
+        return Finding(why, values=values)
 
     def _receive(self, wait: float) -> list[Message]:
         letters = self._client.receive(wait, acknowledged=self._done)
@@ -324,6 +325,17 @@ def _check_refusal(message: Message, asked: Message) -> None:
     known = f"findings.answer_{code}" in catalogue("en")
     named = Finding(f"answer_{code}", values={"site": site, "found": site})
     raise Refused(named if known else Finding("answer_other", values={"found": site, "expected": code}))
+
+
+def _ask_again(post: _Post, message: Message) -> None:
+    """Ask again later, for the hospital is there; at once where people there have decided a review, in a new letter.
+
+    A courier carries the same letter only once.
+    """
+    if message.kind == "state" and message.body.get("state") == "reviewed":
+        post.again, post.letter = time.monotonic(), b""
+    else:
+        post.again = max(post.again, time.monotonic() + FIRST_AGAIN)
 
 
 def _works(message: Message) -> bool:

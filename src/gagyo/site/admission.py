@@ -13,7 +13,6 @@ from gagyo.federation.local import LocalStep, method_names, source_digest
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
-from gagyo.protocol.study import Study
 from gagyo.release.limits import Limits
 from gagyo.site.site_file import Policy
 
@@ -42,13 +41,6 @@ def check_methods(plan: Plan, policy: Policy) -> None:
     unknown = set(policy.referral) - {"models", *method_names()}
     if unknown:
         raise FileFault.of("referral_unknown", found=", ".join(sorted(unknown)), expected=", ".join(method_names()))
-
-
-def check_referral(study: Study, request: Request, policy: Policy) -> None:
-    """An analysis whose method the policy refers goes to a person before anything is computed."""
-    analysis = study.analyses.get(request.analysis)
-    if analysis is not None and analysis.method in policy.referral:
-        raise NotAdmitted("referred")
 
 
 def check_roster(plan: Plan, request: Request, policy: Policy, limits: Limits) -> None:

@@ -7,8 +7,9 @@ from datetime import date
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.governance.approval import LACKS, Asked, Statement, Terms, finding, lack, lacks
+from gagyo.governance.approval import LACKS, Asked, Statement, Terms, asks_for_it, finding, lack, lacks
 from gagyo.protocol.request import Request
+from gagyo.result import Words
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.store import Store
 
@@ -19,9 +20,16 @@ class Approvals:
     def __init__(self, store: Store, terms: Terms, site: str, today: Callable[[], date]) -> None:
         self._store, self._terms, self._site, self._today = store, terms, site, today
 
-    def take_in(self, plan: str, data: str, statements: Sequence[Statement]) -> None:
-        """Keep the statements that count; FileFault where one does not, or a required role's is not there."""
+    def take_in(self, plan: str, data: str, statements: Sequence[Statement], lead: str = "") -> None:
+        """Keep the statements that count; FileFault where one does not, or a required role's is not there.
+
+        lead: who leads the study, and so asks for the approval: nobody approves what they asked for.
+        """
         asked = self._asked(plan, data)
+        own = [one for one in statements if one.decision == "approve" and asks_for_it(one, lead)]
+        if own:
+            values = {"role": Words(f"approval.role.{own[0].role}"), "person": own[0].person, "found": lead}
+            raise FileFault(Finding("approval_own", values=values))
         found = [(one, lack(one, self._terms, asked)) for one in statements]
         for one, why in found:
             if why is None:

@@ -1,4 +1,4 @@
-"""A person's decision on a plan: carried out here, or by the hospital's service where that runs."""
+"""A person's decision on a plan, or act in a review: carried out here, or by the hospital's service where that runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
 from gagyo.governance.approval import Statement
+from gagyo.governance.review import Act
 from gagyo.site.folder import held
 from gagyo.site.inbox import Inbox, Proposed, Verb, Wish
 from gagyo.site.service import decide
@@ -70,3 +71,19 @@ def withdraw(file: Path, folder: Path, plan: str, statements: Sequence[Statement
                     site.withdraw(plan, statements)
                     return plan
     return take(file, folder, "withdraw", plan, statements=statements).plan
+
+
+def review(file: Path, folder: Path, act: Act) -> None:
+    """Do what a person signed in an output review.
+
+    Raises:
+        FileFault: what keeps it from counting.
+    """
+    wish = Wish(0, act.plan, "review", act.to_bytes().decode())
+    with closing(Inbox(folder / "inbox.sqlite")) as inbox:
+        with held(folder) as here:
+            faults = _here(file, folder, inbox, wish) if here else None
+        if faults is None:
+            faults = _by_service(inbox, wish.plan, wish.verb, wish.reason)
+    if faults:
+        raise FileFault(*faults)

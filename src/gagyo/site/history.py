@@ -92,6 +92,15 @@ class History:
             raise NotAdmitted("not_derived")
         return self._line.question
 
+    def stands_at(self, request: Request) -> bool:
+        """Whether a request is about the question that the line stands at."""
+        return self._line.cursor == Cursor(request.analysis, request.round)
+
+    def asks_each(self, request: Request) -> bool:
+        """Whether the current question asks for this hospital's own numbers, and the request puts exactly it."""
+        question = self._line.question
+        return isinstance(question, Ask) and question.each and request.step == question.step.name
+
     def current(self, request: Request, kind: type[Kind]) -> Kind:
         """The current question, which must be of a kind."""
         question = self.question(request)

@@ -21,7 +21,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.result import Words
 
 State = Literal["waiting", "approved", "refused", "withdrawn", "closed"]
-Verb = Literal["approve", "refuse", "withdraw"]
+Verb = Literal["approve", "refuse", "withdraw", "review"]
 
 SCHEMA = """
 create table if not exists studies (
@@ -32,7 +32,7 @@ create table if not exists plans (
 create table if not exists wishes (
   number integer primary key, plan text not null, verb text not null, reason text not null,
   done integer not null, fault text not null);
-create table if not exists told (plan text primary key, state text not null);
+create table if not exists told (about text primary key, state text not null);
 create table if not exists statements (plan text not null, body text not null, unique (plan, body));
 """
 
@@ -57,7 +57,7 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Wish:
-    """A decision of a person that the service is to carry out."""
+    """A decision of a person that the service is to carry out; `reason` holds the signed act of a `review`."""
 
     number: int
     plan: str
@@ -121,14 +121,14 @@ class Inbox:
         query = "update plans set state = ?, reason = ?, changed = ? where plan = ?"
         self._base.execute(query, (state, reason, time.time(), plan))
 
-    def untold(self) -> list[Proposed]:
-        """The plans whose state was not told to their coordinator by courier yet."""
-        told = dict(self._base.execute("select plan, state from told"))
-        return [one for one in self.plans() if told.get(one.plan) != one.state]
+    def told(self, about: str) -> str:
+        """The state of a plan or review that was last told to its coordinator by courier; empty for none."""
+        row = self._base.execute("select state from told where about = ?", (about,)).fetchone()
+        return str(row[0]) if row else ""
 
-    def note_told(self, one: Proposed) -> None:
-        """Where a plan stands was told."""
-        self._base.execute("insert or replace into told values (?, ?)", (one.plan, one.state))
+    def note_told(self, about: str, state: str) -> None:
+        """Where a plan or review stands was told."""
+        self._base.execute("insert or replace into told values (?, ?)", (about, state))
 
     # Signed statements on their way to the hospital's own memory.
 

@@ -25,6 +25,7 @@ from gagyo.exchange.letter import Received
 from gagyo.federation.message import Message, read, write
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
+from gagyo.governance.review import Act, parse_act
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
@@ -107,9 +108,20 @@ class Service:
             self._client.acknowledge(done)
             if len(done) < len(letters):
                 raise ExchangeFault.of("courier_not_answered", found=len(letters) - len(done))
-        for proposed in self.inbox.untold():
-            self._tell(proposed)
-            self.inbox.note_told(proposed)
+        self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        """Say where plans stand, and that reviews are decided, where that was not told before."""
+        for proposed in self.inbox.plans():
+            if self.inbox.told(proposed.plan) != proposed.state:
+                self._tell(proposed)
+                self.inbox.note_told(proposed.plan, proposed.state)
+        for review in self._site().reviews:
+            proposed_of = self.inbox.known(review.plan)
+            decided = review.state in ("approved", "rejected", "withdrawn")
+            if decided and proposed_of is not None and self.inbox.told(review.review) != review.state:
+                self._reply(proposed_of.study, "state", {"state": "reviewed"}, proposed_of)
+                self.inbox.note_told(review.review, review.state)
 
     def _connect(self) -> None:
         """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
@@ -266,6 +278,10 @@ class Service:
         spent = {"outcome": answer.outcome, "code": answer.code, "ms": round((time.monotonic() - began) * 1000)}
         told = {"plan": proposed.plan[:19], "analysis": request.analysis, "step": request.step, "round": request.round}
         self._log({"event": "answer", **told, **spent})
+        if answer.outcome == "referred" and site.can_review:
+            # No answer yet: it is asked again until the people here have decided.
+            self._reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
+            return
         self._reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
         if request.step == "close" and answer.outcome == "released":
             self._close_study(proposed, request.digest)
@@ -336,13 +352,23 @@ class Service:
         for wish in self.inbox.wishes():
             with self._turn:
                 self.inbox.fulfil(wish.number, self._carry_out(wish))
-            self._tell(self.inbox.plan(wish.plan))
+            self._tell_decided(wish)
 
     def _carry_out(self, wish: Wish) -> tuple[Finding, ...]:
         """Do what a person decided; the faults that forbid it."""
         faults = decide(self._site(), self.inbox, wish)
         self._log({"event": wish.verb, "plan": wish.plan, "faults": [one.code for one in faults]})
         return faults
+
+    def _tell_decided(self, wish: Wish) -> None:
+        """Say where a plan stands now; of a review only that it is time to ask again, once it is decided."""
+        proposed = self.inbox.known(wish.plan)
+        if proposed is None:
+            return
+        if wish.verb != "review":
+            self._tell(proposed)
+        elif parse_act(wish.reason).doing in ("approve", "reject", "withdraw"):
+            self._reply(proposed.study, "state", {"state": "reviewed"}, proposed)
 
     def _tell_busy(self) -> None:
         busy, now = self._busy, time.monotonic()
@@ -378,6 +404,8 @@ TO: dict[str, State] = {"approve": "approved", "refuse": "refused", "withdraw": 
 
 def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
     """Carry out a person's decision at the hospital; the faults that forbid it (none: it holds)."""
+    if wish.verb == "review":
+        return _review(site, parse_act(wish.reason))
     proposed = inbox.plan(wish.plan)
     if proposed.state not in FROM[wish.verb]:
         return (Finding("plan_not_waiting", values={"found": proposed.state, "expected": wish.verb}),)
@@ -386,6 +414,8 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
             site.approve(proposed.read(), inbox.brought(proposed.plan))
         elif wish.verb == "withdraw":
             site.withdraw(proposed.plan, inbox.brought(proposed.plan))
+        else:
+            site.refuse(proposed.plan)
     except GagyoError as fault:
         if site.withdrawn(proposed.plan):
             inbox.set_state(proposed.plan, "withdrawn")
@@ -393,4 +423,12 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
     finally:
         inbox.clear(proposed.plan)
     inbox.set_state(proposed.plan, TO[wish.verb], wish.reason)
+    return ()
+
+
+def _review(site: Site, act: Act) -> tuple[Finding, ...]:
+    try:
+        site.review(act)
+    except GagyoError as fault:
+        return fault.findings
     return ()

@@ -20,13 +20,14 @@ from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
 from gagyo.governance.approval import Statement
 from gagyo.governance.bounds import ruled_minimum
+from gagyo.governance.review import Act, Review
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case, Scope, Spending
-from gagyo.release.decision import Answer, Outcome, Refusal, Release
+from gagyo.release.decision import Answer, Outcome, Referral, Release
 from gagyo.release.gate import Gate
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.release.limits import Limits
@@ -37,8 +38,10 @@ from gagyo.site.cohorts import Cohorts, Dataset, snapshot
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping import load
+from gagyo.site.noting import note
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
+from gagyo.site.reviews import Reviews, Subject
 from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
 
@@ -106,6 +109,7 @@ class Site:
         self._log = folder / "faults.log"
         self._gate = Gate()
         self._approvals = Approvals(self._store, self.policy.approvals, name, today)
+        self._reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
         self._sessions: dict[str, Session] = {}
         self._recover()
 
@@ -142,11 +146,14 @@ class Site:
         data = snapshot(self._open(plan).data, self._secret("data"))
         try:
             self._check_same_data(plan, data)
-            self._approvals.take_in(plan.digest, data, statements)
+            self._approvals.take_in(plan.digest, data, statements, plan.study.lead.name)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
+            if self.withdrawn(plan.digest):
+                self._note_decision("withdraw", plan.digest)
             raise
+        self._note_decision("approve", plan.digest)
         self._store.set_approval(plan.digest, data.encode(), "approved")
 
     def _check_same_data(self, plan: Plan, data: str) -> None:
@@ -166,7 +173,19 @@ class Site:
     def withdraw(self, plan: str, statements: Sequence[Statement] = ()) -> None:
         """Withdraw the approval of a plan; the next request finds it gone. statements: whose word it was, to keep."""
         self._approvals.keep_withdrawals(plan, statements)
+        self._note_decision("withdraw", plan)
         self._store.set_approval(plan, b"", "withdrawn")
+
+    def refuse(self, plan: str) -> None:
+        """Put on record that people here refused a plan; it was never approved, so nothing changes at the door."""
+        self._note_decision("refuse", plan)
+
+    def _note_decision(self, doing: str, plan: str) -> None:
+        """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
+        told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
+        record = note("decision", plan, "", told)
+        if record not in (entry.record for entry in self.ledger.entries):
+            self.ledger.record([record])
 
     def decided(self, plan: str) -> bool:
         """Whether a plan was approved here, even if the approval was withdrawn since."""
@@ -175,6 +194,20 @@ class Site:
     def withdrawn(self, plan: str) -> bool:
         """Whether the approval of a plan was withdrawn here."""
         return self._store.approval(plan) == "withdrawn"
+
+    def review(self, act: Act) -> Review:
+        """Take in what a person did in an output review; FileFault with what keeps it from counting."""
+        return self._reviews.take(act)
+
+    @property
+    def reviews(self) -> list[Review]:
+        """Everything that was referred to people here."""
+        return self._reviews.all()
+
+    @property
+    def can_review(self) -> bool:
+        """Whether the policy names everybody whom a review needs; else what is referred stays where it is."""
+        return self._reviews.possible
 
     def approvals(self, plan: str) -> list[Statement]:
         """The signed statements kept for a plan."""
@@ -254,15 +287,34 @@ class Site:
         state = self._store.approval(request.plan)
         if state != "approved":
             raise NotAdmitted("withdrawn" if state == "withdrawn" else "not_approved")
-        if self._refusals(request.plan) >= REFUSALS_BEFORE_REFERRAL:
-            raise NotAdmitted("referred")
+        self._check_refusals(request.plan)
         session = self._sessions.get(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
         self._approvals.check(request)
-        admission.check_referral(session.study, request, self.policy)
         session.history.follow(request.relay.get("history", ()))
+        self._check_referral(session, request)
         return session
+
+    def _check_refusals(self, plan: str) -> None:
+        """After three privacy refusals, and after each three more, people decide whether the study goes on."""
+        for number in range(REFUSALS_BEFORE_REFERRAL, self._refusals(plan) + 1, REFUSALS_BEFORE_REFERRAL):
+            self._reviews.check(Subject(plan, "study", "", str(number)), {"refusals": number})
+
+    def _check_referral(self, session: Session, request: Request) -> None:
+        """An analysis whose method the policy refers goes to people: its sums before anything is computed.
+
+        Numbers of this hospital alone are computed first, and wait: people see what would leave.
+        """
+        asked = self._referred(session, request) and session.history.stands_at(request)
+        if not asked or session.history.asks_each(request):
+            return
+        shown = {"sends": list(session.line.sends[request.analysis])}
+        self._reviews.check(Subject(request.plan, "analysis", request.analysis, ""), shown)
+
+    def _referred(self, session: Session, request: Request) -> bool:
+        analysis = session.study.analyses.get(request.analysis)
+        return analysis is not None and analysis.method in self.policy.referral
 
     def _steps(self, request: Request) -> Callable[[Session, Request], Answer]:
         steps = {
@@ -324,11 +376,15 @@ class Site:
         aggregate = step(session.cohorts[request.cohort].rows, **arguments)
         case = self._case(session, request, "each", aggregate, ask)
         decision = self._gate.rule(case)
-        if not isinstance(decision, Release):
-            return self._refuse(request, "withheld" if isinstance(decision, Refusal) else "referred", decision.rules)
-        session.cohorts.remember(request.cohort)
+        output = decision.output if isinstance(decision, Referral) else decision
+        if not isinstance(output, Release):
+            return self._refuse(request, "withheld", output.rules)
         payload: dict[str, Any] = {"values": {}, "withheld": {}, "reasons": {}}
-        _add(payload, decision)
+        _add(payload, output)
+        # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
+        if isinstance(decision, Referral) or (ask is not None and self._referred(session, request)):
+            self._reviews.check(Subject(request.plan, "output", request.analysis, request.digest), payload)
+        session.cohorts.remember(request.cohort)
         return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
@@ -439,6 +495,7 @@ class Site:
         if inner.receiver != sender or inner.site != self.name or inner.plan != request.plan:
             raise NotAdmitted("not_derived")
         self._approvals.check(inner)
+        self._check_referral(session, inner)
         answer = self._store.answered(inner.digest) or self._inner(session, inner)
         payload = {"sealed": wire.sealed_answer(answer, publics, request.plan)}
         return Answer(request.digest, self.name, "relay", payload=payload, receipt=answer.receipt)
@@ -524,10 +581,18 @@ class Site:
     def _refuse(self, request: Request, code: str, rules: tuple[str, ...] = ()) -> Answer:
         """Record a refusal. Which rules were broken is for the hospital's people; outside there is only the code."""
         outcome: Outcome = "referred" if code == "referred" else "refused"
-        receipt: Entry = self.ledger.prepare(_record(request, outcome, "") | {"code": code, "payload": ""})
-        self.ledger.append(receipt)
+        receipt = self._referred_before(request) if code == "referred" else None
+        if receipt is None:
+            receipt = self.ledger.prepare(_record(request, outcome, "") | {"code": code, "payload": ""})
+            self.ledger.append(receipt)
         self._note_rules(request, code, rules)
         return Answer(request.digest, self.name, outcome, code, receipt=receipt)
+
+    def _referred_before(self, request: Request) -> Entry | None:
+        """The receipt of the same referral: it is asked about again and again while people decide."""
+        entries = (one for one in reversed(self.ledger.entries) if one.record["request"] == request.digest)
+        last = next(entries, None)
+        return last if last is not None and last.record["outcome"] == "referred" else None
 
     def _note_rules(self, request: Request, code: str, rules: tuple[str, ...]) -> None:
         if rules:

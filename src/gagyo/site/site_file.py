@@ -14,7 +14,7 @@ from typing import Literal
 from gagyo.errors import FileFault, check_none
 from gagyo.finding import Finding, Place
 from gagyo.governance.approval import Terms
-from gagyo.governance.role_key import ROLES, Role
+from gagyo.governance.roles import APPROVERS, ROLES, Role
 from gagyo.protocol.governance import Party, read_party
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.written import COUNTRY, NAME, SITE, Entry, Table, read_entries, read_text
@@ -25,7 +25,7 @@ OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", 
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
 POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval", "approvals")
-APPROVALS = ("required", "roles")
+APPROVALS = (("roles",), ("required",))
 ROLE_KEY = r"[0-9a-f]{64}"
 CONNECTORS = ("csv", "parquet")
 ENCODINGS = (
@@ -314,8 +314,8 @@ def _policy(keys: Table) -> Policy:
 
 def _terms(entry: Entry) -> Terms:
     """Required roles and their keys. No key serves two roles, and every required role has one."""
-    inner = entry.table(APPROVALS)
-    asked = [one.one_of(ROLES) for one in inner["required"].items()] if "required" in inner else []
+    inner = entry.table(*APPROVALS)
+    asked = [one.one_of(APPROVERS) for one in inner["required"].items()] if "required" in inner else []
     if "required" in inner and not asked:
         inner["required"].wrong("filled")
     required: tuple[Role, ...] = tuple(dict.fromkeys(role for role in asked if role))  # type: ignore[misc]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gagyo.governance.approval import Asked, Lack, Statement, lack, lacks
-from gagyo.governance.role_key import ROLES, Role
+from gagyo.governance.roles import APPROVERS, Role
 from gagyo.protocol.plan import Plan
 from gagyo.site.folder import state_folder
 from gagyo.site.site import present_data
@@ -47,7 +47,7 @@ def standings(path: Path, plan: Plan, day: date, brought: Sequence[Statement] = 
     asked = Asked(plan.digest, file.site, data or present_data(path, folder, plan.study), day)
     short = lacks(terms, statements, asked)
     counting = [one for one in statements if lack(one, terms, asked) is None and one.decision == "approve"]
-    return tuple(_standing(file.site, role, short, counting) for role in ROLES if role in {*terms.required, *short})
+    return tuple(_standing(file.site, role, short, counting) for role in APPROVERS if role in {*terms.required, *short})
 
 
 def _standing(site: str, role: Role, short: dict[Role, Lack], counting: Sequence[Statement]) -> Standing:

@@ -1,4 +1,4 @@
-"""What a hospital keeps beside its ledger: the answers that it gave, approvals, and which people each cohort held.
+"""What a hospital keeps beside its ledger: answers, approvals, reviews, and which people each cohort held.
 
 One SQLite file, flushed to disk at every commit; it stays at the hospital.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gagyo.federation.wire import answer_from_bytes
 from gagyo.governance.approval import Statement, parse_statement
+from gagyo.governance.review import Act, Review, parse_act
 from gagyo.release.decision import Answer
 from gagyo.release.ledger import Entry
 
@@ -25,6 +26,12 @@ create table if not exists people (tag blob primary key, place integer not null)
 create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
 create table if not exists statements (digest text primary key, plan text not null, body text not null);
+create table if not exists reviews (
+  review text primary key, plan text not null, kind text not null, analysis text not null, content text not null,
+  shown blob not null);
+create table if not exists acts (
+  number integer primary key, digest text not null unique, review text not null, body text not null,
+  receipt blob not null);
 create table if not exists run_keys (study text primary key, sealing blob not null);
 """
 
@@ -53,9 +60,10 @@ class Store:
         self._base.execute("insert or ignore into answers values (?, ?)", (answer.request, answer.written))
 
     def receipts(self) -> list[Entry]:
-        """The receipts of all kept answers."""
+        """The receipts of all kept answers and acts of reviews."""
         bodies = (answer_from_bytes(row[0]) for row in self._base.execute("select body from answers"))
-        return sorted((one.receipt for one in bodies if one.receipt), key=lambda entry: entry.sequence)
+        acts = [Entry.parse(bytes(row[0])) for row in self._base.execute("select receipt from acts")]
+        return sorted([*(one.receipt for one in bodies if one.receipt), *acts], key=lambda entry: entry.sequence)
 
     def set_approval(self, plan: str, body: bytes, state: str) -> None:
         """Record whether a plan is approved, and on which data (their keyed digest), or withdrawn."""
@@ -80,6 +88,33 @@ class Store:
         """The signed statements kept for a plan."""
         rows = self._base.execute("select body from statements where plan = ? order by digest", (plan,))
         return [parse_statement(str(row[0])) for row in rows]
+
+    def keep_review(self, review: Review, shown: bytes) -> None:
+        """Keep what was referred, and what its reviewers are shown; again is the newer content of the same."""
+        row = (review.review, review.plan, review.kind, review.analysis, review.content, shown)
+        self._base.execute("insert or replace into reviews values (?, ?, ?, ?, ?, ?)", row)
+
+    def keep_act(self, act: Act, receipt: Entry) -> None:
+        """Keep what was done in a review, with its receipt, before that is written to the ledger."""
+        row = (act.digest, act.review, act.to_bytes().decode(), receipt.line)
+        self._base.execute("insert into acts (digest, review, body, receipt) values (?, ?, ?, ?)", row)
+
+    def reviews(self, site: str) -> list[Review]:
+        """Everything that was referred at this hospital, in order, with what was done about it."""
+        rows = self._base.execute("select review, plan, kind, analysis, content from reviews order by rowid")
+        return [
+            Review(name, site, plan, kind, analysis, content, self._acts(name))
+            for name, plan, kind, analysis, content in rows
+        ]
+
+    def _acts(self, review: str) -> tuple[Act, ...]:
+        rows = self._base.execute("select body from acts where review = ? order by number", (review,))
+        return tuple(parse_act(str(row[0])) for row in rows)
+
+    def shown(self, review: str) -> bytes:
+        """What the reviewers of something are shown."""
+        row = self._base.execute("select shown from reviews where review = ?", (review,)).fetchone()
+        return bytes(row[0])
 
     def run_key(self, study: str) -> bytes:
         """The private sealing key of a study's run; empty where there is none, or no longer."""
