@@ -60,11 +60,18 @@ def _said(draft: Act, verdict: str, reason: str, note: str) -> Act:
     return replace(draft, verdict=verdict, reason=reason, note=note)
 
 
-def checked(given: str, known: tuple[str, ...], option: str) -> str:
-    """A word that must be one of those known."""
+def check_words(verdict: str, reason: str) -> None:
+    """A verdict is one of those known, and so is the reason of any but a yes."""
+    from gagyo.governance.review import REASONS, VERDICTS
+
+    _check(verdict, VERDICTS, "VERDICT")
+    if verdict != "approve":
+        _check(reason, REASONS, "--reason")
+
+
+def _check(given: str, known: tuple[str, ...], option: str) -> None:
     if given not in known:
         raise typer.BadParameter(say("site_review.no_word", found=given, expected=", ".join(known)), param_hint=option)
-    return given
 
 
 def tell(review: Review) -> None:

@@ -27,11 +27,8 @@ def decide(
     note: Annotated[str, typer.Option(help=say("site_review.note"))] = "",
 ) -> None:
     """Decide."""
-    from gagyo.cli.reviewing import act, checked, tell
-    from gagyo.governance.review import REASONS, VERDICTS
+    from gagyo.cli.reviewing import act, check_words, tell
 
-    checked(verdict, VERDICTS, "VERDICT")
-    if verdict != "approve":
-        checked(reason, REASONS, "--reason")
+    check_words(verdict, reason)
     _, stands = act(site_file, review, key, cast("Doing", verdict), reason=reason, note=note)
     tell(stands)

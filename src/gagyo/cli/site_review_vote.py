@@ -24,11 +24,8 @@ def vote(
     note: Annotated[str, typer.Option(help=say("site_review.note"))] = "",
 ) -> None:
     """Vote."""
-    from gagyo.cli.reviewing import act, checked, tell
-    from gagyo.governance.review import REASONS, VERDICTS
+    from gagyo.cli.reviewing import act, check_words, tell
 
-    checked(verdict, VERDICTS, "VERDICT")
-    if verdict != "approve":
-        checked(reason, REASONS, "--reason")
+    check_words(verdict, reason)
     _, stands = act(site_file, review, key, "vote", verdict, reason, note)
     tell(stands)
