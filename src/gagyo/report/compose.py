@@ -93,6 +93,7 @@ class Place:
 
 PLACES = (
     Place("characteristics", ("characteristics",)),
+    Place("quantiles", ("quantiles", "histogram"), ("histogram",)),
     Place("groups", ("group_tests", "group_effects", "group_trend", "group_strata")),
     Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
