@@ -195,6 +195,19 @@ def test_few_missing_values_shut_a_variable_and_many_do_not(tmp_path: Path, lack
         assert all(isinstance(cell, Withheld) for cell in row[1:])
 
 
+def test_without_a_gate_the_cells_are_the_same(tmp_path: Path) -> None:
+    """A descent asks for no cell that the gate would not open, also where a few people lack a value."""
+    from tests.contract.test_methods import rehearsed
+
+    x = np.random.default_rng(8).gamma(2, 12, 900).clip(0, 100)
+    x[:4] = np.nan
+    data = {"x": x, "d": (np.arange(900) % 3 == 0).astype(float), "y": np.random.default_rng(4).normal(0, 1, 900)}
+    lines = [number("x", 0, 100), number("y", -10, 10), boolean("d")]
+    text = HEAD % (10, "\n".join(lines), "  a: {method: quantiles, cohort: all, variables: [x, y], by: d}\n")
+    people = divide(data, np.arange(900) % 4)
+    assert house(tmp_path, text, people).run().results["a"].estimates == rehearsed(text, people)["a"].estimates
+
+
 ANALYSIS = "  a: {method: quantiles, cohort: all, %s}\n"
 
 

@@ -86,7 +86,7 @@ Bins = Callable[[NDArray[np.intp], Floats], Ask]
 
 
 def descend(grown: Sequence[Some], least: int, ask: Bins) -> Generator[Ask, Pooled, list[Some]]:
-    """All descents together, one question a level."""
+    """All descents together, one question a level, for as long as there is something to ask."""
     while wanted := [(t, i) for t, one in enumerate(grown) for i in one.wanted(least)]:
         which = np.array([t for t, _ in wanted])
         edges = np.array(

@@ -39,7 +39,7 @@ def text_of(place: Place, whole: bool) -> Words:
     digits = digits_of(place.upper - place.lower)
     least, most = outward(place.lower, place.upper, digits)
     if whole:
-        least, most = f"{place.lower:.10g}", f"{place.upper:.10g}"
+        digits, least, most = min(digits, 1), f"{place.lower:.10g}", f"{place.upper:.10g}"
     if np.isnan(place.value):
         return Words("quantiles.limits", {"least": least, "most": most})
     return Words("quantiles.within", {"value": f"{place.value:.{digits}f}", "least": least, "most": most})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,12 @@ DEEPEST = 20
 
 TRIES = 15
 """How many cuts of one cell may fail: its coarsest, and those of the next three digits."""
+
+AT_ONCE = 64
+"""Cells of a variable that one question is about; further ones wait for the next."""
+
+TURNS = 240
+"""Questions about a variable in an analysis, over everyone or by group, at most."""
 
 FARTHEST = 2.0**60
 """Beyond every range that can be declared."""
@@ -112,6 +119,7 @@ class Values(Descent):
     edges_wanted: tuple[float, ...] = ()
     width: float | None = None
     windows: tuple[tuple[float, float, int], ...] = ()
+    turns: int = TURNS
     depths: dict[float, int] = field(default_factory=dict)
     """How deep each cut is that was opened."""
     shut: set[float] = field(default_factory=set)
@@ -161,7 +169,8 @@ class Values(Descent):
 
     def wanted(self, least: int) -> list[int]:
         """The cells that can be divided and that something is wanted of."""
-        return [i for i, leaf in enumerate(self.leaves) if self.called_for(i) and self.can(leaf)]
+        can = (i for i, leaf in enumerate(self.leaves) if self.called_for(i) and self.can(leaf))
+        return list(islice(can, min(AT_ONCE, AT_ONCE * self.turns)))
 
     def can(self, leaf: Leaf) -> bool:
         """Whether a cell may be divided, as far as is known."""
@@ -292,6 +301,8 @@ class Asked:
             nonlocal rounds
             rounds += 1
             used, number = np.unique(which, return_inverse=True)
+            for one in values.values():
+                one.turns -= 1
             filled = [values[names[one]].filled(low, high) for one, (low, _, high) in zip(which, edges, strict=True)]
             arguments = {
                 "variables": [names[int(one)] for one in used],
@@ -306,21 +317,12 @@ class Asked:
             yield from descend(list(values.values()), self.study.release.minimum_people, ask)
         return rounds
 
-    def sends(self, cells_at_once: int) -> Iterator[Sends]:
-        """For the plan: presence, then both halves of at most so many cells of each variable, a level a round."""
+    def sends(self) -> Iterator[Sends]:
+        """For the plan: presence, then both halves of at most so many cells of each variable a round."""
         columns = len(self.names) * self.groups
         yield Sends(self.present.name, 2 * columns + 1, 1)
         if columns:
-            levels = max(_levels(self.study.variables[name]) for name in self.names)
-            yield Sends(self.bins.name, 2 * cells_at_once * columns + 1, levels)
-
-
-def _levels(variable: Variable) -> int:
-    """How often a descent can halve."""
-    low, high = root(*variable.bounds)
-    ends = variable.bounds[1] - variable.bounds[0]
-    finest = 1.0 if variable.type == "integer" else ends / 2**DEEPEST
-    return max(int(np.ceil(np.log2((high - low) / max(finest, 2.0**-40)))), 1)
+            yield Sends(self.bins.name, 2 * AT_ONCE * columns + 1, TURNS)
 
 
 def descend_by_group(asked: Asked, groups: Mapping[str, Grouped], over_all: Asked) -> Generator[Ask, Pooled, int]:

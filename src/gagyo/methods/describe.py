@@ -145,7 +145,7 @@ class Method:
         return (
             Sends("describe.counts", rows * self.groups, 1),
             Sends("describe.squares", numbers * self.groups, 1),
-            *(one for asked in self._asked() for one in asked.sends(4 * len(QUARTILES))),
+            *(one for asked in self._asked() for one in asked.sends()),
         )
 
     def _asked(self) -> tuple[Asked, ...]:

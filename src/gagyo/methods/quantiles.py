@@ -94,9 +94,8 @@ class Method:
         return tuple(one for one in self.options.variables if self.options.histogram or one in self.options.edges)
 
     def sends(self) -> tuple[Sends, ...]:
-        """Presence and descents over everyone, then by group."""
-        at_once = 4 * len(self.options.quantiles) + (64 if self._counted else 0)
-        return tuple(one for by in self._bys for one in self._asked(by).sends(at_once))
+        """Presence and descents over everyone, then by group: which cells, the values tell."""
+        return tuple(one for by in self._bys for one in self._asked(by).sends())
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Everyone, then groups: presence, the quantiles' cells, the histograms' cells."""
@@ -122,8 +121,9 @@ class Method:
     def _histograms(self, values: Mapping[str, Values]) -> Generator[Ask, Pooled, tuple[dict[str, Floats], int]]:
         """Cells of even width, or to declared edges, of the variables that ask for them; the edges, and rounds."""
         grown = {name: values[name] for name in self._counted if name in values and values[name].opened}
+        turns = min((one.turns for one in values.values()), default=0)
         for name, one in grown.items():
-            declared = self.options.edges.get(name)
+            declared, one.turns = self.options.edges.get(name), turns
             one.ranks, one.windows, one.edges_wanted = (), (), tuple(declared or ())
             one.width = None if declared else even_width(one.binned())
         rounds = yield from self._asked("").descend(grown)
