@@ -11,7 +11,7 @@ import pytest
 
 from gagyo.federation import rows as federation
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.methods.quantiles import Method
+from gagyo.federation.method import read_method
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import grouped_bins
 from gagyo.release.case import Case
@@ -37,7 +37,7 @@ def opened(one: Study, data: Columns) -> Iterator[tuple[str, np.ndarray, np.ndar
         for name, part in divide(data, np.arange(len(data["x"])) % 4).items()
     ]
     for analysis in one.analyses.values():
-        talk = Method.read(analysis, one).combine({})
+        talk = read_method(analysis, one).combine({})
         answer: Any = None
         while True:
             try:
@@ -160,10 +160,15 @@ def test_two_studies_of_other_grids_quantiles_groups_and_ranges_share_their_cell
         study(line % "by: h, quantiles: [0.3, 0.6]", low=-50),
         study(line % "by: g, quantiles: [0.2, 0.8]", high=1023),
     ]
+    ranked = "  a: {method: rank_tests, cohort: all, variables: [x], by: g}\n"
+    asked.append(study(ranked))
     together = np.unique(np.concatenate([cuts(one, data) for one in asked]))
     inside = between(data["x"], together)
     assert not ((inside > 0) & (inside < K)).any()
-    same = [study(line % more) for more in ("by: g, quantiles: [0.2, 0.8]", "by: g, quantiles: [0.5]", "by: g")]
+    same = [
+        study(ranked),
+        *(study(line % more) for more in ("by: g, quantiles: [0.2, 0.8]", "by: g, quantiles: [0.5]", "by: g")),
+    ]
     together = np.unique(np.concatenate([cuts(one, data, "g") for one in same]))
     for group in (0, 1):
         inside = between(data["x"][data["g"] == group], together)

@@ -106,6 +106,11 @@ OWED = {
         "  a: {method: quantiles, cohort: all, variables: [glu, bmi], by: diabetic, histogram: true}\n",
         minimum=10,
     ),
+    "rank_tests": Owed(
+        "tests.contract.test_rank_references:test_mann_whitney",
+        "  a: {method: rank_tests, cohort: all, variables: [skin, bmi], by: diabetic, beside: glu}\n",
+        minimum=10,
+    ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",
         MODEL + "  a: {method: validate, model: m, folds: 3, bootstrap: 0}\n",

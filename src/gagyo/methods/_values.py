@@ -119,6 +119,8 @@ class Values(Descent):
     edges_wanted: tuple[float, ...] = ()
     width: float | None = None
     windows: tuple[tuple[float, float, int], ...] = ()
+    enough: float = 0.0
+    """Cells of so many people or fewer are not divided for their width."""
     turns: int = TURNS
     depths: dict[float, int] = field(default_factory=dict)
     """How deep each cut is that was opened."""
@@ -179,7 +181,8 @@ class Values(Descent):
     def called_for(self, index: int) -> bool:
         """Whether something is wanted of a cell."""
         leaf = self.leaves[index]
-        if not leaf.counts or (self.width is not None and leaf.high - leaf.low > self.width):
+        wide = self.width is not None and leaf.high - leaf.low > self.width and leaf.people > self.enough
+        if not leaf.counts or wide:
             return True
         if any(low <= leaf.low and leaf.high <= high and leaf.depth == depth for low, high, depth in self.windows):
             return True
@@ -214,6 +217,11 @@ class Values(Descent):
         depth = self.depths[cut] = leaf.depth + 1
         parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
         self.leaves[index : index + 1] = parts
+
+    @property
+    def single(self) -> NDArray[np.bool_]:
+        """(cells,) which hold one value alone."""
+        return np.array([self.whole and leaf.high - leaf.low <= 1 for leaf in self.leaves])
 
     def binned(self, group: int | None = None) -> Binned:
         """The people of a group, or of all, in their cells, within the declared range."""
