@@ -12,6 +12,8 @@ import pytest
 from gagyo.federation import rows as federation
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.method import read_method
+from gagyo.methods._descent import Leaf
+from gagyo.methods._values import Grouped, Values
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import grouped_bins
 from gagyo.release.case import Case
@@ -196,3 +198,16 @@ def test_behind_real_doors_a_group_of_few_is_never_told(tmp_path: Path) -> None:
     result = run.results["a"]
     assert [one for one in result.estimates if one.name.startswith("x.q")]
     assert not [one for one in result.estimates if one.name.startswith(("x.0", "x.1"))]
+
+
+def test_cells_of_groups_are_cut_in_one_order_however_much_of_everyones_is_known() -> None:
+    """An analysis that knows a deeper cut on one side must not try it before another would: their cells would cross."""
+    variable = study(ALL).variables["x"]
+    everyone = Values.of(variable, np.array([400.0]), K)
+    everyone.leaves = [Leaf(0, 256, (100.0,), 2), Leaf(256, 512, (100.0,), 2), Leaf(512, 1024, (200.0,), 1)]
+    everyone.depths = {512.0: 1, 256.0: 2}
+    part = Grouped.under(everyone, np.array([250.0, 150.0]))
+    assert list(part.candidates(part.leaves[0])) == [512]
+    everyone.leaves[2:] = [Leaf(512, 768, (100.0,), 2), Leaf(768, 1024, (100.0,), 2)]
+    everyone.depths[768.0] = 2
+    assert list(part.candidates(part.leaves[0])) == [512, 256, 768]

@@ -23,14 +23,12 @@ from gagyo.finding import Finding
 from gagyo.methods._groups import level_label, levels_of, membership, sums
 from gagyo.methods._groups import squares as about
 from gagyo.methods._quantiles_grown import Group, grow
-from gagyo.methods._quantiles_told import Told, median_of
+from gagyo.methods._quantiles_told import Told, median_of, with_unit
 from gagyo.methods._values import MEASURED, Asked, bins_step, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
-from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, cells
 from gagyo.result import Cell, Column, Estimate, Result, Table, Withheld, Words
-from gagyo.text import Text, join
 
 present = present_step("describe")
 value_bins = bins_step("describe")
@@ -261,7 +259,7 @@ def _rows(
     variable = summary.variable
     rows = []
     if not levels_of(variable):
-        rows.append(_row(_with_unit(variable), _means(summary, grouped), method.groups, shown))
+        rows.append(_row(with_unit(variable), _means(summary, grouped), method.groups, shown))
     else:
         named = range(1 if variable.type == "boolean" else 0, levels_of(variable))  # "yes" alone tells a boolean
         for number, level in enumerate(named):
@@ -276,12 +274,6 @@ def _rows(
         label = Words("describe.missing", {"label": ""})
         rows.append(_row(label, _counts(missing, least, grouped), method.groups, None))
     return rows
-
-
-def _with_unit(variable: Variable) -> Words:
-    if variable.unit in ("", "1"):
-        return Words(text=variable.label)
-    return Words(text=join("", variable.label, Text(" ("), shown(variable.unit), Text(")")))
 
 
 def _means(summary: _Summary, grouped: bool) -> list[Cell]:
