@@ -20,6 +20,8 @@ PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
+QUANTILES, MEDIANS = "tests/attacks/test_quantiles.py", "tests/contract/test_quantiles_references.py"
+RANKS = "tests/contract/test_rank_references.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
@@ -42,6 +44,13 @@ MUTATIONS = (
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
     ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
+    ("methods/_values.py", "return any(low < cut < high for cut in self.shut)", "return False", QUANTILES),
+    ("methods/_values.py", "(halves < self.least) & ~nobody", "(halves < 0) & ~nobody", MEDIANS),
+    ("methods/_values.py", "and not ((table > 0) & (table < least)).any()", "", MEDIANS),
+    ("methods/_quantiles_grown.py", "min(share, 1 - share) >= least", "min(share, 1 - share) >= 0 * least", MEDIANS),
+    ("methods/rank_tests.py", "if size * many <= FEW_CELLS:", "if False:", RANKS),
+    ("methods/_values.py", "depth <= known]", "True]", QUANTILES),
+    ("release/aggregate.py", "np.broadcast_to(empty[:, None], people.shape)", "np.ones(people.shape, bool)", QUANTILES),
     ("release/rules/event_times.py", "(measure.people < case.limits.minimum_people)", "(measure.people < 0)", RULES),
     ("release/rules/event_times.py", 'case.scope == "each" or', "False or", RULES),
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),

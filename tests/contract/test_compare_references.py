@@ -35,8 +35,11 @@ PIMA = """  two: {method: compare, cohort: all, variables: [glu, bmi, ageband], 
   many: {method: compare, cohort: all, variables: [glu, bmi, diabetic], by: ageband, trend: true}
   equal: {method: compare, cohort: all, variables: [glu, bmi], by: ageband, equal_variances: true}
 """
-BIRTHS = """  two: {method: compare, cohort: all, variables: [low], by: smoke, stratified: true}
+BIRTHS = """  two: {method: compare, cohort: all, variables: [low], by: smoke, stratified: true, homogeneity: true}
   plain: {method: compare, cohort: all, variables: [low], by: smoke, stratified: true, continuity: false}
+  exact: {method: compare, cohort: all, variables: [low], by: smoke, exact: true}
+  pairs: {method: compare, cohort: all, variables: [low], by: smoke, paired: true}
+  pairs_plain: {method: compare, cohort: all, variables: [low], by: smoke, paired: true, continuity: false}
 """
 
 
@@ -117,6 +120,34 @@ def test_odds_ratio_within_hospitals(runs: dict[str, Run], analysis: str, kind: 
     np.testing.assert_allclose([one.lower, one.upper], wanted["interval"], rtol=TIGHT)
 
 
+def test_one_odds_ratio_in_all_hospitals_is_tested_as_by_metafor(runs: dict[str, Run]) -> None:
+    check_test(runs["births"].results["two"], "low.breslow_day", reference()["alike"])
+    assert not [one for one in runs["births"].results["plain"].estimates if one.name == "low.breslow_day"]
+    (row,) = runs["births"].results["two"].table("group_strata").rows
+    np.testing.assert_allclose(row[-1], reference()["alike"]["p"], rtol=TIGHT)
+
+
+def test_fishers_exact_test(runs: dict[str, Run]) -> None:
+    """R finds the odds ratio and its limits by a search to 1e-4; the equation that they solve is checked beside."""
+    from scipy.stats import nchypergeom_fisher
+
+    result, wanted = runs["births"].results["exact"], reference()["exact"]
+    np.testing.assert_allclose(result.estimate("low.statistic").p, wanted["p"], rtol=TIGHT)
+    one = result.estimate("low.conditional_odds_ratio")
+    np.testing.assert_allclose([one.value, one.lower, one.upper], [wanted["odds"], *wanted["interval"]], rtol=2e-4)
+    data = columns("births")
+    both = int(((data["smoke"] == 1) & (data["low"] == 1)).sum())
+    people, smokers, low = len(data["low"]), int(data["smoke"].sum()), int(data["low"].sum())
+    np.testing.assert_allclose(nchypergeom_fisher(people, smokers, low, one.value).mean(), both, rtol=TIGHT)
+    np.testing.assert_allclose(nchypergeom_fisher(people, smokers, low, one.lower).sf(both - 1), 0.025, rtol=1e-6)
+    np.testing.assert_allclose(nchypergeom_fisher(people, smokers, low, one.upper).cdf(both), 0.025, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("analysis", "kind"), [("pairs", "corrected"), ("pairs_plain", "plain")])
+def test_two_variables_of_the_same_people(runs: dict[str, Run], analysis: str, kind: str) -> None:
+    check_test(runs["births"].results[analysis], "low.statistic", reference()["pairs"][kind])
+
+
 @pytest.mark.parametrize("how", ["holm", "hochberg", "benjamini_hochberg"])
 def test_adjustments_are_those_of_r(how: Any) -> None:
     p = np.array(reference()["p"])
@@ -173,11 +204,13 @@ ANALYSIS = "  a: {method: compare, cohort: all, variables: %s}\n"
         ("[x, d], by: d", {"compare_variables"}),
         ("[d], by: x", {"compare_by"}),
         ("[x], by: d, stratified: true", {"compare_option"}),
+        ("[d], by: e, homogeneity: true", {"compare_option"}),
+        ("[x], by: d, exact: true, paired: true", {"compare_option"}),
         ("[x, z], by: d, trend: true, stratified: true", {"compare_unknown", "compare_option"}),
     ],
 )
 def test_what_does_not_fit_together_is_said_at_once(more: str, codes: set[str]) -> None:
-    text = HEAD % (5, "\n".join([number("x", -10, 10), boolean("d")]), ANALYSIS % more)
+    text = HEAD % (5, "\n".join([number("x", -10, 10), boolean("d"), boolean("e")]), ANALYSIS % more)
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(text))
     assert {one.code for one in caught.value.findings} == codes

@@ -278,7 +278,7 @@ def test_rare_outcomes_fill_bins_too() -> None:
     def ask(which: Any, edges: Any) -> Any:
         return edges
 
-    grower: Any = descent.descend([tree], 10, ask)
+    grower: Any = descent.descend([descent.Grown.of(tree)], 10, ask)
     grown: Any = None
     answer: Any = None
     while grown is None:

@@ -16,7 +16,7 @@ from gagyo.protocol.governance import EXPORTED_OTHER, EXPORTED_SENSITIVE, Govern
 from gagyo.protocol.study import Study
 
 LEAD = "lead"
-TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier")
+TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier", "quantiles", "rank_tests")
 ESTIMATES = ("cox", "glm", "linear", "log_rank", "logistic", "meta", "restricted_mean", "validate")
 """What each installed method sends: tables, or the sums and results of a fit. A method in neither is unknown."""
 PURPOSES = {

@@ -16,7 +16,7 @@ from gagyo.statistics.comparisons import Effect, Test
 from gagyo.statistics.multiplicity import Adjustment, adjusted
 from gagyo.text import join
 
-EFFECTS = ("difference", "risk_difference", "risk_ratio", "odds_ratio")
+EFFECTS = ("difference", "risk_difference", "risk_ratio", "odds_ratio", "conditional_odds_ratio")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Compared:
     effects: Mapping[str, Effect] = field(default_factory=dict)
     trend: Test | None = None
     within: tuple[Test, Effect | None] | None = None
+    alike: Test | None = None
     sparse: bool = False
 
     def also(self, **more: Any) -> Compared:
@@ -79,6 +80,8 @@ class Told:
             if odds:
                 name = f"{one.name}.mantel_haenszel"
                 yield Estimate(name, label, odds.value, odds.standard_error, odds.lower, odds.upper, _known(test.p))
+        if one.alike:
+            yield _statistic(f"{one.name}.breslow_day", label, one.alike)
 
     def _tests(self, found: Sequence[Compared], p: Floats) -> Table:
         columns = [
@@ -99,6 +102,8 @@ class Told:
         tail: tuple[Cell, ...] = () if self.adjust == "none" else (_known(p),)
         if one.test is None:
             return (*head, Withheld("withheld"), None, None, None, *tail)
+        if one.kind == "fisher":
+            return (*head, None, None, None, one.test.p, *tail)
         if np.isnan(one.test.p):
             return (*head, Withheld("not_estimable"), None, None, None, *tail)
         return (*head, one.test.statistic, one.test.freedom, one.test.below, one.test.p, *tail)
@@ -132,12 +137,21 @@ class Told:
             Column("variable", Words("describe.variable"), "text"),
             Column("odds_ratio", Words("compare.odds_ratio"), "interval", 3),
             *TEST_COLUMNS,
+            *([Column("homogeneity", Words("compare.homogeneity"), "p")] if any(one.alike for one in found) else []),
         )
         rows = tuple(
-            (self._label(one), _interval(one.within[1]), *_test_cells(one.within[0])) for one in found if one.within
+            (self._label(one), _interval(one.within[1]), *_test_cells(one.within[0]), *self._alike(one, found))
+            for one in found
+            if one.within
         )
         if rows:
             yield Table("group_strata", Words("compare.strata"), columns, rows, notes=(self._direction(),))
+
+    def _alike(self, one: Compared, found: Sequence[Compared]) -> tuple[Cell, ...]:
+        """The p value of one odds ratio in all hospitals, where it is a column."""
+        if not any(other.alike for other in found):
+            return ()
+        return (_known(one.alike.p) if one.alike else None,)
 
     def _notes(self, found: Sequence[Compared]) -> tuple[Words, ...]:
         names = ", ".join(one.name for one in found if one.sparse)
@@ -152,6 +166,8 @@ class Told:
             yield Words("compare.text_trend")
         if any(one.within for one in found):
             yield Words("compare.text_strata")
+        if any(one.alike for one in found):
+            yield Words("compare.text_homogeneity")
         if self.adjust != "none":
             yield Words(f"compare.text_{self.adjust}")
 

@@ -2,9 +2,11 @@
 
 Two rounds as in `describe`: counts and sums, then squares about the pooled mean of each group (Chan, Golub & LeVeque
 1983, Am Stat 37:242); one more for Mantel and Haenszel's (1959) odds ratio with the hospitals as strata, whose terms
-are summed over the hospitals. Tests, effects and their papers: `gagyo.statistics.comparisons`; adjustment for several
-variables: `gagyo.statistics.multiplicity`. Reference: R `chisq.test`, `t.test`, `oneway.test`, `prop.trend.test`,
-`mantelhaen.test`, `p.adjust`; statsmodels `Table2x2`.
+are summed over the hospitals, and one for Breslow and Day's test that it is the same in all. Fisher's and McNemar's
+tests need no more than the counts. Tests, effects and their papers: `gagyo.statistics.comparisons`; adjustment for
+several variables: `gagyo.statistics.multiplicity`. Reference: R `chisq.test`, `t.test`, `oneway.test`,
+`prop.trend.test`, `mantelhaen.test`, `fisher.test`, `mcnemar.test`, `p.adjust`; metafor `rma.mh`; statsmodels
+`Table2x2`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from gagyo.methods._compare_told import Compared, Told
 from gagyo.methods._groups import levels_of, membership, sums
 from gagyo.methods._groups import squares as about
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, cells, crossed, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, cells, crossed, joint, spread_of
 from gagyo.result import Result
 from gagyo.statistics import comparisons
 from gagyo.statistics.multiplicity import Adjustment
@@ -59,16 +61,34 @@ def squares(rows: Rows, variables: list[str], by: str, centres: Floats) -> Aggre
 def strata(rows: Rows, variables: list[str], by: str) -> Aggregate:
     """What the hospital, as a stratum, adds to Mantel and Haenszel's sums of each yes/no variable (8 each)."""
     member = membership(rows, by)
-    # Levels of one variable, and the only two: nobody has both, nobody has neither.
-    apart = np.array([[False, False, False], [False, False, True], [False, True, False]])
     out = {}
     for name in variables:
-        y = rows[name]
-        table = np.array([[float(((y == level) & (group == 1)).sum()) for group in member.T] for level in (0, 1)])
-        behind = crossed(np.column_stack([y, member]), apart, None, apart)
-        together = (y - y.mean()) * (member[:, 1] - member[:, 1].mean()) if rows.n else np.zeros(0)
-        out[f"{name}.strata"] = joint(comparisons.stratum(table), 1.0, behind, spread_of(together[:, None]))
+        table, behind, spread = _stratum(rows, name, member)
+        out[f"{name}.strata"] = joint(comparisons.stratum(table), 1.0, behind, spread)
     return out
+
+
+@local(variables=Names(), by=Name(), odds=Numbers((None,), 0, 1e6))
+def homogeneity(rows: Rows, variables: list[str], by: str, odds: Floats) -> Aggregate:
+    """What the hospital, as a stratum, adds to the test of one odds ratio (of each variable) in all hospitals."""
+    member = membership(rows, by)
+    out = {}
+    for name, one in zip(variables, odds, strict=True):
+        table, behind, spread = _stratum(rows, name, member)
+        # A scale alone: departures are of the order of the people, and the ring holds far more.
+        out[f"{name}.homogeneity"] = joint(comparisons.departure(table, float(one)), 4.0, behind, spread)
+    return out
+
+
+def _stratum(rows: Rows, name: str, member: Floats) -> tuple[Floats, Measure, Spread]:
+    """A yes/no variable's table by group, the cells behind it, and how people weigh in its association."""
+    # Levels of one variable, and the only two: nobody has both, nobody has neither.
+    apart = np.array([[False, False, False], [False, False, True], [False, True, False]])
+    y = rows[name]
+    table = np.array([[float(((y == level) & (group == 1)).sum()) for group in member.T] for level in (0, 1)])
+    behind = crossed(np.column_stack([y, member]), apart, None, apart)
+    together = (y - y.mean()) * (member[:, 1] - member[:, 1].mean()) if rows.n else np.zeros(0)
+    return table, behind, spread_of(together[:, None])
 
 
 class Options(BaseModel):
@@ -88,6 +108,12 @@ class Options(BaseModel):
     """Also test yes/no variables for a trend over the groups in their order (Cochran and Armitage)."""
     stratified: bool = False
     """Also compare yes/no variables within hospitals (Mantel and Haenszel), for two groups."""
+    homogeneity: bool = False
+    """With `stratified`, also test whether the odds ratio is the same in all hospitals (Breslow and Day, Tarone)."""
+    exact: bool = False
+    """Fisher's exact test of yes/no variables between two groups, instead of the chi-square test."""
+    paired: bool = False
+    """The groups' variable is a yes/no variable of the same people, such as before treatment (McNemar)."""
     adjust: Adjustment = "none"
     """Adjust the p values of the variables' tests for their number."""
 
@@ -142,6 +168,8 @@ class Method:
         sends += [Sends("compare.squares", numbers * self.groups, 1)] if numbers else []
         if self.options.stratified:
             sends.append(Sends("compare.strata", comparisons.STRATUM * len(self.yes_no), 1))
+        if self.options.homogeneity:
+            sends.append(Sends("compare.homogeneity", comparisons.HOMOGENEITY * len(self.yes_no), 1))
         return tuple(sends)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -157,10 +185,23 @@ class Method:
         if self.options.stratified:
             third = yield Ask(strata, {**named, "variables": self.yes_no}, doing="comparing")
             within = {name: third[f"{name}.strata"] for name in self.yes_no}
-        rounds = 1 + bool(moments) + bool(within)
+        alike = (yield from self._homogeneity(within)) if self.options.homogeneity else {}
+        rounds = 1 + bool(moments) + bool(within) + bool(alike)
         told = Told(self.study, self.options.by, self.options.adjust)
-        return told.result([self._compared(name, people, tables, moments, within) for name in self.options.variables],
-                           people, first.sites, rounds)  # fmt: skip
+        found = [self._compared(name, people, tables, moments, within) for name in self.options.variables]
+        found = [
+            one.also(alike=comparisons.breslow_day(alike[one.name])) if one.name in alike else one for one in found
+        ]
+        return told.result(found, people, first.sites, rounds)
+
+    def _homogeneity(self, within: Mapping[str, Floats]) -> Generator[Ask, Pooled, dict[str, Floats]]:
+        """The sums of the test of one odds ratio in all hospitals, of the variables that have one."""
+        odds = {name: effect.value for name, sums in within.items() if (effect := _common(sums)) is not None}
+        if not odds:
+            return {}
+        named = {"variables": list(odds), "by": self.options.by, "odds": np.array(list(odds.values()))}
+        pooled = yield Ask(homogeneity, named, doing="comparing")
+        return {name: pooled[f"{name}.homogeneity"] for name in odds if pooled.whole(f"{name}.homogeneity")}
 
     def _moments(self, first: Pooled, people: Floats) -> Generator[Ask, Pooled, dict[str, tuple[Floats, Floats]]]:
         """Mean and variance (groups,) of each measurement."""
@@ -188,17 +229,30 @@ class Method:
         table = tables[name]
         if np.isnan(table).any():
             return Compared(name, "chi_square")
-        test, expected = comparisons.chi_square(table, one.continuity)
         yes_no = name in self.yes_no
+        if yes_no and one.paired:
+            kind = "mcnemar_corrected" if one.continuity else "mcnemar"
+            return Compared(name, kind, comparisons.mcnemar(table, one.continuity))
+        test, expected = comparisons.chi_square(table, one.continuity)
         corrected = one.continuity and expected.shape == (2, 2)
         found = Compared(name, "chi_square_yates" if corrected else "chi_square", test, sparse=_sparse(expected))
         if yes_no and self.groups == 2 and np.all(people > 0):
             found = found.also(effects=comparisons.two_by_two(table))
+        if yes_no and one.exact:
+            exact, conditional = comparisons.fisher(table)
+            found = found.also(kind="fisher", test=exact, sparse=False)
+            if conditional:
+                found = found.also(effects={**found.effects, "conditional_odds_ratio": conditional})
         if yes_no and one.trend:
             found = found.also(trend=comparisons.trend(table[1], people))
         if name in within and not np.isnan(within[name]).any():
             found = found.also(within=comparisons.mantel_haenszel(within[name], one.continuity))
         return found
+
+
+def _common(sums: Floats) -> comparisons.Effect | None:
+    """The common odds ratio of sums over strata, None where there is none."""
+    return None if np.isnan(sums).any() else comparisons.mantel_haenszel(sums, correct=False)[1]
 
 
 def _sparse(expected: Floats) -> bool:
@@ -240,6 +294,9 @@ def _faults(options: Options, analysis: Analysis, study: Study) -> Iterator[Find
     for option, asked, fits in (
         ("trend", options.trend, groups > 2 and yes_no),
         ("stratified", options.stratified, groups == 2 and yes_no),
+        ("homogeneity", options.homogeneity, options.stratified and groups == 2 and yes_no),
+        ("exact", options.exact, groups == 2 and yes_no),
+        ("paired", options.paired, study.variables[options.by].type == "boolean" and yes_no),
     ):
         if asked and not fits:
             values = {"found": option, "expected": "3, 4, …" if option == "trend" else "2"}

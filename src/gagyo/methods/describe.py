@@ -2,12 +2,13 @@
 
 Two rounds: counts and sums, then squares about the pooled mean of each group, since a one-pass sum of squares cancels
 (Chan, Golub & LeVeque 1983, Am Stat 37:242). Standardised mean differences: |m1 - m2| / sqrt((s1^2 + s2^2) / 2) (Austin
-2009, Stat Med 28:3083); for categories the multivariate form of Yang & Dalton (2012, SAS Global Forum 335).
+2009, Stat Med 28:3083); for categories the multivariate form of Yang & Dalton (2012, SAS Global Forum 335). Medians
+and quartiles, where asked for, are those of the method `quantiles`: estimates within cells, not lossless.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,14 +22,19 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._groups import level_label, levels_of, membership, sums
 from gagyo.methods._groups import squares as about
+from gagyo.methods._quantiles_grown import Group, grow
+from gagyo.methods._quantiles_told import Told, median_of, with_unit
+from gagyo.methods._values import MEASURED, Asked, bins_step, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
-from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, cells
 from gagyo.result import Cell, Column, Estimate, Result, Table, Withheld, Words
-from gagyo.text import Text, join
+
+present = present_step("describe")
+value_bins = bins_step("describe")
 
 ALL = Words("describe.all")
+QUARTILES = (0.25, 0.5, 0.75)
 
 
 @local(variables=Names(), by=Name())
@@ -67,12 +73,14 @@ class Options(BaseModel):
     """What a study file may say of a Table 1.
 
     complete: variables whose absence takes a person out of the cohort's analysis set, for all its analyses alike.
+    quantiles: also show the median and the quartiles of measurements.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     variables: list[str]
     by: str = ""
+    quantiles: bool = False
     complete: list[str] = []
 
 
@@ -107,6 +115,8 @@ class Method:
         findings = [Finding("describe_unknown", values={"found": name, "expected": known}) for name in unknown]
         if not findings and options.by and not levels_of(study.variables[options.by]):
             findings.append(Finding("describe_by", values={"found": options.by, "expected": "boolean, category"}))
+        if options.quantiles:
+            findings.extend(value_faults(analysis, study, _measured(options, study)))
         check_none(findings, FileFault)
         return cls(options, study)
 
@@ -133,22 +143,32 @@ class Method:
         return (
             Sends("describe.counts", rows * self.groups, 1),
             Sends("describe.squares", numbers * self.groups, 1),
+            *(one for asked in self._asked() for one in asked.sends()),
         )
+
+    def _asked(self) -> tuple[Asked, ...]:
+        """The questions about medians, over everyone and by group; none where they are not asked for."""
+        names = _measured(self.options, self.study)
+        bys = dict.fromkeys(["", self.options.by]) if self.options.quantiles and names else ()
+        return tuple(Asked(present, value_bins, self.study, by, names) for by in bys)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Counts and sums, then squares about the means; then the table."""
         first, summaries = yield from self._summarise()
         people = first["people"][0]
-        table = _table(self, people, summaries)
+        asked = self._asked()
+        grown = (yield from grow(asked[0], asked[-1] if self.options.by else None, QUARTILES)) if asked else None
+        medians = grown.groups if grown else ()
+        table = _table(self, people, summaries, medians)
         return Result(
             method="describe",
             lossless=True,
             people=int(np.nansum(people)) if not np.isnan(people).any() else 0,
             sites=first.sites,
-            rounds=2,
-            estimates=_estimates(self, summaries),
+            rounds=2 + (grown.rounds if grown else 0),
+            estimates=(*_estimates(self, summaries), *Told(self.study, self.options.by, QUARTILES).estimates(medians)),
             tables=(table,),
-            methods_text=(Words("describe.text"),),
+            methods_text=(Words("describe.text"), *([Words("quantiles.text")] if medians else [])),
         )
 
     def _summarise(self) -> Generator[Ask, Pooled, tuple[Pooled, list[_Summary]]]:
@@ -171,6 +191,12 @@ class Method:
                 deviation = np.where(np.isnan(mean), np.nan, deviation)
             summaries.append(_Summary(self.study.variables[name], table, mean, deviation))
         return first, summaries
+
+
+def _measured(options: Options, study: Study) -> tuple[str, ...]:
+    """The described variables that are numbers."""
+    known = [name for name in options.variables if name in study.variables]
+    return tuple(name for name in known if study.variables[name].type in MEASURED)
 
 
 def overall(summary: _Summary) -> tuple[float, float]:
@@ -198,7 +224,7 @@ def mean_difference(summary: _Summary) -> float:
     return float(np.sqrt(difference @ np.linalg.pinv(spread) @ difference))
 
 
-def _table(method: Method, people: Floats, summaries: list[_Summary]) -> Table:
+def _table(method: Method, people: Floats, summaries: list[_Summary], medians: Sequence[Group]) -> Table:
     least = Withheld("below_minimum", method.study.release.minimum_people)
     grouped = bool(method.options.by)
     columns = [Column("variable", Words("describe.variable"), "text"), Column("all", ALL, "text")]
@@ -209,10 +235,10 @@ def _table(method: Method, people: Floats, summaries: list[_Summary]) -> Table:
         columns.append(Column("smd", Words("describe.smd"), "number", 3))
     rows = [_row(Words("describe.people"), _counts(people, least, grouped), method.groups, None)]
     for summary in summaries:
-        rows.extend(_rows(summary, method, least, grouped))
-    return Table(
-        "characteristics", Words("describe.title"), tuple(columns), tuple(rows), notes=(Words("describe.note"),)
-    )
+        mine = [group for group in medians if group.variable == summary.variable]
+        rows.extend(_rows(summary, method, least, grouped, mine))
+    notes = (Words("describe.note"), *([Words("describe.median_note")] if medians else []))
+    return Table("characteristics", Words("describe.title"), tuple(columns), tuple(rows), notes=notes)
 
 
 def _row(label: Words, cells: list[Cell], groups: int, difference: float | None) -> tuple[Cell, ...]:
@@ -225,30 +251,29 @@ def _counts(numbers: Floats, least: Withheld, grouped: bool) -> list[Cell]:
     return [whole, *([least if np.isnan(one) else int(one) for one in numbers] if grouped else [])]
 
 
-def _rows(summary: _Summary, method: Method, least: Withheld, grouped: bool) -> list[tuple[Cell, ...]]:
+def _rows(
+    summary: _Summary, method: Method, least: Withheld, grouped: bool, medians: Sequence[Group]
+) -> list[tuple[Cell, ...]]:
     difference = mean_difference(summary) if method.groups == 2 else None
     shown = None if difference is None or np.isnan(difference) else difference
     variable = summary.variable
     rows = []
     if not levels_of(variable):
-        rows.append(_row(_with_unit(variable), _means(summary, grouped), method.groups, shown))
+        rows.append(_row(with_unit(variable), _means(summary, grouped), method.groups, shown))
     else:
         named = range(1 if variable.type == "boolean" else 0, levels_of(variable))  # "yes" alone tells a boolean
         for number, level in enumerate(named):
             label = Words(text=level_label(variable, level))
             cells = _shares(summary, level, least, grouped)
             rows.append(_row(label, cells, method.groups, shown if number == 0 else None))
+    if medians:
+        found = [median_of(group, QUARTILES, method.study.release.minimum_people) for group in medians]
+        rows.append(_row(Words("describe.median_row"), found, method.groups, None))
     missing = summary.counts[-1]
     if np.isnan(missing).any() or missing.sum() > 0:
         label = Words("describe.missing", {"label": ""})
         rows.append(_row(label, _counts(missing, least, grouped), method.groups, None))
     return rows
-
-
-def _with_unit(variable: Variable) -> Words:
-    if variable.unit in ("", "1"):
-        return Words(text=variable.label)
-    return Words(text=join("", variable.label, Text(" ("), shown(variable.unit), Text(")")))
 
 
 def _means(summary: _Summary, grouped: bool) -> list[Cell]:

@@ -225,8 +225,20 @@ def bins(table: ArrayLike, cohort: int) -> Measure:
     """Counts by bin and class, shape (bins, classes) with bins in sibling pairs: 2i and 2i+1 split one parent."""
     by_class = np.asarray(table, dtype=np.int64)
     people = np.broadcast_to(by_class.sum(axis=1, keepdims=True), by_class.shape).astype(np.int64)
-    none = np.zeros(by_class.shape, bool)
-    return Measure("bins", by_class.astype(np.float64), np.ones(1), people, cohort - people, none)
+    return _binned(by_class, people, cohort, np.ones(by_class.shape, bool))
+
+
+def grouped_bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_]) -> Measure:
+    """Counts by bin and group, as `bins`, but with the people of each group behind its own count alone.
+
+    empty: (bins,), which bins may be open with nobody of a group.
+    """
+    people = np.asarray(table, dtype=np.int64)
+    return _binned(people, people, cohort, np.broadcast_to(empty[:, None], people.shape))
+
+
+def _binned(table: Counts, people: Counts, cohort: int, empty: NDArray[np.bool_]) -> Measure:
+    return Measure("bins", table.astype(np.float64), np.ones(1), people, cohort - people, empty)
 
 
 def exits(table: ArrayLike, cohort: int) -> Measure:

@@ -93,7 +93,19 @@ class Place:
 
 PLACES = (
     Place("characteristics", ("characteristics",)),
-    Place("groups", ("group_tests", "group_effects", "group_trend", "group_strata")),
+    Place("quantiles", ("quantiles", "histogram"), ("histogram",)),
+    Place(
+        "groups",
+        (
+            "group_tests",
+            "group_effects",
+            "group_trend",
+            "group_strata",
+            "rank_tests",
+            "rank_strata",
+            "rank_correlations",
+        ),
+    ),
     Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("incidence", ("incidence_at",), ("incidence",)),

@@ -3,8 +3,10 @@
 Pearson (1900) Phil Mag 50:157 with Yates' correction (1934, Suppl J R Stat Soc 1:217); Student; Welch (1947) Biometrika
 34:28 and (1951) Biometrika 38:330; Cochran (1954) Biometrics 10:417 and Armitage (1955) Biometrics 11:375; Mantel &
 Haenszel (1959) J Natl Cancer Inst 22:719 with the variance of Robins, Breslow & Greenland (1986) Biometrics 42:311;
-risk ratios after Katz et al. (1978) Biometrics 34:469, odds ratios after Woolf (1955). Reference: R's `chisq.test`,
-`t.test`, `oneway.test`, `prop.trend.test`, `mantelhaen.test`; statsmodels `Table2x2`.
+risk ratios after Katz et al. (1978) Biometrics 34:469, odds ratios after Woolf (1955); Fisher's exact test (1935, J R
+Stat Soc 98:39); McNemar (1947) Psychometrika 12:153; Breslow & Day (1980) with Tarone's correction (1985, Biometrika
+72:91). Reference: R's `chisq.test`, `t.test`, `oneway.test`, `prop.trend.test`, `mantelhaen.test`, `fisher.test`,
+`mcnemar.test`, metafor's `rma.mh`; statsmodels `Table2x2`.
 """
 
 from __future__ import annotations
@@ -155,3 +157,68 @@ def mantel_haenszel(sums: Floats, correct: bool) -> tuple[Test, Effect | None]:
     if r <= 0 or s <= 0:
         return test, None
     return test, _ratio(r / s, float(np.sqrt(pr / (2 * r**2) + mixed / (2 * r * s) + qs / (2 * s**2))))
+
+
+def fisher(table: Floats) -> tuple[Test, Effect | None]:
+    """Fisher's exact test of a table as in `two_by_two`, two-sided, and the conditional odds ratio with exact limits.
+
+    The statistic is the odds ratio; None where an empty cell leaves it without a finite estimate or limits.
+    """
+    # The second group's people with and without, then the first's: its odds ratio is that of the second group.
+    counts = np.rint(table[::-1, ::-1].T).astype(np.int64)
+    p = float(stats.fisher_exact(counts).pvalue)
+    if np.any(counts == 0):
+        return Test(float("nan"), 0, p), None
+    found = stats.contingency.odds_ratio(counts, kind="conditional")
+    limits = found.confidence_interval(0.95)
+    value, low, high = float(found.statistic), float(limits.low), float(limits.high)
+    return Test(value, 0, p), Effect(value, float(np.log(high / low) / (2 * Z95)), low, high)
+
+
+def mcnemar(table: Floats, correct: bool) -> Test:
+    """McNemar's test of two yes/no variables of the same people, from their table (2, 2)."""
+    b, c = float(table[0, 1]), float(table[1, 0])
+    if b + c <= 0:
+        return Test(float("nan"), 1, float("nan"))
+    chi = (abs(b - c) - (1.0 if correct and b != c else 0.0)) ** 2 / (b + c)
+    return Test(chi, 1, float(stats.chi2.sf(chi, 1)))
+
+
+HOMOGENEITY = 4
+"""Numbers of one stratum in the test of homogeneity, which add up over strata."""
+
+
+def departure(table: Floats, odds: float) -> Floats:
+    """What a stratum adds at a common odds ratio: its chi-square, its departure, its variance, and 1 where it tells.
+
+    The expected count solves the quadratic equation of the odds ratio at the stratum's margins.
+    """
+    (d, b), (c, a) = table
+    row, column, n = a + c, a + b, a + b + c + d
+    if min(row, n - row, column, n - column) <= 0:
+        return np.zeros(HOMOGENEITY)
+    least, most = max(0.0, row + column - n), min(row, column)
+    slope = odds * (row + column) + n - row - column
+    if abs(odds - 1) < 1e-12:
+        expected = row * column / n
+    else:
+        root = np.sqrt(slope**2 - 4 * (odds - 1) * odds * row * column)
+        # The root that lies between the margins' bounds, without cancellation.
+        expected = 2 * odds * row * column / (slope + root)
+    expected = float(np.clip(expected, least, most))
+    parts = np.array([expected, row - expected, column - expected, n - row - column + expected])
+    if np.any(parts <= 0):
+        return np.zeros(HOMOGENEITY)
+    variance = 1 / float((1 / parts).sum())
+    away = a - expected
+    return np.array([away**2 / variance, away, variance, 1.0])
+
+
+def breslow_day(sums: Floats) -> Test:
+    """Breslow and Day's test of one odds ratio in all strata with Tarone's correction, from sums of `departure`."""
+    chi, away, variance, strata = (float(one) for one in sums)
+    freedom = round(strata) - 1
+    if freedom < 1 or variance <= 0:
+        return Test(float("nan"), 0, float("nan"))
+    corrected = chi - away**2 / variance
+    return Test(corrected, freedom, float(stats.chi2.sf(corrected, freedom)))

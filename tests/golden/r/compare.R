@@ -21,8 +21,13 @@ turn <- integer(nrow(births)); turn[order(as.integer(births$race), births$low, b
 strata <- lapply(list(corrected = TRUE, plain = FALSE), function(correct) {
   m <- mantelhaen.test(table(births$smoke, births$low, turn), correct = correct)
   c(told(m), list(odds = unname(m$estimate), interval = as.numeric(m$conf.int))) })
+exact <- with(births, fisher.test(table(smoke, low)))
+pairs <- lapply(list(corrected = TRUE, plain = FALSE), function(correct) told(mcnemar.test(table(births$low, births$smoke), correct = correct)))
+tables <- table(births$smoke, births$low, turn)
+alike <- metafor::rma.mh(measure = "OR", ai = tables[2, 2, ], bi = tables[2, 1, ], ci = tables[1, 2, ], di = tables[1, 1, ])
 p <- c(0.01, 0.02, 0.04, 0.005, 0.9, 0.03, 0.03)
 adjust <- lapply(list(holm = "holm", hochberg = "hochberg", benjamini_hochberg = "BH"), function(m) p.adjust(p, m))
 out <- list(script = "tests/golden/r/compare.R", R = R.version.string, chi = two, welch = welch, student = student,
-  many = many, trend = trend, risk = risk, strata = strata, p = p, adjust = adjust)
+  many = many, trend = trend, risk = risk, strata = strata, exact = list(p = exact$p.value, odds = unname(exact$estimate), interval = as.numeric(exact$conf.int)),
+  pairs = pairs, alike = list(statistic = alike$TA, p = alike$TAp), p = p, adjust = adjust)
 write_json(out, "tests/golden/compare.json", digits = NA, auto_unbox = TRUE)

@@ -187,7 +187,7 @@ class Asked:
     @classmethod
     def of(cls, step: LocalStep, study: Study, cohort: str, time: str, event: str, by: str) -> Asked:
         """What an analysis asks about: the groups of all analyses on its cohort and time, of which some are its own."""
-        alike = list(_on_one_grid(study, cohort, time))
+        alike = list(on_one_grid(study, cohort, time))
         groups = tuple(sorted({str(one.get("by", "")) for one in alike} | {by}))
         start = sum(groups_of(study.variables, one) for one in groups[: groups.index(by)])
         own = slice(start, start + groups_of(study.variables, by))
@@ -207,7 +207,7 @@ class Asked:
         return Ask(self.step, {**names, "edges": edges}, doing="counting_exits")
 
 
-def _on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, Any]]:
+def on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, Any]]:
     """The options of every analysis that stands on a grid of a cohort's times."""
     for one in study.analyses.values():
         options = one.options

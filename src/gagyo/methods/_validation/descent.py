@@ -7,7 +7,7 @@ mean and deviation: rare outcomes fill bins as well as common ones. The gate ope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy import special
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Names, Numbers, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._descent import Descent, Leaf, descend, halves_of
 from gagyo.methods._validation.performance import Asked, Set
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._validation.scores import APPARENT, LARGEST, SETS, Layout, outcome, scores
@@ -57,7 +58,7 @@ def score_bins(
         made: list[Floats] = rows.kept(key, lambda: _by_class(rows, formula, coefficients, layout, sets[number]))
         return made
 
-    return {"bins": bins(_table(ranked, which, edges), rows.n), **everyone(rows)}
+    return {"bins": bins(halves_of(ranked, which, edges), rows.n), **everyone(rows)}
 
 
 def _by_class(rows: Rows, formula: str, coefficients: Floats, layout: Floats, one: Floats) -> list[Floats]:
@@ -75,37 +76,7 @@ def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats
         made: list[Floats] = rows.kept(("ranked values", name), lambda: [np.sort(rows[name])])
         return made
 
-    return {"bins": bins(_table(ranked, which, edges), rows.n), **everyone(rows)}
-
-
-def _table(ranked: Callable[[int], list[Floats]], which: Floats, edges: Floats) -> NDArray[np.int64]:
-    """Numbers (2 bins, classes) in both halves of each bin, from the ranked values of the set it belongs to."""
-    table: list[NDArray[np.int64]] = []
-    for number in np.unique(which):
-        mine = edges[which == number]
-        halves = [np.diff(np.searchsorted(values, mine, side="left"), axis=1) for values in ranked(int(number))]
-        table.append(np.stack(halves, axis=-1))
-    # Bins of one set stand together, sets in order: as the questions list them.
-    order = np.argsort(which, kind="stable")
-    out = np.empty((len(which), 2, table[0].shape[-1]), np.int64)
-    out[order] = np.concatenate(table)
-    return out.reshape(-1, out.shape[-1])
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A bin [low, high): counts by class, empty where never opened; `shut` where it cannot be halved."""
-
-    low: float
-    high: float
-    counts: tuple[float, ...] = ()
-    depth: int = 0
-    shut: bool = False
-
-    @property
-    def people(self) -> float:
-        """All classes."""
-        return sum(self.counts)
+    return {"bins": bins(halves_of(ranked, which, edges), rows.n), **everyone(rows)}
 
 
 @dataclass(frozen=True)
@@ -122,7 +93,7 @@ class Tree:
     cuts: tuple[float, ...] = ()
     quantiles: tuple[float, ...] | None = None
 
-    def cut(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
+    def cuts_of(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
         """Where each bin's halves meet, and how deep the halves are."""
         ends = self.share(np.array([(leaf.low, leaf.high) for leaf in leaves]))
         middles = self.at(ends.mean(axis=1))
@@ -143,28 +114,42 @@ class Tree:
 
 
 @dataclass
-class Grown:
-    """The leaves of one descent, in order."""
+class Grown(Descent):
+    """The leaves of one descent on the scale of its tree."""
 
-    tree: Tree
-    leaves: list[Leaf] = field(default_factory=list)
+    tree: Tree = field(kw_only=True)
 
-    @property
-    def counts(self) -> Floats:
-        """Counts (leaves, classes); empty where nothing was opened."""
-        return np.array([leaf.counts for leaf in self.leaves if leaf.counts], dtype=np.float64).reshape(
-            -1, len(self.leaves[0].counts)
-        )
+    @classmethod
+    def of(cls, tree: Tree) -> Grown:
+        """A descent that begins."""
+        return cls([Leaf(tree.low, tree.high)], tree=tree)
 
-    @property
-    def opened(self) -> bool:
-        """Whether any halves were opened."""
-        return bool(self.leaves[0].counts)
+    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
+        """Declared cuts, or the middles on the tree's scale."""
+        return self.tree.cuts_of(leaves)
 
-    @property
-    def edges(self) -> Floats:
-        """The cuts between leaves."""
-        return np.array([leaf.low for leaf in self.leaves[1:]])
+    def wanted(self, least: int) -> list[int]:
+        """The leaves that can be halved and are wanted."""
+        tree = self.tree
+        open_ones = [
+            i
+            for i, leaf in enumerate(self.leaves)
+            if not leaf.shut
+            and (not leaf.counts or leaf.people >= 2 * least)
+            and (leaf.depth < DEEPEST or tree.declared(leaf))
+        ]
+        if tree.quantiles is None or not self.opened:
+            return open_ones
+        cases = np.cumsum(self.counts[:, 1])
+        passed = {int(np.searchsorted(cases, share * cases[-1], side="right")) for share in tree.quantiles}
+        return [i for i in open_ones if i in passed]
+
+    def failed(self, index: int, cut: float) -> None:
+        """A declared cut that would leave too few people gives way to the next one; a middle to none."""
+        declared = cut in self.tree.cuts
+        self.tree = replace(self.tree, cuts=tuple(one for one in self.tree.cuts if one != cut))
+        if not declared:
+            super().failed(index, cut)
 
     def quantile(self, share: float) -> float:
         """The point under which a share of the people lie, people even within a bin on the tree's scale."""
@@ -183,60 +168,6 @@ class Grown:
         cases = np.cumsum(self.counts[:, 1])
         met = self.edges[cases[:-1] <= share * cases[-1]]
         return float(met.max()) if len(met) else self.leaves[0].low
-
-
-Bins = Callable[[NDArray[np.intp], Floats], Ask]
-
-
-def descend(trees: Sequence[Tree], least: int, ask: Bins) -> Generator[Ask, Pooled, list[Grown]]:
-    """All descents together, one question a level; `ask` gives the question for (tree numbers, edges)."""
-    grown = [Grown(tree, [Leaf(tree.low, tree.high)]) for tree in trees]
-    while True:
-        wanted = [(t, *half) for t, one in enumerate(grown) for half in _halves(one, least)]
-        if not wanted:
-            return grown
-        which = np.array([t for t, *_ in wanted])
-        edges = np.array([(leaf.low, cut, leaf.high) for t, i, cut, _ in wanted for leaf in [grown[t].leaves[i]]])
-        pooled = yield ask(which, edges)
-        found = pooled["bins"].reshape(len(wanted), 2, -1)
-        for (t, i, cut, depth), halves in reversed(list(zip(wanted, found, strict=True))):
-            _halve(grown[t], i, cut, depth, halves)
-
-
-def _halves(grown: Grown, least: int) -> list[tuple[int, float, int]]:
-    """The leaves to halve, where their halves meet, and how deep those are."""
-    wanted = _to_halve(grown, least)
-    cuts = grown.tree.cut([grown.leaves[i] for i in wanted]) if wanted else []
-    return [(i, *cut) for i, cut in zip(wanted, cuts, strict=True)]
-
-
-def _to_halve(grown: Grown, least: int) -> list[int]:
-    """The leaves that can be halved and are wanted."""
-    tree = grown.tree
-    open_ones = [
-        i
-        for i, leaf in enumerate(grown.leaves)
-        if not leaf.shut
-        and (not leaf.counts or leaf.people >= 2 * least)
-        and (leaf.depth < DEEPEST or tree.declared(leaf))
-    ]
-    if tree.quantiles is None or not grown.opened:
-        return open_ones
-    cases = np.cumsum(grown.counts[:, 1])
-    passed = {int(np.searchsorted(cases, share * cases[-1], side="right")) for share in tree.quantiles}
-    return [i for i in open_ones if i in passed]
-
-
-def _halve(grown: Grown, index: int, cut: float, depth: int, halves: Floats) -> None:
-    leaf = grown.leaves[index]
-    if np.isnan(halves).any():
-        # A declared cut that would leave too few people gives way to the next one; a middle to none.
-        declared = cut in grown.tree.cuts
-        grown.tree = replace(grown.tree, cuts=tuple(one for one in grown.tree.cuts if one != cut))
-        grown.leaves[index] = replace(leaf, shut=not declared)
-        return
-    parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
-    grown.leaves[index : index + 1] = parts
 
 
 def scale(asked: Asked, people: int) -> Generator[Ask, Pooled, tuple[float, float]]:
@@ -262,7 +193,7 @@ def score_trees(
         arguments = asked.arguments([sets[int(one)] for one in used])
         return Ask(score_bins, {**arguments, "which": number.astype(np.float64), "edges": edges}, doing="summing")
 
-    return descend(trees, least, ask)
+    return (yield from descend([Grown.of(tree) for tree in trees], least, ask))
 
 
 def variable_trees(names: Sequence[str], trees: Sequence[Tree], least: int) -> Generator[Ask, Pooled, list[Grown]]:
@@ -272,4 +203,4 @@ def variable_trees(names: Sequence[str], trees: Sequence[Tree], least: int) -> G
         arguments = {"variables": list(names), "which": which.astype(np.float64), "edges": edges}
         return Ask(variable_bins, arguments, doing="summing")
 
-    return descend(trees, least, ask)
+    return (yield from descend([Grown.of(tree) for tree in trees], least, ask))

@@ -1,0 +1,373 @@
+"""Values of measurements in bins of at least k people, by a descent on the secure sum over one lattice for all studies.
+
+The cells are [m 2^j, (m + 1) 2^j) in the variable's unit: the bits of a fixed-point number, from the highest down. No
+study chooses where a cell may end. A cell is cut at its coarsest point of which both sides hold nobody or at least k
+people, so that where the cells of everyone end follows from the values alone; those of groups end where they do. Any
+two descents on the same people then have cells one inside the other, and no difference of two of them is a few people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.ask import Ask, Pooled, Sends
+from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._descent import Descent, Leaf, descend, halves_of
+from gagyo.methods._groups import levels_of, membership
+from gagyo.methods._survival.grid import on_one_grid
+from gagyo.methods._validation.present import everyone
+from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Aggregate, Floats, cells, grouped_bins
+from gagyo.statistics.quantiles import Binned
+
+MEASURED = ("number", "integer")
+
+DEEPEST = 20
+"""Halvings of the declared range: a millionth of it."""
+
+TRIES = 15
+"""How many cuts of one cell may fail: its coarsest, and those of the next three digits."""
+
+AT_ONCE = 64
+"""Cells of a variable that one question is about; further ones wait for the next."""
+
+TURNS = 240
+"""Questions about a variable in an analysis, over everyone or by group, at most."""
+
+FARTHEST = 2.0**60
+"""Beyond every range that can be declared."""
+
+
+def present(rows: Rows, variables: list[str], by: str) -> Aggregate:
+    """Who has a value of each variable and who has none, (2, groups): everyone together where there is no `by`."""
+    groups = membership(rows, by)
+    out = dict(everyone(rows))
+    for name in variables:
+        there = rows.present(name)
+        table = np.rint(np.array([there, ~there], dtype=np.float64) @ groups).astype(np.int64)
+        # That nobody lacks a value is no secret; that a few do is.
+        nobody = np.zeros(table.shape, bool)
+        nobody[-1] = True
+        out[f"{name}.present"] = cells(table, rows.n, nobody)
+    return out
+
+
+def value_bins(rows: Rows, variables: list[str], by: str, which: Floats, edges: Floats, filled: Floats) -> Aggregate:
+    """People by group in both halves of bins (low, cut, high) of the variables that `which` numbers.
+
+    filled: 1 of a bin whose halves stay shut where nobody of a group is in one of them.
+    """
+
+    def ranked(number: int) -> list[Floats]:
+        """A variable's values in order by group, kept for the next level of the descent."""
+        name = variables[number]
+        made: list[Floats] = rows.kept(("values in order", name, by), lambda: _ordered(rows, name, by))
+        return made
+
+    empty = np.repeat(filled == 0, 2)
+    return {"bins": grouped_bins(halves_of(ranked, which, edges), rows.n, empty), **everyone(rows)}
+
+
+def _ordered(rows: Rows, name: str, by: str) -> list[Floats]:
+    there = rows.present(name)
+    return [np.sort(rows[name][there & (group == 1)]) for group in membership(rows, by).T]
+
+
+def present_step(method: str) -> LocalStep:
+    """`present` as a step of a method."""
+    return local(method, variables=Names(), by=Name())(present)
+
+
+def bins_step(method: str) -> LocalStep:
+    """`value_bins` as a step of a method."""
+    bins = {"which": Numbers((None,), 0, 1e5), "edges": Numbers((None, 3), -FARTHEST, FARTHEST)}
+    return local(method, variables=Names(), by=Name(), **bins, filled=Numbers((None,), 0, 1))(value_bins)
+
+
+def root(low: float, high: float) -> tuple[float, float]:
+    """The smallest cell of the lattice that holds a range; of a range on both sides of zero, two cells side by side."""
+    if low < 0 <= high:
+        half = 2.0 ** np.ceil(np.log2(max(-low, np.nextafter(high, np.inf))))
+        return -half, half
+    width = 2.0**-40
+    while np.floor(low / width) != np.floor(high / width):
+        width *= 2
+    start = float(np.floor(low / width)) * width
+    return start, start + width
+
+
+@dataclass
+class Values(Descent):
+    """The descent on one variable over everyone: `people` (1,) have a value.
+
+    ranks: by group, the order statistics to close in on. edges_wanted: places where a cell should end. width: cells
+    wider than this are divided wherever they are. windows: (low, high, depth), cells of that depth inside are divided.
+    """
+
+    variable: Variable = field(kw_only=True)
+    people: Floats = field(kw_only=True)
+    least: int = field(kw_only=True)
+    ranks: Sequence[Sequence[int]] = ()
+    edges_wanted: tuple[float, ...] = ()
+    width: float | None = None
+    windows: tuple[tuple[float, float, int], ...] = ()
+    enough: float = 0.0
+    """Cells of so many people or fewer are not divided for their width."""
+    turns: int = TURNS
+    depths: dict[float, int] = field(default_factory=dict)
+    """How deep each cut is that was opened."""
+    shut: set[float] = field(default_factory=set)
+    """Cuts beside which a few people lie: so they will in every cell that they divide."""
+    tries: dict[tuple[float, float], int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, variable: Variable, people: Floats, least: int) -> Values:
+        """A descent that begins."""
+        return cls([Leaf(*root(*variable.bounds))], variable=variable, people=people, least=least)
+
+    @property
+    def whole(self) -> bool:
+        """Whether values are whole numbers."""
+        return self.variable.type == "integer"
+
+    @property
+    def finest(self) -> float:
+        """Cells are no narrower."""
+        low, high = self.variable.bounds
+        return 1.0 if self.whole else (high - low) / 2**DEEPEST
+
+    def candidates(self, leaf: Leaf) -> Iterator[float]:
+        """Where a cell may be cut: at the coarsest point inside, then at finer ones from its middle outward."""
+        if leaf.low < 0 < leaf.high:
+            yield 0.0
+        width = 2.0 ** np.ceil(np.log2(leaf.high - leaf.low))
+        middle = (leaf.low + leaf.high) / 2
+        while width >= self.finest:
+            first, last = np.floor(leaf.low / width) + 1, np.ceil(leaf.high / width) - 1
+            points = np.arange(first, last + 1)
+            coarser = points % 2 == 0
+            yield from sorted((points[~coarser] * width).tolist(), key=lambda one: (abs(one - middle), one))
+            width /= 2
+
+    def next_cut(self, leaf: Leaf) -> float | None:
+        """The first cut that is not known to fail; None where a cell is done."""
+        if self.tries.get((leaf.low, leaf.high), 0) >= TRIES:
+            return None
+        return next((cut for cut in self.candidates(leaf) if cut not in self.shut), None)
+
+    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
+        """The next cuts of cells that are wanted: only cells with one are."""
+        return [(cut, leaf.depth + 1) for leaf in leaves if (cut := self.next_cut(leaf)) is not None]
+
+    def wanted(self, least: int) -> list[int]:
+        """The cells that can be divided and that something is wanted of."""
+        can = (i for i, leaf in enumerate(self.leaves) if self.called_for(i) and self.can(leaf))
+        return list(islice(can, min(AT_ONCE, AT_ONCE * self.turns)))
+
+    def can(self, leaf: Leaf) -> bool:
+        """Whether a cell may be divided, as far as is known."""
+        return (not leaf.counts or leaf.people >= 2 * self.least) and self.next_cut(leaf) is not None
+
+    def called_for(self, index: int) -> bool:
+        """Whether something is wanted of a cell."""
+        leaf = self.leaves[index]
+        wide = self.width is not None and leaf.high - leaf.low > self.width and leaf.people > self.enough
+        if not leaf.counts or wide:
+            return True
+        if any(low <= leaf.low and leaf.high <= high and leaf.depth == depth for low, high, depth in self.windows):
+            return True
+        return any(leaf.low < edge < leaf.high for edge in self.edges_wanted) or self._holds_a_rank(index)
+
+    def _holds_a_rank(self, index: int) -> bool:
+        until = self.counts[: index + 1].sum(axis=0)
+        before = until - self.counts[index]
+        pairs = zip(before, until, self.ranks, strict=False)
+        return any(start < rank <= end for start, end, ranks in pairs for rank in ranks)
+
+    def filled(self, low: float, high: float) -> bool:
+        """Whether the next cut of a cell must leave somebody of every group on both sides.
+
+        After a few people were found beside a cut, further cuts without that would close in on the last of them.
+        """
+        return any(low < cut < high for cut in self.shut)
+
+    def failed(self, index: int, cut: float) -> None:
+        """Another cut is tried, a few times."""
+        leaf = self.leaves[index]
+        self.shut.add(cut)
+        self.tries[leaf.low, leaf.high] = self.tries.get((leaf.low, leaf.high), 0) + 1
+
+    def halve(self, index: int, cut: float, depth: int, halves: Floats) -> None:
+        """As the gate rules, and the same where there is no gate."""
+        leaf = self.leaves[index]
+        nobody = (halves == 0) & (not self.filled(leaf.low, leaf.high))
+        if np.isnan(halves).any() or bool(((halves < self.least) & ~nobody).any()):
+            self.failed(index, cut)
+            return
+        self.depths[cut] = depth
+        parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
+        self.leaves[index : index + 1] = parts
+
+    @property
+    def single(self) -> NDArray[np.bool_]:
+        """(cells,) which hold one value alone."""
+        return np.array([self.whole and leaf.high - leaf.low <= 1 for leaf in self.leaves])
+
+    def binned(self, group: int | None = None) -> Binned:
+        """The people of a group, or of all, in their cells, within the declared range."""
+        low, high = self.variable.bounds
+        counts = self.counts.sum(axis=1) if group is None else self.counts[:, group]
+        filled = [leaf for leaf, count in zip(self.leaves, counts, strict=True) if count]
+        least = np.array([max(leaf.low, low) for leaf in filled])
+        greatest = np.array([min(leaf.high - self.whole, high) for leaf in filled])
+        return Binned(least, greatest, counts[counts > 0], self.whole)
+
+
+@dataclass
+class Grouped(Values):
+    """The descent on one variable by group: `people` (groups,). It cuts where that over everyone does, or not at all.
+
+    So the cells of any two groupings are made of the same cells, in which k people are.
+    """
+
+    everyone: Values = field(kw_only=True)
+
+    @classmethod
+    def under(cls, everyone: Values, people: Floats) -> Grouped:
+        """A descent that begins."""
+        cells = [Leaf(everyone.leaves[0].low, everyone.leaves[-1].high)]
+        return cls(cells, variable=everyone.variable, people=people, least=everyone.least, everyone=everyone)
+
+    def candidates(self, leaf: Leaf) -> Iterator[float]:
+        """The cuts over everyone inside a cell, by their depth, as far as every cut of that depth is known."""
+        middle, known = (leaf.low + leaf.high) / 2, self._known(leaf)
+        inside = [one for one, depth in self.everyone.depths.items() if leaf.low < one < leaf.high and depth <= known]
+        yield from sorted(inside, key=lambda one: (self.everyone.depths[one], abs(one - middle), one))
+
+    def _known(self, leaf: Leaf) -> float:
+        """To which depth the cuts inside a cell are known."""
+        inside = (one for one in self.everyone.leaves if leaf.low <= one.low and one.high <= leaf.high)
+        return min((one.depth for one in inside if self.everyone.can(one)), default=np.inf)
+
+    def lacking(self) -> Iterator[tuple[float, float, int]]:
+        """The cells in which a rank lies and that cannot be divided before those over everyone are."""
+        for index, leaf in enumerate(self.leaves):
+            again = self.tries.get((leaf.low, leaf.high), 0) < TRIES
+            held = not leaf.counts or leaf.people >= 2 * self.least
+            known = self._known(leaf)
+            if again and held and np.isfinite(known) and self.called_for(index) and self.next_cut(leaf) is None:
+                yield leaf.low, leaf.high, int(known)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a method asks of values: its two steps, the study's variables and minimum, and the groups' variable."""
+
+    present: LocalStep
+    bins: LocalStep
+    study: Study
+    by: str
+    names: tuple[str, ...]
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return levels_of(self.study.variables[self.by]) if self.by else 1
+
+    def begin(self) -> Generator[Ask, Pooled, tuple[Pooled, dict[str, Floats]]]:
+        """Who has values; by variable the people (groups,), without those that a few people of a group lack or have."""
+        first = yield Ask(self.present, {"variables": list(self.names), "by": self.by}, doing="counting_values")
+        least, people = self.study.release.minimum_people, {}
+        for name in self.names:
+            table = first[f"{name}.present"]
+            # The same where there is no gate, and where a hospital is stricter.
+            if not np.isnan(table).any() and not ((table > 0) & (table < least)).any() and table[0].sum() >= least:
+                people[name] = table[0]
+        return first, people
+
+    def everyone(self, people: Mapping[str, Floats]) -> dict[str, Values]:
+        """Descents over everyone that begin."""
+        least = self.study.release.minimum_people
+        return {name: Values.of(self.study.variables[name], one, least) for name, one in people.items()}
+
+    def descend(self, values: Mapping[str, Values]) -> Generator[Ask, Pooled, int]:
+        """Grow every descent as far as it is called for; the number of rounds."""
+        names = list(values)
+        rounds = 0
+
+        def ask(which: NDArray[np.intp], edges: Floats) -> Ask:
+            nonlocal rounds
+            rounds += 1
+            used, number = np.unique(which, return_inverse=True)
+            for one in values.values():
+                one.turns -= 1
+            filled = [values[names[one]].filled(low, high) for one, (low, _, high) in zip(which, edges, strict=True)]
+            arguments = {
+                "variables": [names[int(one)] for one in used],
+                "by": self.by,
+                "which": number.astype(np.float64),
+                "edges": edges,
+                "filled": np.array(filled, dtype=np.float64),
+            }
+            return Ask(self.bins, arguments, doing="counting_values")
+
+        if names:
+            yield from descend(list(values.values()), self.study.release.minimum_people, ask)
+        return rounds
+
+    def sends(self) -> Iterator[Sends]:
+        """For the plan: presence, then both halves of at most so many cells of each variable a round."""
+        columns = len(self.names) * self.groups
+        yield Sends(self.present.name, 2 * columns + 1, 1)
+        if columns:
+            yield Sends(self.bins.name, 2 * AT_ONCE * columns + 1, TURNS)
+
+
+def descend_by_group(asked: Asked, groups: Mapping[str, Grouped], over_all: Asked) -> Generator[Ask, Pooled, int]:
+    """Grow descents by group, and those over everyone where they have to be known before; the number of rounds."""
+    rounds = 0
+    while True:
+        rounds += yield from asked.descend(groups)
+        lacking = {name: tuple(one.lacking()) for name, one in groups.items()}
+        if not any(lacking.values()):
+            return rounds
+        for name, windows in lacking.items():
+            groups[name].everyone.windows = windows
+        rounds += yield from over_all.descend({name: one.everyone for name, one in groups.items()})
+
+
+def value_faults(analysis: Analysis, study: Study, names: Sequence[str]) -> Iterator[Finding]:
+    """Variables that cannot be counted in cells, or that another analysis on the same people counts in others.
+
+    Two grids of one variable would have cells that differ by a few people.
+    """
+    for name in names:
+        if name not in study.variables:
+            continue
+        place = analysis.place("variables")
+        kind = study.variables[name].type
+        if kind not in MEASURED:
+            values = {"found": f"{name} ({kind})", "expected": ", ".join(MEASURED)}
+            yield Finding("values_kind", place=place, values=values)
+        timed = any(on_one_grid(study, analysis.cohort, name))
+        others = [
+            one.name for one in study.analyses.values() if one.cohort == analysis.cohort and _bends(one, name, study)
+        ]
+        if timed or others:
+            yield Finding("values_two_grids", place=place, values={"found": name})
+
+
+def _bends(other: Analysis, name: str, study: Study) -> bool:
+    """Whether an analysis looks for a bend of a predictor, at knots between cells of its own."""
+    model = study.analyses.get(str(other.options.get("model", "")))
+    if other.method != "validate" or not other.options.get("nonlinearity") or model is None:
+        return False
+    return name in str(model.options.get("formula", ""))
