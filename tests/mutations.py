@@ -23,11 +23,19 @@ EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
+MIXED = "tests/contract/test_mixed_references.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
     ("release/rules/minimum_people.py", "if case.people < least:", "if False:", RULES),
     ("release/rules/minimum_people.py", "too_few(measure.people", "too_few(measure.people + 99", RULES),
+    ("release/rules/minimum_people.py", "(people > 0) & (people < least)", "(people < 0)", RULES),
+    ("methods/_mixed_cells.py", "every = [clusters.sizes[:, None], having,", "every = [having,", MIXED),
+    ("methods/_mixed_cells.py", "having, clusters.sizes[:, None] - having,", "", MIXED),
+    ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
+    ("methods/mixed.py", "cells = block_cells(rows, parsed, slopes)", "cells = product_cells(rows, parsed)", MIXED),
+    ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
+    ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
     ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),
     ("release/rules/table.py", "if not any(_determined(", "if True or not any(_determined(", RULES),

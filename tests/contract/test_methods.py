@@ -94,6 +94,11 @@ OWED = {
         '  b: {method: linear, cohort: all, formula: "bmi ~ skin + age"}\n',
         by_hospital="each hospital's own estimates are what it combines",
     ),
+    "mixed": Owed(
+        "tests.contract.test_mixed_references:test_fixed_effects_and_errors",
+        '  a: {method: mixed, cohort: all, formula: "glu ~ bmi + skin", cluster: ageband}\n',
+        by_hospital="hospitals have intercepts of their own",
+    ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",
         MODEL + "  a: {method: validate, model: m, folds: 3, bootstrap: 0}\n",
