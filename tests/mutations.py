@@ -24,6 +24,7 @@ SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_s
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 MIXED = "tests/contract/test_mixed_references.py"
+PENALISED = "tests/contract/test_penalised_references.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
@@ -35,6 +36,26 @@ MUTATIONS = (
     ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
     ("methods/mixed.py", "cells = block_cells(rows, parsed, slopes)", "cells = product_cells(rows, parsed)", MIXED),
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
+    (
+        "methods/_penalised_sums.py",
+        "design_cells(rows, formula, fold) for",
+        "design_cells(rows, formula) for",
+        PENALISED,
+    ),
+    ("methods/_penalised_sums.py", "fold_cells(rows, formula, fold) for", "design_cells(rows, formula) for", PENALISED),
+    (
+        "methods/_penalised_sums.py",
+        "for part in (columns**2, plain[:, measured])",
+        "for part in (columns**2,)",
+        PENALISED,
+    ),
+    ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
+    (
+        "statistics/penalised.py",
+        "return out if bool(same.all()) and bool(held.all()) else None",
+        "return out",
+        PENALISED,
+    ),
     ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
     ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),

@@ -152,7 +152,7 @@ def test_no_step_is_left_by_the_dense_equations(fits: dict[str, Run], name: str)
 def test_satterthwaites_degrees_of_freedom(fits: dict[str, Run], name: str) -> None:
     """lmerTest differentiates by numbers, and says no more than five figures."""
     result, case, _ = found(fits, name)
-    told = [row[3] for row in result.table("coefficients").rows]
+    told = [row[3] for row in result.table("fixed_effects").rows]
     np.testing.assert_allclose(told, wanted(result, case, "df"), rtol=1e-4)
 
 

@@ -173,7 +173,7 @@ def _coefficients(effects: Sequence[Estimate], freedoms: Floats) -> Table:
         Column("p", Words("regression.p"), "p"),
     )
     rows = tuple(_row(one, float(df)) for one, df in zip(effects, freedoms, strict=True))
-    return Table("coefficients", Words("mixed.fixed_effects"), columns, rows)
+    return Table("fixed_effects", Words("mixed.fixed_effects"), columns, rows)
 
 
 def _row(one: Estimate, freedom: float) -> tuple[Cell, ...]:
