@@ -46,6 +46,10 @@ class Owed:
 ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "categorical": Owed(
+        "tests.contract.test_categorical_references:test_coefficients_and_errors",
+        '  a: {method: categorical, cohort: all, formula: "ageband ~ glu + bmi + diabetic", model: ordinal}\n',
+    ),
     "compare": Owed(
         "tests.contract.test_compare_references:test_tests_between_two_groups",
         "  a: {method: compare, cohort: all, variables: [glu, bmi, ageband], by: diabetic, adjust: holm}\n",

@@ -259,6 +259,18 @@ def test_a_hospitals_own_sums_need_its_own_people(tmp_path: Path, line: str) -> 
     assert codes(house(tmp_path / "few", text(line, EIGHT), divided(data, EIGHT), five).run()) == {"withheld_fit"}
 
 
+def test_a_measurement_that_few_with_the_slope_have_stays(tmp_path: Path) -> None:
+    """Attack: products with a 0/1 slope are sums over those who have it, of whom three have any of another column."""
+    data, five = mixed_classes(), {site: Policy(minimum_people=5) for site in EIGHT}
+    there = np.flatnonzero((data["hospital"] == 3) & (data["comb"] == 1))
+    data["ses"] = data["ses"].copy()
+    data["ses"][there] = 0.0
+    data["ses"][there[:3]] = 20.0
+    plain = OWN.replace("slopes: [comb]", "hospital: random")
+    assert house(tmp_path / "plain", text(plain, EIGHT), divided(data, EIGHT), five).run().stopped == {}
+    assert codes(house(tmp_path, text(OWN, EIGHT), divided(data, EIGHT), five).run()) == {"withheld_fit"}
+
+
 def test_a_value_that_is_nearly_a_hospitals_own_sum_stays(tmp_path: Path) -> None:
     data = mixed_classes()
     there = np.flatnonzero(data["hospital"] == 3)

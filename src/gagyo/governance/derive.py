@@ -18,6 +18,7 @@ from gagyo.protocol.study import Study
 LEAD = "lead"
 TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier")
 ESTIMATES = (
+    "categorical",
     "cox",
     "glm",
     "linear",

@@ -92,7 +92,7 @@ def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:
     columns, ends = _measured(rows, formula, np.ones(rows.n, bool))
     away = [[x != value for value in (0.0, *both)] for x, both in zip(columns, ends, strict=True)]
     places = clusters.sums(np.column_stack([one for three in away for one in three]).astype(np.float64))
-    every = [clusters.sizes[:, None], having, clusters.sizes[:, None] - having, places]
+    every = [having, clusters.sizes[:, None] - having, places]  # everybody has the intercept
     return _whole(np.concatenate([one.ravel() for one in every]))
 
 
