@@ -29,11 +29,47 @@ EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
+MIXED = "tests/contract/test_mixed_references.py"
+CATEGORICAL = "tests/contract/test_categorical_references.py"
+PENALISED = "tests/contract/test_penalised_references.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
     ("release/rules/minimum_people.py", "if case.people < least:", "if False:", RULES),
     ("release/rules/minimum_people.py", "too_few(measure.people", "too_few(measure.people + 99", RULES),
+    ("release/rules/minimum_people.py", "(people > 0) & (people < least)", "(people < 0)", RULES),
+    ("methods/_mixed_cells.py", "every = [having, clusters", "every = [clusters", MIXED),
+    ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
+    ("methods/mixed.py", "cells = block_cells(rows, parsed, slopes)", "cells = product_cells(rows, parsed)", MIXED),
+    ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
+    (
+        "methods/_regression.py",
+        "parts.insert(0, _outcome_columns",
+        "0 and parts.insert(0, _outcome_columns",
+        CATEGORICAL,
+    ),
+    (
+        "methods/_regression.py",
+        'measured = kind not in ("boolean", "category")',
+        'measured = kind != "boolean"',
+        CATEGORICAL,
+    ),
+    (
+        "methods/_penalised_sums.py",
+        "design_cells(rows, formula, fold) for",
+        "design_cells(rows, formula) for",
+        PENALISED,
+    ),
+    ("methods/_penalised_sums.py", "fold_cells(rows, formula, fold) for", "design_cells(rows, formula) for", PENALISED),
+    (
+        "methods/_penalised_sums.py",
+        "for part in (columns**2, plain[:, measured])",
+        "for part in (columns**2,)",
+        PENALISED,
+    ),
+    ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
+    ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),
+    ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
     ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),
     ("release/rules/table.py", "if not any(_determined(", "if True or not any(_determined(", RULES),

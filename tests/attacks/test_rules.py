@@ -65,6 +65,15 @@ def test_a_hospital_with_four_people_shares_nothing() -> None:
     assert not broken("share", {"n": count(first(40, 40))}, people=40)
 
 
+@pytest.mark.parametrize("scope", ["share", "each"])
+@pytest.mark.parametrize(("ward", "stays"), [(0, False), (4, True), (9, True), (10, False)])
+def test_a_ward_of_a_few_is_in_no_sum(scope: str, ward: int, stays: bool) -> None:
+    """What a sum over hospitals would hide, equations in several rounds may give back."""
+    everyone = count(first(500, 500))
+    fit = joint(np.ones(3), 1.0, everyone, spread_of(np.ones((500, 1))), np.array([40, ward]))
+    assert withheld(scope, "fit", {"fit": fit}) is stays
+
+
 def test_no_study_lowers_the_minimum_under_the_floor() -> None:
     assert replace(LIMITS, minimum_people=1).stricter(2).minimum_people == 5
     assert LIMITS.stricter(20).minimum_people == 20

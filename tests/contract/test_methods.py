@@ -53,6 +53,10 @@ class Owed:
 ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "categorical": Owed(
+        "tests.contract.test_categorical_references:test_coefficients_and_errors",
+        '  a: {method: categorical, cohort: all, formula: "ageband ~ glu + bmi + diabetic", model: ordinal}\n',
+    ),
     "compare": Owed(
         "tests.contract.test_compare_references:test_tests_between_two_groups",
         "  a: {method: compare, cohort: all, variables: [glu, bmi, ageband], by: diabetic, adjust: holm}\n",
@@ -110,6 +114,17 @@ OWED = {
         "tests.contract.test_rank_references:test_mann_whitney",
         "  a: {method: rank_tests, cohort: all, variables: [skin, bmi], by: diabetic, beside: glu}\n",
         minimum=10,
+    ),
+    "mixed": Owed(
+        "tests.contract.test_mixed_references:test_fixed_effects_and_errors",
+        '  a: {method: mixed, cohort: all, formula: "glu ~ bmi + skin", cluster: ageband}\n',
+        by_hospital="hospitals have intercepts of their own",
+    ),
+    "penalised": Owed(
+        "tests.contract.test_penalised_references:test_the_chosen_models_fulfil_the_conditions_of_the_optimum",
+        '  a: {method: penalised, cohort: all, formula: "diabetic ~ glu + bmi + age", family: binomial, values: 6,'
+        " folds: 3}\n",
+        by_hospital="folds are dealt out inside each hospital",
     ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",

@@ -17,7 +17,19 @@ from gagyo.protocol.study import Study
 
 LEAD = "lead"
 TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier", "quantiles", "rank_tests")
-ESTIMATES = ("cox", "glm", "linear", "log_rank", "logistic", "meta", "restricted_mean", "validate")
+ESTIMATES = (
+    "categorical",
+    "cox",
+    "glm",
+    "linear",
+    "log_rank",
+    "logistic",
+    "meta",
+    "mixed",
+    "penalised",
+    "restricted_mean",
+    "validate",
+)
 """What each installed method sends: tables, or the sums and results of a fit. A method in neither is unknown."""
 PURPOSES = {
     "scientific_research": "research",

@@ -49,12 +49,11 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
     traits = [j for j, column in enumerate(columns) if column.indicator]
-    indicators: list[Any] = [columns[j].indicator for j in traits]
+    indicators: list[Any] = [*_outcome_traits(rows, formula), *(columns[j].indicator for j in traits)]
     # Most designs have few such columns, and none is needed where there are none.
     parts = [rows.design(formula)[:, traits][chosen]] if traits else []
-    if rows.variables[formula.outcome].type == "boolean":
-        indicators.insert(0, ())
-        parts.insert(0, rows[formula.outcome][chosen][:, None])
+    if rows.variables[formula.outcome].type in ("boolean", "category"):
+        parts.insert(0, _outcome_columns(rows, formula)[chosen])
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
@@ -62,6 +61,22 @@ def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
     exhaustive = exclusive & np.outer(of_two, of_two)
     return crossed(np.column_stack(parts), exclusive, implies, exhaustive)
+
+
+def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:
+    """The indicators of the outcome's 0/1 columns: none of a measurement, one of yes/no, one a level of a category."""
+    outcome = rows.variables[formula.outcome]
+    if outcome.type == "category":
+        return [((outcome.name, level.name),) for level in outcome.levels]
+    return [()] if outcome.type == "boolean" else []
+
+
+def _outcome_columns(rows: Rows, formula: Formula) -> Floats:
+    """The outcome's 0/1 columns (n, levels)."""
+    y = rows[formula.outcome]
+    if rows.variables[formula.outcome].type == "boolean":
+        return y[:, None]
+    return np.asarray(y[:, None] == np.arange(len(rows.variables[formula.outcome].levels)), np.float64)
 
 
 def _measured(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
@@ -74,7 +89,7 @@ def _measured(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
             # A plain variable needs no design matrix in memory.
             found.append((rows[column.name] if variable else rows.design(formula)[:, j])[chosen])
             ends.append(variable.bounds if variable else (-column.bound, column.bound))
-    if rows.variables[formula.outcome].type != "boolean":
+    if rows.variables[formula.outcome].type not in ("boolean", "category"):
         found.append(rows[formula.outcome][chosen])
         ends.append(rows.variables[formula.outcome].bounds)
     return supported(found, ends)
@@ -100,10 +115,11 @@ def _patterns(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
     """
     columns = formula.columns(rows.variables)
     traits = [j for j, column in enumerate(columns) if column.indicator]
-    measured = rows.variables[formula.outcome].type != "boolean" or any(c.indicator is None for c in columns)
+    kind = rows.variables[formula.outcome].type
+    measured = kind not in ("boolean", "category") or any(c.indicator is None for c in columns)
     if measured or not traits or len(traits) > MOST_TRAITS:
         return []
-    every = np.column_stack([rows[formula.outcome], rows.design(formula)[:, traits]])
+    every = np.column_stack([_outcome_columns(rows, formula), rows.design(formula)[:, traits]])
     having = every[chosen].astype(np.int64)
     codes = having @ (1 << np.arange(having.shape[1]))
     return [few_or_none(np.bincount(codes, minlength=1 << having.shape[1]).astype(np.int64))]

@@ -22,47 +22,25 @@ from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._newton import Solved, aliased_columns, solve, symmetric, triangle
-from gagyo.methods._regression import alias_notes, column_bounds, design_cells, estimate
+from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
+from gagyo.methods._regression import alias_notes, estimate
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, spread_of, total
+from gagyo.release.aggregate import Aggregate, Floats, joint, spread_of
 from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
-
-
-def _bounds(rows: Rows, formula: Formula) -> tuple[Floats, float]:
-    return column_bounds(rows, formula), float(np.abs(rows.variables[formula.outcome].bounds).max())
-
-
-def _cells(rows: Rows, formula: Formula) -> Measure:
-    cells: Measure = rows.kept(("linear", formula.text), lambda: design_cells(rows, formula))
-    return cells
 
 
 @local(formula=Name())
 def means(rows: Rows, formula: str) -> Aggregate:
     """The sum of each column of the design (p) and of the outcome, and how many people."""
-    parsed = rows.formula(formula)
-    x, y = _bounds(rows, parsed)
-    columns = np.column_stack([rows.design(parsed), rows[parsed.outcome]])
-    sums = total(columns, np.append(x, y))
-    spread = spread_of(columns)
-    return {
-        "people": count(np.ones(rows.n, bool)),
-        "sums": joint(sums.values, np.append(x, y), _cells(rows, parsed), spread),
-    }
+    return column_sums(rows, rows.formula(formula))
 
 
 @local(formula=Name(), centre=Numbers((None,), -1e9, 1e9))
 def products(rows: Rows, formula: str, centre: Floats) -> Aggregate:
     """Cross-products (upper triangle) of the design's columns and the outcome about `centre` (p + 1)."""
-    parsed = rows.formula(formula)
-    x, y = _bounds(rows, parsed)
-    bound = 2 * np.append(x, y)
-    columns = np.column_stack([rows.design(parsed), rows[parsed.outcome]]) - centre
-    upper = triangle(len(bound))
-    values = (columns.T @ columns)[upper]
-    return {"products": joint(values, bound[upper[0]] * bound[upper[1]], _cells(rows, parsed), spread_of(columns**2))}
+    return {"products": centred_products(rows, rows.formula(formula), centre)}
 
 
 @local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
@@ -71,7 +49,7 @@ def residuals(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     parsed = rows.formula(formula)
     rest, most = _residuals(rows, parsed, coefficients)
     squares = rest[:, None] ** 2
-    return {"residuals": joint(squares.sum(axis=0), most**2, _cells(rows, parsed), spread_of(squares))}
+    return {"residuals": joint(squares.sum(axis=0), most**2, product_cells(rows, parsed), spread_of(squares))}
 
 
 @local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
@@ -80,15 +58,15 @@ def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     parsed = rows.formula(formula)
     rest, most = _residuals(rows, parsed, coefficients)
     u = rows.design(parsed) * rest[:, None]
-    x, _ = _bounds(rows, parsed)
+    x, _ = bounds(rows, parsed)
     upper = triangle(len(x))
     bound = x[upper[0]] * x[upper[1]] * most**2
-    return {"meat": joint((u.T @ u)[upper], bound, _cells(rows, parsed), spread_of(u**2))}
+    return {"meat": joint((u.T @ u)[upper], bound, product_cells(rows, parsed), spread_of(u**2))}
 
 
 def _residuals(rows: Rows, formula: Formula, coefficients: Floats) -> tuple[Floats, float]:
     """The residuals (n,), and the most that one can be in size by the declared ranges."""
-    x, y = _bounds(rows, formula)
+    x, y = bounds(rows, formula)
     return rows[formula.outcome] - rows.design(formula) @ coefficients, y + float(np.abs(coefficients) @ x)
 
 

@@ -7,7 +7,7 @@ cohort do not, and how much the largest contributions weigh. The gate rules on t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +39,7 @@ class Spread:
 
 
 NO_SPREAD = Spread(np.zeros(0), np.zeros(0), np.zeros(0))
+NOBODY = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Measure:
 
     values: any shape, float64. scale: power of two that one person's contribution never exceeds in size (broadcasts to
     `values`); it depends on the plan alone. people, others, structural: cells; the shape of `values` unless `kind` is
-    joint, where they are a flat list of every cell that the values could give away.
+    joint, where they are a flat list of every cell that the values could give away. own: groups that are within this
+    hospital, and that the sum over hospitals could give away all the same; they are ruled on here and go nowhere.
     """
 
     kind: Kind
@@ -57,6 +59,7 @@ class Measure:
     others: Counts
     structural: NDArray[np.bool_]
     spread: Spread = NO_SPREAD
+    own: Counts = field(default_factory=lambda: NOBODY)
 
 
 Aggregate = Mapping[str, Measure]
@@ -133,14 +136,16 @@ def expected(probabilities: Floats) -> Measure:
     return replace(sums, people=people, others=size - people)
 
 
-def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread) -> Measure:
+def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread, own: Counts = NOBODY) -> Measure:
     """Numbers of one fit (score, information, deviance, or several fits stacked), ruled together.
 
     values: any shape; bound broadcasts to it. cells: a `count` or `crossed` measure of every head count that the
-    values could give away. spread: over absolute score contributions and the diagonal of the information.
+    values could give away. spread: over absolute score contributions and the diagonal of the information. own: people
+    of groups within the hospital.
     """
     scale = np.broadcast_to(power_of_two(bound), values.shape)
-    return Measure("joint", values, scale, cells.people.ravel(), cells.others.ravel(), cells.structural.ravel(), spread)
+    flat = (cells.people.ravel(), cells.others.ravel(), cells.structural.ravel())
+    return Measure("joint", values, scale, *flat, spread, own)
 
 
 def crossed(

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.release.aggregate import Counts
 from gagyo.release.case import Breach, Case, by_entry, too_few
 
 
 def minimum_people(case: Case) -> Iterator[Breach]:
-    """A share is ruled by the hospital's cohort alone (its cells are ruled on the sum); all else cell by cell."""
+    """A share is ruled by the hospital's cohort and its own groups (cells are ruled on the sum); all else cell by cell.
+
+    A group within one hospital, such as a ward, holds nobody or k people, whatever it is summed with.
+    """
     least = case.limits.minimum_people
     if case.people < least:
         yield Breach("minimum_people")
@@ -19,3 +26,11 @@ def minimum_people(case: Case) -> Iterator[Breach]:
             if measure.kind not in ("bins", "times")  # empty and small ones are for order statistics and event times
         }
         yield from by_entry(case, "minimum_people", cells)
+    if case.scope != "pooled":
+        groups = {name: few_there(measure.own, least) for name, measure in case.aggregate.items()}
+        yield from by_entry(case, "minimum_people", groups)
+
+
+def few_there(people: Counts, least: int) -> NDArray[np.bool_]:
+    """Whether a group within the hospital has people, and too few."""
+    return np.atleast_1d(((people > 0) & (people < least)).any())

@@ -1,0 +1,147 @@
+"""How a regression of an outcome of several levels is told: odds ratios by level, or one for all cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from gagyo.methods._newton import wald
+from gagyo.methods._regression import middles
+from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats
+from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.text import Text, join
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A converged fit: coefficients (q,) of columns about their middles, NaN where aliased, and their inverse
+    information (q, q); its likelihood and the null model's.
+    """
+
+    coefficients: Floats
+    inverse: Floats
+    aliased: NDArray[np.bool_]
+    likelihood: float
+    null: float
+    people: int
+    sites: tuple[str, ...]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study asks to be told of a fit."""
+
+    formula: Formula
+    study: Study
+    model: str
+
+    @property
+    def _levels(self) -> list[tuple[str, Text]]:
+        return [(level.name, level.label) for level in self.study.variables[self.formula.outcome].levels]
+
+    @property
+    def _columns(self) -> tuple[DesignColumn, ...]:
+        return self.formula.columns(self.study.variables)
+
+    @property
+    def names(self) -> list[str]:
+        """The coefficients by name: `level.term`; or the cuts between levels, `below|above`, and the terms."""
+        levels = [name for name, _ in self._levels]
+        if self.model == "multinomial":
+            return [f"{level}.{column.name}" for level in levels[1:] for column in self._columns]
+        cuts = [f"{below}|{above}" for below, above in pairwise(levels)]
+        return [*cuts, *(column.name for column in self._columns[1:])]
+
+    @property
+    def _labels(self) -> list[Text]:
+        levels = [label for _, label in self._levels]
+        if self.model == "multinomial":
+            return [join(" · ", level, column.label) for level in levels[1:] for column in self._columns]
+        cuts = [join(" | ", below, above) for below, above in pairwise(levels)]
+        return [*cuts, *(column.label for column in self._columns[1:])]
+
+    def _to_raw(self) -> Floats:
+        """The matrix (q, q) from coefficients of columns about their middles to those of columns as they are."""
+        middle, others = middles(self.formula, self.study.variables), len(self._levels) - 1
+        if self.model == "ordinal":
+            matrix = np.eye(others + len(middle) - 1)
+            matrix[:others, others:] = middle[1:]
+            return matrix
+        one = np.eye(len(middle))
+        one[0, 1:] = -middle[1:]
+        return np.asarray(np.kron(np.eye(others), one), np.float64)
+
+    def result(self, fit: Fit) -> Result:
+        """The result."""
+        turn = self._to_raw()
+        beta = np.where(fit.aliased, np.nan, turn @ np.nan_to_num(fit.coefficients))
+        error = np.sqrt(np.diag(turn @ np.nan_to_num(fit.inverse) @ turn.T))
+        estimates = tuple(self._estimates(beta, error))
+        gone = ", ".join(name for name, out in zip(self.names, fit.aliased, strict=True) if out)
+        return Result(
+            method="categorical",
+            lossless=True,
+            people=fit.people,
+            sites=fit.sites,
+            rounds=fit.rounds,
+            estimates=estimates,
+            tables=(self._coefficients(estimates), self._test(fit)),
+            notes=(Words("regression.aliased", {"found": gone}),) if gone else (),
+            methods_text=(
+                Words(f"categorical.text_{self.model}", {"formula": self.formula.text}),
+                Words("categorical.text_fit"),
+            ),
+        )
+
+    def _estimates(self, beta: Floats, error: Floats) -> Iterator[Estimate]:
+        reach = float(stats.norm.ppf(0.975))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            p_values = wald(beta, error)
+        for name, label, value, se, p in zip(self.names, self._labels, beta, error, p_values, strict=True):
+            words = Words(text=label)
+            if np.isnan(value):
+                yield Estimate(name, words, None)
+            else:
+                low, high = float(value - reach * se), float(value + reach * se)
+                yield Estimate(name, words, float(value), float(se), low, high, float(p))
+
+    def _coefficients(self, estimates: tuple[Estimate, ...]) -> Table:
+        columns = (
+            Column("term", Words("regression.term"), "text"),
+            Column("coefficient", Words("regression.coefficient"), "number", 4),
+            Column("standard_error", Words("regression.standard_error"), "number", 4),
+            Column("odds_ratio", Words("regression.odds_ratio"), "interval", 3),
+            Column("p", Words("regression.p"), "p"),
+        )
+        rows = tuple(self._row(one) for one in estimates)
+        note = Words(f"categorical.note_{self.model}", {})
+        return Table("coefficients", Words("regression.coefficients"), columns, rows, notes=(note,))
+
+    def _row(self, one: Estimate) -> tuple[Cell, ...]:
+        if one.value is None or one.lower is None or one.upper is None:
+            return (one.label, Words("regression.is_aliased"), None, None, None)
+        if one.name.endswith("Intercept") or "|" in one.name:
+            return (one.label, one.value, one.standard_error, None, None)
+        ratio = Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))
+        return (one.label, one.value, one.standard_error, ratio, one.p)
+
+    def _test(self, fit: Fit) -> Table:
+        terms = int((~fit.aliased).sum()) - (len(self._levels) - 1)
+        chi = 2 * (fit.likelihood - fit.null)
+        columns = (
+            Column("people", Words("regression.people"), "count"),
+            Column("log_likelihood", Words("regression.log_likelihood")),
+            Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
+            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+            Column("p", Words("regression.p"), "p"),
+        )
+        row = (fit.people, fit.likelihood, chi, terms, float(stats.chi2.sf(chi, max(terms, 1))))
+        return Table("model_test", Words("regression.model_test"), columns, (row,))

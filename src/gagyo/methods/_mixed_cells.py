@@ -1,0 +1,112 @@
+"""Which head counts the sums of a mixed model give away: those of one hospital by itself, and those of its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.rows import Rows
+from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Measure, Spread, behind, few_or_none, joined, supported
+
+Bools = NDArray[np.bool_]
+
+
+def block_cells(rows: Rows, formula: Formula, slopes: Sequence[str]) -> Measure:
+    """What a hospital's own sums and its products with the variables of `slopes` give away.
+
+    Of everybody, and of those with and without each 0/1 slope: how many have each 0/1 column and how many do not, at
+    least k; and of each measurement how many are away from zero and from the ends of its range, nobody or k.
+    """
+    traits = [name for name in slopes if rows.variables[name].type == "boolean"]
+    sides: list[tuple[str, Bools]] = [("", np.ones(rows.n, bool))]
+    sides += [(name, rows[name] == 1) for name in traits]
+    parts = [_side(rows, formula, name, inside) for name, inside in sides]
+    parts += [few_or_none(_both(rows, formula, rows[name] == 0)) for name in traits]
+    return joined(*parts, *(supported(*_measured(rows, formula, inside)) for _, inside in sides))
+
+
+def _side(rows: Rows, formula: Formula, name: str, inside: Bools) -> Measure:
+    """With and without each 0/1 column among some; of those with a 0/1 slope nobody lacks it, which is no secret."""
+    counts = _both(rows, formula, inside)
+    return few_or_none(counts) if name else behind(counts[~_known(rows, formula)])
+
+
+def _known(rows: Rows, formula: Formula) -> Bools:
+    """Of the counts of `_both`, the intercept's, which are everybody and nobody."""
+    columns = _traits(formula.columns(rows.variables))
+    intercept = np.array([column.indicator == () for _, column in columns], bool)
+    return np.concatenate([np.zeros(len(columns), bool), intercept])
+
+
+def _both(rows: Rows, formula: Formula, inside: Bools) -> Counts:
+    at = [j for j, _ in _traits(formula.columns(rows.variables))]
+    having = rows.design(formula)[inside][:, at].sum(axis=0)
+    return _whole(np.concatenate([having, inside.sum() - having]))
+
+
+def _whole(people: Floats) -> Counts:
+    return np.asarray(np.rint(people), dtype=np.int64)
+
+
+def _traits(columns: Sequence[DesignColumn]) -> list[tuple[int, DesignColumn]]:
+    return [(j, column) for j, column in enumerate(columns) if column.indicator is not None]
+
+
+def _measured(rows: Rows, formula: Formula, inside: Bools) -> tuple[list[Floats], list[tuple[float, float]]]:
+    """The columns that are measurements, and the outcome, with the ends of their ranges."""
+    found, ends = [], []
+    for j, column in enumerate(formula.columns(rows.variables)):
+        if column.indicator is None:
+            variable = rows.variables.get(column.name)
+            found.append(rows.design(formula)[inside, j])
+            ends.append(variable.bounds if variable else (-column.bound, column.bound))
+    found.append(rows[formula.outcome][inside])
+    return found, [*ends, rows.variables[formula.outcome].bounds]
+
+
+class Clusters:
+    """The people of one hospital by cluster: `place` (n,) is each person's cluster, `sizes` (m,) how many each has."""
+
+    def __init__(self, rows: Rows, cluster: str) -> None:
+        codes = rows[cluster] if cluster else np.arange(rows.n)
+        _, self.place, self.sizes = np.unique(codes, return_inverse=True, return_counts=True)
+
+    def sums(self, columns: Floats) -> Floats:
+        """The sum (m, q) of each column in each cluster."""
+        out = np.zeros((len(self.sizes), columns.shape[1]))
+        np.add.at(out, self.place, columns)
+        return out
+
+
+def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:
+    """Of each cluster how many people, how many have each 0/1 column and how many do not, and of each measurement how
+    many are away from zero and from the ends of its range: nobody, or k.
+
+    Clusters weigh otherwise at each variance ratio: as the rounds go by, the sums of one of a size of its own follow.
+    """
+    at = [j for j, _ in _traits(formula.columns(rows.variables))]
+    having = clusters.sums(rows.design(formula)[:, at])
+    columns, ends = _measured(rows, formula, np.ones(rows.n, bool))
+    away = [[x != value for value in (0.0, *both)] for x, both in zip(columns, ends, strict=True)]
+    places = clusters.sums(np.column_stack([one for three in away for one in three]).astype(np.float64))
+    every = [having, clusters.sizes[:, None] - having, places]  # everybody has the intercept
+    return _whole(np.concatenate([one.ravel() for one in every]))
+
+
+def cluster_spread(columns: Floats, clusters: Clusters) -> Spread:
+    """The spread (m * q,) of each column's sum in each cluster: nobody may make up most of one."""
+    if not len(clusters.sizes):
+        return NO_SPREAD
+    size = np.abs(columns)
+    order = np.argsort(clusters.place, kind="stable")
+    parts = np.split(size[order], np.cumsum(clusters.sizes)[:-1])
+    top = np.array([_two_largest(part) for part in parts])
+    return Spread(clusters.sums(size).ravel(), top[:, 0].ravel(), top[:, 1].ravel())
+
+
+def _two_largest(part: Floats) -> Floats:
+    padded = np.vstack([part, np.zeros((1, part.shape[1]))])
+    return np.asarray(-np.sort(-padded, axis=0)[:2])

@@ -1,0 +1,406 @@
+"""Linear mixed models, equal to the pooled fit by REML or ML (lossless): random effects by hospital, or by cluster.
+
+From five hospitals on, their intercepts and the effects of `slopes` are random; each hospital then gives its own sums
+and products of these few columns, and all else is a secure sum. With fewer, or with `cluster` (a ward, a doctor), the
+hospitals' intercepts are fixed and nothing of one hospital is opened: it sends its sums at a variance ratio, with their
+derivatives, once a round. Luo et al. (2022) Nat Commun 13:1678; papers of the arithmetic in `gagyo.statistics.mixed`.
+Reference: R lme4's `lmer`, its optimum polished, and lmerTest for Satterthwaite's degrees of freedom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from gagyo.errors import Stopped, check_none
+from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
+from gagyo.federation.local import Name, Names, Numbers, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, cluster_spread
+from gagyo.methods._mixed_told import Fitted, Told
+from gagyo.methods._newton import MOST_ROUNDS, aliased_columns, symmetric, triangle
+from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import Formula, Plain
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import NOBODY, Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.result import Result
+from gagyo.statistics import mixed
+from gagyo.statistics.mixed import Block, Likelihood, Optimum, Sums
+
+FEWEST = 5
+"""Hospitals under which their effect is fixed: a variance between fewer is hardly known."""
+
+MOST_SLOPES = 2
+"""Variables whose effect may vary by hospital: with all of them a hospital's own model would leave it."""
+
+MOST = 2.0**20
+"""People of the largest cluster that the ring's scales of derivatives allow for."""
+
+LOG = 64.0
+"""The greatest logarithm, per person, that the ring's scales allow for."""
+
+ORDERS = 3
+"""A sum and its first two derivatives in the variance ratio."""
+
+
+@local(formula=Name())
+def means(rows: Rows, formula: str) -> Aggregate:
+    """The sum of each column of the design (p) and of the outcome, and how many people."""
+    return column_sums(rows, rows.formula(formula))
+
+
+@local(formula=Name(), centre=Numbers((None,), -1e9, 1e9))
+def products(rows: Rows, formula: str, centre: Floats) -> Aggregate:
+    """Cross-products (upper triangle) of the design's columns and the outcome about `centre` (p + 1)."""
+    return {"products": centred_products(rows, rows.formula(formula), centre)}
+
+
+@local(formula=Name(), slopes=Names(), centre=Numbers((None,), -1e9, 1e9))
+def blocks(rows: Rows, formula: str, slopes: list[str], centre: Floats) -> Aggregate:
+    """This hospital's own products (q, p + 1) of intercept and slopes with all columns about `centre`, and its people.
+
+    Nobody may make up most of a product, nor of the sum of a column as it is.
+    """
+    parsed = rows.formula(formula)
+    plain = np.column_stack([rows.design(parsed), rows[parsed.outcome]])
+    columns = plain - centre
+    own = _random(parsed, slopes, rows)
+    parts = [columns[:, [j]] * columns for j in own]
+    bound = 2 * np.append(*bounds(rows, parsed))
+    values = np.array([part.sum(axis=0) for part in parts])
+    spread = spread_of(np.column_stack([plain, *parts]))
+    cells = block_cells(rows, parsed, slopes)
+    return {"people": count(np.ones(rows.n, bool)), "block": joint(values, np.outer(bound[own], bound), cells, spread)}
+
+
+def _random(formula: Formula, slopes: list[str], rows: Rows) -> list[int]:
+    """The numbers of the columns with random effects: the intercept, then the slopes."""
+    names = [column.name for column in formula.columns(rows.variables)]
+    return [0, *(names.index(name) for name in slopes)]
+
+
+@local(formula=Name(), cluster=Name(), ratio=Numbers((1,), 0, 1e6))
+def within(rows: Rows, formula: str, cluster: str, ratio: Floats) -> Aggregate:
+    """Cross-products within the hospital, weighed for a cluster's random intercept at a variance ratio.
+
+    With k = n / (1 + n ratio) for a cluster of n people: products within clusters, and of the clusters' means about
+    their own mean under weights k; then the sums over clusters of log(1 + n ratio), and log of the sum of k. Of all of
+    them also the first two derivatives in the ratio. Without clusters only the products, and log n.
+    """
+    parsed = rows.formula(formula)
+    columns = np.column_stack([rows.design(parsed)[:, 1:], rows[parsed.outcome]])
+    groups: Clusters = rows.kept(("mixed clusters", cluster), lambda: Clusters(rows, cluster))
+    products, others = _weighed(columns, groups, float(ratio[0]))
+    orders = ORDERS if cluster else 1
+    upper, right = triangle(columns.shape[1])
+    values = np.concatenate([products[:orders, upper, right], others[:orders]], axis=1)
+    bound = 2 * np.append(*bounds(rows, parsed))[1:]
+    reach = np.concatenate([bound[upper] * bound[right], [LOG, LOG]]) * np.array([[1.0], [MOST], [2 * MOST**2]])
+    spread, own = spread_of((columns - columns.mean(axis=0)) ** 2) if rows.n else spread_of(columns), NOBODY
+    if cluster:
+        own = rows.kept(("mixed own", formula, cluster), lambda: cluster_people(rows, parsed, groups))
+        spread = _both(spread, rows.kept(("mixed spread", formula, cluster), lambda: cluster_spread(columns, groups)))
+    cells = product_cells(rows, parsed)
+    whole, scales = np.append(values.ravel(), len(groups.sizes)), np.append(reach[:orders].ravel(), 1.0)
+    return {"people": count(np.ones(rows.n, bool)), "within": joint(whole, scales, cells, spread, own)}
+
+
+def _weighed(columns: Floats, groups: Clusters, ratio: float) -> tuple[Floats, Floats]:
+    """Products (3, q, q), and the two logarithms (3, 2), each with two derivatives."""
+    q, n = columns.shape[1], groups.sizes.astype(np.float64)
+    if not len(n):
+        return np.zeros((3, q, q)), np.zeros((3, 2))
+    mean = groups.sums(columns) / n[:, None]
+    inside = columns - mean[groups.place]
+    over = 1 + n * ratio
+    k = np.array([n / over, -((n / over) ** 2), 2 * (n / over) ** 3])
+    K = k.sum(axis=1)
+    away = mean - k[0] @ mean / K[0]
+    out = np.array([(away * one[:, None]).T @ away for one in k])
+    moved = k[1] @ away / K[0]  # how the mean under weights moves with the ratio
+    out[0] += inside.T @ inside
+    out[2] -= 2 * K[0] * np.outer(moved, moved)
+    logs = [np.log(over).sum(), (n / over).sum(), -((n / over) ** 2).sum()]
+    total = [np.log(K[0]), K[1] / K[0], K[2] / K[0] - (K[1] / K[0]) ** 2]
+    return out, np.column_stack([logs, total])
+
+
+def _both(one: Spread, other: Spread) -> Spread:
+    names = ("total", "largest", "second")
+    return Spread(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in names))
+
+
+class Options(BaseModel):
+    """What a study file may say of a linear mixed model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    hospital: Literal["auto", "random", "fixed"] = "auto"
+    """The hospitals' intercepts: random from five hospitals on where there is no `cluster`, else fixed."""
+    slopes: list[str] = []
+    """Variables of the formula, at most two, whose effect varies at random between hospitals."""
+    cluster: str = ""
+    """A category or whole number, such as the ward: a random intercept for each of its values in each hospital."""
+    estimation: Literal["REML", "ML"] = "REML"
+    """Restricted likelihood, for variances; or likelihood, to compare models of different formulas."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A linear mixed model of a study's analysis."""
+
+    formula: Formula
+    options: Options
+    study: Study
+
+    name: ClassVar[str] = "mixed"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault where formula, slopes, cluster or hospitals do not fit."""
+        options = Options(**analysis.options)
+        formula = formulas.parse(options.formula, study.variables)
+        check_none(list(_faults(options, formula, analysis, study)))
+        return cls(formula, options, study)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """All variables of the formula, and the cluster."""
+        return frozenset(self.formula.variables) | frozenset([self.options.cluster] if self.options.cluster else [])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def random(self) -> bool:
+        """Whether the hospitals' effects are random."""
+        chosen = self.options.hospital
+        return chosen == "random" or (chosen == "auto" and len(self.study.sites) >= FEWEST and not self.options.cluster)
+
+    @property
+    def width(self) -> int:
+        """The design's columns, the intercept among them."""
+        return len(self.formula.columns(self.study.variables))
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Sums, own blocks, products, a round each; or products within hospitals, in rounds with clusters."""
+        p = self.width
+        whole = (p + 1) * (p + 2) // 2
+        if self.random:
+            own = Sends("mixed.blocks", 1 + (1 + len(self.options.slopes)) * (p + 1), 1, each=True)
+            return (Sends("mixed.means", p + 2, 1), own, Sends("mixed.products", whole, 1))
+        orders, rounds = (ORDERS, MOST_ROUNDS) if self.options.cluster else (1, 1)
+        return (Sends("mixed.within", 2 + orders * (p * (p + 1) // 2 + 2), rounds),)
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Fit, then tell."""
+        fitted = yield from (self._by_hospital() if self.random else self._within())
+        one = self.options
+        return Told(self.formula, self.study, one.slopes, one.cluster, one.estimation).result(fitted)
+
+    def _by_hospital(self) -> Generator[Ask, Any, Fitted]:
+        text, p = self.formula.text, self.width
+        first: Pooled = yield self._ask(means, {"formula": text})
+        if len(first.sites) < FEWEST:
+            raise Stopped(Finding("mixed_few", values={"found": len(first.sites), "expected": FEWEST}))
+        people = int(_whole(first, "people")[0])
+        centre = _whole(first, "sums") / people
+        centre[0] = 0.0  # the intercept's column stays what it is
+        slopes = list(self.options.slopes)
+        answers: dict[str, Numerals]
+        answers = yield Ask(blocks, {"formula": text, "slopes": slopes, "centre": centre}, each=True, doing="fitting")
+        second: Pooled = yield self._ask(products, {"formula": text, "centre": centre})
+        total = symmetric(_whole(second, "products"), p + 1)
+        at = [0, *(self._names.index(name) for name in slopes)]
+        own = {site: _whole(answer, "block") for site, answer in answers.items()}
+        return _random_fit(total, own, at, centre, people, self.options.estimation == "REML")
+
+    @property
+    def _names(self) -> list[str]:
+        return [column.name for column in self.formula.columns(self.study.variables)]
+
+    def _within(self) -> Generator[Ask, Any, Fitted]:
+        walk = _Walk(self.width - 1, self.options.cluster != "", self.options.estimation == "REML")
+        while True:
+            named = {"formula": self.formula.text, "cluster": self.options.cluster, "ratio": np.array([walk.ratio])}
+            pooled: Pooled = yield self._ask(within, named)
+            if walk.hears(int(_whole(pooled, "people")[0]), _whole(pooled, "within"), pooled.sites):
+                return walk.fitted()
+            if walk.rounds >= MOST_ROUNDS:
+                raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
+
+    def _ask(self, step: Any, arguments: dict[str, Any]) -> Ask:
+        fit = f"{self.formula.text} {self.options.cluster}"
+        return Ask(step, arguments, fit=fit, parameters=self.width + 2, doing="fitting")
+
+
+def _whole(answer: Numerals, name: str) -> Floats:
+    if not answer.whole(name):
+        raise Stopped(Finding("withheld_fit"))
+    return answer[name]
+
+
+def _sizes(total: Floats, people: int) -> Floats:
+    """The size of each column, so that all are about one."""
+    size = np.sqrt(np.diag(total) / people)
+    return np.asarray(np.where(size > 0, size, 1.0))
+
+
+def _random_fit(
+    total: Floats, own: Mapping[str, Floats], at: list[int], centre: Floats, people: int, restricted: bool
+) -> Fitted:
+    """Random effects of the columns `at` by hospital, from sums about `centre`."""
+    size = _sizes(total, people)
+    gone = aliased_columns(total[:-1, :-1])
+    kept = np.append(np.flatnonzero(~gone), len(gone))
+    scaled = (total / np.outer(size, size))[np.ix_(kept, kept)]
+    parts = {site: one / np.outer(size[at], size) for site, one in own.items()}
+    by = {site: Block(one[:, at], one[:, kept]) for site, one in parts.items()}
+    likelihood = Likelihood(people, len(kept) - 1, restricted)
+    _check_freedom(likelihood)
+    best = mixed.optimum(scaled, list(by.values()), likelihood)
+    to_raw = np.diag(1 / size[:-1])
+    to_raw[0, 1:] = -centre[1:-1] / size[1:-1]
+    turn = to_raw[np.ix_(at, at)] * size[-1]
+    fit = _fitted(best, likelihood, kept[:-1], to_raw, size, tuple(own), 3)
+    fit.estimates[0] += centre[-1]
+    factor, sigma = mixed.lower(best.theta), fit.sigma / size[-1]
+    beta = np.asarray(np.linalg.solve(best.sums.products[:-1, :-1], best.sums.products[:-1, -1]), np.float64)
+    deviations = {}
+    for site, block in by.items():
+        deviation, spread = mixed.modes(block, best.theta, beta)
+        deviations[site] = (turn @ deviation, np.sqrt(np.diag(turn @ spread @ turn.T)) * sigma)
+    variances = turn @ factor @ factor.T @ turn.T * sigma**2
+    return replace(fit, variances=variances, modes=deviations, singular=not bool(best.free.all()))
+
+
+def _check_freedom(likelihood: Likelihood) -> None:
+    if likelihood.people <= likelihood.fixed:
+        raise Stopped(Finding("withheld_fit"))
+
+
+def _fitted(
+    best: Optimum,
+    likelihood: Likelihood,
+    kept: np.ndarray,
+    to_raw: Floats,
+    size: Floats,
+    sites: tuple[str, ...],
+    rounds: int,
+) -> Fitted:
+    """Fixed effects as the columns are: `to_raw` turns those of scaled columns; NaN where aliased."""
+    C, p = best.sums.products, len(size) - 1
+    inverse = np.zeros((p, p))
+    inverse[np.ix_(kept, kept)] = np.linalg.inv(C[:-1, :-1])
+    beta = inverse[:, kept] @ C[:-1, -1]
+    sigma = float(np.sqrt(mixed.residual(C) / likelihood.freedom)) * size[-1]
+    error = np.sqrt(np.diag(to_raw @ inverse @ to_raw.T)) * sigma
+    aliased = ~np.isin(np.arange(p), kept)
+    freedoms = np.full(p, np.nan)
+    freedoms[kept] = likelihood.freedoms(best.sums, best.free, to_raw[np.ix_(kept, kept)])
+    values = to_raw @ beta * size[-1]
+    for told in (values, error):
+        told[aliased] = np.nan
+    deviance = likelihood.deviance(best.sums)
+    # Columns of size one: the likelihood of columns as they are is that of another density of y, and another |X'X|.
+    log_size = float(np.log(size[:-1][kept]).sum())
+    deviance += 2 * likelihood.freedom * float(np.log(size[-1])) + (2 * log_size if likelihood.restricted else 0.0)
+    return Fitted(values, error, freedoms, sigma, deviance, likelihood.people, sites, rounds, aliased)
+
+
+class _Walk:
+    """Where a fit with fixed hospitals is: the variance ratios tried, and what was opened at the last one."""
+
+    def __init__(self, width: int, clustered: bool, restricted: bool) -> None:
+        self._width = width
+        self._clustered = clustered
+        self._restricted = restricted
+        self._tried: list[tuple[float, float, float]] = []
+        self.ratio = 0.0
+        self.rounds = 0
+
+    def hears(self, people: int, values: Floats, sites: tuple[str, ...]) -> bool:
+        """Take in what was opened at the ratio; whether this was the last round."""
+        self._people, self._sites, self._groups = people, sites, int(values[-1])
+        self.rounds += 1
+        q = self._width + 1
+        parts = np.zeros((ORDERS, q * (q + 1) // 2 + 2))
+        opened = values[:-1].reshape(-1, parts.shape[1])
+        parts[: len(opened)] = opened
+        C = symmetric(parts[:, :-2], q)
+        if not self._tried:
+            self._start(C[0])
+        C = (C / np.outer(self._size, self._size))[:, self._kept[:, None], self._kept]
+        log = parts[:, -2] + (parts[:, -1] if self._restricted else 0.0)
+        self._sums = Sums(float(log[0]), C[0], log[1:2], C[1:2], log[2].reshape(1, 1), C[2].reshape(1, 1, *C[2].shape))
+        one = self._likelihood
+        self._tried.append((self.ratio, float(one.slope(self._sums)[0]), float(one.curve(self._sums)[0, 0])))
+        if not self._clustered or mixed.settled(self._tried):
+            return True
+        self.ratio = mixed.next_ratio(self._tried)
+        return False
+
+    def _start(self, total: Floats) -> None:
+        self._size = _sizes(total, self._people)
+        gone = aliased_columns(total[:-1, :-1])
+        self._kept = np.append(np.flatnonzero(~gone), len(gone))
+        self._likelihood = Likelihood(self._people, len(self._kept) - 1 + len(self._sites), self._restricted)
+        _check_freedom(self._likelihood)
+
+    def fitted(self) -> Fitted:
+        """The fit at the last ratio, and the little way on that Newton's step says."""
+        ratio, slope, curve = self._tried[-1]
+        inside = self._clustered and not (ratio == 0 and slope >= 0)
+        step = -slope / curve if inside else 0.0
+        sums = _moved(self._sums, step)
+        best = Optimum(np.array([ratio + step]), np.array([inside]), sums)
+        to_raw = np.diag(1 / self._size[:-1])
+        fit = _fitted(best, self._likelihood, self._kept[:-1], to_raw, self._size, self._sites, self.rounds)
+        if not self._clustered:
+            return replace(fit, fixed_hospitals=True)
+        variance = np.array([[(ratio + step) * fit.sigma**2]])
+        return replace(fit, fixed_hospitals=True, variances=variance, groups=self._groups, singular=not inside)
+
+
+def _moved(sums: Sums, step: float) -> Sums:
+    """The sums a small step on, by their first two derivatives."""
+    return Sums(
+        sums.log_det + step * float(sums.log_det_1[0]) + step**2 / 2 * float(sums.log_det_2[0, 0]),
+        sums.products + step * sums.products_1[0] + step**2 / 2 * sums.products_2[0, 0],
+        sums.log_det_1 + step * sums.log_det_2[0],
+        sums.products_1 + step * sums.products_2[0],
+        sums.log_det_2,
+        sums.products_2,
+    )
+
+
+def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:
+    """All that does not fit together."""
+    outcome = study.variables[formula.outcome]
+    if outcome.type not in ("number", "integer", "date") or not formula.intercept or not formula.terms:
+        values = {"found": formula.text, "expected": "number, integer, date ~ 1 + …"}
+        yield Finding("mixed_formula", place=analysis.place("formula"), values=values)
+    alone = [str(t.factors[0]) for t in formula.terms if len(t.factors) == 1 and isinstance(t.factors[0], Plain)]
+    wrong = [name for name in options.slopes if name not in alone]
+    if wrong or len(options.slopes) > MOST_SLOPES or len(set(options.slopes)) < len(options.slopes):
+        told = {"found": ", ".join(options.slopes), "expected": ", ".join(alone), "most": str(MOST_SLOPES)}
+        yield Finding("mixed_slopes", place=analysis.place("slopes"), values=told)
+    one = study.variables.get(options.cluster)
+    if options.cluster and (one is None or one.type not in ("category", "integer") or one.name in formula.variables):
+        values = {"found": options.cluster, "expected": "category, integer"}
+        yield Finding("mixed_cluster", place=analysis.place("cluster"), values=values)
+    random = options.hospital == "random" or options.slopes
+    if random and (len(study.sites) < FEWEST or options.cluster or options.hospital == "fixed"):
+        few = {"found": len(study.sites), "expected": FEWEST}
+        yield Finding("mixed_hospitals", place=analysis.place("hospital"), values=few)
