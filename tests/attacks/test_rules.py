@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gagyo.release.aggregate import (
@@ -130,6 +130,7 @@ def solutions(people: np.ndarray, hidden: np.ndarray, cell: tuple[int, int]) -> 
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([[0, 0, 10], [0, 0, 10], [10, 10, 10]])  # one open cell, in no line of the cell that it gives away
 @given(st.lists(st.lists(st.integers(0, 40), min_size=3, max_size=3), min_size=3, max_size=4))
 def test_no_small_cell_follows_from_open_cells_and_margins(rows: list[list[int]]) -> None:
     people = np.array(rows)

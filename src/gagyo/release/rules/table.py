@@ -34,8 +34,8 @@ def complete(people: NDArray[np.int64], primary: NDArray[np.bool_], least: int) 
     """Grow the suppression until no small cell follows from the open cells and the totals of rows and columns.
 
     First every line hides none, or at least two cells with k people among them; then each small cell is audited: where
-    the totals still leave it a single value, one more cell of its row or column is taken. The next cell is always the
-    smallest with people in it, then by position, so that every hospital finds the same.
+    the totals still leave it a single value, one more cell of its row, its column or the table is taken. The next cell
+    is always the smallest with people in it, then by position, so that every hospital finds the same.
     """
     hidden = primary.copy()
     while True:
@@ -74,9 +74,12 @@ def _hide_next(cells: NDArray[np.int64], hidden: NDArray[np.bool_], line: tuple[
 
 
 def _widen(people: NDArray[np.int64], hidden: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
+    """Hide one more cell of a cell's row or column; where those are all hidden, one more of the table."""
     row, column = int(at[0]), int(at[1])
     lines: list[tuple[int | slice, ...]] = [(row, slice(None)), (slice(None), column)]
-    return any(_hide_next(people[line], hidden, line) for line in lines)
+    if any(_hide_next(people[line], hidden, line) for line in lines):
+        return True
+    return _hide_next(people.reshape(-1), hidden.reshape(-1), (slice(None),))
 
 
 def _determined(people: NDArray[np.int64], hidden: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
