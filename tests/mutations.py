@@ -32,9 +32,35 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
+COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 MUTATIONS = (
+    (
+        "release/rules/table.py",
+        "    return _hide_next(people.reshape(-1)",
+        "    return False and _hide_next(people.reshape(-1)",
+        RULES,
+    ),
+    ("exchange/parcel.py", "parcel.sender.keys.check_once(signature, LABEL + manifest)", "pass", COURIER),
+    (
+        "exchange/parcel.py",
+        "if tuple(chunk_digest(chunk) for chunk in divide(body)) != one.chunks:",
+        "if False:",
+        COURIER,
+    ),
+    ("exchange/parcel.py", "if file.getinfo(name).file_size > most:", "if False:", COURIER),
+    ("exchange/courier.py", "if parcel.recipient != own or parcel.sender.name == own:", "if False:", COURIER),
+    ("exchange/courier.py", "        self._check_trusted(parcel.sender, trust)\n", "", COURIER),
+    ("exchange/courier.py", "        if doubled:", "        if False:", COURIER),
+    ("coordinator/run.py", "if held or not allowed or len(absent) > allowed:", "if False:", SILENT),
+    (
+        "coordinator/verify.py",
+        'answer.outcome == "silent" and plan.study.may_go_on_without',
+        'answer.outcome == "silent"',
+        SILENT,
+    ),
+    ("runtime/remote.py", ' or answer.outcome == "silent":', ":", SILENT),
     ("release/rules/minimum_people.py", "if case.people < least:", "if False:", RULES),
     ("release/rules/minimum_people.py", "too_few(measure.people", "too_few(measure.people + 99", RULES),
     ("release/rules/minimum_people.py", "(people > 0) & (people < least)", "(people < 0)", RULES),
@@ -107,9 +133,14 @@ MUTATIONS = (
     ("site/site.py", "        self._check_not_opened(request, request.statement)\n", "", DOOR),
     ("site/site.py", "return kept if kept is not None else", "return", DOOR),
     ("site/site.py", 'if state != "approved":', "if False:", RUN),
-    ("site/site.py", "if self._refusals(request.plan) >= REFUSALS_BEFORE_REFERRAL:", "if False:", DOOR),
+    ("site/site.py", "        self._check_refusals(request.plan)\n", "", DOOR),
     ("site/site.py", "traceback.format_tb(fault.__traceback__)", "str(fault)", DOOR),
-    ("site/site.py", "        self._store.keep(answer)\n", "", RUN),
+    (
+        "site/site.py",
+        "self._store.keep(answer := answer.receipted(receipt))",
+        "answer = answer.receipted(receipt)",
+        RUN,
+    ),
     ("site/history.py", "                self._check(opened.cursor, opened.record)\n", "                pass\n", DOOR),
     ("site/opening.py", "if [one.site for one in shares] != list(opening.roster):", "if False:", DOOR),
     ("site/opening.py", "ring.add(pairwise, own_mask(", "ring.add(ring.subtract(pairwise, pairwise), own_mask(", DOOR),
@@ -119,7 +150,7 @@ MUTATIONS = (
         "opened = openings[0][0]",
         DOOR,
     ),
-    ("release/ledger.py", "exact = canonical(entry) == line", "exact = True", RUN),
+    ("release/ledger.py", "exact = entry.line == line", "exact = True", RUN),
     ("release/ledger.py", "if entry.sequence != number or entry.previous != previous:", "if False:", RUN),
     ("release/ledger.py", "if head is not None and previous != head:", "if False:", RUN),
     ("release/ledger.py", "        verify(signature, self.head.encode())\n", "", RUN),
@@ -179,8 +210,8 @@ MUTATIONS = (
     ("federation/secure_sum.py", "if len(about) != 1 or", "if False and", HOSTILE),
     (
         "methods/_regression.py",
-        "return joined(trait_cells(rows, formula, size), *_patterns(rows, formula, np.arange(rows.n) < size))",
-        "return trait_cells(rows, formula, size)",
+        "return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))",
+        "return trait_cells(rows, formula, chosen)",
         HOSTILE,
     ),
     ("methods/_validation/present.py", "joined(count(among), few", "joined(count(among >= 0), few", HOSTILE),
