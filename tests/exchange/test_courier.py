@@ -185,8 +185,12 @@ def test_a_card_with_other_keys_needs_their_signature(lead: Courier, jeju: Couri
     assert refused(jeju, tmp_path / "changed") == "courier_forged"
 
 
-def test_a_file_that_unpacks_to_too_much_is_not_unpacked(jeju: Courier, tmp_path: Path) -> None:
-    bomb = {files.MANIFEST: b" " * (files.LARGEST_MANIFEST + 1), files.SIGNATURE: b"00"}
+def test_a_file_that_unpacks_to_too_much_is_not_unpacked(lead: Courier, jeju: Courier, tmp_path: Path) -> None:
+    """However well it is signed."""
+    lead.export("jeju", tmp_path / "file")
+    padded = parts_of(tmp_path / "file")[files.MANIFEST] + b" " * files.LARGEST_MANIFEST
+    signature = lead.membership.keys.sign(files.LABEL + padded).hex().encode()
+    bomb = {files.MANIFEST: padded, files.SIGNATURE: signature}
     write_parts(tmp_path / "bomb", bomb, zipfile.ZIP_DEFLATED)
     assert (tmp_path / "bomb").stat().st_size < 100_000
     assert refused(jeju, tmp_path / "bomb") == "courier_unreadable"
