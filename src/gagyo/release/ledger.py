@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +88,18 @@ class Ledger:
         self.path = path
         self._sign = sign
         _drop_unfinished(path)
-        self.entries = list(read(path)) if path.exists() else []
+        self.entries: list[Entry] = []
+        self._about: dict[str, list[Entry]] = {}
+        self._take(read(path) if path.exists() else ())
+
+    def about(self, plan: str) -> Sequence[Entry]:
+        """The links about one plan: a ledger of many years is not searched for a study's."""
+        return self._about.get(plan, ())
+
+    def _take(self, links: Iterable[Entry]) -> None:
+        for link in links:
+            self.entries.append(link)
+            self._about.setdefault(str(link.record.get("plan", "")), []).append(link)
 
     @property
     def head(self) -> str:
@@ -126,7 +137,7 @@ class Ledger:
             file.write(b"".join(link.line + b"\n" for link in links))
             file.flush()
             os.fsync(file.fileno())
-        self.entries.extend(links)
+        self._take(links)
 
 
 def _drop_unfinished(path: Path) -> None:

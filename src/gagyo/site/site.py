@@ -184,7 +184,7 @@ class Site:
         """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
         told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
         record = note("decision", plan, "", told)
-        if record not in (entry.record for entry in self.ledger.entries):
+        if record not in (entry.record for entry in self.ledger.about(plan)):
             self.ledger.record([record])
 
     def decided(self, plan: str) -> bool:
@@ -329,8 +329,8 @@ class Site:
 
     def _refusals(self, plan: str) -> int:
         """How many questions were refused for privacy; one that is asked again, as on a bad line, counts once."""
-        records = (entry.record for entry in self.ledger.entries)
-        refused = (one for one in records if one["plan"] == plan and one["code"] == "withheld")
+        records = (entry.record for entry in self.ledger.about(plan))
+        refused = (one for one in records if one["code"] == "withheld")
         return len({one["request"] for one in refused if one["step"] != "preflight"})
 
     # The steps.
@@ -431,7 +431,7 @@ class Site:
         self._check_one_roster(session, request)
         statement = str(request.arguments.get("statement"))
         same = ("plan", "analysis", "cohort", "round", "receiver", "attempt")
-        for entry in reversed(self.ledger.entries):
+        for entry in reversed(self.ledger.about(request.plan)):
             record = entry.record
             if record["statement"] == statement and record["channel"] == "masked" and record["outcome"] == "released":
                 alike = all(record[name] == getattr(request, name) for name in same)
@@ -445,7 +445,7 @@ class Site:
 
     def _check_not_opened(self, request: Request, statement: str) -> None:
         """A statement is opened over one roster, once ever: two rosters' sums would give one hospital's values."""
-        for entry in self.ledger.entries:
+        for entry in self.ledger.about(request.plan):
             record = entry.record
             opened = record["statement"] == statement and record["channel"] in ("people", "pooled")
             if opened and (record["roster"], record["attempt"]) != (list(request.roster), request.attempt):
@@ -522,8 +522,8 @@ class Site:
 
     def _rounds_of(self, inner: Request) -> int:
         """How many shares this hospital gave to the receiver of a leave-one-out fit."""
-        same = ("plan", "analysis", "round", "receiver")
-        records = (entry.record for entry in self.ledger.entries)
+        same = ("analysis", "round", "receiver")
+        records = (entry.record for entry in self.ledger.about(inner.plan))
         return sum(one["channel"] == "masked" and all(one[n] == getattr(inner, n) for n in same) for one in records)
 
     # Ruling and recording.
@@ -556,8 +556,7 @@ class Site:
 
     def _spending(self, plan: str, receiver: str) -> Spending:
         """What one receiver has seen under a plan."""
-        whole = (entry.record for entry in self.ledger.entries)
-        records = [one for one in whole if one["plan"] == plan and one["receiver"] == receiver]
+        records = [one for entry in self.ledger.about(plan) if (one := entry.record)["receiver"] == receiver]
         spent = {channel: sum(one["numbers"] for one in records if one["channel"] == channel) for channel in CHANNELS}
         fits = frozenset(one["fit"] for one in records if one["channel"] == "pooled" and one["fit"])
         return Spending(spent["each"], spent["pooled"], fits)
@@ -590,7 +589,7 @@ class Site:
 
     def _referred_before(self, request: Request) -> Entry | None:
         """The receipt of the same referral: it is asked about again and again while people decide."""
-        entries = (one for one in reversed(self.ledger.entries) if one.record["request"] == request.digest)
+        entries = (one for one in reversed(self.ledger.about(request.plan)) if one.record["request"] == request.digest)
         last = next(entries, None)
         return last if last is not None and last.record["outcome"] == "referred" else None
 
