@@ -8,6 +8,7 @@ each hospital. A few hundred tables of whole numbers are left of each, and all s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from math import gcd, lcm
 
@@ -32,7 +33,7 @@ def tables(people: int) -> Tables:
 def remainders(total: float, denominators: Sequence[int], numerators: Sequence[Tables]) -> list[NDArray[np.bool_]]:
     """Which numerator of each hospital, (tables,), agrees with a sum of fractions over their denominators."""
     whole = reduce(lcm, denominators)
-    if total * whole > 2**48:
+    if abs(total) * whole > 2**48:
         raise ValueError("no double holds the sum well enough to take remainders")
     scaled = round(total * whole)
     found = []
@@ -43,17 +44,31 @@ def remainders(total: float, denominators: Sequence[int], numerators: Sequence[T
     return found
 
 
+@dataclass(frozen=True)
+class Fractions:
+    """Of the sums, that numbered `at` is of whole numbers of the tables over a denominator that people give."""
+
+    at: int
+    over: Callable[[int], int]
+    whole: Callable[[Tables], NDArray[np.int64]]
+
+
 def consistent(
-    people: Sequence[int], counts: Sequence[int], sums: Floats, adds: Callable[[Tables], Floats]
+    people: Sequence[int],
+    counts: Sequence[int],
+    sums: Floats,
+    adds: Callable[[Tables], Floats],
+    fractions: Sequence[Fractions],
 ) -> NDArray[np.int64]:
     """All tables (solutions, hospitals, 4) that agree with pooled counts a, b, c, d and with the sums.
 
-    adds: what tables (m, 4) add to the sums, (m, q); the first two are of a d / n and b c / n.
+    adds: what tables (m, 4) add to the sums, (m, q).
     """
     left = [tables(n) for n in people]
     left = [one[np.all(one <= counts, axis=1)] for one in left]
-    for total, (i, j) in ((sums[0], (0, 3)), (sums[1], (1, 2))):
-        kept = remainders(float(total), people, [one[:, i] * one[:, j] for one in left])
+    for one_sum in fractions:
+        over = [one_sum.over(n) for n in people]
+        kept = remainders(float(sums[one_sum.at]), over, [one_sum.whole(one) for one in left])
         left = [one[which] for one, which in zip(left, kept, strict=True)]
     parts = [np.column_stack([one, adds(one)]) for one in left]
     return _matched(left, parts, np.concatenate([counts, sums]))
