@@ -29,6 +29,7 @@ EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
+TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
@@ -64,6 +65,32 @@ MUTATIONS = (
     ("release/rules/minimum_people.py", "if case.people < least:", "if False:", RULES),
     ("release/rules/minimum_people.py", "too_few(measure.people", "too_few(measure.people + 99", RULES),
     ("release/rules/minimum_people.py", "(people > 0) & (people < least)", "(people < 0)", RULES),
+    (
+        "methods/compare.py",
+        "joint(comparisons.stratum(table), 1.0, behind, spread, own_",
+        "joint(comparisons.stratum(table), 1.0, behind, spread)  # own_",
+        TABLES,
+    ),
+    (
+        "methods/compare.py",
+        "joint(departure, 4.0, behind, spread, own_table(table))",
+        "joint(departure, 4.0, behind, spread)",
+        TABLES,
+    ),
+    (
+        "release/aggregate.py",
+        "np.asarray(table, dtype=np.int64).ravel(), 1)",
+        "np.asarray(table, dtype=np.int64).ravel(), 0)",
+        TABLES,
+    ),
+    (
+        "methods/rank_tests.py",
+        "groups = own_table(member.sum(axis=0))",
+        "groups = own_table(99 + member.sum(axis=0))",
+        TABLES,
+    ),
+    ("methods/rank_tests.py", "return np.concatenate([groups, own_table(table)])", "return groups", TABLES),
+    ("methods/rank_tests.py", "return np.append(groups, len(x) - ties.max(initial=0))", "return groups", TABLES),
     ("methods/_mixed_cells.py", "every = [having, clusters", "every = [clusters", MIXED),
     ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
     ("methods/mixed.py", "cells = block_cells(rows, parsed, slopes)", "cells = product_cells(rows, parsed)", MIXED),

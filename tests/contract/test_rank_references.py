@@ -16,8 +16,9 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Withheld
+from gagyo.site.site_file import Policy
 from tests.contract.data import GOLDEN, HEAD, LEVELS, boolean, category, columns, divide, number
-from tests.hospitals import house
+from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
 NAMES = ("decade", "sugar", "mass")
@@ -45,10 +46,10 @@ TEXT = """  two: {method: rank_tests, cohort: all, variables: [decade, sugar, ma
   plain: {method: rank_tests, cohort: all, variables: [decade, sugar, mass], by: diabetic, continuity: false}
   many: {method: rank_tests, cohort: all, variables: [sugar, mass], by: ageband}
   rho: {method: rank_tests, cohort: all, variables: [decade, sweet, sugar], beside: mass}
-  strata: {method: rank_tests, cohort: all, variables: [sugar, bmi], by: diabetic, stratified: true}
   cells: {method: rank_tests, cohort: all, variables: [glu, bmi], by: diabetic}
   near: {method: rank_tests, cohort: all, variables: [glu], beside: bmi}
 """
+STRATA = "  strata: {method: rank_tests, cohort: all, variables: [mass, bmi], by: diabetic, stratified: true}\n"
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +92,17 @@ def test_a_correlation_whose_table_has_a_small_cell_is_withheld(pima: Run) -> No
     assert pima.results["rho"].estimate("sugar.spearman").value is None
 
 
-@pytest.mark.parametrize("name", ["sugar", "bmi"])
-def test_van_elteren_ranks_exact_values_within_hospitals(pima: Run, name: str) -> None:
-    one, wanted = pima.results["strata"].estimate(f"{name}.van_elteren"), reference()["strata"][name]
+@pytest.fixture(scope="module")
+def within(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Within hospitals, where five women of a hospital share a value of mass and are ill: five are let out."""
+    policies = {site: Policy(minimum_people=5) for site in SITES}
+    rows = divide(people(), np.arange(532) % 4)
+    return house(tmp_path_factory.mktemp("within"), HEAD % (5, "\n".join(LINES), STRATA), rows, policies).run()
+
+
+@pytest.mark.parametrize("name", ["mass", "bmi"])
+def test_van_elteren_ranks_exact_values_within_hospitals(within: Run, name: str) -> None:
+    one, wanted = within.results["strata"].estimate(f"{name}.van_elteren"), reference()["strata"][name]
     np.testing.assert_allclose([one.value, one.p], [wanted["statistic"], wanted["p"]], rtol=TIGHT)
 
 

@@ -2,8 +2,9 @@
 
 Two rounds as in `describe`: counts and sums, then squares about the pooled mean of each group (Chan, Golub & LeVeque
 1983, Am Stat 37:242); one more for Mantel and Haenszel's (1959) odds ratio with the hospitals as strata, whose terms
-are summed over the hospitals, and one for Breslow and Day's test that it is the same in all. Fisher's and McNemar's
-tests need no more than the counts. Tests, effects and their papers: `gagyo.statistics.comparisons`; adjustment for
+are summed over the hospitals, and one for Breslow and Day's test that it is the same in all. These sums can be taken
+apart into each hospital's table, so that every cell of it must hold enough people. Fisher's and McNemar's tests need no
+more than the counts. Tests, effects and their papers: `gagyo.statistics.comparisons`; adjustment for
 several variables: `gagyo.statistics.multiplicity`. Reference: R `chisq.test`, `t.test`, `oneway.test`,
 `prop.trend.test`, `mantelhaen.test`, `fisher.test`, `mcnemar.test`, `p.adjust`; metafor `rma.mh`; statsmodels
 `Table2x2`.
@@ -27,7 +28,7 @@ from gagyo.methods._compare_told import Compared, Told
 from gagyo.methods._groups import levels_of, membership, sums
 from gagyo.methods._groups import squares as about
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, cells, crossed, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, cells, crossed, joint, own_table, spread_of
 from gagyo.result import Result
 from gagyo.statistics import comparisons
 from gagyo.statistics.multiplicity import Adjustment
@@ -64,7 +65,7 @@ def strata(rows: Rows, variables: list[str], by: str) -> Aggregate:
     out = {}
     for name in variables:
         table, behind, spread = _stratum(rows, name, member)
-        out[f"{name}.strata"] = joint(comparisons.stratum(table), 1.0, behind, spread)
+        out[f"{name}.strata"] = joint(comparisons.stratum(table), 1.0, behind, spread, own_table(table))
     return out
 
 
@@ -76,12 +77,16 @@ def homogeneity(rows: Rows, variables: list[str], by: str, odds: Floats) -> Aggr
     for name, one in zip(variables, odds, strict=True):
         table, behind, spread = _stratum(rows, name, member)
         # A scale alone: departures are of the order of the people, and the ring holds far more.
-        out[f"{name}.homogeneity"] = joint(comparisons.departure(table, float(one)), 4.0, behind, spread)
+        departure = comparisons.departure(table, float(one))
+        out[f"{name}.homogeneity"] = joint(departure, 4.0, behind, spread, own_table(table))
     return out
 
 
 def _stratum(rows: Rows, name: str, member: Floats) -> tuple[Floats, Measure, Spread]:
-    """A yes/no variable's table by group, the cells behind it, and how people weigh in its association."""
+    """A yes/no variable's table by group, the cells behind it, and how people weigh in its association.
+
+    The table is also what the hospital is ruled on by itself: fractions over its own number of people come apart again.
+    """
     # Levels of one variable, and the only two: nobody has both, nobody has neither.
     apart = np.array([[False, False, False], [False, False, True], [False, True, False]])
     y = rows[name]
@@ -107,7 +112,9 @@ class Options(BaseModel):
     trend: bool = False
     """Also test yes/no variables for a trend over the groups in their order (Cochran and Armitage)."""
     stratified: bool = False
-    """Also compare yes/no variables within hospitals (Mantel and Haenszel), for two groups."""
+    """Also compare yes/no variables within hospitals (Mantel and Haenszel), for two groups.
+
+    Every cell of every hospital's table must then hold enough people."""
     homogeneity: bool = False
     """With `stratified`, also test whether the odds ratio is the same in all hospitals (Breslow and Day, Tarone)."""
     exact: bool = False

@@ -3,8 +3,9 @@
 People are counted in cells of values as by the method `quantiles`, by group, and those of one cell are tied: the tests
 are the pooled ones of values so rounded, and of the values themselves where each cell holds one value. What ties may
 hide is told as bounds of the probability of superiority. For Spearman's correlation the midranks of everyone's cells
-go back to the hospitals, which add up their products. Van Elteren's test ranks exact values inside each hospital. Tests
-and papers (van Elteren 1960 and others): `gagyo.statistics.ranks`. Reference: R's wilcox, kruskal and cor tests.
+go back to the hospitals, which add up their products. Van Elteren's test ranks exact values inside each hospital; its
+sums come apart into each hospital's groups, and tables of few values, which must hold enough people. Tests and papers
+(van Elteren 1960 and others): `gagyo.statistics.ranks`. Reference: R's wilcox, kruskal and cor tests.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gagyo.methods._rank_told import Correlated, Ranked, Told
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._values import Asked, Grouped, Values, bins_step, descend_by_group, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, count, few_or_none, joined, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, count, few_or_none, joined, joint, own_table, spread_of
 from gagyo.result import Result
 from gagyo.statistics import ranks
 from gagyo.statistics.multiplicity import Adjustment
@@ -76,8 +77,27 @@ def strata(rows: Rows, variables: list[str], by: str) -> Aggregate:
     for name in variables:
         sums, parts = ranks.stratum(rows[name], member[:, 1])
         # A person adds at most half of a rank's share to the statistic; the variance is under n / 48.
-        out[f"{name}.strata"] = joint(sums, np.array([0.5, 1.0]), behind, spread_of(parts[:, None]))
+        bounds, own = np.array([0.5, 1.0]), stratum_people(rows[name], member)
+        out[f"{name}.strata"] = joint(sums, bounds, behind, spread_of(parts[:, None]), own)
     return out
+
+
+FEW_VALUES = 8
+"""Values at a hospital, up to which the sums hold about as many digits as its table of values by group."""
+
+
+def stratum_people(x: Floats, member: NDArray[np.bool_]) -> Counts:
+    """The hospital's own groups that van Elteren's sums can give away: member (n, 2) are the groups compared.
+
+    How many people each group has, and of few values how many of each group have each; of many, how many people do not
+    have the commonest, which weighs most in the correction for ties.
+    """
+    groups = own_table(member.sum(axis=0))
+    values, at, ties = np.unique(x, return_inverse=True, return_counts=True)
+    if 1 < len(values) <= FEW_VALUES:
+        table = [np.bincount(at[one], minlength=len(values)) for one in member.T]
+        return np.concatenate([groups, own_table(table)])
+    return np.append(groups, len(x) - ties.max(initial=0))
 
 
 class Options(BaseModel):
@@ -92,7 +112,9 @@ class Options(BaseModel):
     beside: str = ""
     """A measurement with which each of the variables is correlated (Spearman)."""
     stratified: bool = False
-    """Also compare two groups within hospitals (van Elteren)."""
+    """Also compare two groups within hospitals (van Elteren).
+
+    Each hospital must then have enough people in both groups, and of a variable of few values in each value's too."""
     continuity: bool = True
     """The continuity correction of Mann and Whitney's test."""
     adjust: Adjustment = "none"

@@ -202,6 +202,14 @@ def behind(people: Counts) -> Measure:
     )
 
 
+def own_table(table: ArrayLike) -> Counts:
+    """Cells of a hospital's own table, for `own`, where the sum gives the table away: k people in each.
+
+    An empty cell counts as one person: that nobody of a group has a trait says of each of them that they lack it.
+    """
+    return np.maximum(np.asarray(table, dtype=np.int64).ravel(), 1)
+
+
 MANY = 4096
 """Rows that show that a column is not all but constant; a count over a million would cost as much as a round."""
 

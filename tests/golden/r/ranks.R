@@ -14,6 +14,6 @@ place <- (seq_len(nrow(pima)) - 1) %% 4
 elteren <- function(x) { parts <- sapply(0:3, function(h) { r <- rank(x[place == h]); g <- pima$diabetic[place == h]; n <- length(r)
     c(sum(r[g == 1]) - sum(g) * (n + 1) / 2, sum(g) * sum(1 - g) / (n * (n - 1)) * sum((r - (n + 1) / 2)^2)) / c(n + 1, (n + 1)^2) })
   chi <- sum(parts[1, ])^2 / sum(parts[2, ]); list(statistic = chi, p = pchisq(chi, 1, lower.tail = FALSE)) }
-strata <- setNames(lapply(c("sugar", "bmi"), function(v) elteren(pima[[v]])), c("sugar", "bmi"))
+strata <- setNames(lapply(c("mass", "bmi"), function(v) elteren(pima[[v]])), c("mass", "bmi"))
 out <- list(script = "tests/golden/r/ranks.R", R = R.version.string, corrected = two(TRUE), plain = two(FALSE), many = many, rho = rho, strata = strata)
 write_json(out, "tests/golden/ranks.json", digits = NA, auto_unbox = TRUE)
