@@ -73,6 +73,17 @@ def test_tests_between_two_groups(runs: dict[str, Run], analysis: str, kind: str
     np.testing.assert_allclose(row[3], wanted["freedom"], rtol=TIGHT)
 
 
+def test_degrees_of_freedom_of_a_denominator_stand_only_beside_an_f(runs: dict[str, Run]) -> None:
+    names = {
+        key: [one.name for one in runs["pima"].results[key].table("group_tests").columns] for key in ("two", "many")
+    }
+    assert "below" in names["many"]
+    assert "below" not in names["two"]
+    rows = {row[0].to("en"): row[3] for row in runs["pima"].results["two"].table("group_tests").rows}
+    assert isinstance(rows["ageband"], int)
+    assert not isinstance(rows["glu"], int)
+
+
 @pytest.mark.parametrize(("analysis", "kind"), [("many", "welch"), ("equal", "equal")])
 @pytest.mark.parametrize("name", ["glu", "bmi"])
 def test_analysis_of_variance(runs: dict[str, Run], analysis: str, kind: str, name: str) -> None:

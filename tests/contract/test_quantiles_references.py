@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -146,6 +147,21 @@ def test_table_one_shows_medians_where_asked(pima: Run) -> None:
         for share, quantile in zip((25, 50, 75), reference()["variables"]["bmi"][key]["quantiles"][1:4], strict=True):
             _, least, most = bounds(pima.results["t"], f"bmi{group}.q{share}")
             assert least <= quantile <= most
+
+
+def test_table_one_with_medians_does_not_call_itself_lossless(pima: Run) -> None:
+    assert not pima.results["t"].lossless
+
+
+def test_table_one_rounds_medians_of_narrow_cells_to_the_spread(tmp_path: Path) -> None:
+    counts = np.random.default_rng(3).integers(1, 9, 800).astype(float)
+    data = {"x": counts, "d": (np.arange(800) % 2).astype(float)}
+    line = "  a: {method: describe, cohort: all, variables: [x], quantiles: true}\n"
+    rows = some(tmp_path, data, line).results["a"].table("characteristics").rows
+    (shown,) = [row[1].to("en") for row in rows if row[0].to("en") == "median [Q1, Q3]"]
+    places = [len(part.partition(".")[2]) for part in re.findall(r"[\d.]+", shown)]
+    assert len(places) == 3
+    assert max(places) <= 2, shown
 
 
 def some(tmp_path: Path, data: Mapping[str, np.ndarray], analysis: str, *lines: str) -> Run:

@@ -127,6 +127,11 @@ def test_a_correlation_on_cells_is_near_that_of_the_values(pima: Run) -> None:
     assert row[3].to("en") == "rounded to cells"
 
 
+@pytest.mark.parametrize("analysis", ["two", "plain", "many", "rho", "strata", "cells", "near"])
+def test_it_is_lossless_where_every_cell_holds_one_value(pima: Run, analysis: str) -> None:
+    assert pima.results[analysis].lossless is (analysis in ("two", "plain", "many"))
+
+
 def test_adjusted_p_values_stand_beside(pima: Run) -> None:
     p = np.sort([pima.results["two"].estimate(f"{name}.statistic").p for name in NAMES])
     found = np.sort([pima.results["two"].estimate(f"{name}.p_adjusted").value for name in NAMES])

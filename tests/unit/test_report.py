@@ -20,7 +20,7 @@ from gagyo.report.checklists import rules
 from gagyo.report.compose import compose
 from gagyo.report.flow import read_flow
 from gagyo.report.voice import Voice
-from gagyo.result import Column, Interval, Result, Table, Withheld, Words
+from gagyo.result import Column, Curve, Interval, Result, Series, Table, Withheld, Words
 from gagyo.text import LANGUAGES, Language, Text, catalogue
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -320,6 +320,28 @@ def test_a_hospital_that_refused_and_an_analysis_that_stopped_are_said(document:
         assert refused in page
         assert "second" in page
         assert 'class="warning"' in page
+
+
+@pytest.mark.parametrize(("table", "predicts"), [("rank_tests", False), ("group_tests", False), ("selection", True)])
+def test_a_study_that_only_compares_people_owes_no_checklist_of_a_model(
+    document: dict[str, Any], table: str, predicts: bool
+) -> None:
+    shown = Table(table, Words(text=Text("A table")), (Column("a", Words("result.measure")),), ((1.5,),))
+    found = Result("any", True, 10, ("seoul",), 1, tables=(shown,)).to_json()
+    sections = {one.name: one for one in compose(document | {"analyses": {"a": {"label": None, **found}}})}
+    assert ("checklists" in sections) is predicts
+    assert ("report.limit.care" in str(sections["limits"])) is predicts
+
+
+@pytest.mark.parametrize(("curve", "binned"), [("histogram_x", False), ("path", False), ("calibration", True)])
+def test_bins_of_a_score_are_told_of_curves_that_rest_on_them(
+    document: dict[str, Any], curve: str, binned: bool
+) -> None:
+    words = Words(text=Text("A curve"))
+    drawn = Curve(curve, words, words, words, (Series(words, (0.0, 1.0), (0.0, 1.0)),))
+    found = Result("any", True, 10, ("seoul",), 1, curves=(drawn,)).to_json()
+    sections = {one.name: one for one in compose(document | {"analyses": {"a": {"label": None, **found}}})}
+    assert ("report.limit.curves" in str(sections["limits"])) is binned
 
 
 def test_a_document_with_nothing_found_still_renders(document: dict[str, Any]) -> None:

@@ -84,29 +84,33 @@ class Told:
             yield _statistic(f"{one.name}.breslow_day", label, one.alike)
 
     def _tests(self, found: Sequence[Compared], p: Floats) -> Table:
+        """The tests; denominator degrees of freedom only where a test has them."""
+        below = any(one.test and one.test.below is not None for one in found)
         columns = [
             Column("variable", Words("describe.variable"), "text"),
             Column("test", Words("compare.test"), "text"),
             Column("statistic", Words("compare.statistic"), "number", 3),
-            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "number", 1),
-            Column("below", Words("compare.below"), "number", 1),
+            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "interval", 1),
+            *([Column("below", Words("compare.below"), "interval", 1)] if below else []),
             Column("p", Words("regression.p"), "p"),
         ]
         if self.adjust != "none":
             columns.append(Column("p_adjusted", Words(f"compare.p_{self.adjust}"), "p"))
-        rows = tuple(self._test_row(*pair) for pair in zip(found, p, strict=True))
+        rows = tuple(self._test_row(*pair, below) for pair in zip(found, p, strict=True))
         return Table("group_tests", Words("compare.tests"), tuple(columns), rows)
 
-    def _test_row(self, one: Compared, p: float) -> tuple[Cell, ...]:
+    def _test_row(self, one: Compared, p: float, below: bool) -> tuple[Cell, ...]:
         head: tuple[Cell, ...] = (self._label(one), Words(f"compare.{one.kind}"))
         tail: tuple[Cell, ...] = () if self.adjust == "none" else (_known(p),)
+        nothing = (None,) * below
         if one.test is None:
-            return (*head, Withheld("withheld"), None, None, None, *tail)
+            return (*head, Withheld("withheld"), None, *nothing, None, *tail)
         if one.kind == "fisher":
-            return (*head, None, None, None, one.test.p, *tail)
+            return (*head, None, None, *nothing, one.test.p, *tail)
         if np.isnan(one.test.p):
-            return (*head, Withheld("not_estimable"), None, None, None, *tail)
-        return (*head, one.test.statistic, one.test.freedom, one.test.below, one.test.p, *tail)
+            return (*head, Withheld("not_estimable"), None, *nothing, None, *tail)
+        second = (_freedom(one.test.below),) if below else ()
+        return (*head, one.test.statistic, _freedom(one.test.freedom), *second, one.test.p, *tail)
 
     def _effects(self, found: Sequence[Compared]) -> Iterator[Table]:
         """Of two groups, the second against the first."""
@@ -181,6 +185,11 @@ TEST_COLUMNS = (
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _freedom(value: float | None) -> int | float | None:
+    """Degrees of freedom; those of counts are whole, and are shown so beside Welch's, which are not."""
+    return value if value is None or not float(value).is_integer() else int(value)
 
 
 def _statistic(name: str, label: Words, test: Test | None) -> Estimate:

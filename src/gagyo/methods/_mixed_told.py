@@ -167,7 +167,7 @@ def _correlation(variances: Floats, i: int) -> float | None:
 def _coefficients(effects: Sequence[Estimate], freedoms: Floats) -> Table:
     columns = (
         Column("term", Words("regression.term"), "text"),
-        Column("coefficient", Words("regression.coefficient"), "interval", 4),
+        Column("coefficient", Words("regression.coefficient_interval"), "interval", 4),
         Column("standard_error", Words("regression.standard_error"), "number", 4),
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "number", 1),
         Column("p", Words("regression.p"), "p"),

@@ -55,7 +55,7 @@ def _alone(place: Place, whole: bool, digits: int) -> str:
 
 
 def median_of(group: Group, quartiles: Sequence[float], least: int) -> Cell:
-    """The median with its quartiles, as a Table 1 shows them: estimates, to a tenth of the widest bounds."""
+    """The median with its quartiles, as a Table 1 shows them: estimates, no finer than their bounds or spread."""
     if group.binned is None:
         return Withheld("withheld")
     if not all(allowed(group.people, share, least) for share in quartiles):
@@ -64,7 +64,8 @@ def median_of(group: Group, quartiles: Sequence[float], least: int) -> Cell:
     if any(np.isnan(one.value) and not one.tail for one in places):
         return Withheld("withheld")  # all people in one cell
     widths = [one.upper - one.lower for one in places if not one.tail]
-    digits = digits_of(max(widths, default=0.0))
+    # A cell of one value can be very narrow; a tenth of what lies between the quartiles is as fine as a reader needs.
+    digits = digits_of(max(*widths, (places[-1].lower - places[0].upper) / 10, 0.0))
     low, middle, high = (_alone(one, group.binned.whole, digits) for one in places)
     return Words("describe.median", {"median": middle, "lower": low, "upper": high})
 

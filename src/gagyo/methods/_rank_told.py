@@ -68,7 +68,7 @@ class Told:
         tables += [self._correlations(correlations)] if correlations else []
         return Result(
             method="rank_tests",
-            lossless=True,
+            lossless=all(one.exact for one in tests) and all(one.exact for one in correlations),
             people=people,
             sites=sites,
             rounds=rounds,
@@ -105,7 +105,7 @@ class Told:
         columns = [
             Column("variable", Words("describe.variable"), "text"),
             Column("test", Words("compare.test"), "text"),
-            Column("statistic", Words("compare.statistic"), "number", 3),
+            Column("statistic", Words("compare.statistic"), "number", 1 if two else 3),
         ]
         columns += [] if two else [Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count")]
         columns.append(Column("p", Words("regression.p"), "p"))

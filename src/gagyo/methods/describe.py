@@ -162,7 +162,7 @@ class Method:
         table = _table(self, people, summaries, medians)
         return Result(
             method="describe",
-            lossless=True,
+            lossless=not medians,
             people=int(np.nansum(people)) if not np.isnan(people).any() else 0,
             sites=first.sites,
             rounds=2 + (grown.rounds if grown else 0),

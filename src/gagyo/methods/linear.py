@@ -233,7 +233,7 @@ def _estimates(columns: Any, beta: Floats, variance: Floats, freedom: int) -> tu
 def _coefficients(estimates: tuple[Estimate, ...]) -> Table:
     columns = (
         Column("term", Words("regression.term"), "text"),
-        Column("coefficient", Words("regression.coefficient"), "interval", 4),
+        Column("coefficient", Words("regression.coefficient_interval"), "interval", 4),
         Column("standard_error", Words("regression.standard_error"), "number", 4),
         Column("p", Words("regression.p"), "p"),
     )

@@ -1,4 +1,4 @@
-"""Rank tests: Mann-Whitney, Kruskal-Wallis, Spearman; van Elteren within hospitals (lossless on the released cells).
+"""Rank tests: Mann-Whitney, Kruskal-Wallis, Spearman; van Elteren within hospitals, on cells of values.
 
 People are counted in cells of values as by the method `quantiles`, by group, and those of one cell are tied: the tests
 are the pooled ones of values so rounded, and of the values themselves where each cell holds one value. What ties may
@@ -129,7 +129,7 @@ class Method:
     study: Study
 
     name: ClassVar[str] = "rank_tests"
-    lossless: ClassVar[bool] = True
+    lossless: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = Options
 
     @classmethod

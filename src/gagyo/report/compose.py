@@ -111,7 +111,21 @@ PLACES = (
     Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),
     Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards", "baseline")),
-    Place("model", ("coefficients", "model_test", "term_tests", "fit")),
+    Place(
+        "model",
+        (
+            "selection",
+            "coefficients",
+            "fixed_effects",
+            "variances",
+            "deviations",
+            "model",
+            "model_test",
+            "term_tests",
+            "fit",
+        ),
+        ("path", "penalties"),
+    ),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
     Place("thresholds", ("thresholds", "subgroups")),
@@ -124,6 +138,10 @@ PLACES = (
 
 ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
 """Tables that may stand on a grid of times."""
+UNBINNED = {"survival", "incidence", "histogram", "path", "penalties"}
+"""Curves that do not rest on bins of a score."""
+DESCRIBING = {"characteristics", "quantiles", "groups"}
+"""Sections that describe or compare people, and fit no model."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +219,10 @@ def _is_validation(result: Result) -> bool:
 def _predicts(analyses: Iterable[Analysis]) -> bool:
     """Whether the study makes or tests a prediction model, or has no result that says so otherwise."""
     found = [analysis.result for analysis in analyses]
-    return not any(_of_survival(result) for result in found) or any(_is_validation(r) or r.equation for r in found)
+    if any(_is_validation(result) or result.equation for result in found):
+        return True
+    only_describes = bool(found) and all(_home(result) in DESCRIBING for result in found)
+    return not only_describes and not any(_of_survival(result) for result in found)
 
 
 def _of_survival(result: Result) -> bool:
@@ -405,8 +426,7 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     points += [own("limit.withheld", number=document["minimum_people"])]
     points += [own("limit.not_lossless")] if any(not analysis.result.lossless for analysis in analyses) else []
     curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
-    timed = {name for name in curves if name.partition("_")[0] in ("survival", "incidence")}
-    points += [own("limit.curves")] if curves - timed else []
+    points += [own("limit.curves")] if {name.partition("_")[0] for name in curves} - UNBINNED else []
     points += [own("limit.survival")] if any(_of_survival(analysis.result) for analysis in analyses) else []
     names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)
     points += [own(f"limit.{name}") for name in names]
