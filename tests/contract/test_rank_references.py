@@ -127,9 +127,13 @@ def test_a_correlation_on_cells_is_near_that_of_the_values(pima: Run) -> None:
     assert row[3].to("en") == "rounded to cells"
 
 
-@pytest.mark.parametrize("analysis", ["two", "plain", "many", "rho", "strata", "cells", "near"])
+@pytest.mark.parametrize("analysis", ["two", "plain", "many", "rho", "cells", "near"])
 def test_it_is_lossless_where_every_cell_holds_one_value(pima: Run, analysis: str) -> None:
     assert pima.results[analysis].lossless is (analysis in ("two", "plain", "many"))
+
+
+def test_ranks_within_hospitals_are_not_lossless_on_cells(within: Run) -> None:
+    assert not within.results["strata"].lossless
 
 
 def test_adjusted_p_values_stand_beside(pima: Run) -> None:
