@@ -6,6 +6,7 @@ bins of a validation, values of a measurement. The gate opens the two halves of 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -34,7 +35,7 @@ class Leaf:
 
 
 @dataclass
-class Descent:
+class Descent(ABC):
     """The leaves of one descent, in order of their values."""
 
     leaves: list[Leaf] = field(default_factory=list)
@@ -56,13 +57,13 @@ class Descent:
         """The cuts between leaves."""
         return np.array([leaf.low for leaf in self.leaves[1:]])
 
+    @abstractmethod
     def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
         """Where the halves of each of some bins meet, and how deep the halves are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wanted(self, least: int) -> list[int]:
         """The leaves to halve next."""
-        raise NotImplementedError
 
     def failed(self, index: int, cut: float) -> None:
         """A leaf whose halves at this cut stay shut."""
