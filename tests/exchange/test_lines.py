@@ -218,10 +218,13 @@ def test_a_sender_that_starts_again_sends_only_what_is_missing(place: Place, lea
 
 def test_a_slow_and_a_delayed_line(place: Place, lead: Client) -> None:
     with line(BadLine(place.hub.address[1], delay=0.02, bandwidth=8e6)) as one:
-        client = through(place, lead, one)
-        client.send("seoul", "s", os.urandom(1 << 20))
-        receiver = place.client_of(place.enrol("seoul"))
-        receiver.acknowledge([letter.id for letter in receiver.receive(5)])
+        client, body = through(place, lead, one), os.urandom(1 << 20)
+        client.send("seoul", "s", body)
+        assert one.up_bytes > len(body), "it went over the line"
+    receiver = place.client_of(place.enrol("seoul"))
+    [taken] = receiver.receive(5)
+    assert taken.body == body
+    receiver.acknowledge([taken.id])
 
 
 def test_a_hub_that_is_away_is_named_after_the_patience_and_not_later(place: Place) -> None:

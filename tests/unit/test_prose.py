@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -145,6 +146,23 @@ def test_a_hostile_word_file_is_refused(study: Path, monkeypatch: pytest.MonkeyP
         archive.writestr("other.xml", "<a/>")
     assert refused(path, study) == "prose_unreadable"
     assert refused(study.parent / "missing.docx", study) == "file_not_found"
+
+
+def test_a_damaged_word_file_is_refused_however_it_is_damaged(study: Path) -> None:
+    """Any byte may be any other: the document is read, or it is refused by name."""
+    path = docx(study, p("[[lead.country: CN]]"))
+    whole, random, refused_as = path.read_bytes(), Random(1), []
+    for _ in range(1500):
+        broken = bytearray(whole)
+        for _ in range(random.choice((1, 1, 4))):
+            broken[random.randrange(len(broken))] = random.randrange(256)
+        path.write_bytes(broken)
+        try:
+            word.paragraphs(path)
+        except FileFault as fault:
+            refused_as.append(fault.findings[0].code)
+    assert len(refused_as) > 500
+    assert set(refused_as) <= {"prose_unreadable", "file_too_large"}
 
 
 def test_from_the_command_line(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,7 @@ kept. Letters are sealed to their recipient.
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,24 +18,13 @@ from typing import Any
 from gagyo.errors import ExchangeFault, Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Letter, Received, chunk_digest, divide, is_name, is_study, letter_id
+from gagyo.zipped import NO_ZIP, part
 
 MANIFEST, SIGNATURE, FOLDER = "manifest.json", "manifest.sig", "letters/"
 VERSION = 1
 LARGEST_MANIFEST = 16 << 20
 LARGEST_LETTER = 1 << 30
 LABEL = b"gagyo courier 1\n"
-NO_ZIP = (
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    RuntimeError,
-    OverflowError,
-    LookupError,
-    ValueError,
-)
-"""What `zipfile` raises for files that are none: also versions, ciphers and compressions that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +85,8 @@ def read(path: Path) -> Parcel:
     """
     try:
         with zipfile.ZipFile(path) as file:
-            manifest = _take(file, MANIFEST, LARGEST_MANIFEST)
-            signature = bytes.fromhex(_take(file, SIGNATURE, 1024).decode("ascii"))
+            manifest = part(file, MANIFEST, LARGEST_MANIFEST)
+            signature = bytes.fromhex(part(file, SIGNATURE, 1024).decode("ascii"))
         record = json.loads(manifest)
         if record["gagyo_courier"] != VERSION:
             raise ExchangeFault.of("other_version", found=record["gagyo_courier"], expected=VERSION)
@@ -111,13 +98,6 @@ def read(path: Path) -> Parcel:
     except (Tampered, ValueError):
         raise ExchangeFault.of("courier_forged", found=path) from None
     return parcel
-
-
-def _take(file: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A part of a file, which says itself how large it is: what is larger than it may be is not even unpacked."""
-    if file.getinfo(name).file_size > most:
-        raise ValueError(name)
-    return file.read(name)
 
 
 def _parcel(record: Mapping[str, Any]) -> Parcel:
@@ -148,7 +128,7 @@ def bodies(path: Path, parcel: Parcel) -> list[Received]:
     try:
         with zipfile.ZipFile(path) as file:
             for one in parcel.letters:
-                body = _take(file, FOLDER + one.id, one.size)
+                body = part(file, FOLDER + one.id, one.size)
                 if tuple(chunk_digest(chunk) for chunk in divide(body)) != one.chunks:
                     raise ValueError(one.id)
                 found.append(Received(one.id, one.sender, one.study, body))

@@ -7,7 +7,6 @@ is put together before it is read. A document type, which entity attacks need, i
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from xml.parsers import expat
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding, Place
+from gagyo.zipped import NO_ZIP, TooLarge, part
 
 LARGEST = 20_000_000
 """Bytes of one part, unpacked."""
@@ -76,21 +76,18 @@ def paragraphs(path: Path) -> list[str]:
             names = archive.namelist()
             if PARTS[0] not in names:
                 raise _fault("prose_unreadable", path)
-            parts = [part for part in PARTS if part in names]
-            return [one for part in parts for one in _read(archive, part, path)]
+            parts = [name for name in PARTS if name in names]
+            return [one for name in parts for one in _read(part(archive, name, LARGEST))]
     except FileNotFoundError:
         raise _fault("file_not_found", path) from None
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, expat.ExpatError, _Doctype):
+    except TooLarge:
+        values = {"found": f"> {LARGEST}", "expected": LARGEST}
+        raise FileFault(Finding("file_too_large", place=Place(str(path)), values=values)) from None
+    except (*NO_ZIP, expat.ExpatError, _Doctype):
         raise _fault("prose_unreadable", path) from None
 
 
-def _read(archive: zipfile.ZipFile, part: str, path: Path) -> list[str]:
-    # The size that a zip states may be a lie: no more than the limit is unpacked.
-    with archive.open(part) as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        values = {"found": len(content), "expected": LARGEST}
-        raise FileFault(Finding("file_too_large", place=Place(str(path)), values=values))
+def _read(content: bytes) -> list[str]:
     reader, parser = _Reader(), expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = reader.characters, reader.doctype
