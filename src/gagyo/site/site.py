@@ -26,10 +26,10 @@ from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
-from gagyo.release.case import Case, Scope, Spending
+from gagyo.release.case import Case, Scope
 from gagyo.release.decision import Answer, Outcome, Referral, Release
 from gagyo.release.gate import Gate
-from gagyo.release.ledger import Entry, Ledger
+from gagyo.release.ledger import Ledger
 from gagyo.release.limits import Limits
 from gagyo.site import admission, opening
 from gagyo.site.admission import NotAdmitted
@@ -42,6 +42,7 @@ from gagyo.site.noting import note
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
+from gagyo.site.said import Said
 from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
 
@@ -104,6 +105,7 @@ class Site:
         self.policy = policy or Policy()
         self.keys = Keys.open(folder / "keys")
         self.ledger = Ledger(folder / "ledger.jsonl", self.keys.sign)
+        self._said = Said(self.ledger)
         self._store = Store(folder / "memory.sqlite")
         self._load = load
         self._log = folder / "faults.log"
@@ -298,7 +300,7 @@ class Site:
 
     def _check_refusals(self, plan: str) -> None:
         """After three privacy refusals, and after each three more, people decide whether the study goes on."""
-        for number in range(REFUSALS_BEFORE_REFERRAL, self._refusals(plan) + 1, REFUSALS_BEFORE_REFERRAL):
+        for number in range(REFUSALS_BEFORE_REFERRAL, self._said.refusals(plan) + 1, REFUSALS_BEFORE_REFERRAL):
             self._reviews.check(Subject(plan, "study", "", str(number)), {"refusals": number})
 
     def _check_referral(self, session: Session, request: Request) -> None:
@@ -326,12 +328,6 @@ class Site:
             "close": self._close,
         }
         return steps.get(request.step, self._compute)
-
-    def _refusals(self, plan: str) -> int:
-        """How many questions were refused for privacy; one that is asked again, as on a bad line, counts once."""
-        records = (entry.record for entry in self.ledger.about(plan))
-        refused = (one for one in records if one["code"] == "withheld")
-        return len({one["request"] for one in refused if one["step"] != "preflight"})
 
     # The steps.
 
@@ -388,7 +384,7 @@ class Site:
         return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
-        self._check_not_opened(request, request.statement)
+        self._said.check_not_opened(request)
         self._check_one_roster(session, request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
@@ -430,26 +426,10 @@ class Site:
         session.history.question(request)
         self._check_one_roster(session, request)
         statement = str(request.arguments.get("statement"))
-        same = ("plan", "analysis", "cohort", "round", "receiver", "attempt")
-        for entry in reversed(self.ledger.about(request.plan)):
-            record = entry.record
-            if record["statement"] == statement and record["channel"] == "masked" and record["outcome"] == "released":
-                alike = all(record[name] == getattr(request, name) for name in same)
-                if not alike or record["roster"] != list(request.roster):
-                    raise NotAdmitted("bad_roster")
-                kept = self._store.answered(record["request"])
-                if kept is None:
-                    raise NotAdmitted("bad_roster")
-                return Summand(request.plan, statement, request.roster, request.attempt, self.name), kept
-        raise NotAdmitted("bad_roster")
-
-    def _check_not_opened(self, request: Request, statement: str) -> None:
-        """A statement is opened over one roster, once ever: two rosters' sums would give one hospital's values."""
-        for entry in self.ledger.about(request.plan):
-            record = entry.record
-            opened = record["statement"] == statement and record["channel"] in ("people", "pooled")
-            if opened and (record["roster"], record["attempt"]) != (list(request.roster), request.attempt):
-                raise NotAdmitted("bad_roster")
+        kept = self._store.answered(self._said.last_share(request, statement)["request"])
+        if kept is None:
+            raise NotAdmitted("bad_roster")
+        return Summand(request.plan, statement, request.roster, request.attempt, self.name), kept
 
     def _roster_keys(self, session: Session, request: Request) -> tuple[str, str]:
         """Within a plan all sums that a receiver sees have one roster; about the same people, over all plans too."""
@@ -512,19 +492,13 @@ class Site:
             raise NotAdmitted("not_derived")
         reach = session.limits.ellipsoid * float(question.around["people"])
         admission.check_near(inner.arguments, question.around, reach)
-        if self._rounds_of(inner) >= session.limits.rounds:
+        if self._said.rounds_of(inner) >= session.limits.rounds:
             raise NotAdmitted("not_derived")
         return self._share(session, inner, template, self._step(inner))
 
     def _close(self, session: Session, request: Request) -> Answer:
         """The closing receipt: signed by this hospital, it covers the tail of its ledger."""
         return self._release(request, {"head": self.ledger.head}, channel="close", numbers=0)
-
-    def _rounds_of(self, inner: Request) -> int:
-        """How many shares this hospital gave to the receiver of a leave-one-out fit."""
-        same = ("analysis", "round", "receiver")
-        records = (entry.record for entry in self.ledger.about(inner.plan))
-        return sum(one["channel"] == "masked" and all(one[n] == getattr(inner, n) for n in same) for one in records)
 
     # Ruling and recording.
 
@@ -551,15 +525,8 @@ class Site:
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
             overlap=session.cohorts.overlap(cohort),
-            spending=self._spending(session.plan.digest, request.receiver),
+            spending=self._said.spending(session.plan.digest, request.receiver),
         )
-
-    def _spending(self, plan: str, receiver: str) -> Spending:
-        """What one receiver has seen under a plan."""
-        records = [one for entry in self.ledger.about(plan) if (one := entry.record)["receiver"] == receiver]
-        spent = {channel: sum(one["numbers"] for one in records if one["channel"] == channel) for channel in CHANNELS}
-        fits = frozenset(one["fit"] for one in records if one["channel"] == "pooled" and one["fit"])
-        return Spending(spent["each"], spent["pooled"], fits)
 
     def _release(
         self,
@@ -580,18 +547,12 @@ class Site:
     def _refuse(self, request: Request, code: str, rules: tuple[str, ...] = ()) -> Answer:
         """Record a refusal. Which rules were broken is for the hospital's people; outside there is only the code."""
         outcome: Outcome = "referred" if code == "referred" else "refused"
-        receipt = self._referred_before(request) if code == "referred" else None
+        receipt = self._said.referral(request) if code == "referred" else None
         if receipt is None:
             receipt = self.ledger.prepare(_record(request, outcome, "") | {"code": code, "payload": ""})
             self.ledger.append(receipt)
         self._note_rules(request, code, rules)
         return Answer(request.digest, self.name, outcome, code, receipt=receipt)
-
-    def _referred_before(self, request: Request) -> Entry | None:
-        """The receipt of the same referral: it is asked about again and again while people decide."""
-        entries = (one for one in reversed(self.ledger.about(request.plan)) if one.record["request"] == request.digest)
-        last = next(entries, None)
-        return last if last is not None and last.record["outcome"] == "referred" else None
 
     def _note_rules(self, request: Request, code: str, rules: tuple[str, ...]) -> None:
         if rules:
@@ -607,9 +568,6 @@ class Site:
 def _fit_name(request: Request, ask: Ask | None) -> str:
     """A fit's name within the study: its parameters are counted once there."""
     return f"{request.analysis}: {ask.fit}" if ask and ask.fit else ""
-
-
-CHANNELS = ("each", "pooled")
 
 
 def _record(request: Request, outcome: str, channel: str) -> dict[str, Any]:
