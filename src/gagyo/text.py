@@ -28,8 +28,9 @@ class Text:
 
 
 def join(between: str, *texts: Text) -> Text:
-    """One text of several, in each language."""
-    return Text(*(between.join(text.to(language) for text in texts) for language in LANGUAGES))
+    """One text of several, in each language; between Chinese texts stands the Chinese colon."""
+    marks: dict[Language, str] = {"en": between, "ko": between, "zh": "：" if between == ": " else between}
+    return Text(*(marks[language].join(text.to(language) for text in texts) for language in LANGUAGES))
 
 
 @cache

@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from gagyo.text import LANGUAGES, Language, catalogue
+from gagyo.text import LANGUAGES, Language, Text, catalogue, join
 from tests.architecture.sources import all_texts, calls, first_text, text_of
 
 SAME_IN_ALL = {
@@ -117,3 +117,8 @@ def test_every_finding_is_used() -> None:
     codes = [key.removeprefix("findings.") for key in catalogue("en") if key.startswith("findings.")]
     unused = [code for code in codes if code not in texts and code.removeprefix("answer_") not in texts]
     assert unused == []
+
+
+def test_chinese_texts_are_joined_by_a_chinese_colon() -> None:
+    group = join(": ", Text("Sex", "성별", "性别"), Text("male", "남", "男"))
+    assert (group.en, group.ko, group.zh) == ("Sex: male", "성별: 남", "性别：男")

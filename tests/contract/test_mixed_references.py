@@ -182,6 +182,7 @@ def test_few_hospitals_have_fixed_intercepts_and_least_squares(tmp_path: Path) -
     np.testing.assert_allclose([one.standard_error for one in told], fit.bse[:2], rtol=TIGHT)
     np.testing.assert_allclose([one.p for one in told], fit.pvalues[:2], rtol=1e-6)
     np.testing.assert_allclose(result.estimate("variance.residual").value, fit.scale, rtol=TIGHT)
+    assert "mixed.own_intercepts" in [one.key for one in result.notes], "without them it is no equation, and says so"
 
 
 def test_a_column_that_is_constant_in_each_hospital_is_aliased_by_fixed_ones(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_names_labels_and_indicators() -> None:
         "treated:drug[b]",
         "treated:drug[c]",
     ]
-    assert columns[2].label == Text("Drug: b", "약: b", "药: b")
+    assert columns[2].label == Text("Drug: b", "약: b", "药：b")
     assert columns[0].indicator == ()
     assert columns[1].indicator is None
     assert columns[2].indicator == (("drug", "b"),)

@@ -142,7 +142,8 @@ class Told:
         return Table("deviations", Words("mixed.deviations"), tuple(columns), rows, notes=(Words("mixed.shrunk"),))
 
     def _notes(self, fit: Fitted) -> list[Words]:
-        notes = [Words("mixed.singular")] if fit.singular else []
+        notes = [Words("mixed.own_intercepts")] if fit.fixed_hospitals else []
+        notes += [Words("mixed.singular")] if fit.singular else []
         return [*notes, Words("mixed.few_clusters")] if 0 < fit.groups < FEW else notes
 
     def _text(self, fit: Fitted) -> list[Words]:

@@ -23,7 +23,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.cohort import unknown_variable
 from gagyo.protocol.guards import listed, short, too_long, too_nested
 from gagyo.protocol.variables import Variable
-from gagyo.text import Text
+from gagyo.text import LANGUAGES, Text, join
 
 Floats = NDArray[np.float64]
 MOST_TERMS = 500
@@ -90,7 +90,7 @@ class Category:
         return [
             DesignColumn(
                 f"{self.name}[{level.name}]",
-                _texts(": ", [variable.label, level.label]),
+                join(": ", variable.label, level.label),
                 1.0,
                 ((self.name, level.name),),
             )
@@ -202,16 +202,11 @@ def _product(parts: Sequence[DesignColumn]) -> DesignColumn:
     indicators = [part.indicator for part in parts]
     joined = None if None in indicators else tuple(pair for pairs in indicators if pairs for pair in pairs)
     name = ":".join(part.name for part in parts)
-    return DesignColumn(name, _texts(" × ", [part.label for part in parts]), prod(part.bound for part in parts), joined)
-
-
-def _texts(between: str, texts: Sequence[Text]) -> Text:
-    """Texts joined in each language."""
-    return Text(*(between.join(text.to(language) for text in texts) for language in ("en", "ko", "zh")))
+    return DesignColumn(name, join(" × ", *(part.label for part in parts)), prod(part.bound for part in parts), joined)
 
 
 def _marked(label: Text, marks: str) -> Text:
-    return Text(*(label.to(language) + marks for language in ("en", "ko", "zh"))) if marks else label
+    return Text(*(label.to(language) + marks for language in LANGUAGES)) if marks else label
 
 
 def _number(value: float) -> str:
