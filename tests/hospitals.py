@@ -18,6 +18,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
+from gagyo.site.ruled import Ruled
 from gagyo.site.site import Site
 from gagyo.site.site_file import Policy
 
@@ -121,11 +122,14 @@ def house(
     hospitals: Mapping[str, Rows],
     policies: Mapping[str, Policy] | None = None,
     wrap: Callable[[Embedded], Any] = lambda runtime: runtime,
+    ruled: Mapping[str, Ruled] | None = None,
 ) -> House:
     """Hospitals that have approved the study's plan."""
     parsed = Study.parse(study)
     sites = {
-        name: Site(name, folder / name, lambda _, rows=rows: rows, (policies or {}).get(name))
+        name: Site(
+            name, folder / name, lambda _, rows=rows: rows, (policies or {}).get(name), ruled=(ruled or {}).get(name)
+        )
         for name, rows in hospitals.items()
     }
     coordinator = Keys.open(folder / "coordinator.keys")

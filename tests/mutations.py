@@ -16,6 +16,7 @@ HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py
 HELD = "tests/approvals/test_evidence.py"
 YES = "tests/attacks/test_approvals.py"
 DOSSIER = "tests/unit/test_dossier.py"
+RULED = "tests/attacks/test_ruled.py"
 PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
@@ -337,7 +338,20 @@ MUTATIONS = (
         DERIVE,
     ),
     ("coordinator/planning.py", "check_none(_shut(study, bounds) if bounds else [])", "pass", DERIVE),
-    ("site/site.py", "max(self.policy.minimum_people, ruled_minimum(study, line.sends))", "5", DERIVE),
+    ("site/site.py", "asked.stricter(max(self.policy.minimum_people, ruled))", "asked", DERIVE),
+    ("site/site.py", "        if session.ruling and session.ruling.short:", "        if False:", RULED),
+    ("site/site.py", "            check_none(found.findings())", "            pass", RULED),
+    ("site/site.py", '            raise NotAdmitted("rules_not_met") from None', "            return", RULED),
+    ("site/site.py", "        if found is not session.ruling:", "        if session.ruling is None:", RULED),
+    ("site/site.py", "        by_rule = session.ruling is not None and", "        by_rule = False and", RULED),
+    ("site/site.py", "self._ruled.minimum_people(study, line.sends) if self._ruled", "0 if self._ruled", RULED),
+    ("site/ruled.py", "        if last is None or last[:2] != (day, held):", "        if last is None:", RULED),
+    (
+        "coordinator/acts.py",
+        'return record["outcome"] != "released" or record["plan"] not in shut',
+        "return True",
+        RULED,
+    ),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
 )
 

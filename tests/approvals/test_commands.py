@@ -14,6 +14,7 @@ from gagyo.governance import role_key
 from gagyo.governance.approval import Statement, parse_statement, read_statement
 from gagyo.governance.role_key import RoleKey
 from gagyo.protocol.plan import read_plan
+from gagyo.site.doctor import examine_site
 from gagyo.site.folder import state_folder
 from gagyo.site.inbox import Inbox
 from gagyo.site.site_file import SiteFile
@@ -250,3 +251,31 @@ def test_a_policy_says_whose_approvals_a_plan_needs(study: Path) -> None:
     terms = SiteFile.read(study / "sites" / "seoul.yaml").policy.approvals
     assert terms.required == ("custodian", "data_protection")
     assert {role: len(keys) for role, keys in terms.keys.items()} == {"custodian": 1, "data_protection": 1}
+
+
+RULES = "policy: {rules: {evidence: ../evidence.yaml}}"
+
+
+def test_a_hospitals_own_check_is_a_condition_and_is_shown(typed: Typed, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    typed("new", study)
+    seoul = study / "sites" / "seoul.yaml"
+    lines = [line for line in seoul.read_text().splitlines() if not line.startswith("policy:")]
+    seoul.write_text("\n".join([*lines, RULES]) + "\n")
+    ends = (date.today() + timedelta(days=7)).isoformat()
+    held = {"kind": "kr.irb_approval", "site": "seoul", "things": ["*"], "from": "2026-01-01", "until": ends}
+    (study / "evidence.yaml").write_text(f"- {json.dumps(held)}\n")
+    for language in ("en", "ko", "zh"):
+        told = typed("--language", language, "run", study / "study.yaml", "--sites", study / "sites", "--out",
+                     tmp_path / "out", code=exits.FAULT)  # fmt: skip
+        assert "rules_not_met" in told or "gagyo evidence add" in told
+    plan = planned(typed, study)
+    record = json.loads(typed("approvals", plan, "--sites", study / "sites", "--json", code=exits.NOT_YET))
+    assert record["rules"]["seoul"] == "unknown"
+    assert record["rules"]["busan"] is None
+    box = Inbox(state_folder(seoul) / "inbox.sqlite")
+    read = read_plan(plan)
+    box.keep_plan(read, digest(read.written.canonical()), "coordinator")
+    box.close()
+    looks = {one.finding.code for one in examine_site(seoul) if one.about.startswith("rules")}
+    assert looks == {"rules_not_met", "doctor_evidence_soon"}

@@ -10,6 +10,9 @@ import typer
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from gagyo.protocol.plan import Plan
     from gagyo.site.standing import Standing
 
 
@@ -37,13 +40,28 @@ def approvals(
 
     read, brought = read_plan(plan), [read_statement(path) for path in approval or []]
     files = _files(sites, read.study.sites)
-    found = {site: standings(file, read, day_of(as_of), brought) if file else None for site, file in files.items()}
+    day = day_of(as_of)
+    found = {site: standings(file, read, day, brought) if file else None for site, file in files.items()}
+    ruled = {site: _ruled(file, read, day) if file else None for site, file in files.items()}
     if as_json:
-        typer.echo(json.dumps({"plan": read.digest, "sites": plain(found)}, ensure_ascii=False, indent=1))
+        told = {"plan": read.digest, "sites": plain(found), "rules": ruled}
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
     else:
-        typer.echo("\n".join([say("plan.digest", digest=read.digest), *(_line(*one) for one in found.items())]))
-    if any(one is None or any(role.state != "approved" for role in one) for one in found.values()):
+        lines = (_line(site, one, ruled[site], day) for site, one in found.items())
+        typer.echo("\n".join([say("plan.digest", digest=read.digest), *lines]))
+    lacking = any(one is None or any(role.state != "approved" for role in one) for one in found.values())
+    if lacking or any(one not in (None, "may_go_ahead") for one in ruled.values()):
         raise typer.Exit(NOT_YET)
+
+
+def _ruled(file: Path, plan: Plan, day: date) -> str | None:
+    """What a hospital's own check of the rules says; None where its policy asks for none."""
+    from gagyo.governance.check import strictest
+    from gagyo.site.ruled import Ruled
+    from gagyo.site.site_file import SiteFile
+
+    own = Ruled.of(SiteFile.read(file), lambda: day)
+    return strictest(one.verdict for one in own.on(plan).answers) if own else None
 
 
 def _files(folder: Path, sites: tuple[str, ...]) -> dict[str, Path | None]:
@@ -55,14 +73,14 @@ def _files(folder: Path, sites: tuple[str, ...]) -> dict[str, Path | None]:
     return {site: known.get(site) for site in sites}
 
 
-def _line(site: str, found: tuple[Standing, ...] | None) -> str:
+def _line(site: str, found: tuple[Standing, ...] | None, ruled: str | None, day: date) -> str:
     from gagyo.result import Words
 
     if found is None:
         return say("approvals.unknown", site=site)
+    cells = [say("approvals.ruled", day=day, verdict=Words(f"rules.verdict.{ruled}"))] if ruled else []
     if not found:
-        return say("approvals.none_asked", site=site)
-    cells = []
+        return "; ".join([say("approvals.none_asked", site=site), *cells])
     for one in found:
         values = {"role": Words(f"approval.role.{one.role}"), "person": one.person, "until": one.until}
         reason = Words(f"egress.code_{one.state}") if one.state != "approved" else ""

@@ -30,9 +30,9 @@ def add(
     pack: Annotated[list[Path] | None, typer.Option(help=say("rules.pack"))] = None,
 ) -> None:
     """Compute the digest, and add the record; every fault of the list is told, and nothing is written then."""
-    from gagyo.cli.rules import day_of, own_packs
+    from gagyo.cli.rules import day_of
     from gagyo.governance.evidence import Evidence, append_held, digest_of, document_digest
-    from gagyo.governance.pack import packs, words_of
+    from gagyo.governance.pack import own_packs, packs, words_of
     from gagyo.protocol.study import Study
 
     scope = digest_of(Study.read(study)) if Path(study).is_file() else study

@@ -34,9 +34,9 @@ def show(
     import json
 
     from gagyo.canonical import plain
-    from gagyo.cli.rules import day_of, own_packs
+    from gagyo.cli.rules import day_of
     from gagyo.governance.evidence import read_held
-    from gagyo.governance.pack import packs, words_of
+    from gagyo.governance.pack import own_packs, packs, words_of
     from gagyo.protocol.study import Study
 
     kinds = words_of((*packs(), *own_packs(pack or []))).evidence

@@ -26,8 +26,10 @@ def dossier(
     from datetime import date
 
     from gagyo.api import export_dossier
-    from gagyo.cli.rules import check_rules, held_in, own_packs
+    from gagyo.cli.rules import check_rules
     from gagyo.coordinator.dossier import Brought
+    from gagyo.governance.evidence import held_in
+    from gagyo.governance.pack import own_packs
     from gagyo.protocol.plan import read_plan
 
     own, today = own_packs(pack or []), date.today()

@@ -42,8 +42,9 @@ def plan(
 def _made(study: Path, sites: Path | None, pack: list[Path], evidence: Path | None) -> Plan:
     """The plan of a study file."""
     from gagyo.api import open_hospitals, public_keys
-    from gagyo.cli.rules import held_in, own_packs
     from gagyo.coordinator.planning import make_plan
+    from gagyo.governance.evidence import held_in
+    from gagyo.governance.pack import own_packs
     from gagyo.protocol.study import Study
 
     read = Study.read(study)

@@ -14,7 +14,6 @@ from gagyo.cli.speech import language, say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gagyo.governance.evidence import Evidence
     from gagyo.governance.pack import Pack
     from gagyo.protocol.study import Study
     from gagyo.report.rules import Sheet
@@ -37,6 +36,7 @@ def rules(
 ) -> None:
     """Check and print; the exit code says whether everything may go ahead."""
     from gagyo.cli.exits import NOT_YET
+    from gagyo.governance.pack import own_packs
     from gagyo.protocol.study import Study
 
     read = Study.read(study)
@@ -64,26 +64,6 @@ def day_of(text: str) -> date:
         raise typer.BadParameter(say("rules.bad_day", found=text)) from None
 
 
-def own_packs(paths: Sequence[Path]) -> tuple[Pack, ...]:
-    """An operator's own packs, each read beside Gagyo's and those before it."""
-    from gagyo.governance.pack import packs, read_own
-
-    found: list[Pack] = []
-    for path in paths:
-        found.append(read_own(path, (*packs(), *found)))
-    return tuple(found)
-
-
-def held_in(file: Path | None, own: Sequence[Pack]) -> tuple[Evidence, ...]:
-    """The documents of a list; none where there is no list."""
-    if file is None:
-        return ()
-    from gagyo.governance.evidence import read_held
-    from gagyo.governance.pack import packs, words_of
-
-    return read_held(file, words_of((*packs(), *own)).evidence)
-
-
 def check_rules(
     study: Study, day: date, sites: Path | None = None, own: Sequence[Pack] = (), evidence: Path | None = None
 ) -> dict[str, Any]:
@@ -93,6 +73,7 @@ def check_rules(
     from gagyo.governance.check import check
     from gagyo.governance.derive import given
     from gagyo.governance.document import document
+    from gagyo.governance.evidence import held_in
 
     check_none(planning.check(study))
     what = given(study, planning.sends_of(study), _site_parts(sites) if sites else {})

@@ -36,8 +36,9 @@ def run(
     """Run, report in three languages, and say where everything is."""
     from gagyo.cli.exits import STOPPED
     from gagyo.cli.progress import Teller
-    from gagyo.cli.rules import held_in, own_packs
     from gagyo.governance.approval import read_statement
+    from gagyo.governance.evidence import held_in
+    from gagyo.governance.pack import own_packs
     from gagyo.report import write
 
     if (sites is None) == (hub is None):

@@ -63,6 +63,9 @@ def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     """What people did: who, where the acts are open already."""
     from gagyo.result import Words
 
+    if told["doing"] == "check":
+        verdicts = ", ".join(f"{one['thing']} {say('rules.verdict.' + one['verdict'])}" for one in told["answers"])
+        return say("site_ledger.plan_check", day=told["day"], verdicts=verdicts, **values)
     acts = [*told.get("acts", ()), *told.get("statements", ())]
     people = ", ".join(one["person"] for one in acts if one["person"])
     if "review" not in told:

@@ -1,4 +1,4 @@
-"""Checks what people did, as a hospital's ledger tells it: signed approvals, and reviews in an order that may be."""
+"""Checks what people did, as a hospital's ledger tells it: approvals, checks of rules, and reviews."""
 
 from __future__ import annotations
 
@@ -18,19 +18,30 @@ def check_acts(site: str, entries: Sequence[Entry]) -> int:
     """How many acts of people a ledger holds.
 
     An answer to what was referred can follow an approved review only; that the hospital's own door sees to. Here it is
-    checked that each review went through its states as the table has them, and that approvals are signed.
+    checked that each review went through its states as the table has them, that approvals are signed, and that nothing
+    was released between a check of the rules that did not allow it and the next that did.
 
     Raises:
         Tampered: naming the first link that cannot be.
     """
     states: dict[str, str] = {}
-    acts = [entry for entry in entries if entry.record["outcome"] == "noted"]
-    for entry in acts:
-        told = entry.record["told"]
-        sound = _follows(states, told) if "review" in told else _signed(entry.record["plan"], site, told)
-        if not sound:
+    shut: set[str] = set()
+    for entry in entries:
+        if not _sound(site, entry.record, states, shut):
             raise Tampered(Finding("bad_acts", values={"found": site, "number": entry.sequence}))
-    return len(acts)
+    return sum(entry.record["outcome"] == "noted" for entry in entries)
+
+
+def _sound(site: str, record: Mapping[str, Any], states: dict[str, str], shut: set[str]) -> bool:
+    """Whether a link may stand here. shut: plans whose last check of the rules was no yes, kept up by this."""
+    if record["outcome"] != "noted":
+        return record["outcome"] != "released" or record["plan"] not in shut
+    told = record["told"]
+    if record["channel"] == "check":
+        allowed = all(one["verdict"] == "may_go_ahead" for one in told["answers"])
+        (shut.discard if allowed else shut.add)(record["plan"])
+        return True
+    return _follows(states, told) if "review" in told else _signed(record["plan"], site, told)
 
 
 def _follows(states: dict[str, str], told: dict[str, Any]) -> bool:

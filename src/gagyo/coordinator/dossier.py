@@ -186,6 +186,7 @@ def _acts(
         yield _assessed("#rules", "ValidationCheck", "rules", language, **checked)
     for site, (_, entries) in ledgers.items():
         mine = [one.record for one in entries if one.record["outcome"] == "noted" and one.record["plan"] == plan.digest]
+        yield from _checks(site, [one["told"] for one in mine if one["channel"] == "check"], language)
         yield from _decisions(site, [one["told"] for one in mine if one["channel"] == "decision"], language)
         yield from _reviews(site, [one["told"] for one in mine if one["channel"] == "review"], language)
 
@@ -202,6 +203,15 @@ def _assessed(name: str, kind: str, key: str, language: Language, **told: Any) -
     return {"@id": name, "@type": "AssessAction", "name": translate(f"dossier.act.{key}", language, **values)} | (
         about | told
     )
+
+
+def _checks(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:
+    """A validation check for each day's check of the rules that the hospital made itself."""
+    for number, one in enumerate(told):
+        allowed = all(answer["verdict"] == "may_go_ahead" for answer in one["answers"])
+        ended = {"actionStatus": COMPLETED if allowed else FAILED, "endTime": one["day"]}
+        by = {"agent": {"@id": f"#site-{site}"}, "instrument": {"@id": f"ledgers/{site}.jsonl"}}
+        yield _assessed(f"#{site}-check-{number}", "ValidationCheck", "check", language, site=site, **ended, **by)
 
 
 def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:

@@ -107,10 +107,15 @@ def subjects(what: Given, shown: Mapping[tuple[str, str], Collection[str]] | Non
     return [_complete(one, what, (shown or {}).get((one.site, one.thing), ())) for one in found]
 
 
+def things_of(site: str, what: Given) -> dict[str, str]:
+    """By analysis, the kind of thing that it sends from a hospital."""
+    facts = _facts_of(site, what)
+    return {name: planned_thing(analysis.method, facts) for name, analysis in what.study.analyses.items()}
+
+
 def _of_site(site: str, what: Given) -> Iterable[Subject]:
     planned: dict[str, set[str]] = {}
-    for name, analysis in what.study.analyses.items():
-        thing = planned_thing(analysis.method, _facts_of(site, what))
+    for name, thing in things_of(site, what).items():
         for one in what.sends.get(name, ()):
             planned.setdefault(thing, set()).update(_seen_by(site, one, what.study))
     for thing, to in planned.items():

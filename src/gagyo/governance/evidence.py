@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from gagyo.canonical import digest
 from gagyo.errors import FileFault, check_none
 from gagyo.finding import Finding, Place
 from gagyo.governance.facts import EvidenceKind
+from gagyo.governance.pack import Pack, packs, words_of
 from gagyo.protocol.governance import THINGS
 from gagyo.protocol.study import Study
 from gagyo.protocol.written import ID, SITE, Entry, read_entries, read_text
@@ -105,6 +106,11 @@ def read_held(path: Path, kinds: Collection[str]) -> tuple[Evidence, ...]:
         FileFault: with a finding, with its line, for each fault.
     """
     return _parse(read_text(path), path, kinds)
+
+
+def held_in(path: Path | None, own: Sequence[Pack] = ()) -> tuple[Evidence, ...]:
+    """The documents of a list, of Gagyo's kinds and those of own packs; none where there is no list."""
+    return () if path is None else read_held(path, words_of((*packs(), *own)).evidence)
 
 
 def _parse(text: str, path: Path, kinds: Collection[str]) -> tuple[Evidence, ...]:

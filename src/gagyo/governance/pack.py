@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -140,6 +140,14 @@ def read_own(path: Path, others: Sequence[Pack]) -> Pack:
     """
     taken = frozenset(rule.id for pack in others for rule in pack.rules)
     return parse_pack(read_text(path), str(path), words_of(others), taken, own=True)
+
+
+def own_packs(paths: Iterable[Path]) -> tuple[Pack, ...]:
+    """An operator's own packs, each read beside Gagyo's and those before it; raises as `read_own`."""
+    found: list[Pack] = []
+    for path in paths:
+        found.append(read_own(path, (*packs(), *found)))
+    return tuple(found)
 
 
 def words_of(some: Sequence[Pack]) -> Vocabulary:

@@ -148,6 +148,7 @@ def _policy() -> Schema:
         "independent_partners": _list(_pattern(SITE)),
         "automatic_approval": _list(_pattern(r"sha256:[0-9a-f]{64}")),
         "approvals": _approvals(),
+        "rules": _table({"evidence": TEXT, "packs": _list(TEXT)}),
     }
     return _table(properties)
 

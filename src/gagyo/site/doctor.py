@@ -1,10 +1,11 @@
-"""Looks whether a hospital's service can work: hub, clock, keys, versions, disk, data; each with what to do."""
+"""Looks whether a hospital's service can work: hub, clock, keys, versions, disk, data, rules; what to do."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,10 +16,12 @@ from gagyo.exchange.client import Client
 from gagyo.exchange.courier import HUB, Courier
 from gagyo.exchange.membership import Membership
 from gagyo.finding import Finding
+from gagyo.protocol.plan import Plan
 from gagyo.release.ledger import check_chain, read
 from gagyo.site.folder import state_folder
 from gagyo.site.inbox import Inbox
 from gagyo.site.mapping import examine
+from gagyo.site.ruled import Ruled
 from gagyo.site.site_file import SiteFile
 
 EXPIRY_DAYS = 30
@@ -49,6 +52,7 @@ def examine_site(file: Path) -> Iterator[Look]:
     yield from _hub(folder, site)
     yield from _ledger(folder)
     yield from _data(folder, site)
+    yield from _rules(folder, site)
 
 
 def _disk(folder: Path) -> Iterator[Look]:
@@ -127,13 +131,8 @@ def _ledger(folder: Path) -> Iterator[Look]:
 
 
 def _data(folder: Path, site: SiteFile) -> Iterator[Look]:
-    if not (folder / "inbox.sqlite").exists():
-        return
-    inbox = Inbox(folder / "inbox.sqlite")
-    open_plans = [one for one in inbox.plans() if one.state in ("waiting", "approved")]
-    inbox.close()
-    for one in open_plans:
-        study = one.read().study
+    for plan in _open_plans(folder):
+        study = plan.study
         try:
             findings = [finding for finding in examine(site, study).report.findings if finding.severity == "error"]
         except GagyoError as fault:
@@ -141,6 +140,31 @@ def _data(folder: Path, site: SiteFile) -> Iterator[Look]:
         yield from (Look(f"data: {study.study}", "fault", finding) for finding in findings)
         if not findings:
             yield _fine(f"data: {study.study}", "doctor_data", found=study.study)
+
+
+def _open_plans(folder: Path) -> list[Plan]:
+    if not (folder / "inbox.sqlite").exists():
+        return []
+    with closing(Inbox(folder / "inbox.sqlite")) as inbox:
+        return [one.read() for one in inbox.plans() if one.state in ("waiting", "approved")]
+
+
+def _rules(folder: Path, site: SiteFile) -> Iterator[Look]:
+    """What the hospital's own check says today of each open plan, and which documents will not be in force for long."""
+    try:
+        ruled = Ruled.of(site)
+        rulings = [(one.study.study, ruled.on(one)) for one in _open_plans(folder)] if ruled else []
+    except GagyoError as fault:
+        yield from (Look("rules", "fault", one) for one in fault.findings)
+        return
+    for study, ruling in rulings:
+        about = f"rules: {study}"
+        yield from (Look(about, "fault", one) for one in ruling.findings())
+        for one in ruling.ending(EXPIRY_DAYS):
+            values = {"found": study, "expected": one.kind, "day": str(one.until)}
+            yield Look(about, "soon", Finding("doctor_evidence_soon", values=values))
+        if not ruling.short:
+            yield _fine(about, "doctor_rules", found=study)
 
 
 def _fine(about: str, code: str, **values: object) -> Look:

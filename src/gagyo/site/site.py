@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gagyo.canonical import digest, plain
-from gagyo.errors import DataFault, FileFault, Tampered
+from gagyo.errors import DataFault, FileFault, Tampered, check_none
 from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
 from gagyo.federation import secure_sum as sums
 from gagyo.federation import wire
@@ -42,6 +42,7 @@ from gagyo.site.noting import note
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
+from gagyo.site.ruled import Ruled, Ruling
 from gagyo.site.said import Said
 from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
@@ -62,6 +63,7 @@ class Session:
     publics: Mapping[str, PublicKeys]
     keys: Keys
     receiving: dict[tuple[str, int], Receiving] = field(default_factory=dict)
+    ruling: Ruling | None = None
 
     @property
     def study(self) -> Study:
@@ -88,7 +90,7 @@ class Site:
     """One hospital. `load` maps its data to a study's dictionary; `folder` keeps keys, ledger and memory.
 
     about: what the hospital tells of itself in the preflight, its country and its name in three languages. today: the
-    hospital's calendar, by which approvals begin and expire.
+    hospital's calendar, by which approvals begin and expire. ruled: its own check of the rules, where it makes one.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Site:
         policy: Policy | None = None,
         about: Mapping[str, Any] | None = None,
         today: Callable[[], date] = date.today,
+        ruled: Ruled | None = None,
     ) -> None:
         self.name = name
         self.about = dict(about or {})
@@ -110,6 +113,7 @@ class Site:
         self._load = load
         self._log = folder / "faults.log"
         self._gate = Gate()
+        self._ruled = ruled
         self._approvals = Approvals(self._store, self.policy.approvals, name, today)
         self._reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
         self._sessions: dict[str, Session] = {}
@@ -120,7 +124,7 @@ class Site:
         """The hospital of a site file; its keys, ledger and memory are kept in `folder`."""
         file = SiteFile.read(path)
         about = {"country": file.country, "label": plain(file.label)}
-        return cls(file.site, folder, lambda study: load(file, study), file.policy, about)
+        return cls(file.site, folder, lambda study: load(file, study), file.policy, about, ruled=Ruled.of(file))
 
     def close(self) -> None:
         """Close the hospital's files."""
@@ -148,6 +152,7 @@ class Site:
         data = snapshot(self._open(plan).data, self._secret("data"))
         try:
             self._check_same_data(plan, data)
+            self._check_rules(plan)
             self._approvals.take_in(plan.digest, data, statements, plan.study.lead.name)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
@@ -157,6 +162,21 @@ class Site:
             raise
         self._note_decision("approve", plan.digest)
         self._store.set_approval(plan.digest, data.encode(), "approved")
+
+    def _check_rules(self, plan: Plan) -> None:
+        """This hospital's own check allows on this day what the plan would send from here."""
+        self._rule_today(self._sessions[plan.digest])
+        if found := self._sessions[plan.digest].ruling:
+            check_none(found.findings())
+
+    def _rule_today(self, session: Session) -> None:
+        """Make the check of the day, and put it on record where it is another than the last."""
+        if self._ruled is None:
+            return
+        found = self._ruled.on(session.plan)
+        if found is not session.ruling:
+            session.ruling = found
+            self._note_once(note("check", session.plan.digest, "", found.told()))
 
     def _check_same_data(self, plan: Plan, data: str) -> None:
         """Data stay as they were approved: a study on data that change under it could be differenced."""
@@ -185,8 +205,11 @@ class Site:
     def _note_decision(self, doing: str, plan: str) -> None:
         """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
         told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
-        record = note("decision", plan, "", told)
-        if record not in (entry.record for entry in self.ledger.about(plan)):
+        self._note_once(note("decision", plan, "", told))
+
+    def _note_once(self, record: dict[str, Any]) -> None:
+        """Write a record of an act to the ledger, unless it stands there."""
+        if record not in (entry.record for entry in self.ledger.about(record["plan"])):
             self.ledger.record([record])
 
     def decided(self, plan: str) -> bool:
@@ -229,7 +252,8 @@ class Site:
         asked = Limits(**dict(plan.limits))  # type: ignore[arg-type]
         if asked.strictest(Limits()) != asked:
             raise FileFault.of("looser_limits", found=self.name)
-        limits = asked.stricter(max(self.policy.minimum_people, ruled_minimum(study, line.sends)))
+        ruled = self._ruled.minimum_people(study, line.sends) if self._ruled else ruled_minimum(study, line.sends)
+        limits = asked.stricter(max(self.policy.minimum_people, ruled))
         cohorts = Cohorts(self.name, study, data, people, line.complete)
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys)
         self._sessions[plan.digest] = session
@@ -294,9 +318,19 @@ class Site:
         if session is None:
             raise NotAdmitted("not_approved")
         self._approvals.check(request)
+        self._check_ruled_today(session)
         session.history.follow(request.relay.get("history", ()))
         self._check_referral(session, request)
         return session
+
+    def _check_ruled_today(self, session: Session) -> None:
+        try:
+            self._rule_today(session)
+        except FileFault as fault:  # the list of evidence cannot be read: nothing is shown to hold
+            self._note(fault)
+            raise NotAdmitted("rules_not_met") from None
+        if session.ruling and session.ruling.short:
+            raise NotAdmitted("rules_not_met")
 
     def _check_refusals(self, plan: str) -> None:
         """After three privacy refusals, and after each three more, people decide whether the study goes on."""
@@ -315,8 +349,12 @@ class Site:
         self._reviews.check(Subject(request.plan, "analysis", request.analysis, ""), shown)
 
     def _referred(self, session: Session, request: Request) -> bool:
+        """Whether the policy, or a rule in force here, gives what an analysis sends to a person."""
         analysis = session.study.analyses.get(request.analysis)
-        return analysis is not None and analysis.method in self.policy.referral
+        if analysis is None:
+            return False
+        by_rule = session.ruling is not None and session.ruling.released_by_person(request.analysis)
+        return by_rule or analysis.method in self.policy.referral
 
     def _steps(self, request: Request) -> Callable[[Session, Request], Answer]:
         steps = {

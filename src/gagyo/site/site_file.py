@@ -24,8 +24,9 @@ REQUIRED = ("site", "country", "data", "variables")
 OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", "governance")
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
-POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval", "approvals")
+POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval", "approvals", "rules")
 APPROVALS = (("roles",), ("required",))
+RULES = ("evidence", "packs")
 ROLE_KEY = r"[0-9a-f]{64}"
 CONNECTORS = ("csv", "parquet")
 ENCODINGS = (
@@ -83,6 +84,17 @@ class Column:
 
 
 @dataclass(frozen=True)
+class RuleTerms:
+    """Files, relative to the site file's folder, by which a hospital checks each plan against the rules itself.
+
+    evidence: its list of documents held, "" where it holds none. packs: its own rule packs.
+    """
+
+    evidence: str = ""
+    packs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Policy:
     """What the hospital allows. `independent_partners` is None where it names none and has no objection to any."""
 
@@ -94,6 +106,8 @@ class Policy:
     """Digests of plans that are approved as they come; no other plan ever is."""
     approvals: Terms = field(default_factory=Terms)
     """Whose signed approvals a plan needs here, and their keys; nobody's where the file asks for none."""
+    rules: RuleTerms | None = None
+    """Where it stands, nothing runs here but what this hospital's own check of the rules allows on the day."""
 
 
 @dataclass(frozen=True)
@@ -309,7 +323,14 @@ def _policy(keys: Table) -> Policy:
         independent_partners=_names(inner, "independent_partners") if "independent_partners" in inner else None,
         automatic_approval=_plans(inner),
         approvals=_terms(inner["approvals"]) if "approvals" in inner else Terms(),
+        rules=_rules(inner["rules"]) if "rules" in inner else None,
     )
+
+
+def _rules(entry: Entry) -> RuleTerms:
+    inner = entry.table((), RULES)
+    packs = inner["packs"].items() if "packs" in inner else []
+    return RuleTerms(_text(inner, "evidence"), tuple(text for one in packs if (text := one.text())))
 
 
 def _terms(entry: Entry) -> Terms:
