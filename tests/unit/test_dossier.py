@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def dossier(run: Path, tmp_path: Path) -> Path:
 
 def entities(folder: Path) -> dict[str, dict[str, Any]]:
     told = json.loads((folder / METADATA).read_bytes())
-    assert told["@context"] == "https://w3id.org/ro/crate/1.1/context"
+    assert told["@context"] == "https://w3id.org/ro/crate/1.2/context"
     assert len({one["@id"] for one in told["@graph"]}) == len(told["@graph"])
     return {one["@id"]: one for one in told["@graph"]}
 
@@ -70,12 +71,52 @@ def test_the_crate_is_whole(dossier: Path) -> None:
     for one in every.values():
         assert [name for name in references(one) if name not in every and not name.startswith(outside)] == []
     files = {name for name, one in every.items() if one["@type"] == "File"}
-    assert files == {part["@id"] for part in root["hasPart"]}
+    assert files == {part["@id"] for part in root["hasPart"]} - {"workflow/"}
     for name in files:
         content = (dossier / name).read_bytes()
         assert hashlib.sha256(content).hexdigest() == every[name]["sha256"]
         assert str(len(content)) == every[name]["contentSize"]
     assert check_dossier(dossier) == len(files)
+
+
+RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+
+
+def test_it_keeps_what_the_five_safes_profile_demands(dossier: Path) -> None:
+    """Every MUST of the profile 0.4, as its published shapes have them."""
+    every = entities(dossier)
+    root, one = every["./"], every["#run"]
+    assert every[METADATA]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.2"}
+    assert every[root["sourceOrganization"]["@id"]]["@type"] == "Project"
+    assert {every[part["@id"]]["@type"] for part in every["#project"]["member"]} <= {"Organization", "Person"}
+    workflow = every[root["mainEntity"]["@id"]]
+    assert workflow["@type"] == "Dataset"
+    assert workflow["conformsTo"]["@id"].startswith("https://w3id.org/workflowhub/workflow-ro-crate")
+    assert one["instrument"] == root["mainEntity"]
+    agent = every[one["agent"]["@id"]]
+    assert (agent["@type"], agent["memberOf"]) == ("Person", root["sourceOrganization"])
+    assert every[agent["affiliation"]["@id"]]["@type"] == "Organization"
+    actions = [one for one in every.values() if one["@type"] in ("AssessAction", "CreateAction")]
+    assert {one["@id"] for one in actions} == {one["@id"] for one in root["mentions"]}
+    for action in actions:
+        assert len(action["name"]) >= 10
+        assert action["actionStatus"].removeprefix("http://schema.org/").endswith("ActionStatus")
+        assert all(re.fullmatch(RFC_3339, action[key]) for key in ("startTime", "endTime") if key in action)
+        assert set(references(action["object"])) <= set(every)
+    for sign_off in (one for one in actions if one.get("additionalType", {}).get("@id", "").endswith("SignOff")):
+        assert references(sign_off["object"]) == ["workflow/", "#project"]
+        assert every[sign_off["instrument"]["@id"]]["@type"] == "CreativeWork"
+    assert every[every["#verified"]["instrument"]["@id"]]["@type"] == "DefinedTerm"
+
+
+def test_the_plan_is_a_workflow_crate_of_its_own(dossier: Path) -> None:
+    told = json.loads((dossier / "workflow" / METADATA).read_bytes())
+    every = {one["@id"]: one for one in told["@graph"]}
+    main = every[every["./"]["mainEntity"]["@id"]]
+    assert set(main["@type"]) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
+    assert every[main["programmingLanguage"]["@id"]]["@type"] == "ComputerLanguage"
+    here = {one.name for one in (dossier / "workflow").iterdir()} - {METADATA}
+    assert here == {part["@id"] for part in every["./"]["hasPart"]}
 
 
 def test_an_auditor_finds_who_decided_what(dossier: Path) -> None:
@@ -93,7 +134,7 @@ def test_an_auditor_finds_who_decided_what(dossier: Path) -> None:
 
 
 def test_an_auditor_checks_the_chains_and_that_both_sides_agree(dossier: Path, run: Path) -> None:
-    plan = Plan.from_bytes((dossier / "plan.json").read_bytes())
+    plan = Plan.from_bytes((dossier / "workflow" / "plan.json").read_bytes())
     assert entities(dossier)["./"]["identifier"] == plan.digest
     receipts = [Entry.parse(line) for line in (dossier / "receipts.jsonl").read_bytes().splitlines()]
     heads: set[str] = set()
@@ -137,7 +178,7 @@ def test_what_was_changed_is_found(dossier: Path) -> None:
         else:
             (dossier / name).write_bytes(before)
     assert check_dossier(dossier)
-    (dossier / "plan.json").unlink()
+    (dossier / "workflow" / "plan.json").unlink()
     with pytest.raises(Tampered):
         check_dossier(dossier)
 

@@ -1,8 +1,8 @@
 """A file for an auditor: everything about a finished run but its data and its numbers, as an RO-Crate.
 
-RO-Crate 1.1 with the terms of the Five Safes profile 0.4 (Soiland-Reyes et al. 2023, doi 10.5281/zenodo.10376350):
-approvals are sign-offs, the rules' verdicts validation checks, output reviews disclosure checks, each an AssessAction
-that the root mentions. Files are named with their SHA-256, so that the copy at hand can be told from another.
+RO-Crate 1.2 after the Five Safes profile 0.4 (Soiland-Reyes et al. 2023, doi 10.5281/zenodo.10376350): the plan is a
+Workflow RO-Crate inside it, approvals are sign-offs, output reviews disclosure checks, each an AssessAction that the root
+mentions. Files are named with their SHA-256, so that the copy at hand can be told from another.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ from gagyo.release.ledger import Entry, check_chain, read
 from gagyo.text import Language, translate
 
 METADATA = "ro-crate-metadata.json"
-CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-CRATE = "https://w3id.org/ro/crate/1.1"
+CRATE = "https://w3id.org/ro/crate/1.2"
+WORKFLOW = "workflow/"
+"""Where the plan is, as a crate of its own."""
+WORKFLOW_CRATE, WORKFLOW_PROFILE = "https://w3id.org/ro/crate/1.1", "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+SHA256 = "https://www.iana.org/assignments/named-information#sha-256"
 PROFILE = "https://w3id.org/5s-crate/0.4"
 SHP = "https://w3id.org/shp#"
 COMPLETED, FAILED = "http://schema.org/CompletedActionStatus", "http://schema.org/FailedActionStatus"
@@ -56,7 +60,7 @@ def write_dossier(run: Path, out: Path, verified: Verified, brought: Brought, la
         raise FileFault.of("dossier_exists", found=str(out))
     plan = Plan.from_bytes((run / "plan.json").read_bytes())
     ledgers = _ledgers(run, plan, brought.ledgers)
-    files = _files(run, plan, verified, brought, ledgers)
+    files = _files(run, plan, verified, brought, ledgers) | _workflow(plan, language, day)
     for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +69,7 @@ def write_dossier(run: Path, out: Path, verified: Verified, brought: Brought, la
     mentioned = [{"@id": one["@id"]} for one in graph if one["@type"] in ("AssessAction", "CreateAction")]
     root = next(one for one in graph if one["@id"] == "./")
     root["mentions"] = mentioned
-    told = {"@context": CONTEXT, "@graph": graph}
-    write(out / METADATA, json.dumps(told, ensure_ascii=False, indent=1).encode())
+    write(out / METADATA, _json({"@context": f"{CRATE}/context", "@graph": graph}))
     return out / METADATA
 
 
@@ -93,8 +96,7 @@ def _files(
     brought: Brought,
     ledgers: Mapping[str, tuple[bytes, list[Entry]]],
 ) -> dict[str, bytes]:
-    files = {"plan.json": plan.to_bytes(), "study.yaml": plan.text.encode()}
-    files |= {f"ledgers/{site}.jsonl": content for site, (content, _) in ledgers.items()}
+    files = {f"ledgers/{site}.jsonl": content for site, (content, _) in ledgers.items()}
     files["receipts.jsonl"] = b"".join(_receipts(run))
     files["digests.json"] = _json(_digests(run))
     files["verified.json"] = _json(asdict(verified))
@@ -102,6 +104,41 @@ def _files(
     if brought.checks is not None:
         files["rules.json"] = _json(brought.checks)
     return files
+
+
+def _workflow(plan: Plan, language: Language, day: str) -> dict[str, bytes]:
+    """The plan as a Workflow RO-Crate 1.0: what was run, in the language of study files."""
+    files = {"plan.json": plan.to_bytes(), "study.yaml": plan.text.encode()}
+    title = plan.study.title.to(language)
+    graph: list[dict[str, Any]] = [
+        {
+            "@id": METADATA,
+            "@type": "CreativeWork",
+            "conformsTo": [{"@id": WORKFLOW_CRATE}, {"@id": WORKFLOW_PROFILE}],
+            "about": {"@id": "./"},
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            "name": title,
+            "description": translate("dossier.file.plan", language),
+            "datePublished": day,
+            "license": translate("dossier.licence", language),
+            "mainEntity": {"@id": "plan.json"},
+            "hasPart": [{"@id": name} for name in files],
+        },
+        {
+            "@id": "plan.json",
+            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+            "name": title,
+            "identifier": plan.digest,
+            "programmingLanguage": {"@id": "#gagyo"},
+        },
+        {"@id": "study.yaml", "@type": "File", "name": translate("dossier.file.study", language)},
+        {"@id": "#gagyo", "@type": "ComputerLanguage", "name": "Gagyo", "version": version("gagyo")},
+    ]
+    files[METADATA] = _json({"@context": f"{WORKFLOW_CRATE}/context", "@graph": graph})
+    return {WORKFLOW + name: content for name, content in files.items()}
 
 
 def _receipts(run: Path) -> Iterator[bytes]:
@@ -151,24 +188,42 @@ def _frame(plan: Plan, files: Mapping[str, bytes], language: Language, day: str)
         "datePublished": day,
         "license": translate("dossier.licence", language),
         "sourceOrganization": {"@id": "#project"},
-        "hasPart": [{"@id": name} for name in files],
+        "mainEntity": {"@id": WORKFLOW},
+        "hasPart": [{"@id": name} for name in (WORKFLOW, *files)],
         "identifier": plan.digest,
     }
+    yield {
+        "@id": WORKFLOW,
+        "@type": "Dataset",
+        "conformsTo": {"@id": WORKFLOW_PROFILE},
+        "name": translate("dossier.file.plan", language),
+        "hasPart": [{"@id": name} for name in files if name.startswith(WORKFLOW)],
+    }
+    yield {"@id": SHA256, "@type": "DefinedTerm", "name": "SHA-256"}
     yield {"@id": PROFILE, "@type": "CreativeWork", "name": "Five Safes RO-Crate profile"}
-    members = [{"@id": f"#site-{site}"} for site in study.sites]
+    members = [{"@id": "#lead-organisation"}, *({"@id": f"#site-{site}"} for site in study.sites)]
     yield {"@id": "#project", "@type": "Project", "name": study.title.to(language), "member": members}
-    yield {"@id": "#lead", "@type": "Person", "name": study.lead.name, "affiliation": {"@id": "#lead-organisation"}}
+    led = {"affiliation": {"@id": "#lead-organisation"}, "memberOf": {"@id": "#project"}}
+    yield {"@id": "#lead", "@type": "Person", "name": study.lead.name, **led}
     yield {"@id": "#lead-organisation", "@type": "Organization", "name": study.lead.organisation}
     for site in study.sites:
         signing = plan.keys.get(site, {}).get("signing", "")
         yield {"@id": f"#site-{site}", "@type": "Organization", "name": site, "identifier": signing}
+        policy = translate("dossier.policy", language, site=site)
+        yield {"@id": f"#policy-{site}", "@type": "CreativeWork", "name": policy}
     for name, content in files.items():
         form = {"json": "application/json", "yaml": "application/yaml"}.get(
             name.rpartition(".")[2], "application/jsonl"
         )
-        told = translate(f"dossier.file.{name.partition('/')[0].partition('.')[0]}", language)
+        told = translate(f"dossier.file.{_kind(name)}", language)
         size = {"contentSize": str(len(content)), "sha256": _sha256(content)}
         yield {"@id": name, "@type": "File", "name": told, "encodingFormat": form, **size}
+
+
+def _kind(name: str) -> str:
+    """What a file is, as the catalogue names it."""
+    path = Path(name)
+    return "ledgers" if path.parent.name == "ledgers" else "crate" if path.name == METADATA else path.stem
 
 
 def _acts(
@@ -180,10 +235,11 @@ def _acts(
 ) -> Iterator[dict[str, Any]]:
     """The run, and every assessment of it: what was checked, by whom, and how it ended."""
     yield _run(language)
-    yield _assessed("#verified", "CheckValue", "verified", language, instrument={"@id": "verified.json"})
+    verifying = {"instrument": {"@id": SHA256}, "agent": {"@id": "#lead"}, "result": {"@id": "verified.json"}}
+    yield _assessed("#verified", "CheckValue", "verified", language, **verifying)
     if brought.checks is not None:
-        checked = {"instrument": {"@id": "rules.json"}, "endTime": str(brought.checks["day"])}
-        yield _assessed("#rules", "ValidationCheck", "rules", language, **checked)
+        checked = {"instrument": {"@id": "rules.json"}, "agent": {"@id": "#lead"}}
+        yield _assessed("#rules", "", "rules", language, **checked, description=str(brought.checks["day"]))
     for site, (_, entries) in ledgers.items():
         mine = [one.record for one in entries if one.record["outcome"] == "noted" and one.record["plan"] == plan.digest]
         yield from _checks(site, [one["told"] for one in mine if one["channel"] == "check"], language)
@@ -192,26 +248,27 @@ def _acts(
 
 
 def _run(language: Language) -> dict[str, Any]:
-    about = {"agent": {"@id": "#lead"}, "instrument": {"@id": "plan.json"}, "actionStatus": COMPLETED}
-    made = {"object": {"@id": "study.yaml"}, "result": {"@id": "digests.json"}}
+    about = {"agent": {"@id": "#lead"}, "instrument": {"@id": WORKFLOW}, "actionStatus": COMPLETED}
+    made = {"object": {"@id": WORKFLOW + "study.yaml"}, "result": {"@id": "digests.json"}}
     return {"@id": "#run", "@type": "CreateAction", "name": translate("dossier.act.run", language), **about, **made}
 
 
 def _assessed(name: str, kind: str, key: str, language: Language, **told: Any) -> dict[str, Any]:
     values = {"site": told.pop("site", "")}
-    about = {"object": {"@id": "./"}, "actionStatus": COMPLETED, "additionalType": {"@id": SHP + kind}}
+    about: dict[str, Any] = {"object": {"@id": "./"}, "actionStatus": COMPLETED}
+    about |= {"additionalType": {"@id": SHP + kind}} if kind else {}
     return {"@id": name, "@type": "AssessAction", "name": translate(f"dossier.act.{key}", language, **values)} | (
         about | told
     )
 
 
 def _checks(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:
-    """A validation check for each day's check of the rules that the hospital made itself."""
+    """An assessment for each day's check of the rules that the hospital made itself."""
     for number, one in enumerate(told):
         allowed = all(answer["verdict"] == "may_go_ahead" for answer in one["answers"])
-        ended = {"actionStatus": COMPLETED if allowed else FAILED, "endTime": one["day"]}
-        by = {"agent": {"@id": f"#site-{site}"}, "instrument": {"@id": f"ledgers/{site}.jsonl"}}
-        yield _assessed(f"#{site}-check-{number}", "ValidationCheck", "check", language, site=site, **ended, **by)
+        ended = {"actionStatus": COMPLETED if allowed else FAILED, "description": one["day"]}
+        by = {"agent": {"@id": f"#site-{site}"}, "instrument": {"@id": f"#policy-{site}"}}
+        yield _assessed(f"#{site}-check-{number}", "", "check", language, site=site, **ended, **by)
 
 
 def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:
@@ -221,7 +278,9 @@ def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language)
         people = [f"{name}-{index}" for index, _ in enumerate(one["statements"])]
         status = COMPLETED if one["doing"] == "approve" else FAILED
         agents = [{"@id": person} for person in people] or {"@id": f"#site-{site}"}
-        yield _assessed(name, "SignOff", one["doing"], language, site=site, agent=agents, actionStatus=status)
+        about = {"object": [{"@id": WORKFLOW}, {"@id": "#project"}], "instrument": {"@id": f"#policy-{site}"}}
+        about |= {"agent": agents, "actionStatus": status}
+        yield _assessed(name, "SignOff", one["doing"], language, site=site, **about)
         for person, said in zip(people, one["statements"], strict=True):
             told_of = {"name": said["person"], "jobTitle": said["role"], "identifier": said["key"]}
             yield {"@id": person, "@type": "Person", **told_of, "affiliation": {"@id": f"#site-{site}"}}
@@ -258,6 +317,6 @@ def check_dossier(folder: Path) -> int:
     for name, sha256 in listed.items():
         if _sha256((folder / name).read_bytes()) != sha256:
             raise Tampered.of("dossier_file", found=name)
-    plan = Plan.from_bytes((folder / "plan.json").read_bytes())
+    plan = Plan.from_bytes((folder / WORKFLOW / "plan.json").read_bytes())
     _ledgers(folder, plan, ())
     return len(listed)
