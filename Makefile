@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart demo-survival hospitals chaos test lint docs bench references mutations fuzz clean
+.PHONY: demo demo-heart demo-survival hospitals chaos test lint docs bench references mutations fuzz differences clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -53,6 +53,10 @@ mutations: .venv/.test
 
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
+
+# How far each method is from its reference, on this machine, as a table in the docs.
+differences: .venv/.test
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python docs/differences.py
 
 # Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor).
 references:

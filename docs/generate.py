@@ -214,7 +214,8 @@ def methods() -> str:
         "",
         "One file in `src/gagyo/methods` is one method; the file's name is the `method` of an analysis. *Lossless*",
         "means equal to the analysis of the pooled rows. How many numbers a step would send in your study, and how",
-        "often, is what `gagyo check` and `gagyo plan` print.",
+        "often, is what `gagyo check` and `gagyo plan` print. How far each is from an independent reference, as measured:",
+        "[Differences](differences.md).",
     ]
     for name in method_names():
         lines += method(name)

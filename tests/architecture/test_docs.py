@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import typer
 
 from gagyo.cli import application
+from gagyo.federation.local import method_names
 from gagyo.text import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -20,17 +22,18 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
-def generator() -> Any:
-    """docs/generate.py as a module."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> Any:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # its dataclasses look there
     spec.loader.exec_module(module)
     return module
 
 
-GENERATE = generator()
+GENERATE = script("generate")
 
 
 def test_generated_pages_are_current() -> None:
@@ -41,6 +44,17 @@ def test_generated_pages_are_current() -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     assert not old, "run: python docs/generate.py"
+
+
+def test_every_method_is_measured_against_its_reference() -> None:
+    """The table has a row for each comparison, at least one a method, and lossless means 1e-8; `make differences`."""
+    differences = script("differences")
+    lines = [line.split(" | ") for line in differences.PAGE.read_text().splitlines() if line.startswith("| `")]
+    rows = [(line[0].strip("| `"), line[2], line[1], float(line[5].rstrip(" |"))) for line in lines]
+    assert [row[:2] for row in rows] == [(one.method, one.what) for one in differences.COMPARED], "run make differences"
+    assert {row[0] for row in rows} == set(method_names())
+    wide = [row for row in rows if row[2] == "yes" and row[3] > 1e-8 and "is the limit" not in row[1]]
+    assert wide == []
 
 
 # Findings.

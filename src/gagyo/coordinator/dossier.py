@@ -1,8 +1,8 @@
 """A file for an auditor: everything about a finished run but its data and its numbers, as an RO-Crate.
 
 RO-Crate 1.2 after the Five Safes profile 0.4 (Soiland-Reyes et al. 2023, doi 10.5281/zenodo.10376350): the plan is a
-Workflow RO-Crate inside it, approvals are sign-offs, output reviews disclosure checks, each an AssessAction that the root
-mentions. Files are named with their SHA-256, so that the copy at hand can be told from another.
+Workflow RO-Crate inside it, approvals are sign-offs, output reviews disclosure checks, each an AssessAction that the
+root mentions. Files are named with their SHA-256, so that the copy at hand can be told from another.
 """
 
 from __future__ import annotations
