@@ -16,6 +16,7 @@ HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py
 HELD = "tests/approvals/test_evidence.py"
 YES = "tests/attacks/test_approvals.py"
 DOSSIER = "tests/unit/test_dossier.py"
+CARRIED = "tests/attacks/test_carried_approvals.py"
 RULED = "tests/attacks/test_ruled.py"
 PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
@@ -225,7 +226,7 @@ MUTATIONS = (
     ("coordinator/acts.py", "return about and all(", "return about or all(", ACTS),
     ("governance/approval.py", "if not signature_holds(one.key, one.signature, one.signed):", "if False:", YES),
     ("governance/approval.py", "if one.site != asked.site:", "if False:", YES),
-    ("governance/approval.py", "if one.plan != asked.plan:", "if False:", YES),
+    ("governance/approval.py", "if not asked.about(one):", "if False:", YES),
     ("governance/approval.py", "if asked.day > date.fromisoformat(one.until):", "if False:", YES),
     ("governance/approval.py", "if asked.day < date.fromisoformat(one.start):", "if False:", YES),
     ("governance/approval.py", 'named = one.data != "" or', "named = True or", YES),
@@ -340,6 +341,23 @@ MUTATIONS = (
     ("coordinator/planning.py", "check_none(_shut(study, bounds) if bounds else [])", "pass", DERIVE),
     ("site/site.py", "asked.stricter(max(self.policy.minimum_people, ruled))", "asked", DERIVE),
     ("site/site.py", "        if session.ruling and session.ruling.short:", "        if False:", RULED),
+    (
+        "governance/approval.py",
+        'one.decision == "approve" and one.role != "custodian"',
+        'one.decision == "approve"',
+        CARRIED,
+    ),
+    ("governance/approval.py", "self.analysis in self.earlier.get(one.plan, ())", "one.plan in self.earlier", CARRIED),
+    (
+        "protocol/amendment.py",
+        "        if not all(_of_analyses(one.path) for one in self.changes):",
+        "        if False:",
+        CARRIED,
+    ),
+    ("protocol/amendment.py", '({""} if known else frozenset())', '{""}', CARRIED),
+    ("protocol/amendment.py", 'and path[-1] == "sealing")', ")", CARRIED),
+    ("site/approvals.py", "if terms.carry_over else []", "", CARRIED),
+    ("site/approvals.py", "if self._stands(old)}", "}", CARRIED),
     ("site/site.py", "            check_none(found.findings())", "            pass", RULED),
     ("site/site.py", '            raise NotAdmitted("rules_not_met") from None', "            return", RULED),
     ("site/site.py", "        if found is not session.ruling:", "        if session.ruling is None:", RULED),

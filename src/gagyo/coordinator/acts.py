@@ -57,7 +57,8 @@ def _follows(states: dict[str, str], told: dict[str, Any]) -> bool:
 
 
 def _signed(plan: str, site: str, told: dict[str, Any]) -> bool:
-    """Whether every statement is signed, and about this plan at this hospital."""
-    statements = [statement_of(one) for one in told["statements"]]
-    about = all((one.plan, one.site) == (plan, site) for one in statements)
-    return about and all(signature_holds(one.key, one.signature, one.signed) for one in statements)
+    """Whether every statement is signed, and of this hospital and plan, or of an earlier plan where carried."""
+    own, carried = ([statement_of(one) for one in told.get(name, ())] for name in ("statements", "carried"))
+    about = all(one.plan == plan for one in own) and all(one.plan != plan for one in carried)
+    every = [*own, *carried]
+    return about and all(one.site == site and signature_holds(one.key, one.signature, one.signed) for one in every)

@@ -91,21 +91,35 @@ class Statement:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a hospital's policy asks: each required role once, by one of the keys that it names for that role."""
+    """What a hospital's policy asks: each required role once, by one of the keys that it names for that role.
+
+    carry_over: whether a yes to an earlier plan of the study counts for what an amendment left as it was. Never a
+    custodian's: keys and data are theirs to look at, for every plan.
+    """
 
     required: tuple[Role, ...] = ()
     keys: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
+    carry_over: bool = False
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a statement must be about: a plan at a hospital with its data, on a day; for one analysis, or ("") all."""
+    """What a statement must be about: a plan at a hospital with its data, on a day; for one analysis, or ("") all.
+
+    earlier: by digest, plans approved here before, with the analyses that the plan left as they were.
+    """
 
     plan: str
     site: str
     data: str
     day: date
     analysis: str = ""
+    earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def about(self, one: Statement) -> bool:
+        """Whether a statement is of this plan, or of an earlier one and may be carried over."""
+        carried = one.decision == "approve" and one.role != "custodian"
+        return one.plan == self.plan or (carried and self.analysis in self.earlier.get(one.plan, ()))
 
 
 def sign(statement: Statement, key: RoleKey) -> Statement:
@@ -125,7 +139,7 @@ def lack(one: Statement, terms: Terms, asked: Asked) -> Lack | None:
         return "approval_signature"
     if one.site != asked.site:
         return "approval_other_site"
-    if one.plan != asked.plan:
+    if not asked.about(one):
         return "approval_other_plan"
     return None if one.decision == "withdraw" else _lapsed(one, asked)
 

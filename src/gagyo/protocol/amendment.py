@@ -17,6 +17,8 @@ Touch = Literal[
 """Why an analysis has to be looked at again: it is new; it is written otherwise; its cohort is; other variables decide
 who counts as complete; a variable is declared otherwise; its method's source changed; it sends something else; other
 hospitals take part; the gate's limits changed; it starts from an analysis that is touched."""
+OPEN_TO_AMEND = ("analyses", "cohorts", "variables", "title", "order")
+"""Parts of a study whose changes show as touched analyses, or touch nobody; a change of any other is of the study."""
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -67,6 +69,19 @@ class Amendment:
                     found[name] = ("follows",)
         return found
 
+    @cached_property
+    def untouched(self) -> frozenset[str]:
+        """Analyses for which a yes to the old plan says as much of the new one; none where the study itself changed.
+
+        "" is among them, for what belongs to no analysis, where no cohort is new. Sealing keys of a run are left out:
+        whoever looks at keys has to look again.
+        """
+        if not all(_of_analyses(one.path) for one in self.changes):
+            return frozenset()
+        before, after = (plan.study.canonical()["cohorts"] for plan in (self.old, self.new))
+        known = all(before.get(name) == one for name, one in after.items())
+        return frozenset(name for name, why in self.touched.items() if not why) | ({""} if known else frozenset())
+
     def to_json(self) -> dict[str, Any]:
         """The difference as plain data."""
         return {
@@ -91,6 +106,13 @@ def _changes(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[Ch
             yield from _changes(before.get(key), after.get(key), (*path, key))
     elif plain(before) != plain(after):
         yield Change(path, plain(before), plain(after))
+
+
+def _of_analyses(path: tuple[str, ...]) -> bool:
+    """Whether a difference is one of analyses, or of the keys of a run, and not of the study."""
+    if path[0] == "study":
+        return path[1] in OPEN_TO_AMEND
+    return path[0] in ("methods", "sends") or (path[0] == "keys" and path[-1] == "sealing")
 
 
 def _sendings(site: str, old: Plan, new: Plan) -> Iterator[Sending]:

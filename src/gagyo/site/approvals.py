@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
 from gagyo.governance.approval import LACKS, Asked, Statement, Terms, asks_for_it, finding, lack, lacks
+from gagyo.protocol.amendment import Amendment
+from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.result import Words
 from gagyo.site.admission import NotAdmitted
@@ -19,23 +22,26 @@ class Approvals:
 
     def __init__(self, store: Store, terms: Terms, site: str, today: Callable[[], date]) -> None:
         self._store, self._terms, self._site, self._today = store, terms, site, today
+        self._earlier: dict[str, Mapping[str, frozenset[str]]] = {}
 
-    def take_in(self, plan: str, data: str, statements: Sequence[Statement], lead: str = "") -> None:
+    def take_in(self, amended: Plan, data: str, statements: Sequence[Statement]) -> None:
         """Keep the statements that count; FileFault where one does not, or a required role's is not there.
 
-        lead: who leads the study, and so asks for the approval: nobody approves what they asked for.
+        Whoever leads the study asks for the approval: nobody approves what they asked for.
         """
+        plan, lead = amended.digest, amended.study.lead.name
+        self._earlier[plan] = earlier(self._store, self._terms, amended)
         asked = self._asked(plan, data)
         own = [one for one in statements if one.decision == "approve" and asks_for_it(one, lead)]
         if own:
             values = {"role": Words(f"approval.role.{own[0].role}"), "person": own[0].person, "found": lead}
             raise FileFault(Finding("approval_own", values=values))
-        found = [(one, lack(one, self._terms, asked)) for one in statements]
+        found = [(one, lack(one, self._terms, replace(asked, earlier={}))) for one in statements]
         for one, why in found:
             if why is None:
                 self._store.keep_statement(plan, one)
         faults = [finding(why, one.role, asked, one) for one, why in found if why]
-        short = lacks(self._terms, self._store.statements(plan), asked)
+        short = lacks(self._terms, self._statements(asked), asked)
         if "approval_withdrawn" in short.values():
             self._store.set_approval(plan, b"", "withdrawn")
             faults.append(Finding("approval_withdrawn", values={"found": plan}))
@@ -59,9 +65,27 @@ class Approvals:
             NotAdmitted: with what is lacking.
         """
         asked = self._asked(request.plan, self._store.approved_data(request.plan), request.analysis)
-        short = lacks(self._terms, self._store.statements(request.plan), asked)
+        short = lacks(self._terms, self._statements(asked), asked)
         if short:
             raise NotAdmitted(max(short.values(), key=LACKS.index))
 
     def _asked(self, plan: str, data: str, analysis: str = "") -> Asked:
-        return Asked(plan, self._site, data, self._today(), analysis)
+        standing = {old: same for old, same in self._earlier.get(plan, {}).items() if self._stands(old)}
+        return Asked(plan, self._site, data, self._today(), analysis, standing)
+
+    def _stands(self, plan: str) -> bool:
+        return self._store.approval(plan) == "approved"
+
+    def _statements(self, asked: Asked) -> list[Statement]:
+        """What is kept for a plan, and what was said of earlier ones."""
+        return [one for plan in (asked.plan, *asked.earlier) for one in self._store.statements(plan)]
+
+    def carried(self, plan: str) -> list[Statement]:
+        """Statements of earlier plans that count for something of this one."""
+        return [one for old in self._earlier.get(plan, {}) for one in self._store.statements(old)]
+
+
+def earlier(store: Store, terms: Terms, plan: Plan) -> dict[str, frozenset[str]]:
+    """By digest, earlier plans approved here with what a plan left as it was; none where nothing is carried over."""
+    olds = store.earlier_plans(plan) if terms.carry_over else []
+    return {old.digest: same for old in olds if (same := Amendment(old, plan).untouched)}

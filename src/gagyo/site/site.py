@@ -153,7 +153,7 @@ class Site:
         try:
             self._check_same_data(plan, data)
             self._check_rules(plan)
-            self._approvals.take_in(plan.digest, data, statements, plan.study.lead.name)
+            self._approvals.take_in(plan, data, statements)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
@@ -161,6 +161,7 @@ class Site:
                 self._note_decision("withdraw", plan.digest)
             raise
         self._note_decision("approve", plan.digest)
+        self._store.keep_plan(plan)
         self._store.set_approval(plan.digest, data.encode(), "approved")
 
     def _check_rules(self, plan: Plan) -> None:
@@ -204,7 +205,9 @@ class Site:
 
     def _note_decision(self, doing: str, plan: str) -> None:
         """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
-        told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
+        told: dict[str, Any] = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
+        if doing == "approve" and (carried := self._approvals.carried(plan)):
+            told["carried"] = [plain(one) for one in carried]
         self._note_once(note("decision", plan, "", told))
 
     def _note_once(self, record: dict[str, Any]) -> None:

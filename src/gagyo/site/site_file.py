@@ -25,7 +25,8 @@ OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", 
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
 POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval", "approvals", "rules")
-APPROVALS = (("roles",), ("required",))
+APPROVALS = (("roles",), ("required", "amendments"))
+AMENDMENTS = ("sign_anew", "carry_over")
 RULES = ("evidence", "packs")
 ROLE_KEY = r"[0-9a-f]{64}"
 CONNECTORS = ("csv", "parquet")
@@ -348,7 +349,8 @@ def _terms(entry: Entry) -> Terms:
     every = [key for some in keys.values() for key in some]
     for key in sorted({one for one in every if every.count(one) > 1}):
         entry.fault("approval_key_twice", found=key)
-    return Terms(required, keys)
+    amendments = inner["amendments"].one_of(AMENDMENTS) if "amendments" in inner else None
+    return Terms(required, keys, amendments == "carry_over")
 
 
 def _role_keys(entry: Entry) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Literal
 from gagyo.governance.approval import Asked, Lack, Statement, lack, lacks
 from gagyo.governance.roles import APPROVERS, Role
 from gagyo.protocol.plan import Plan
+from gagyo.site.approvals import earlier
 from gagyo.site.folder import state_folder
 from gagyo.site.site import present_data
 from gagyo.site.site_file import SiteFile
@@ -40,11 +41,13 @@ def standings(path: Path, plan: Plan, day: date, brought: Sequence[Statement] = 
         return ()
     store = Store(folder / "memory.sqlite")
     try:
-        kept, data = store.statements(plan.digest), store.approved_data(plan.digest)
+        before = earlier(store, terms, plan)
+        kept = [one for name in (plan.digest, *before) for one in store.statements(name)]
+        data = store.approved_data(plan.digest)
     finally:
         store.close()
     statements = [*kept, *(one for one in brought if one.site == file.site)]
-    asked = Asked(plan.digest, file.site, data or present_data(path, folder, plan.study), day)
+    asked = Asked(plan.digest, file.site, data or present_data(path, folder, plan.study), day, earlier=before)
     short = lacks(terms, statements, asked)
     counting = [one for one in statements if lack(one, terms, asked) is None and one.decision == "approve"]
     return tuple(_standing(file.site, role, short, counting) for role in APPROVERS if role in {*terms.required, *short})

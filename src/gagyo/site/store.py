@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gagyo.federation.wire import answer_from_bytes
 from gagyo.governance.approval import Statement, parse_statement
 from gagyo.governance.review import Act, Review, parse_act
+from gagyo.protocol.plan import Plan
 from gagyo.release.decision import Answer
 from gagyo.release.ledger import Entry
 
@@ -32,6 +33,7 @@ create table if not exists reviews (
 create table if not exists acts (
   number integer primary key, digest text not null unique, review text not null, body text not null,
   receipt blob not null);
+create table if not exists plans (plan text primary key, study text not null, body blob not null);
 create table if not exists run_keys (study text primary key, sealing blob not null);
 """
 
@@ -78,6 +80,17 @@ class Store:
         """The keyed digest of the data that a plan was approved on; empty where it was not."""
         row = self._base.execute("select body from approvals where plan = ?", (plan,)).fetchone()
         return bytes(row[0]).decode() if row else ""
+
+    def keep_plan(self, plan: Plan) -> None:
+        """Keep a plan that people here approved."""
+        row = (plan.digest, plan.study.study, plan.to_bytes())
+        self._base.execute("insert or ignore into plans values (?, ?, ?)", row)
+
+    def earlier_plans(self, plan: Plan) -> list[Plan]:
+        """Other plans of the same study whose approval stands."""
+        query = "select plans.body from plans join approvals using (plan) where study = ? and state = 'approved'"
+        found = [Plan.from_bytes(row[0]) for row in self._base.execute(query, (plan.study.study,))]
+        return [one for one in found if one.digest != plan.digest]
 
     def keep_statement(self, plan: str, one: Statement) -> None:
         """Keep a signed statement that was taken in for a plan; none is ever removed."""
