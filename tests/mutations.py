@@ -16,6 +16,7 @@ HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py
 HELD = "tests/approvals/test_evidence.py"
 YES = "tests/attacks/test_approvals.py"
 DOSSIER = "tests/unit/test_dossier.py"
+DISK = "tests/attacks/test_full_disk.py"
 CARRIED = "tests/attacks/test_carried_approvals.py"
 RULED = "tests/attacks/test_ruled.py"
 PROSE = "tests/unit/test_prose.py"
@@ -358,6 +359,9 @@ MUTATIONS = (
     ("protocol/amendment.py", 'and path[-1] == "sealing")', ")", CARRIED),
     ("site/approvals.py", "if terms.carry_over else []", "", CARRIED),
     ("site/approvals.py", "if self._stands(old)}", "}", CARRIED),
+    ("release/ledger.py", "                file.truncate(before)", "                pass", DISK),
+    ("site/site.py", "            self._sound = False\n            raise", "            raise", DISK),
+    ("site/site.py", "        except MACHINE_FAULTS:", "        except ZeroDivisionError:", DISK),
     ("site/site.py", "            check_none(found.findings())", "            pass", RULED),
     ("site/site.py", '            raise NotAdmitted("rules_not_met") from None', "            return", RULED),
     ("site/site.py", "        if found is not session.ruling:", "        if session.ruling is None:", RULED),

@@ -111,12 +111,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _report(error: Exception) -> int:
     """Print an error that a user may see, and give its exit code; any other goes on."""
     from gagyo.cli.exits import code_of
-    from gagyo.errors import GagyoError
+    from gagyo.errors import FileFault, GagyoError
 
+    if _is_full(error):
+        error = FileFault.of("disk_full")
     if not isinstance(error, GagyoError):
         raise error
     print(_text(error), file=sys.stderr)
     return code_of(error)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk is full, or a quota used up."""
+    import errno
+    import sqlite3
+
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error))
 
 
 def _text(error: GagyoError) -> str:

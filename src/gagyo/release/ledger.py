@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +134,20 @@ class Ledger:
         if not links:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(b"".join(link.line + b"\n" for link in links))
-            file.flush()
-            os.fsync(file.fileno())
+        with self.path.open("ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                _write_whole(file, b"".join(link.line + b"\n" for link in links))
+                os.fsync(file.fileno())
+            except OSError:  # a full disk: what went in of these links is no part of the chain
+                file.truncate(before)
+                raise
         self._take(links)
+
+
+def _write_whole(file: RawIOBase, content: bytes) -> None:
+    while content:
+        content = content[file.write(content) or 0 :]
 
 
 def _drop_unfinished(path: Path) -> None:

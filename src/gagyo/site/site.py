@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -48,6 +49,8 @@ from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
 
 REFUSALS_BEFORE_REFERRAL = 3
+MACHINE_FAULTS = (OSError, sqlite3.Error)
+"""What is no answer: a full disk, say. Whoever carries the request brings it again."""
 
 
 @dataclass
@@ -117,6 +120,7 @@ class Site:
         self._approvals = Approvals(self._store, self.policy.approvals, name, today)
         self._reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
         self._sessions: dict[str, Session] = {}
+        self._sound = False
         self._recover()
 
     @classmethod
@@ -131,10 +135,14 @@ class Site:
         self._store.close()
 
     def _recover(self) -> None:
-        # An answer is kept before its receipt is written, and sent after; a crash between leaves a receipt to write.
+        # An answer is kept before its receipt is written, and sent after; a crash, or a full disk, between leaves a
+        # receipt to write.
+        if self._sound:
+            return
         for receipt in self._store.receipts():
             if receipt.sequence == len(self.ledger.entries):
                 self.ledger.append(receipt)
+        self._sound = True
 
     # What a person at the hospital decides.
 
@@ -291,11 +299,16 @@ class Site:
     # What the outside asks.
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request; a request answered before gets the recorded bytes again, never a second release."""
+        """The answer to a request; a request answered before gets the recorded bytes again, never a second release.
+
+        Raises:
+            OSError, sqlite3.Error: this machine cannot write it down now, and so nothing was answered.
+        """
         try:
             request.digest  # noqa: B018 - what cannot be digested cannot be refused by name
         except Exception:
             return Answer("", self.name, "refused", "bad_arguments")
+        self._recover()
         try:
             session = self._admit(request)
             kept = self._store.answered(request.digest)
@@ -306,6 +319,9 @@ class Site:
             return self._refuse(request, "bad_record")
         except DataFault:
             return self._refuse(request, "data_fault")
+        except MACHINE_FAULTS:
+            self._sound = False
+            raise
         except Exception as fault:  # the wall: no error text may carry a value out
             self._note(fault)
             return self._refuse(request, "fault")
