@@ -16,6 +16,7 @@ HOSTILE, LEFT = "tests/attacks/test_hostile.py", "tests/attacks/test_left_out.py
 HELD = "tests/approvals/test_evidence.py"
 YES = "tests/attacks/test_approvals.py"
 DOSSIER = "tests/unit/test_dossier.py"
+ROTATED = "tests/attacks/test_rotation.py"
 DISK = "tests/attacks/test_full_disk.py"
 CARRIED = "tests/attacks/test_carried_approvals.py"
 RULED = "tests/attacks/test_ruled.py"
@@ -183,7 +184,7 @@ MUTATIONS = (
     ("release/ledger.py", "exact = entry.line == line", "exact = True", RUN),
     ("release/ledger.py", "if entry.sequence != number or entry.previous != previous:", "if False:", RUN),
     ("release/ledger.py", "if head is not None and previous != head:", "if False:", RUN),
-    ("release/ledger.py", "        verify(signature, self.head.encode())\n", "", RUN),
+    ("release/ledger.py", "        verify(_bytes(self.signature), self.head.encode())\n", "", RUN),
     ("federation/secure_sum.py", 'if record["request"] != answer.request or', "if False and", DOOR),
     ("coordinator/verify.py", '_check_same(again["analyses"], found["analyses"]', "_check_same({}, {}", RUN),
     ("coordinator/verify.py", '_check_same(again, found, {"gagyo"', '_check_same({}, {}, {"gagyo"', HOSTILE),
@@ -360,6 +361,11 @@ MUTATIONS = (
     ("site/approvals.py", "if terms.carry_over else []", "", CARRIED),
     ("site/approvals.py", "if self._stands(old)}", "}", CARRIED),
     ("release/ledger.py", "                file.truncate(before)", "                pass", DISK),
+    ("release/ledger.py", "    if told and trusted not in keys:", "    if False:", ROTATED),
+    ("release/ledger.py", "    if old != holder.signing:", "    if False:", ROTATED),
+    ("release/ledger.py", "    holder.other(new).verify(_bytes", "    (lambda *_: None)(_bytes", ROTATED),
+    ("site/rotation.py", "                secret_of(old, store, purpose)", "                pass", ROTATED),
+    ("site/rotation.py", "        if not here:", "        if False:", ROTATED),
     ("site/site.py", "            self._sound = False\n            raise", "            raise", DISK),
     ("site/site.py", "        except MACHINE_FAULTS:", "        except ZeroDivisionError:", DISK),
     ("site/site.py", "            check_none(found.findings())", "            pass", RULED),

@@ -73,7 +73,7 @@ def run_through(folder: Path) -> None:
     assert stops > 2, stops
     assert run.results["model"].estimates == calm.estimates
     entries = list(read(one.sites["seoul"].ledger.path))
-    check_chain(entries, one.sites["seoul"].keys.public.verify)
+    check_chain(entries, one.sites["seoul"].keys.public)
     released = [entry.record["request"] for entry in entries if entry.record["outcome"] == "released"]
     assert len(released) == len(set(released))
     given = {answer.receipt.head for answer in one.journal.answers if answer.site == "seoul" and answer.receipt}

@@ -193,7 +193,7 @@ def test_votes_are_hidden_in_the_record_until_both_are_in_and_notes_never_leave(
     assert [one.record["told"]["doing"] for one in seoul.ledger.entries if one.record["channel"] == "review"] == [
         *("refer", "submit", "view", "vote", "view", "vote"),
     ], "views are on record too"
-    check_chain(list(read(seoul.ledger.path)), seoul.keys.public.verify)
+    check_chain(list(read(seoul.ledger.path)), seoul.keys.public)
 
 
 def test_a_guess_of_what_waits_cannot_be_checked_against_the_record(own: House, tmp_path: Path) -> None:

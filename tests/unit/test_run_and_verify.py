@@ -104,7 +104,7 @@ def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House)
         edited[position] ^= 1
         path.write_bytes(bytes(edited))
         try:
-            check_chain(list(read(path)), site.keys.public.verify)
+            check_chain(list(read(path)), site.keys.public)
             unseen.append(position)
         except Tampered:
             pass
@@ -124,9 +124,9 @@ def test_a_chain_must_end_where_the_other_party_saw_it_end(small_house: House) -
     small_house.run()
     site = small_house.sites["seoul"]
     entries = site.ledger.entries
-    check_chain(entries, site.keys.public.verify, entries[-1].head)
+    check_chain(entries, site.keys.public, entries[-1].head)
     with pytest.raises(Tampered, match="ends at"):
-        check_chain(entries[:-1], site.keys.public.verify, entries[-1].head)
+        check_chain(entries[:-1], site.keys.public, entries[-1].head)
 
 
 class Stopping:
@@ -253,7 +253,7 @@ def test_links_do_not_fit_another_chain(small_house: House) -> None:
     seoul, busan = (small_house.sites[name] for name in ("seoul", "busan"))
     mixed = [*seoul.ledger.entries[:1], *busan.ledger.entries[1:2]]
     with pytest.raises(Tampered):
-        check_chain(mixed, seoul.keys.public.verify)
+        check_chain(mixed, seoul.keys.public)
 
 
 def test_a_line_of_another_layout_is_refused() -> None:

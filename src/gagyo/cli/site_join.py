@@ -32,7 +32,9 @@ def join(
     from gagyo.exchange import joining
 
     if rotate:
-        _show(joining.rotate(folder), "rotated")
+        from gagyo.site.rotation import rotate as replace_keys
+
+        _show(replace_keys(folder), "rotated")
         return
     if startup is None:
         raise typer.BadParameter(say("site_join.no_file"), param_hint="FILE")

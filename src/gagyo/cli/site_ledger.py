@@ -33,7 +33,7 @@ def ledger(
     SiteFile.read(site_file)
     folder = state_folder(site_file)  # only read: the service may be writing it now
     entries = list(read(folder / "ledger.jsonl")) if (folder / "ledger.jsonl").exists() else []
-    check_chain(entries, Keys.open(folder / "keys").public.verify)
+    check_chain(entries, Keys.open(folder / "keys").public)
     if as_json:
         typer.echo(json.dumps([_record(entry) for entry in entries], ensure_ascii=False, indent=1))
         return
@@ -63,6 +63,8 @@ def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     """What people did: who, where the acts are open already."""
     from gagyo.result import Words
 
+    if told["doing"] == "rotate":
+        return say("site_ledger.keys", to=told["to"], **values)
     if told["doing"] == "check":
         verdicts = ", ".join(f"{one['thing']} {say('rules.verdict.' + one['verdict'])}" for one in told["answers"])
         return say("site_ledger.plan_check", day=told["day"], verdicts=verdicts, **values)

@@ -9,7 +9,7 @@ from gagyo.errors import Tampered
 from gagyo.finding import Finding
 from gagyo.governance.approval import signature_holds, statement_of
 from gagyo.governance.review import TRANSITIONS
-from gagyo.release.ledger import Entry
+from gagyo.release.ledger import HANDED, Entry
 
 FOLLOWS: Mapping[tuple[str, str], str] = {(before, event): after for (before, event), after in TRANSITIONS.items()}
 
@@ -37,6 +37,8 @@ def _sound(site: str, record: Mapping[str, Any], states: dict[str, str], shut: s
     if record["outcome"] != "noted":
         return record["outcome"] != "released" or record["plan"] not in shut
     told = record["told"]
+    if record["channel"] == HANDED:  # the chain's own check sees to it
+        return True
     if record["channel"] == "check":
         allowed = all(one["verdict"] == "may_go_ahead" for one in told["answers"])
         (shut.discard if allowed else shut.add)(record["plan"])

@@ -83,7 +83,7 @@ def _ledgers(run: Path, plan: Plan, brought: Sequence[Path]) -> dict[str, tuple[
         if path.stem not in plan.study.sites:
             raise FileFault.of("dossier_ledger", found=path.name, expected=", ".join(plan.study.sites))
         entries = list(read(path))
-        check_chain(entries, PublicKeys(**plan.keys[path.stem]).verify)
+        check_chain(entries, PublicKeys(**plan.keys[path.stem]))
         check_acts(path.stem, entries)
         found[path.stem] = (path.read_bytes(), entries)
     return found

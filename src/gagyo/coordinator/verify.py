@@ -45,7 +45,7 @@ def verify(folder: Path, audit: Carrier) -> Verified:
     plan = Plan.from_bytes((folder / "plan.json").read_bytes())
     publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
     links = list(read(folder / "journal.jsonl"))
-    check_chain(links, publics["coordinator"].verify)
+    check_chain(links, publics["coordinator"])
     answers = [answer_from(link.record) for link in links]
     for answer in answers:
         if answer.outcome == "released":
@@ -91,7 +91,7 @@ def _check_ledger(folder: Path, site: str, public: PublicKeys, answers: list[Ans
     entries = list(read(folder / "ledgers" / f"{site}.jsonl"))
     given = [answer.receipt for answer in answers if answer.site == site and answer.receipt is not None]
     closing = [one for one in given if one.record["step"] == "close"]
-    check_chain(entries, public.verify)
+    check_chain(entries, public)
     if closing and entries[closing[-1].sequence : closing[-1].sequence + 1] != closing[-1:]:
         last = entries[-1].head if entries else ""
         raise Tampered.of("bad_tail", found=last, expected=closing[-1].head)

@@ -30,6 +30,10 @@ class PublicKeys:
         if not _signed(self.signing, signature, message):
             raise Tampered.of("bad_signature")
 
+    def other(self, signing: str) -> PublicKeys:
+        """The same institution with another signing key."""
+        return PublicKeys(signing, self.sealing)
+
     def check_once(self, signature: bytes, message: bytes) -> None:
         """As `verify`, for messages that never come twice: nothing is remembered."""
         if not _signed.__wrapped__(self.signing, signature, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from gagyo.errors import ExchangeFault
@@ -44,8 +45,12 @@ def join(
     return membership
 
 
-def rotate(folder: Path, *, patience: float = PATIENCE) -> Membership:
+def rotate(
+    folder: Path, *, patience: float = PATIENCE, hand_over: Callable[[Keys, Keys], None] = lambda old, new: None
+) -> Membership:
     """Replace this institution's keys; the old ones sign for the new ones. After a cut, the same command goes on.
+
+    hand_over: what else has to pass from the old keys to the new ones, once the hub has them, before the old are gone.
 
     Raises:
         ExchangeFault: what `Membership.open` and `Line.call` raise.
@@ -61,6 +66,7 @@ def rotate(folder: Path, *, patience: float = PATIENCE) -> Membership:
             raise
     finally:
         line.close()
+    hand_over(membership.keys, fresh)
     (folder / NEXT_KEYS).replace(folder / KEYS)
     return Membership.open(folder)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gagyo.canonical import canonical, digest, joined
 from gagyo.errors import Tampered
@@ -17,6 +17,8 @@ from gagyo.errors import Tampered
 GENESIS = "sha256:" + "0" * 64
 
 Signer = Callable[[bytes], bytes]
+HANDED = "keys"
+"""The channel of a link that hands the chain over to a new key."""
 Verifier = Callable[[bytes, bytes], None]
 
 
@@ -70,11 +72,7 @@ class Entry:
         """Raise Tampered unless head and signature fit the record."""
         if self._computed_head != self.head:
             raise Tampered.of("bad_head", found=self.sequence)
-        try:
-            signature = bytes.fromhex(self.signature)
-        except ValueError:
-            raise Tampered.of("bad_signature") from None
-        verify(signature, self.head.encode())
+        verify(_bytes(self.signature), self.head.encode())
 
 
 def _head(sequence: int, previous: str, said: bytes) -> str:
@@ -167,13 +165,65 @@ def read(path: Path) -> Iterator[Entry]:
         yield Entry.parse(line)
 
 
-def check_chain(entries: list[Entry], verify: Verifier, head: str | None = None) -> None:
-    """Raise Tampered unless the links follow each other, are signed, and end at `head` (the other party's copy)."""
+class Public(Protocol):
+    """An institution's public key, and the like one of another signing key."""
+
+    @property
+    def signing(self) -> str:
+        """The key, as hexadecimal digits."""
+
+    def verify(self, signature: bytes, message: bytes) -> None:
+        """Raise Tampered unless `signature` is this key's over `message`."""
+
+    def other(self, signing: str) -> Public:
+        """The institution with another signing key."""
+
+
+def handing_over(old: str, new: str, previous: str) -> bytes:
+    """What a new key signs when it takes over a chain after `previous`; the link itself is the old key's."""
+    return b"gagyo keys 1\n" + canonical({"from": old, "to": new, "previous": previous})
+
+
+def check_chain(entries: list[Entry], public: Public, head: str | None = None) -> None:
+    """Raise Tampered unless the links follow each other, are signed, and end at `head` (the other party's copy).
+
+    public: the key that is trusted; where the chain was handed over from key to key, it is one of those.
+    """
+    signing = _first_key(entries, public.signing)
     previous = GENESIS
     for number, entry in enumerate(entries):
         if entry.sequence != number or entry.previous != previous:
             raise Tampered.of("bad_order", found=entry.sequence, expected=number)
-        entry.check(verify)
+        holder = public.other(signing)
+        entry.check(holder.verify)
+        if entry.record.get("channel") == HANDED:
+            signing = _handed_over(entry, holder)
         previous = entry.head
     if head is not None and previous != head:
         raise Tampered.of("bad_tail", found=previous, expected=head)
+
+
+def _first_key(entries: list[Entry], trusted: str) -> str:
+    """The key that signs the first link: where the chain was handed over, one of its keys is the trusted one."""
+    told = [entry.record["told"] for entry in entries if entry.record.get("channel") == HANDED]
+    keys = [*(one.get("from") for one in told), *(one.get("to") for one in told[-1:])]
+    if told and trusted not in keys:
+        raise Tampered.of("bad_signature")
+    return str(keys[0]) if told else trusted
+
+
+def _handed_over(entry: Entry, holder: Public) -> str:
+    """The key that signs from here on. Both keys said so: whoever trusts one can trust the other."""
+    told = entry.record["told"]
+    old, new = str(told.get("from")), str(told.get("to"))
+    if old != holder.signing:
+        raise Tampered.of("bad_signature")
+    holder.other(new).verify(_bytes(told.get("proof")), handing_over(old, new, entry.previous))
+    return new
+
+
+def _bytes(text: object) -> bytes:
+    try:
+        return bytes.fromhex(str(text))
+    except ValueError:
+        raise Tampered.of("bad_signature") from None

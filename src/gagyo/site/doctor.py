@@ -123,7 +123,7 @@ def _ledger(folder: Path) -> Iterator[Look]:
 
     try:
         entries = list(read(path))
-        check_chain(entries, Keys.open(folder / "keys").public.verify)
+        check_chain(entries, Keys.open(folder / "keys").public)
     except GagyoError as fault:
         yield Look("ledger", "fault", fault.findings[0])
     else:

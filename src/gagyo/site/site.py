@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -74,9 +75,9 @@ class Session:
         return self.plan.study
 
 
-def secret_of(keys: Keys, purpose: str) -> bytes:
-    """A key for keyed digests that never leaves; Ed25519 signatures are deterministic, so it lasts."""
-    return hashlib.sha256(keys.sign(f"gagyo {purpose}".encode())).digest()
+def secret_of(keys: Keys, store: Store, purpose: str) -> bytes:
+    """A key for keyed digests that never leaves, and lasts when the hospital's keys are replaced."""
+    return store.secret(purpose, lambda: hashlib.sha256(keys.sign(f"gagyo {purpose}".encode())).digest())
 
 
 def present_data(path: Path, folder: Path, study: Study) -> str:
@@ -85,8 +86,9 @@ def present_data(path: Path, folder: Path, study: Study) -> str:
     Raises:
         FileFault, DataFault: the data cannot be read as the site file says.
     """
-    keys = Keys.open(folder / "keys")
-    return snapshot(load(SiteFile.read(path), study), secret_of(keys, "data"))
+    with closing(Store(folder / "memory.sqlite")) as store:
+        secret = secret_of(Keys.open(folder / "keys"), store, "data")
+    return snapshot(load(SiteFile.read(path), study), secret)
 
 
 class Site:
@@ -294,7 +296,7 @@ class Site:
         raise FileFault.of("other_key", found=self.name)
 
     def _secret(self, purpose: str) -> bytes:
-        return secret_of(self.keys, purpose)
+        return secret_of(self.keys, self._store, purpose)
 
     # What the outside asks.
 

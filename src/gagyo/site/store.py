@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ create table if not exists acts (
   number integer primary key, digest text not null unique, review text not null, body text not null,
   receipt blob not null);
 create table if not exists plans (plan text primary key, study text not null, body blob not null);
+create table if not exists secrets (purpose text primary key, secret blob not null);
 create table if not exists run_keys (study text primary key, sealing blob not null);
 """
 
@@ -101,6 +102,12 @@ class Store:
         """The signed statements kept for a plan."""
         rows = self._base.execute("select body from statements where plan = ? order by digest", (plan,))
         return [parse_statement(str(row[0])) for row in rows]
+
+    def secret(self, purpose: str, make: Callable[[], bytes]) -> bytes:
+        """A key for keyed digests; made once, it outlasts the hospital's keys, as what was digested with it must."""
+        row = (purpose, make())
+        self._base.execute("insert or ignore into secrets values (?, ?)", row)
+        return bytes(self._base.execute("select secret from secrets where purpose = ?", (purpose,)).fetchone()[0])
 
     def keep_review(self, review: Review, shown: bytes) -> None:
         """Keep what was referred, and what its reviewers are shown; again is the newer content of the same."""
