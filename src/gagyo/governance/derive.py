@@ -29,6 +29,7 @@ ESTIMATES = (
     "penalised",
     "restricted_mean",
     "validate",
+    "weighting",
 )
 """What each installed method sends: tables, or the sums and results of a fit. A method in neither is unknown."""
 PURPOSES = {

@@ -106,6 +106,8 @@ PLACES = (
             "rank_correlations",
         ),
     ),
+    Place("weighting", ("weighted_effects", "weighted_groups", "weighted_hospitals", "propensity")),
+    Place("balance", ("balance", "overlap"), ("overlap",)),
     Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("incidence", ("incidence_at",), ("incidence",)),
@@ -138,9 +140,9 @@ PLACES = (
 
 ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
 """Tables that may stand on a grid of times."""
-UNBINNED = {"survival", "incidence", "histogram", "path", "penalties"}
+UNBINNED = {"survival", "incidence", "histogram", "path", "penalties", "overlap"}
 """Curves that do not rest on bins of a score."""
-DESCRIBING = {"characteristics", "quantiles", "groups"}
+DESCRIBING = {"characteristics", "quantiles", "groups", "weighting"}
 """Sections that describe or compare people, and fit no model."""
 
 
@@ -310,7 +312,7 @@ def _blocks(place: Place, analysis: Analysis) -> Iterator[Block]:
 
 def _shown(tables: Iterable[Table]) -> Iterator[Block]:
     for table in tables:
-        if table.kind == "forest":
+        if table.kind != "plain":
             yield Drawing(table)
         yield Grid(table)
 
