@@ -1,4 +1,4 @@
-"""Attacks on weighted comparisons: chosen coefficients, a hospital's own table in its intercept, small cells, extremes."""
+"""Attacks on weighted comparisons: chosen coefficients, a hospital's own table in its intercept, a few, extremes."""
 
 from __future__ import annotations
 
@@ -131,6 +131,8 @@ def test_a_trait_of_four_people_at_a_hospital_follows_from_the_sums_so_that_it_a
             found.append(third)
     assert found == [4], "the attack finds the four"
     assert [ruled_out(weighting.propensity(rows, **question), rows.n) for rows in there] == [False, False, True]
+    beside = {**asked("t ~ s + x", "d"), "coefficients": np.zeros(2)}
+    assert [ruled_out(weighting.propensity(rows, **beside), rows.n) for rows in there] == [False, False, True]
 
 
 @pytest.mark.parametrize(("few", "out"), [(0, True), (1, True), (9, True), (10, False)])
@@ -170,23 +172,25 @@ def test_treated_people_with_the_outcome_are_no_few_over_all_hospitals(tmp_path:
 
 
 def test_a_further_variable_of_which_the_treated_have_a_few_is_no_balance(tmp_path: Path) -> None:
-    """Its balance is two sums a group; the treated with it would be three."""
-    data = drawn()
+    """Its balance is two sums a group; the treated with it would be nine, of one hospital, none of whom dominates."""
+    data, where = drawn(), np.arange(800) % 4
     data["s"][data["t"] == 1] = 0.0
-    data["s"][np.flatnonzero(data["t"] == 1)[:3]] = 1.0
-    where = np.arange(800) % 4
+    data["s"][np.flatnonzero((data["t"] == 1) & (where == 0))[:9]] = 1.0
     assert house(tmp_path / "without", TEXT % ("x", "d", ""), divide(data, where)).run().stopped == {}
     run = house(tmp_path / "with", TEXT % ("x", "d", ", balance: [s]"), divide(data, where)).run()
     assert "a" in run.stopped
 
 
 def test_an_outcome_that_a_few_of_the_treated_have_is_no_measurement(tmp_path: Path) -> None:
-    """A measurement that is zero but for three treated people: their weighted sum would be theirs."""
-    data = drawn()
-    data["y"][data["t"] == 1] = 0.0
-    data["y"][np.flatnonzero(data["t"] == 1)[:3]] = 7.0
+    """A measurement that is zero but for nine treated people: their weighted sum would be theirs."""
+    data, where = drawn(), np.arange(800) % 4
+    some = np.flatnonzero((data["t"] == 1) & (where == 0))
     text = TEXT % ("x", "y", ", hospitals: pooled")
-    assert "a" in house(tmp_path, text, divide(data, np.arange(800) % 4)).run().stopped
+    for few in (9, 20):
+        data["y"][data["t"] == 1] = 0.0
+        data["y"][some[:few]] = 7.0
+        run = house(tmp_path / str(few), text, divide(data, where)).run()
+        assert ("a" in run.stopped) == (few < 10)
 
 
 def test_a_person_whose_weight_outweighs_all_others_stays(tmp_path: Path) -> None:
@@ -196,6 +200,16 @@ def test_a_person_whose_weight_outweighs_all_others_stays(tmp_path: Path) -> Non
     data["x"][np.flatnonzero(data["t"] == 1)[0]] = -4.0
     run = house(tmp_path / "all", TEXT % ("x", "y", ""), divide(data, np.arange(800) % 4)).run()
     assert "a" in run.stopped
+    (there,) = parts(data, np.zeros(800, int), TEXT % ("x", "y", ""))
+    how: dict[str, Any] = {
+        **asked("t ~ x", "y"),
+        "scheme": ["ate"],
+        "share": np.array([0.4]),
+        "means": np.zeros((2, 0)),
+    }
+    for low, high, out in ((0.0, 1.0, True), (0.1, 0.9, False)):
+        how |= {"coefficients": np.array([2.8]), "bounds": np.array([low, high, 1e12])}
+        assert ruled_out(weighting.weighted(there, **how), there.n) == out
     bounded = TEXT % ("x", "y", ", propensity_within: [0.1, 0.9]")
     assert house(tmp_path / "bounded", bounded, divide(data, np.arange(800) % 4)).run().stopped == {}
 

@@ -14,6 +14,7 @@ from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
 from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._weighting_steps import UNBOUNDED
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
@@ -24,8 +25,6 @@ from gagyo.text import LANGUAGES, Text, translate
 
 SMALL = 0.1
 """A standardised difference under this is commonly taken for balance (Austin 2009, Stat Med 28:3083)."""
-
-UNBOUNDED = 1e12
 
 
 @dataclass(frozen=True)

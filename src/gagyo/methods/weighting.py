@@ -16,17 +16,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
-from gagyo.federation.local import Name, Names, Numbers, local
-from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
-from gagyo.methods._balance import columns_of, covariates
-from gagyo.methods._descent import halves_of
+from gagyo.methods._balance import covariates
 from gagyo.methods._groups import levels_of
 from gagyo.methods._newton import (
     ALIAS,
@@ -38,271 +34,26 @@ from gagyo.methods._newton import (
     check_separation,
     solve,
     symmetric,
-    triangle,
 )
-from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, reaches, scored
+from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
-from gagyo.methods._weighting_cells import own_cells, pooled_cells
+from gagyo.methods._weighting_steps import (
+    UNBOUNDED,
+    by_hospital,
+    groups,
+    influence,
+    middle_of,
+    overlap,
+    propensity,
+    weighted,
+)
 from gagyo.methods._weighting_told import Balance, Propensity, Told, Weighted
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import (
-    Aggregate,
-    Counts,
-    Floats,
-    Measure,
-    Spread,
-    count,
-    grouped_bins,
-    joint,
-    scalar,
-    spread_of,
-)
+from gagyo.release.aggregate import Floats
 from gagyo.result import Result
-from gagyo.statistics.weighting import Scheme, Weights, means_variance, weighted_variance, weights
-
-WORST = 64.0
-"""Scale of a weight in the ring: larger ones fit too, and are rounded at 2^-64 of it."""
-
-WHO: dict[str, Any] = {"formula": Name(), "hospitals": Name(), "outcome": Name(), "balance": Names()}
-HOW: dict[str, Any] = {
-    **WHO,
-    "scheme": Names(),
-    "bounds": Numbers((3,), 0, 1e12),
-    "coefficients": Numbers((None,), -1e12, 1e12),
-    "share": Numbers((1,), 0, 1),
-}
-UNBOUNDED = 1e12
-"""Stands for no largest weight."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question's people: propensity formula, hospitals' intercepts, outcome, variables whose balance is told."""
-
-    formula: Formula
-    hospitals: str
-    outcome: str
-    balance: tuple[str, ...]
-
-    @classmethod
-    def of(cls, rows: Rows, formula: str, hospitals: str, outcome: str, balance: list[str]) -> Asked:
-        """The question of a step's arguments."""
-        return cls(rows.formula(formula), hospitals, outcome, tuple(balance))
-
-    def together(self, rows: Rows, values: Floats, bounds: Floats, spread: Spread) -> Measure:
-        """Numbers that are ruled on together, by all that they could give away."""
-        key = (self.formula.text, self.hospitals, self.outcome, self.balance)
-        cells: Measure = rows.kept(
-            ("weighting cells", key), lambda: pooled_cells(rows, self.formula, self.outcome, self.balance)
-        )
-        own: Counts = rows.kept(
-            ("weighting own", key), lambda: own_cells(rows, self.formula, self.outcome, self.hospitals)
-        )
-        return joint(values, bounds, cells, spread, own)
-
-    def groups(self, rows: Rows) -> Floats:
-        """Membership (n, 2): treated, untreated."""
-        treated = rows[self.formula.outcome]
-        return np.column_stack([treated == 1, treated == 0]).astype(np.float64)
-
-    def outcomes(self, rows: Rows) -> Floats:
-        """The outcome (n,), a measurement about the middle of its range."""
-        return rows[self.outcome] - middle_of(rows.variables[self.outcome])
-
-    def reach(self, rows: Rows) -> Floats:
-        """The greatest sizes of the outcome and of the balance columns (1 + b,)."""
-        variable = rows.variables[self.outcome]
-        sizes = [one.reach for one in covariates(self.balance, rows.variables)]
-        return np.array([max(abs(end - middle_of(variable)) for end in variable.bounds), *sizes])
-
-    def measured(self, rows: Rows) -> NDArray[np.bool_]:
-        """Which of outcome and balance columns are measurements (1 + b,)."""
-        levels = [one.level is None for one in covariates(self.balance, rows.variables)]
-        return np.array([rows.variables[self.outcome].type != "boolean", *levels])
-
-    def beside(self, rows: Rows) -> Floats:
-        """Outcome and balance columns (n, 1 + b)."""
-        return np.column_stack([self.outcomes(rows), columns_of(rows, self.balance)])
-
-
-def middle_of(variable: Any) -> float:
-    """The middle of a measurement's range; 0 of yes/no."""
-    return 0.0 if variable.type == "boolean" else float(sum(variable.bounds)) / 2
-
-
-@local(**WHO)
-def groups(rows: Rows, formula: str, hospitals: str, outcome: str, balance: list[str]) -> Aggregate:
-    """How many people; of treated and untreated: people, and the sums of outcome and balance columns (2, 2 + b)."""
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    columns = np.column_stack([np.ones(rows.n), asked.beside(rows)])
-    inside = _by_group(asked.groups(rows), columns)
-    bounds = np.tile(np.append(1.0, asked.reach(rows)), 2)
-    measured = np.tile(np.append(False, asked.measured(rows)), 2)  # indicators' sums are head counts, ruled as such
-    sums = asked.together(rows, inside.sum(axis=0), bounds, spread_of(inside[:, measured]))
-    return {"people": count(np.ones(rows.n, bool)), "sums": sums}
-
-
-@local(**WHO, coefficients=Numbers((None,), -1e12, 1e12))
-def propensity(
-    rows: Rows, formula: str, hospitals: str, outcome: str, balance: list[str], coefficients: Floats
-) -> Aggregate:
-    """Score, information, squares of the columns and log-likelihood of the propensity model at coefficients (q,).
-
-    With hospitals' own intercepts they are those of the profile likelihood, each hospital at its own best intercept.
-    """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    values, spread = fit_values(scored(rows, asked.formula, hospitals, coefficients))
-    bounds = fit_bounds(reaches(rows, asked.formula, is_own(hospitals)))
-    return {"fit": asked.together(rows, values, bounds, spread)}
-
-
-@local(**HOW, means=Numbers((2, None), -1e12, 1e12))
-def weighted(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-    means: Floats,
-) -> Aggregate:
-    """Of treated and untreated, the sums of weights, their squares, weighted outcome and balance columns (2, 3 + b).
-
-    Also the squares of the balance columns about each group's unweighted means (2, b).
-    """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    w = weights(scheme_of(scheme, bounds), one.eta, one.treated, float(share[0])).weight
-    member, beside = asked.groups(rows), asked.beside(rows)
-    sums = _by_group(member, np.column_stack([w, w**2, w[:, None] * beside]))
-    about = [(beside[:, 1:] - mean) ** 2 * group[:, None] for group, mean in zip(member.T, means, strict=True)]
-    parts = np.column_stack([sums, *about])
-    reach = asked.reach(rows)
-    scales = np.concatenate([np.tile(np.append([WORST, WORST**2], WORST * reach), 2), np.tile(4 * reach[1:] ** 2, 2)])
-    return {"weighted": asked.together(rows, parts.sum(axis=0), scales, spread_of(parts))}
-
-
-@local(**HOW, mean=Numbers((2,), -1e12, 1e12), centres=Numbers((2, None), -1e12, 1e12))
-def influence(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-    mean: Floats,
-    centres: Floats,
-) -> Aggregate:
-    """What standard errors follow from, at the weighted means (2,) of treated and untreated.
-
-    Derivatives of both sums w (y - mean) in the coefficients (2, q) and in the share of the treated (2); the sum of
-    z z' (upper triangle), z each person's parts of both, of the share's equation and of the score; and weighted squares
-    of the balance columns about their weighted means `centres` (2, b).
-    """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    found = weights(scheme_of(scheme, bounds), one.eta, one.treated, float(share[0]))
-    member, beside = asked.groups(rows), asked.beside(rows)
-    away = (beside[:, [0]] - mean) * member
-    z, slopes, by_share = _stacked(one, found, away, float(share[0]))
-    squares = [
-        found.weight[:, None] * (beside[:, 1:] - centre) ** 2 * group[:, None]
-        for group, centre in zip(member.T, centres, strict=True)
-    ]
-    upper, right = triangle(z.shape[1])
-    sums = [slopes.sum(axis=0), by_share.sum(axis=0), (z.T @ z)[upper, right], *(part.sum(axis=0) for part in squares)]
-    reach, of_columns = asked.reach(rows), reaches(rows, asked.formula, is_own(hospitals))
-    sizes = np.concatenate([[2 * WORST * reach[0]] * 2, [1.0], 2 * of_columns])
-    scales = [np.tile(2 * WORST * reach[0] * of_columns, 2), [2 * WORST * reach[0]] * 2, sizes[upper] * sizes[right]]
-    scales.append(np.tile(4 * WORST * reach[1:] ** 2, 2))
-    spread = spread_of(np.column_stack([slopes, by_share, z**2, *squares]))
-    return {"influence": asked.together(rows, np.concatenate(sums), np.concatenate(scales), spread)}
-
-
-def _stacked(one: Scored, found: Weights, away: Floats, share: float) -> tuple[Floats, Floats, Floats]:
-    """People's parts of all equations (n, 3 + q); of the derivatives in coefficients (n, 2 q) and in the share (n, 2).
-
-    away: (n, 2), the outcome less its group's mean, 0 of the other group.
-    """
-    slope = found.slope[:, None] * away
-    parts = [one.with_intercept(found.weight * away[:, g], slope[:, g]) for g in (0, 1)]
-    z = np.column_stack([*parts, one.treated - share, one.score])
-    return z, np.column_stack([one.columns * slope[:, [g]] for g in (0, 1)]), found.by_share[:, None] * away
-
-
-@local(**HOW)
-def by_hospital(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-) -> Aggregate:
-    """This hospital's own people, and their effective number under the weights, of treated and of untreated."""
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    w = weights(scheme_of(scheme, bounds), one.eta, one.treated, float(share[0])).weight
-    member = asked.groups(rows)
-    inside = w[:, None] * member
-    squares = np.where(inside.any(axis=0), (inside**2).sum(axis=0), 1.0)
-    size = inside.sum(axis=0) ** 2 / squares
-    return {
-        "people": count(member == 1),
-        "effective": scalar(size, member.sum(axis=0).astype(np.int64), spread_of(inside)),
-    }
-
-
-@local(**WHO, coefficients=Numbers((None,), -1e12, 1e12), which=Numbers((None,), 0, 0), edges=Numbers((None, 3), 0, 1))
-def overlap(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    coefficients: Floats,
-    which: Floats,
-    edges: Floats,
-) -> Aggregate:
-    """Treated and untreated in both halves of bins (low, cut, high) of the propensity score."""
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-
-    def ranked(_: int) -> list[Floats]:
-        """Both groups' scores in order, kept for the next level of the descent."""
-        key = ("ranked propensity", formula, hospitals, coefficients.tobytes())
-        made: list[Floats] = rows.kept(key, lambda: _ordered(rows, asked, coefficients))
-        return made
-
-    table = halves_of(ranked, which, edges)
-    return {"bins": grouped_bins(table, rows.n, np.ones(len(table), bool)), "people": count(np.ones(rows.n, bool))}
-
-
-def _ordered(rows: Rows, asked: Asked, coefficients: Floats) -> list[Floats]:
-    score = _overlap.within_one(scored(rows, asked.formula, asked.hospitals, coefficients).eta)
-    return [np.sort(score[group == 1]) for group in asked.groups(rows).T]
-
-
-def _by_group(member: Floats, columns: Floats) -> Floats:
-    """Columns (n, m) of each group, those of the first before those of the second (n, 2 m)."""
-    return np.column_stack([columns * group[:, None] for group in member.T])
-
-
-def scheme_of(names: list[str], bounds: Floats) -> Scheme:
-    """The weights that a step's arguments name."""
-    estimand, *more = names
-    low, high, largest = (float(one) for one in bounds)
-    return Scheme(estimand, "stabilised" in more, low, high, largest)  # type: ignore[arg-type]
+from gagyo.statistics.weighting import Scheme, means_variance, weighted_variance
 
 
 class Options(BaseModel):
@@ -492,7 +243,7 @@ class Method:
         walk.diagonals.append(np.diag(information))
         # What hospitals' own intercepts determine is left out too: it does not vary within hospitals.
         constant = np.diag(information) <= ALIAS * values[-1 - q : -1]
-        aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, information)) | constant
+        aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, information))
         return solve(values[:q], information, aliased), float(values[-1])
 
     def _weighted(self, values: Floats, sizes: Floats) -> _Found:
