@@ -16,7 +16,7 @@ from gagyo.methods import weighting
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case
-from gagyo.release.decision import Refusal
+from gagyo.release.decision import Refusal, Release
 from gagyo.release.gate import Gate
 from gagyo.release.limits import Limits
 from gagyo.runtime.embedded import Embedded
@@ -212,6 +212,19 @@ def test_a_person_whose_weight_outweighs_all_others_stays(tmp_path: Path) -> Non
         assert ruled_out(weighting.weighted(there, **how), there.n) == out
     bounded = TEXT % ("x", "y", ", propensity_within: [0.1, 0.9]")
     assert house(tmp_path / "bounded", bounded, divide(data, np.arange(800) % 4)).run().stopped == {}
+
+
+@pytest.mark.parametrize(("filled", "out"), [(0.0, False), (1.0, True)])
+def test_after_a_few_were_found_beside_a_cut_none_is_made_with_nobody_beyond(filled: float, out: bool) -> None:
+    """All treated lie above the cut, and untreated people on both sides: further cuts would close in on the first."""
+    data = drawn(400)
+    data["x"] = np.where(data["t"] == 1, np.abs(data["x"]) + 0.1, data["x"])
+    (rows,) = parts(data, np.zeros(400, int), TEXT % ("x", "y", ""))
+    places = {"which": np.zeros(1), "edges": np.array([[0.0, 0.5, 1.0]]), "filled": np.array([filled])}
+    asked_ = {**asked("t ~ x", "y", "pooled"), "coefficients": np.array([0.0, 1.0]), **places}
+    ruling = Gate().rule(Case("pooled", weighting.overlap(rows, **asked_), 400, 5, Limits(), hospitals=4))
+    assert isinstance(ruling, Release)
+    assert bool(ruling.withheld["bins"].all()) == out
 
 
 def test_no_bin_of_scores_holds_a_few_of_a_group(tmp_path: Path) -> None:

@@ -238,6 +238,7 @@ def by_hospital(
     **WHO,
     coefficients=Numbers((None,), -1e12, 1e12),
     which=Numbers((None,), 0, 0),
+    filled=Numbers((None,), 0, 1),
     edges=Numbers((None, 3), 0, 1),
 )
 def overlap(
@@ -249,8 +250,12 @@ def overlap(
     coefficients: Floats,
     which: Floats,
     edges: Floats,
+    filled: Floats,
 ) -> Aggregate:
-    """Treated and untreated in both halves of bins (low, cut, high) of the propensity score."""
+    """Treated and untreated on both sides of the cut of bins (low, cut, high) of the propensity score.
+
+    filled: 1 of a bin whose sides stay shut where nobody of a group is on one of them.
+    """
     asked = Asked.of(rows, formula, hospitals, outcome, balance)
 
     def ranked(_: int) -> list[Floats]:
@@ -260,7 +265,7 @@ def overlap(
         return made
 
     table = halves_of(ranked, which, edges)
-    return {"bins": grouped_bins(table, rows.n, np.ones(len(table), bool)), "people": count(np.ones(rows.n, bool))}
+    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": count(np.ones(rows.n, bool))}
 
 
 def _ordered(rows: Rows, asked: Asked, coefficients: Floats) -> list[Floats]:

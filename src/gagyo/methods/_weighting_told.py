@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Interval, Result, Series, Table, Withheld, Words
 from gagyo.statistics.comparisons import Effect
 from gagyo.statistics.weighting import Z95, Scheme, effective_size, mean_differences, mean_effects
-from gagyo.text import LANGUAGES, Text, translate
+from gagyo.text import LANGUAGES, Text, join
 
 SMALL = 0.1
 """A standardised difference under this is commonly taken for balance (Austin 2009, Stat Med 28:3083)."""
@@ -143,9 +143,9 @@ class Told:
     def _effect(self, name: str, one: Effect) -> Estimate:
         """A ratio's standard error is of its logarithm, and so is its test."""
         scale = one.value if name == "difference" else float(np.log(one.value))
-        return Estimate(
-            name, self._named(name), one.value, one.standard_error, one.lower, one.upper, _p(scale, one.standard_error)
-        )
+        label = join(": ", self._title().text or Text(""), _text(self._named(name)))
+        p = _p(scale, one.standard_error)
+        return Estimate(name, Words(text=label), one.value, one.standard_error, one.lower, one.upper, p)
 
     def _effects(self, effects: Mapping[str, Effect]) -> Table:
         columns = (
@@ -156,7 +156,7 @@ class Told:
         )
         told = [self._effect(name, one) for name, one in effects.items()]
         rows = tuple(
-            (one.label, Interval(effect.value, effect.lower, effect.upper), one.standard_error, one.p)
+            (self._named(one.name), Interval(effect.value, effect.lower, effect.upper), one.standard_error, one.p)
             for one, effect in zip(told, effects.values(), strict=True)
         )
         notes = (Words(f"weighting.whom_{self.scheme.estimand}"), Words("weighting.of_logarithm"))
@@ -165,7 +165,7 @@ class Told:
     def _title(self) -> Words:
         one, by = with_unit(self.study.variables[self.outcome]), self.study.variables[self.formula.outcome].label
         en, ko, zh = (one.to(language) for language in LANGUAGES)
-        return Words(text=Text(f"{en} by {by.en}", f"{by.ko}에 따른 {ko}", f"{by.zh}与{zh}"))
+        return Words(text=Text(f"{en}, by “{by.en}”", f"“{by.ko}”에 따른 {ko}", f"“{by.zh}”与{zh}"))
 
     # Groups.
 
@@ -175,7 +175,8 @@ class Told:
             limits = float(mean - Z95 * one), float(mean + Z95 * one)
             yield Estimate(f"mean.{name}", self.group(name == "treated"), float(mean), float(one), *limits)
         for name, size in zip(("treated", "untreated"), effective_size(found.sums, found.of_squares), strict=True):
-            yield Estimate(f"effective.{name}", Words("weighting.effective"), float(size))
+            label = _of(self.group(name == "treated"), "weighting.of_effective")
+            yield Estimate(f"effective.{name}", label, float(size))
 
     def _groups(self, found: Weighted) -> Table:
         columns = (
@@ -203,8 +204,8 @@ class Told:
         columns = [Column("hospital", Words("result.hospital"), "text")]
         for i in (1, 0):
             word = self.group(i == 0)
-            columns.append(Column(f"people_{i}", _of(word, "describe.people"), "count"))
-            columns.append(Column(f"effective_{i}", _of(word, "weighting.effective"), "number", 1))
+            columns.append(Column(f"people_{i}", _of(word, "weighting.of_people"), "count"))
+            columns.append(Column(f"effective_{i}", _of(word, "weighting.of_effective"), "number", 1))
         rows = tuple((_named(site), *self._own(answer)) for site, answer in each.items())
         return Table("weighted_hospitals", Words("weighting.by_hospital"), tuple(columns), rows)
 
@@ -224,7 +225,8 @@ class Told:
             if one.level is None:
                 told += [("variance_ratio_before", before[j]), ("variance_ratio_after", after[j])]
             for name, value in told:
-                yield Estimate(f"{one.name}.{name}", one.label, None if np.isnan(value) else float(value))
+                key = f"weighting.{name.replace('variance_', '')}"
+                yield Estimate(f"{one.name}.{name}", _of(one.label, key), _known(value))
 
     def _balance(self, balance: Balance) -> Table:
         columns = (
@@ -282,9 +284,7 @@ class Told:
             p = wald(*model.fit)
         for column, value, error, one in zip(self.columns, *model.fit, p, strict=True):
             told = estimate(column, float(value), float(error), Z95, float(one))
-            yield Estimate(
-                f"propensity.{told.name}", told.label, told.value, told.standard_error, told.lower, told.upper, told.p
-            )
+            yield replace(told, name=f"propensity.{told.name}", label=_of(told.label, "weighting.of_model"))
 
     def _model(self, estimates: list[Estimate]) -> Table:
         columns = (
@@ -293,7 +293,8 @@ class Told:
             Column("standard_error", Words("regression.standard_error"), "number", 4),
             Column("odds_ratio", Words("regression.odds_ratio"), "interval", 3),
         )
-        rows = tuple((one.label, *_coefficient(one)) for one in estimates)
+        labels = (Words(text=column.label) for column in self.columns)
+        rows = tuple((label, *_coefficient(one)) for label, one in zip(labels, estimates, strict=True))
         notes = (Words("weighting.own_intercepts"),) if self.own else ()
         return Table("propensity", Words("weighting.model"), columns, rows, notes=notes)
 
@@ -343,4 +344,9 @@ def _named(site: str) -> Words:
 
 def _of(group: Words, key: str) -> Words:
     """A group's name with what is told of it."""
-    return Words(text=Text(*(f"{group.to(one)}, {translate(key, one)}" for one in LANGUAGES)))
+    name, what = _text(group), _text(Words(key))
+    return Words(text=Text(f"{name.en}, {what.en}", f"{name.ko}, {what.ko}", f"{name.zh}，{what.zh}"))
+
+
+def _text(words: Words) -> Text:
+    return Text(*(words.to(one) for one in LANGUAGES))

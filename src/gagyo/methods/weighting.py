@@ -154,7 +154,7 @@ class Method:
             Sends("weighting.by_hospital", 4, 1, each=True),
         ]
         if self.options.overlap:
-            sends.append(Sends("weighting.overlap", 1 + 2 * 2 * 2 ** (_overlap.DEEPEST - 1), _overlap.DEEPEST))
+            sends.append(Sends("weighting.overlap", 1 + 2 * 2 * _overlap.FINEST // 2, _overlap.MOST_ROUNDS))
         return tuple(sends)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -263,8 +263,8 @@ class Method:
         return means_variance(found.sums, slopes, by_share, bread, meat, people), rest[size:].reshape(2, -1)
 
     def _overlap(self, beta: Floats) -> Generator[Ask, Pooled, _overlap.Overlap]:
-        def ask(which: Floats, edges: Floats) -> Ask:
-            asked = {**self._who(), "coefficients": beta, "which": which, "edges": edges}
+        def ask(which: Floats, edges: Floats, filled: Floats) -> Ask:
+            asked = {**self._who(), "coefficients": beta, "which": which, "edges": edges, "filled": filled}
             return Ask(overlap, asked, doing="counting_values")
 
         return (yield from _overlap.grow(self.study.release.minimum_people, ask))

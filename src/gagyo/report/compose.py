@@ -143,7 +143,7 @@ ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
 UNBINNED = {"survival", "incidence", "histogram", "path", "penalties", "overlap"}
 """Curves that do not rest on bins of a score."""
 DESCRIBING = {"characteristics", "quantiles", "groups", "weighting"}
-"""Sections that describe or compare people, and fit no model."""
+"""Sections that describe or compare people, and make no model for others to use."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,7 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     validated = [analysis for analysis in analyses if _is_validation(analysis.result)]
     chosen = validated or [analysis for analysis in analyses if _estimates_stand_alone(analysis.result)]
     estimates = tuple(estimate for analysis in chosen for estimate in analysis.result.estimates)[:6]
+    estimates += tuple(analysis.result.estimates[0] for analysis in analyses if _of_a_treatment(analysis.result))
     blocks: list[Block] = [Prose((_covers(document, analyses),))]
     blocks += [Prose(missed, "warning")] if (missed := _missed(document)) else []
     blocks += [Facts(estimates)] if estimates else []
@@ -230,6 +231,11 @@ def _predicts(analyses: Iterable[Analysis]) -> bool:
 def _of_survival(result: Result) -> bool:
     placed = {"survival", "incidence", "comparison", "hazards"}
     return _home(result) in placed
+
+
+def _of_a_treatment(result: Result) -> bool:
+    """Whether a result is the effect of a treatment, which is its first estimate."""
+    return _home(result) == "weighting"
 
 
 def _estimates_stand_alone(result: Result) -> bool:
