@@ -148,7 +148,7 @@ MUTATIONS = (
     ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
     ("methods/_overlap.py", "few = bool(((halves < self.least) & ~nobody).any())", "few = False", WEIGHED),
     ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
-    ("methods/weighting.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
+    ("methods/_profile_fit.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
     ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
     ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
     ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),

@@ -1,8 +1,9 @@
-"""A hospital's part of a propensity model: its people's probabilities of the treatment, with an intercept of its own.
+"""A hospital's part of a model in which it has an intercept of its own: of the treatment, or of the outcome in a group.
 
 With `hospitals: own` each hospital finds its own intercept inside, at the coefficients that were sent, so that it never
 leaves; score and information of the others are those of the profile likelihood (Murphy & van der Vaart 2000, J Am Stat
 Assoc 95:449), and the fit is that of a pooled model with a column for each hospital. With `pooled` all share one.
+Models are logistic, or linear with weights of 1.
 """
 
 from __future__ import annotations
@@ -29,36 +30,50 @@ MOST_STEPS = 200
 
 @dataclass(frozen=True)
 class Scored:
-    """People's part of the propensity model at some coefficients.
+    """People's part of a model at some coefficients.
 
-    columns (n, q): the design about `centre`, the columns' mean under the weights e (1 - e) where the intercept is the
-    hospital's own, so that a change of the coefficients is told with the intercept's answer to it. eta (n,) linear
-    predictors, rest (n,) treated less e, spread (n,) e (1 - e). own: whether the intercept is the hospital's own.
+    columns (n, q): the design about `centre` (q,), its mean under the weights `spread` where the intercept is the
+    hospital's own, so that a change of the coefficients is told with the intercept's answer to it. raw (n, q): the
+    design as it is; response (n,); eta (n,) linear predictors; rest (n,) response less its mean; spread (n,) the mean's
+    derivative in eta. own: whether `intercept` is the hospital's own.
     """
 
     columns: Floats
+    centre: Floats
     raw: Floats
-    treated: Floats
+    response: Floats
     eta: Floats
     rest: Floats
     spread: Floats
+    intercept: float
     own: bool
+    linear: bool
 
     @property
     def score(self) -> Floats:
         """Each person's part of the score (n, q)."""
         return self.columns * self.rest[:, None]
 
+    @property
+    def answer(self) -> Floats:
+        """Each person's part (n,) of a change of the hospital's own intercept; 0 where it has none."""
+        weight = float(self.spread.sum())
+        return self.rest / weight if self.own and weight > 0 else np.zeros_like(self.rest)
+
+    @property
+    def likelihood(self) -> Floats:
+        """Each person's log-likelihood (n,); of a linear model minus half the square of the residual."""
+        if self.linear:
+            return -0.5 * self.rest**2
+        return np.where(self.response == 1, special.log_expit(self.eta), special.log_expit(-self.eta))
+
     def with_intercept(self, parts: Floats, slope: Floats) -> Floats:
         """Parts (n,) of an equation whose derivative by linear predictor is `slope` (n,), with the intercept's share.
 
-        What an equation gains as the hospital's own intercept follows its people: (sum slope / sum e (1 - e)) times
-        their treated less e.
+        What an equation gains as the hospital's own intercept follows its people: (sum slope / sum of spread) times
+        their rest.
         """
-        weight = float(self.spread.sum())
-        if not self.own or weight <= 0:
-            return parts
-        return np.asarray(parts + float(slope.sum()) / weight * self.rest)
+        return np.asarray(parts + float(slope.sum()) * self.answer)
 
 
 def is_own(hospitals: str) -> bool:
@@ -84,38 +99,45 @@ def reaches(rows: Rows, formula: Formula, own: bool) -> Floats:
 
 
 def scored(rows: Rows, formula: Formula, hospitals: str, coefficients: Floats) -> Scored:
-    """The hospital's people at coefficients (q,), kept for the next question about the same ones."""
+    """The hospital's people at coefficients (q,) of a propensity model, kept for the next question about them."""
     own = is_own(hospitals)
-
-    def made() -> Scored:
-        raw, treated = raw_columns(rows, formula, own), rows[formula.outcome]
-        eta = raw @ coefficients
-        if own:
-            eta = eta + own_intercept(eta, treated)
-        probability, other = special.expit(eta), special.expit(-eta)
-        rest, spread = np.where(treated == 1, other, -probability), probability * other
-        weight = float(spread.sum())
-        centre = spread @ raw / weight if own and weight > 0 else np.zeros(raw.shape[1])
-        return Scored(raw - centre, raw, treated, eta, rest, spread, own)
-
-    kept: Scored = rows.kept(("scored", formula.text, own, coefficients.tobytes()), made)
+    kept: Scored = rows.kept(
+        ("scored", formula.text, own, coefficients.tobytes()),
+        lambda: profile(raw_columns(rows, formula, own), rows[formula.outcome], own, coefficients),
+    )
     return kept
 
 
-def own_intercept(eta: Floats, treated: Floats) -> float:
-    """The intercept at which as many are treated as expected: Newton's steps, halved where they leave the bracket.
+def profile(raw: Floats, response: Floats, own: bool, coefficients: Floats, linear: bool = False) -> Scored:
+    """People's part of a model of `response` (n,) on columns raw (n, q) at coefficients (q,)."""
+    eta, intercept = raw @ coefficients, 0.0
+    if own and len(raw):
+        intercept = float((response - eta).mean()) if linear else own_intercept(eta, response)
+    eta = eta + intercept
+    if linear:
+        rest, spread = response - eta, np.ones_like(eta)
+    else:
+        probability, other = special.expit(eta), special.expit(-eta)
+        rest, spread = np.where(response == 1, other, -probability), probability * other
+    weight = float(spread.sum())
+    centre = spread @ raw / weight if own and weight > 0 else np.zeros(raw.shape[1])
+    return Scored(raw - centre, centre, raw, response, eta, rest, spread, intercept, own, linear)
 
-    Where nobody or everybody is treated it has no end, and the probabilities are those; such a hospital is refused by
-    the gate.
+
+def own_intercept(eta: Floats, response: Floats) -> float:
+    """The intercept at which as many have the response as expected, by Newton's steps within a bracket.
+
+    Where nobody or everybody has it, the intercept has no end, and the probabilities are those; such a hospital is
+    refused by the gate.
     """
-    events = float(treated.sum())
-    if not 0 < events < len(treated):
+    events = float(response.sum())
+    if not 0 < events < len(response):
         return FARTHEST if events else -FARTHEST
     low, high = -FARTHEST - float(eta.max()), FARTHEST - float(eta.min())
-    value = float(special.logit(events / len(treated))) - float(eta.mean())
+    value = float(special.logit(events / len(response))) - float(eta.mean())
     for _ in range(MOST_STEPS):
         probability = special.expit(value + eta)
-        over = float((treated - probability).sum())
+        over = float((response - probability).sum())
         low, high = (value, high) if over > 0 else (low, value)
         step = over / max(float((probability * (1 - probability)).sum()), np.finfo(float).tiny)
         moved = value + step if low < value + step < high else (low + high) / 2
@@ -132,13 +154,17 @@ def fit_values(one: Scored) -> tuple[Floats, Spread]:
     """
     information = one.columns.T @ (one.columns * one.spread[:, None])
     squares = one.raw**2 * one.spread[:, None]
-    likelihood = np.where(one.treated == 1, special.log_expit(one.eta), special.log_expit(-one.eta))
-    values = [one.score.sum(axis=0), information[triangle(len(information))], squares.sum(axis=0), [likelihood.sum()]]
+    values = [
+        one.score.sum(axis=0),
+        information[triangle(len(information))],
+        squares.sum(axis=0),
+        [one.likelihood.sum()],
+    ]
     spread = spread_of(np.column_stack([one.score, one.columns**2 * one.spread[:, None], squares]))
     return np.concatenate(values), spread
 
 
-def fit_bounds(reach: Floats) -> Floats:
-    """One person's greatest share of each number of `fit_values`."""
+def fit_bounds(reach: Floats, size: float = 1.0) -> Floats:
+    """One person's greatest share of each number of `fit_values`; size: of the response."""
     upper, right = triangle(len(reach))
-    return np.concatenate([2 * reach, reach[upper] * reach[right], reach**2, [2 * FARTHEST]])
+    return np.concatenate([2 * size * reach, 4 * reach[upper] * reach[right], reach**2, [2 * FARTHEST * size**2]])

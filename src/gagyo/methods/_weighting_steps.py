@@ -146,7 +146,7 @@ def weighted(
     """
     asked = Asked.of(rows, formula, hospitals, outcome, balance)
     one = scored(rows, asked.formula, hospitals, coefficients)
-    w = weights(scheme_of(scheme, bounds), one.eta, one.treated, float(share[0])).weight
+    w = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0])).weight
     member, beside = asked.groups(rows), asked.beside(rows)
     sums = _by_group(member, np.column_stack([w, w**2, w[:, None] * beside]))
     about = [(beside[:, 1:] - mean) ** 2 * group[:, None] for group, mean in zip(member.T, means, strict=True)]
@@ -178,7 +178,7 @@ def influence(
     """
     asked = Asked.of(rows, formula, hospitals, outcome, balance)
     one = scored(rows, asked.formula, hospitals, coefficients)
-    found = weights(scheme_of(scheme, bounds), one.eta, one.treated, float(share[0]))
+    found = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0]))
     member, beside = asked.groups(rows), asked.beside(rows)
     away = (beside[:, [0]] - mean) * member
     z, slopes, by_share = _stacked(one, found, away, float(share[0]))
@@ -203,7 +203,7 @@ def _stacked(one: Scored, found: Weights, away: Floats, share: float) -> tuple[F
     """
     slope = found.slope[:, None] * away
     parts = [one.with_intercept(found.weight * away[:, g], slope[:, g]) for g in (0, 1)]
-    z = np.column_stack([*parts, one.treated - share, one.score])
+    z = np.column_stack([*parts, one.response - share, one.score])
     return z, np.column_stack([one.columns * slope[:, [g]] for g in (0, 1)]), found.by_share[:, None] * away
 
 
@@ -222,7 +222,7 @@ def by_hospital(
     """This hospital's own people, and their effective number under the weights, of treated and of untreated."""
     asked = Asked.of(rows, formula, hospitals, outcome, balance)
     one = scored(rows, asked.formula, hospitals, coefficients)
-    w = weights(scheme_of(scheme, bounds), one.eta, one.treated, float(share[0])).weight
+    w = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0])).weight
     member = asked.groups(rows)
     inside = w[:, None] * member
     squares = np.where(inside.any(axis=0), (inside**2).sum(axis=0), 1.0)

@@ -19,22 +19,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import Stopped, check_none
-from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates
 from gagyo.methods._groups import levels_of
-from gagyo.methods._newton import (
-    ALIAS,
-    DECREMENT,
-    MOST_ROUNDS,
-    Solved,
-    aliased_columns,
-    check_running_away,
-    check_separation,
-    solve,
-    symmetric,
-)
+from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
+from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
 from gagyo.methods._weighting_steps import (
@@ -79,15 +70,6 @@ class Options(BaseModel):
     """Further variables whose balance is told, besides those of the formula."""
     overlap: bool = True
     """Also count both groups by their propensity."""
-
-
-@dataclass
-class Walk:
-    """Where the propensity fit is: coefficients, rounds, and the information's diagonals by round."""
-
-    beta: Floats
-    rounds: int
-    diagonals: list[Floats]
 
 
 @dataclass(frozen=True)
@@ -148,7 +130,7 @@ class Method:
         stacked = 2 * q + 2 + (3 + q) * (4 + q) // 2 + 2 * b
         sends = [
             Sends("weighting.groups", 1 + 2 * (2 + b), 1),
-            Sends("weighting.propensity", 2 * q + q * (q + 1) // 2 + 1, MOST_ROUNDS),
+            Sends("weighting.propensity", size_of(q), MOST_ROUNDS),
             Sends("weighting.weighted", 2 * (3 + b) + 2 * b, 1),
             Sends("weighting.influence", stacked, 1),
             Sends("weighting.by_hospital", 4, 1, each=True),
@@ -165,9 +147,9 @@ class Method:
         people, sizes = int(first["people"][0]), before[:, 0]
         if sizes.min() < 1:
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
-        walk = Walk(np.zeros(len(self.terms)), 1, [])
-        solved = yield from self._fit(walk, people)
-        how = self._how(walk.beta, sizes[0] / people)
+        fit = yield from self._fit(people)
+        beta, solved = fit.coefficients[0], fit.solved[0]
+        how = self._how(beta, sizes[0] / people)
         plain = before[:, 2:] / sizes[:, None]
         second = yield Ask(weighted, {**how, "means": plain}, doing="weighting")
         check_whole(second, "weighted")
@@ -176,15 +158,15 @@ class Method:
         check_whole(third, "influence")
         variance, squares = self._variance(third["influence"], found, solved, people)
         each = yield Ask(by_hospital, how, each=True, doing="weighting")
-        seen = (yield from self._overlap(walk.beta)) if self.options.overlap else _overlap.Overlap.begin()
-        rounds = walk.rounds + 3 + seen.rounds
+        seen = (yield from self._overlap(beta)) if self.options.overlap else _overlap.Overlap.begin()
+        rounds = fit.rounds + 4 + seen.rounds
         shift = middle_of(self.study.variables[self.options.outcome])
         weighed = weighted_variance(squares, found.sums, found.of_squares)
         balance = Balance(plain, found.squares / (sizes[:, None] - 1), found.centres, weighed)
         told = Told(self.study, self.formula, self.options.outcome, self.balanced, self.scheme, self.own)
         return told.result(
             Weighted(sizes, found.sums, found.of_squares, found.means + shift, variance),
-            Propensity(self._raw(walk.beta, solved), people, first.sites, rounds),
+            Propensity(self._raw(beta, solved), people, first.sites, rounds),
             balance,
             each,
             seen,
@@ -216,35 +198,16 @@ class Method:
             "share": np.array([float(share)]),
         }
 
-    def _fit(self, walk: Walk, people: int) -> Generator[Ask, Pooled, Solved]:
-        """Newton-Raphson from coefficients of zero; `walk` is left at the optimum."""
+    def _fit(self, people: int) -> Generator[Ask, Pooled, Fitted]:
+        """The propensity model."""
         hospitals = len(self.study.sites) if self.own else 0
         name, parameters = f"{self.formula.text} {self.options.hospitals}", len(self.terms) + hospitals
-        while True:
-            asked = {**self._who(), "coefficients": walk.beta}
-            try:
-                pooled = yield Ask(propensity, asked, fit=name, parameters=parameters, doing="fitting")
-            except Stopped:
-                check_running_away(walk.diagonals, self.terms)
-                raise
-            check_whole(pooled, "fit")
-            walk.rounds += 1
-            solved, likelihood = self._step(walk, pooled["fit"])
-            walk.beta = walk.beta + solved.step
-            if solved.decrement < DECREMENT:
-                return solved
-            check_separation(walk.diagonals[0], walk.diagonals[-1], likelihood, people, self.terms)
-            if walk.rounds > MOST_ROUNDS:
-                raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
 
-    def _step(self, walk: Walk, values: Floats) -> tuple[Solved, float]:
-        q = len(self.terms)
-        information = symmetric(values[q : -1 - q], q)
-        walk.diagonals.append(np.diag(information))
-        # What hospitals' own intercepts determine is left out too: it does not vary within hospitals.
-        constant = np.diag(information) <= ALIAS * values[-1 - q : -1]
-        aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, information))
-        return solve(values[:q], information, aliased), float(values[-1])
+        def ask(beta: Floats) -> Ask:
+            asked = {**self._who(), "coefficients": beta[0]}
+            return Ask(propensity, asked, fit=name, parameters=parameters, doing="fitting")
+
+        return (yield from fit_profiles(ask, 1, self.terms, people))
 
     def _weighted(self, values: Floats, sizes: Floats) -> _Found:
         b = len(covariates(self.balanced, self.study.variables))
@@ -280,12 +243,6 @@ class _Found:
     means: Floats
     centres: Floats
     squares: Floats
-
-
-def check_whole(answer: Numerals, *names: str) -> None:
-    """Raise Stopped where a privacy rule withheld something that the rest needs."""
-    if not all(answer.whole(name) for name in names):
-        raise Stopped(Finding("withheld_fit"))
 
 
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:
