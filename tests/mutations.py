@@ -34,6 +34,8 @@ MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
+STANDARD = "tests/attacks/test_standardisation.py"
+STANDARDS = "tests/contract/test_standardisation_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -151,6 +153,17 @@ MUTATIONS = (
     ("methods/_profile_fit.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
     ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
     ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
+    (
+        "methods/_standardisation_cells.py",
+        "parts = [design_cells(rows, formula, group) for group in groups]",
+        "parts = []",
+        STANDARD,
+    ),
+    ("methods/_standardisation_cells.py", "found += [having.sum(axis=0), (~having).sum(axis=0)]", "pass", STANDARD),
+    ("methods/_standardisation_cells.py", "found = [own_table(", "found = [0 * own_table(", STANDARD),
+    ("methods/_standardisation_cells.py", "parts.append(own_cells(", "(own_cells(", STANDARD),
+    ("methods/_standardisation_steps.py", "spread_of(z**2))}", "spread_of(z[:, :0]))}", STANDARD),
+    ("methods/_standardisation_steps.py", "+ float(at.slope.sum()) * one.answer", "", STANDARDS),
     ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),
     ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),

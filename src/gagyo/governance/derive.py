@@ -28,6 +28,7 @@ ESTIMATES = (
     "mixed",
     "penalised",
     "restricted_mean",
+    "standardisation",
     "validate",
     "weighting",
 )

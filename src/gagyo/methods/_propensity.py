@@ -65,7 +65,7 @@ class Scored:
         """Each person's log-likelihood (n,); of a linear model minus half the square of the residual."""
         if self.linear:
             return -0.5 * self.rest**2
-        return np.where(self.response == 1, special.log_expit(self.eta), special.log_expit(-self.eta))
+        return np.asarray(special.log_expit(np.where(self.response == 1, self.eta, -self.eta)))
 
     def with_intercept(self, parts: Floats, slope: Floats) -> Floats:
         """Parts (n,) of an equation whose derivative by linear predictor is `slope` (n,), with the intercept's share.
@@ -122,6 +122,24 @@ def profile(raw: Floats, response: Floats, own: bool, coefficients: Floats, line
     weight = float(spread.sum())
     centre = spread @ raw / weight if own and weight > 0 else np.zeros(raw.shape[1])
     return Scored(raw - centre, centre, raw, response, eta, rest, spread, intercept, own, linear)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """People under a model that others made: its mean (n,), the mean's derivative in eta (n,), columns as in Scored."""
+
+    mean: Floats
+    slope: Floats
+    columns: Floats
+
+
+def predicted(one: Scored, raw: Floats, coefficients: Floats) -> Predicted:
+    """The hospital's people with columns raw (n, q) under its fit of some of them at coefficients (q,)."""
+    eta = raw @ coefficients + one.intercept
+    if one.linear:
+        return Predicted(eta, np.ones_like(eta), raw - one.centre)
+    mean = special.expit(eta)
+    return Predicted(mean, mean * special.expit(-eta), raw - one.centre)
 
 
 def own_intercept(eta: Floats, response: Floats) -> float:

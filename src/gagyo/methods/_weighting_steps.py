@@ -14,7 +14,7 @@ from gagyo.methods._balance import columns_of, covariates
 from gagyo.methods._descent import halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._overlap import within_one
-from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, reaches, scored
+from gagyo.methods._propensity import fit_bounds, fit_values, is_own, reaches, scored
 from gagyo.methods._weighting_cells import own_cells, pooled_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import (
@@ -29,7 +29,7 @@ from gagyo.release.aggregate import (
     scalar,
     spread_of,
 )
-from gagyo.statistics.weighting import Scheme, Weights, weights
+from gagyo.statistics.weighting import Scheme, weights
 
 WORST = 64.0
 """Scale of a weight in the ring: larger ones fit too, and are rounded at 2^-64 of it."""
@@ -157,7 +157,7 @@ def weighted(
 
 
 @local("weighting", **HOW, mean=Numbers((2,), -1e12, 1e12), centres=Numbers((2, None), -1e12, 1e12))
-def influence(
+def slopes(
     rows: Rows,
     formula: str,
     hospitals: str,
@@ -170,41 +170,56 @@ def influence(
     mean: Floats,
     centres: Floats,
 ) -> Aggregate:
-    """What standard errors follow from, at the weighted means (2,) of treated and untreated.
+    """Derivatives of both sums w (y - mean), at the weighted means (2,) of treated and untreated.
 
-    Derivatives of both sums w (y - mean) in the coefficients (2, q) and in the share of the treated (2); the sum of
-    z z' (upper triangle), z each person's parts of both, of the share's equation and of the score; and weighted squares
-    of the balance columns about their weighted means `centres` (2, b).
+    In the coefficients (2, q) and in the share of the treated (2); beside them weighted squares of the balance columns
+    about their weighted means `centres` (2, b).
     """
     asked = Asked.of(rows, formula, hospitals, outcome, balance)
     one = scored(rows, asked.formula, hospitals, coefficients)
     found = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0]))
     member, beside = asked.groups(rows), asked.beside(rows)
     away = (beside[:, [0]] - mean) * member
-    z, slopes, by_share = _stacked(one, found, away, float(share[0]))
     squares = [
         found.weight[:, None] * (beside[:, 1:] - centre) ** 2 * group[:, None]
         for group, centre in zip(member.T, centres, strict=True)
     ]
-    upper, right = triangle(z.shape[1])
-    sums = [slopes.sum(axis=0), by_share.sum(axis=0), (z.T @ z)[upper, right], *(part.sum(axis=0) for part in squares)]
+    by_coefficient = [one.columns * (found.slope * part)[:, None] for part in away.T]
+    parts = np.column_stack([*by_coefficient, found.by_share[:, None] * away, *squares])
     reach, of_columns = asked.reach(rows), reaches(rows, asked.formula, is_own(hospitals))
-    sizes = np.concatenate([[2 * WORST * reach[0]] * 2, [1.0], 2 * of_columns])
-    scales = [np.tile(2 * WORST * reach[0] * of_columns, 2), [2 * WORST * reach[0]] * 2, sizes[upper] * sizes[right]]
-    scales.append(np.tile(4 * WORST * reach[1:] ** 2, 2))
-    spread = spread_of(np.column_stack([slopes, by_share, z**2, *squares]))
-    return {"influence": asked.together(rows, np.concatenate(sums), np.concatenate(scales), spread)}
+    size = 2 * WORST * reach[0]
+    scales = (np.tile(size * of_columns, 2), np.full(2, size), np.tile(4 * WORST * reach[1:] ** 2, 2))
+    return {"slopes": asked.together(rows, parts.sum(axis=0), np.concatenate(scales), spread_of(parts))}
 
 
-def _stacked(one: Scored, found: Weights, away: Floats, share: float) -> tuple[Floats, Floats, Floats]:
-    """People's parts of all equations (n, 3 + q); of the derivatives in coefficients (n, 2 q) and in the share (n, 2).
+@local("weighting", **HOW, mean=Numbers((2,), -1e12, 1e12), directions=Numbers((2, None), -1e12, 1e12))
+def errors(
+    rows: Rows,
+    formula: str,
+    hospitals: str,
+    outcome: str,
+    balance: list[str],
+    scheme: list[str],
+    bounds: Floats,
+    coefficients: Floats,
+    share: Floats,
+    mean: Floats,
+    directions: Floats,
+) -> Aggregate:
+    """The sum of z z' (3: upper triangle), z what each person adds to both sums w (y - mean) when all is estimated.
 
-    away: (n, 2), the outcome less its group's mean, 0 of the other group.
+    directions (2, 1 + q): how both sums follow the equations of the share and of the coefficients.
     """
-    slope = found.slope[:, None] * away
-    parts = [one.with_intercept(found.weight * away[:, g], slope[:, g]) for g in (0, 1)]
-    z = np.column_stack([*parts, one.response - share, one.score])
-    return z, np.column_stack([one.columns * slope[:, [g]] for g in (0, 1)]), found.by_share[:, None] * away
+    asked = Asked.of(rows, formula, hospitals, outcome, balance)
+    one = scored(rows, asked.formula, hospitals, coefficients)
+    found = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0]))
+    away = (asked.outcomes(rows)[:, None] - mean) * asked.groups(rows)
+    behind = np.column_stack([one.response - float(share[0]), one.score])
+    z = np.column_stack([one.with_intercept(found.weight * part, found.slope * part) for part in away.T])
+    z = z + behind @ directions.T
+    upper, right = triangle(2)
+    scale = (2 * WORST * asked.reach(rows)[0]) ** 2
+    return {"errors": asked.together(rows, (z.T @ z)[upper, right], np.full(3, scale), spread_of(z**2))}
 
 
 @local("weighting", **HOW)

@@ -9,19 +9,17 @@ import numpy as np
 
 from gagyo.federation.ask import Numerals
 from gagyo.methods._balance import Covariate, covariates
-from gagyo.methods._groups import level_label
+from gagyo.methods._effects_told import GROUPS, Treated, limits, of, ratio
 from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
-from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._weighting_steps import UNBOUNDED
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
-from gagyo.result import Cell, Column, Curve, Estimate, Interval, Result, Series, Table, Withheld, Words
-from gagyo.statistics.comparisons import Effect
+from gagyo.result import Cell, Column, Curve, Estimate, Result, Series, Table, Withheld, Words
 from gagyo.statistics.weighting import Z95, Scheme, effective_size, mean_differences, mean_effects
-from gagyo.text import LANGUAGES, Text, join
+from gagyo.text import Text
 
 SMALL = 0.1
 """A standardised difference under this is commonly taken for balance (Austin 2009, Stat Med 28:3083)."""
@@ -86,9 +84,9 @@ class Told:
     own: bool
 
     @property
-    def binary(self) -> bool:
-        """Whether the outcome is yes or no."""
-        return self.study.variables[self.outcome].type == "boolean"
+    def treated(self) -> Treated:
+        """The treatment and the outcome."""
+        return Treated(self.study, self.outcome, self.formula.outcome)
 
     @property
     def covariates(self) -> tuple[Covariate, ...]:
@@ -100,15 +98,11 @@ class Told:
         """The propensity model's, without an intercept that is each hospital's own."""
         return self.formula.columns(self.study.variables)[self.own :]
 
-    def group(self, treated: bool) -> Words:
-        """A group's name."""
-        return Words(text=level_label(self.study.variables[self.formula.outcome], int(treated)))
-
     def result(
         self, found: Weighted, model: Propensity, balance: Balance, each: Mapping[str, Numerals], seen: Overlap
     ) -> Result:
         """The result; each: people and effective numbers by hospital."""
-        effects = mean_effects(found.means, found.variance, self.binary)
+        effects = mean_effects(found.means, found.variance, self.treated.binary)
         scores = list(self._model_estimates(model))
         return Result(
             method="weighting",
@@ -117,13 +111,14 @@ class Told:
             sites=model.sites,
             rounds=model.rounds,
             estimates=(
-                *(self._effect(name, effect) for name, effect in effects.items()),
-                *self._means(found),
+                *(self.treated.effect(name, effect) for name, effect in effects.items()),
+                *self.treated.means(found.means, found.variance),
+                *self._sizes(found),
                 *self._balance_estimates(balance),
                 *scores,
             ),
             tables=(
-                self._effects(effects),
+                self.treated.effects("weighted_effects", effects, Words(f"weighting.whom_{self.scheme.estimand}")),
                 self._groups(found),
                 self._balance(balance),
                 self._hospitals(each),
@@ -135,47 +130,11 @@ class Told:
             methods_text=tuple(self._texts()),
         )
 
-    # Effects.
-
-    def _named(self, name: str) -> Words:
-        return Words(f"weighting.{'risk_' if name == 'difference' and self.binary else ''}{name}")
-
-    def _effect(self, name: str, one: Effect) -> Estimate:
-        """A ratio's standard error is of its logarithm, and so is its test."""
-        scale = one.value if name == "difference" else float(np.log(one.value))
-        label = join(": ", self._title().text or Text(""), _text(self._named(name)))
-        p = _p(scale, one.standard_error)
-        return Estimate(name, Words(text=label), one.value, one.standard_error, one.lower, one.upper, p)
-
-    def _effects(self, effects: Mapping[str, Effect]) -> Table:
-        columns = (
-            Column("effect", Words("weighting.effect"), "text"),
-            Column("estimate", Words("result.value_interval"), "interval", 3),
-            Column("standard_error", Words("weighting.error"), "number", 4),
-            Column("p", Words("regression.p"), "p"),
-        )
-        told = [self._effect(name, one) for name, one in effects.items()]
-        rows = tuple(
-            (self._named(one.name), Interval(effect.value, effect.lower, effect.upper), one.standard_error, one.p)
-            for one, effect in zip(told, effects.values(), strict=True)
-        )
-        notes = (Words(f"weighting.whom_{self.scheme.estimand}"), Words("weighting.of_logarithm"))
-        return Table("weighted_effects", self._title(), columns, rows, notes=notes[: 1 + (len(effects) > 1)])
-
-    def _title(self) -> Words:
-        one, by = with_unit(self.study.variables[self.outcome]), self.study.variables[self.formula.outcome].label
-        en, ko, zh = (one.to(language) for language in LANGUAGES)
-        return Words(text=Text(f"{en}, by “{by.en}”", f"“{by.ko}”에 따른 {ko}", f"“{by.zh}”与{zh}"))
-
     # Groups.
 
-    def _means(self, found: Weighted) -> Iterator[Estimate]:
-        error = np.sqrt(np.diag(found.variance))
-        for name, mean, one in zip(("treated", "untreated"), found.means, error, strict=True):
-            limits = float(mean - Z95 * one), float(mean + Z95 * one)
-            yield Estimate(f"mean.{name}", self.group(name == "treated"), float(mean), float(one), *limits)
-        for name, size in zip(("treated", "untreated"), effective_size(found.sums, found.of_squares), strict=True):
-            label = _of(self.group(name == "treated"), "weighting.of_effective")
+    def _sizes(self, found: Weighted) -> Iterator[Estimate]:
+        for name, size in zip(GROUPS, effective_size(found.sums, found.of_squares), strict=True):
+            label = of(self.treated.group(name == "treated"), "weighting.of_effective")
             yield Estimate(f"effective.{name}", label, float(size))
 
     def _groups(self, found: Weighted) -> Table:
@@ -184,17 +143,17 @@ class Told:
             Column("people", Words("describe.people"), "count"),
             Column("effective", Words("weighting.effective"), "number", 1),
             Column("weights", Words("weighting.mean_weight"), "number", 3),
-            Column("mean", Words("weighting.risk" if self.binary else "weighting.mean"), "interval", 3),
+            Column("mean", Words("weighting.risk" if self.treated.binary else "weighting.mean"), "interval", 3),
         )
-        error = np.sqrt(np.diag(found.variance))
+        means = self.treated.means(found.means, found.variance)
         sizes = effective_size(found.sums, found.of_squares)
         rows = tuple(
             (
-                self.group(i == 0),
+                self.treated.group(i == 0),
                 int(found.people[i]),
                 float(sizes[i]),
                 float(found.sums[i] / found.people[i]),
-                Interval(*(float(found.means[i] + reach * error[i]) for reach in (0, -Z95, Z95))),
+                limits(means[i]),
             )
             for i in (1, 0)
         )
@@ -203,9 +162,9 @@ class Told:
     def _hospitals(self, each: Mapping[str, Numerals]) -> Table:
         columns = [Column("hospital", Words("result.hospital"), "text")]
         for i in (1, 0):
-            word = self.group(i == 0)
-            columns.append(Column(f"people_{i}", _of(word, "weighting.of_people"), "count"))
-            columns.append(Column(f"effective_{i}", _of(word, "weighting.of_effective"), "number", 1))
+            word = self.treated.group(i == 0)
+            columns.append(Column(f"people_{i}", of(word, "weighting.of_people"), "count"))
+            columns.append(Column(f"effective_{i}", of(word, "weighting.of_effective"), "number", 1))
         rows = tuple((_named(site), *self._own(answer)) for site, answer in each.items())
         return Table("weighted_hospitals", Words("weighting.by_hospital"), tuple(columns), rows)
 
@@ -226,7 +185,7 @@ class Told:
                 told += [("variance_ratio_before", before[j]), ("variance_ratio_after", after[j])]
             for name, value in told:
                 key = f"weighting.{name.replace('variance_', '')}"
-                yield Estimate(f"{one.name}.{name}", _of(one.label, key), _known(value))
+                yield Estimate(f"{one.name}.{name}", of(one.label, key), _known(value))
 
     def _balance(self, balance: Balance) -> Table:
         columns = (
@@ -257,8 +216,8 @@ class Told:
         columns = (
             Column("from", Words("weighting.score_from"), "number", 4),
             Column("below", Words("weighting.score_below"), "number", 4),
-            Column("untreated", self.group(False), "count"),
-            Column("treated", self.group(True), "count"),
+            Column("untreated", self.treated.group(False), "count"),
+            Column("treated", self.treated.group(True), "count"),
         )
         rows = tuple((leaf.low, leaf.high, int(leaf.counts[1]), int(leaf.counts[0])) for leaf in seen.leaves)
         yield Table("overlap", Words("weighting.overlap"), columns, rows, notes=(Words("weighting.overlap_note"),))
@@ -273,7 +232,7 @@ class Told:
             for leaf in seen.leaves:
                 density = leaf.counts[i] / total[i] / (leaf.high - leaf.low)
                 x, y = [*x, leaf.low, leaf.high], [*y, density, density]
-            series.append(Series(self.group(i == 0), (*x, 1.0), (*y, 0.0)))
+            series.append(Series(self.treated.group(i == 0), (*x, 1.0), (*y, 0.0)))
         axes = Words("weighting.score"), Words("weighting.density")
         yield Curve("overlap", Words("weighting.overlap"), *axes, tuple(series))
 
@@ -284,7 +243,7 @@ class Told:
             p = wald(*model.fit)
         for column, value, error, one in zip(self.columns, *model.fit, p, strict=True):
             told = estimate(column, float(value), float(error), Z95, float(one))
-            yield replace(told, name=f"propensity.{told.name}", label=_of(told.label, "weighting.of_model"))
+            yield replace(told, name=f"propensity.{told.name}", label=of(told.label, "weighting.of_model"))
 
     def _model(self, estimates: list[Estimate]) -> Table:
         columns = (
@@ -321,17 +280,9 @@ class Told:
 
 
 def _coefficient(one: Estimate) -> tuple[Cell, ...]:
-    if one.value is None or one.lower is None or one.upper is None:
+    if one.value is None:
         return (Words("regression.is_aliased"), None, None)
-    if one.name == "propensity.Intercept":
-        return (one.value, one.standard_error, None)
-    with np.errstate(over="ignore"):
-        limits = np.exp([one.value, one.lower, one.upper])
-    return (one.value, one.standard_error, Interval(*limits.tolist()) if np.isfinite(limits).all() else None)
-
-
-def _p(value: float, error: float) -> float:
-    return float(wald(np.array([value]), np.array([error]))[0])
+    return (one.value, one.standard_error, None if one.name == "propensity.Intercept" else ratio(one))
 
 
 def _known(value: float) -> float | None:
@@ -340,13 +291,3 @@ def _known(value: float) -> float | None:
 
 def _named(site: str) -> Words:
     return Words(text=Text(site, site, site))
-
-
-def _of(group: Words, key: str) -> Words:
-    """A group's name with what is told of it."""
-    name, what = _text(group), _text(Words(key))
-    return Words(text=Text(f"{name.en}, {what.en}", f"{name.ko}, {what.ko}", f"{name.zh}，{what.zh}"))
-
-
-def _text(words: Words) -> Text:
-    return Text(*(words.to(one) for one in LANGUAGES))

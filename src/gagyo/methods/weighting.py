@@ -31,11 +31,12 @@ from gagyo.methods._regression import about_zero, middles
 from gagyo.methods._weighting_steps import (
     UNBOUNDED,
     by_hospital,
+    errors,
     groups,
-    influence,
     middle_of,
     overlap,
     propensity,
+    slopes,
     weighted,
 )
 from gagyo.methods._weighting_told import Balance, Propensity, Told, Weighted
@@ -44,7 +45,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result
-from gagyo.statistics.weighting import Scheme, means_variance, weighted_variance
+from gagyo.statistics.weighting import Scheme, weighted_variance
 
 
 class Options(BaseModel):
@@ -127,12 +128,12 @@ class Method:
     def sends(self) -> tuple[Sends, ...]:
         """Sums by group, a fit, weighted sums, what errors follow from; two numbers a group by hospital; bins."""
         q, b = len(self.terms), len(covariates(self.balanced, self.study.variables))
-        stacked = 2 * q + 2 + (3 + q) * (4 + q) // 2 + 2 * b
         sends = [
             Sends("weighting.groups", 1 + 2 * (2 + b), 1),
             Sends("weighting.propensity", size_of(q), MOST_ROUNDS),
             Sends("weighting.weighted", 2 * (3 + b) + 2 * b, 1),
-            Sends("weighting.influence", stacked, 1),
+            Sends("weighting.slopes", 2 * q + 2 + 2 * b, 1),
+            Sends("weighting.errors", 3, 1),
             Sends("weighting.by_hospital", 4, 1, each=True),
         ]
         if self.options.overlap:
@@ -154,12 +155,15 @@ class Method:
         second = yield Ask(weighted, {**how, "means": plain}, doing="weighting")
         check_whole(second, "weighted")
         found = self._weighted(second["weighted"], sizes)
-        third = yield Ask(influence, {**how, "mean": found.means, "centres": found.centres}, doing="weighting")
-        check_whole(third, "influence")
-        variance, squares = self._variance(third["influence"], found, solved, people)
+        third = yield Ask(slopes, {**how, "mean": found.means, "centres": found.centres}, doing="weighting")
+        check_whole(third, "slopes")
+        directions, squares = self._directions(third["slopes"], solved, people)
+        fourth = yield Ask(errors, {**how, "mean": found.means, "directions": directions}, doing="weighting")
+        check_whole(fourth, "errors")
+        variance = symmetric(fourth["errors"], 2) / np.outer(found.sums, found.sums)
         each = yield Ask(by_hospital, how, each=True, doing="weighting")
         seen = (yield from self._overlap(beta)) if self.options.overlap else _overlap.Overlap.begin()
-        rounds = fit.rounds + 4 + seen.rounds
+        rounds = fit.rounds + 5 + seen.rounds
         shift = middle_of(self.study.variables[self.options.outcome])
         weighed = weighted_variance(squares, found.sums, found.of_squares)
         balance = Balance(plain, found.squares / (sizes[:, None] - 1), found.centres, weighed)
@@ -217,13 +221,12 @@ class Method:
             raise Stopped(Finding("weighting_nothing", values={"found": self.formula.outcome}))
         return _Found(sums, table[:, 1], table[:, 2] / sums, table[:, 3:] / sums[:, None], squares)
 
-    def _variance(self, values: Floats, found: _Found, solved: Solved, people: int) -> tuple[Floats, Floats]:
-        """The means' covariance (2, 2), and the weighted squares of the balance columns (2, b)."""
+    def _directions(self, values: Floats, solved: Solved, people: int) -> tuple[Floats, Floats]:
+        """How both sums follow the other equations (2, 1 + q); and the weighted squares of the balance columns."""
         q = len(self.terms)
-        slopes, by_share, rest = values[: 2 * q].reshape(2, q), values[2 * q : 2 * q + 2], values[2 * q + 2 :]
-        size = (3 + q) * (4 + q) // 2
-        meat, bread = symmetric(rest[:size], 3 + q), np.nan_to_num(solved.inverse)
-        return means_variance(found.sums, slopes, by_share, bread, meat, people), rest[size:].reshape(2, -1)
+        by_coefficient, by_share = values[: 2 * q].reshape(2, q), values[2 * q : 2 * q + 2]
+        directions = np.column_stack([by_share / people, by_coefficient @ np.nan_to_num(solved.inverse)])
+        return directions, values[2 * q + 2 :].reshape(2, -1)
 
     def _overlap(self, beta: Floats) -> Generator[Ask, Pooled, _overlap.Overlap]:
         def ask(which: Floats, edges: Floats, filled: Floats) -> Ask:

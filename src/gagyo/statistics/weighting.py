@@ -81,17 +81,6 @@ def _unbounded(scheme: Scheme, own: Floats, other: Floats, sign: Floats, share: 
     return part / own, -sign * part * other / own, sign / own
 
 
-def means_variance(sums: Floats, slopes: Floats, by_share: Floats, bread: Floats, meat: Floats, n: float) -> Floats:
-    """Covariance (2, 2) of the weighted means of treated and untreated, by stacked estimating equations.
-
-    sums (2,) of the weights; slopes (2, q): derivatives of the sums of w (y - mean) in the propensity model's
-    coefficients; by_share (2,): in the share of the treated; bread (q, q): inverse information of that model; meat
-    (3 + q, 3 + q): sum over people of z z', z their parts of both sums, of the share's equation and of the score.
-    """
-    influence = np.hstack([np.eye(2), by_share[:, None] / n, slopes @ bread]) / sums[:, None]
-    return np.asarray(influence @ meat @ influence.T)
-
-
 def mean_effects(means: Floats, variance: Floats, binary: bool) -> dict[str, Effect]:
     """Differences and ratios of the means (treated, untreated) with limits; of ratios the error is of the logarithm."""
     one, zero = (float(mean) for mean in means)
