@@ -134,8 +134,7 @@ OWED = {
     ),
     "standardisation": Owed(
         "tests.contract.test_standardisation_references:test_effects_and_errors",
-        '  a: {method: standardisation, cohort: all, formula: "bp ~ bmi", treatment: diabetic,'
-        " estimator: g_formula}\n",
+        '  a: {method: standardisation, cohort: all, formula: "bp ~ bmi", treatment: diabetic, estimator: g_formula}\n',
         by_hospital="hospitals have intercepts of their own",
     ),
     "validate": Owed(

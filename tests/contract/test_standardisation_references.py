@@ -76,8 +76,10 @@ def test_effects_and_errors(fits: dict[str, Run], name: str) -> None:
 @pytest.mark.parametrize("name", cases())
 def test_the_outcome_models(fits: dict[str, Run], name: str, group: str) -> None:
     result, case = found(fits, name)
-    shown = [one.value for one in result.estimates if one.name.startswith(f"outcome.{group}.")]
-    np.testing.assert_allclose(shown, np.atleast_1d(case[group]), rtol=TIGHT)
+    shown = [one for one in result.estimates if one.name.startswith(f"outcome.{group}.")]
+    np.testing.assert_allclose([one.value for one in shown], np.atleast_1d(case[group]), rtol=TIGHT)
+    errors = np.atleast_1d(case[f"{group}_errors"])
+    np.testing.assert_allclose([one.standard_error for one in shown], errors, rtol=TIGHT)
 
 
 def test_predictions_are_those_of_statsmodels(fits: dict[str, Run]) -> None:

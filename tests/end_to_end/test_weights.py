@@ -106,6 +106,17 @@ def test_the_risk_in_the_overlap_is_that_of_the_pooled_equations(finished: Finis
     np.testing.assert_allclose([one.standard_error for one in arms], np.sqrt(np.diag(variance)), rtol=1e-8)
 
 
+def test_the_doubly_robust_effect_is_that_of_the_pooled_rows(finished: Finished) -> None:
+    X, treated, score = propensity()
+    y = pooled()["cd4_later"].to_numpy()
+    predicted = [X @ sm.OLS(y[treated == arm], X[treated == arm]).fit(method="qr").params for arm in (1, 0)]
+    parts = predicted[0] + treated * (y - predicted[0]) / score
+    parts = parts - predicted[1] - (1 - treated) * (y - predicted[1]) / (1 - score)
+    found = finished.results["doubly"].estimate("difference")
+    wanted = parts.mean(), parts.std() / np.sqrt(len(parts))
+    np.testing.assert_allclose([found.value, found.standard_error], wanted, rtol=1e-8)
+
+
 def test_balance_is_that_of_the_pooled_rows(finished: Finished) -> None:
     _, treated, score = propensity()
     weight = np.where(treated == 1, 1 / score, 1 / (1 - score)) * np.where(treated, treated.mean(), 1 - treated.mean())
@@ -136,7 +147,7 @@ def test_reports_in_three_languages_show_the_same_numbers_and_the_love_plot(fini
 
 def test_everything_is_derived_again_from_the_record(finished: Finished, folder: Path) -> None:
     assert finished.stopped == {}
-    assert verify(folder).analyses == 3
+    assert verify(folder).analyses == 4
 
 
 def test_no_bin_of_propensities_holds_a_few(finished: Finished) -> None:
@@ -152,4 +163,4 @@ def test_the_study_of_the_how_to_is_a_study(tmp_path: Path) -> None:
 
     page = Path(__file__).parents[2] / "docs" / "how-to" / "estimate-a-treatment-effect.md"
     (text,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    assert list(Line(Study.parse(text)).methods) == ["effect", "overlap"]
+    assert list(Line(Study.parse(text)).methods) == ["effect", "overlap", "doubly"]

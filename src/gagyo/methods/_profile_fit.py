@@ -26,10 +26,14 @@ from gagyo.release.aggregate import Floats
 
 @dataclass(frozen=True)
 class Fitted:
-    """Coefficients (models, q), 0 where aliased; each model's last step, with its inverse information; rounds."""
+    """Coefficients (models, q), 0 where aliased; each model's last step, with its inverse information; rounds.
+
+    likelihoods (models,): of a linear model minus half the residual sum of squares.
+    """
 
     coefficients: Floats
     solved: tuple[Solved, ...]
+    likelihoods: Floats
     rounds: int
 
 
@@ -61,7 +65,7 @@ def fit_profiles(
         beta = beta + np.array([solved.step for solved, _ in found])
         sizes = [-2 * likelihood / people if linear else 1.0 for _, likelihood in found]
         if all(one.decrement < DECREMENT * max(size, 1e-300) for (one, _), size in zip(found, sizes, strict=True)):
-            return Fitted(beta, tuple(solved for solved, _ in found), rounds)
+            return Fitted(beta, tuple(one for one, _ in found), np.array([size for _, size in found]), rounds)
         for (_, likelihood), seen in zip(found if not linear else [], diagonals, strict=False):
             check_separation(seen[0], seen[-1], likelihood, people, terms)
         if rounds > MOST_ROUNDS:

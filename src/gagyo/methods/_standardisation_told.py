@@ -53,7 +53,7 @@ class Told:
     def result(self, found: Standardised, models: Fitted, people: int, sites: tuple[str, ...], rounds: int) -> Result:
         """The result."""
         effects = mean_effects(found.means, found.variance, self.treated.binary)
-        told = [list(self._coefficients(group, models)) for group in (0, 1)]
+        told = [list(self._coefficients(group, models, found.people[group], len(sites))) for group in (0, 1)]
         aliased = np.logical_and(*(one.aliased for one in models.solved))
         return Result(
             method="standardisation",
@@ -90,10 +90,13 @@ class Told:
         )
         return Table("standardised_means", Words("standardisation.means"), columns, rows)
 
-    def _coefficients(self, group: int, models: Fitted) -> Iterator[Estimate]:
+    def _coefficients(self, group: int, models: Fitted, people: float, hospitals: int) -> Iterator[Estimate]:
         """A group's outcome model, measured columns as they are; standard errors are model-based."""
         beta, solved = models.coefficients[group], models.solved[group]
         values, errors = self._as_they_are(beta, solved)
+        if not self.treated.binary:
+            free = people - int((~solved.aliased).sum()) - hospitals * self.own
+            errors = errors * np.sqrt(-2 * models.likelihoods[group] / free)
         for column, value, error in zip(self.columns, values, errors, strict=True):
             told = estimate(column, float(value), float(error), Z95, float("nan"))
             label = of(told.label, f"standardisation.of_{GROUPS[group]}")

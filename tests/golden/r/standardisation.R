@@ -9,7 +9,9 @@ tight <- glm.control(epsilon = 1e-15, maxit = 100)
 fit <- function(formula, data, binary, hospitals) {
   full <- if (hospitals == "own") update(formula, . ~ . + site) else formula
   m <- if (binary) eval(bquote(glm(.(full), binomial, data, control = tight))) else eval(bquote(lm(.(full), data)))
-  list(b = coef(m), full = full)
+  X <- model.matrix(m)
+  v <- if (binary) solve(crossprod(X * sqrt(fitted(m) * (1 - fitted(m))))) else solve(crossprod(X)) * sum(resid(m)^2) / m$df.residual
+  list(b = coef(m), se = sqrt(diag(v)), full = full)
 }
 one <- function(data, formula, gagyo, treatment, estimator, hospitals = "own", propensity = NULL, gagyo_propensity = "",
                 low = 0, high = 1) {
@@ -40,7 +42,8 @@ one <- function(data, formula, gagyo, treatment, estimator, hospitals = "own", p
   keep <- !grepl("^site", names(models[[1]]$b)) & (hospitals == "pooled" | names(models[[1]]$b) != "(Intercept)")
   list(data = data, formula = gagyo, treatment = treatment, estimator = estimator, hospitals = hospitals,
     propensity = gagyo_propensity, low = low, high = high, people = n, effects = effects, means = mu,
-    errors = sqrt(diag(V)), treated = unname(models[[1]]$b[keep]), untreated = unname(models[[2]]$b[keep]))
+    errors = sqrt(diag(V)), treated = unname(models[[1]]$b[keep]), untreated = unname(models[[2]]$b[keep]),
+    treated_errors = unname(models[[1]]$se[keep]), untreated_errors = unname(models[[2]]$se[keep]))
 }
 smoke <- function(formula, gagyo, ...) one("births", formula, gagyo, "smoke", ..., propensity = smoke ~ age + lwt)
 sugar <- function(formula, gagyo, ...) one("pima", formula, gagyo, "diabetic", ..., propensity = diabetic ~ bmi + age)
