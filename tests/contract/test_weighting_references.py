@@ -19,6 +19,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.site.site_file import Policy
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study
+from tests.contract.test_methods import numbers, rehearsed
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
@@ -147,6 +148,16 @@ def test_the_bins_of_scores_hold_everybody_and_none_holds_a_few(fits: dict[str, 
     assert sum(row[2] + row[3] for row in rows) == case["people"]
     assert all(count == 0 or count >= 5 for row in rows for count in row[2:])
     assert [row[0] for row in rows[1:]] == [row[1] for row in rows[:-1]]
+
+
+def test_it_is_the_same_where_there_is_no_gate(fits: dict[str, Run]) -> None:
+    """Also where bins of scores end, which the gate decides where there is one."""
+    names = [name for name, case in cases().items() if case["data"] == "pima"]
+    inside = rehearsed(study("pima", "".join(line(name, cases()[name]) for name in names)), hospitals("pima"))
+    for name in names:
+        gated = fits["pima"].results[name]
+        np.testing.assert_allclose(numbers(gated), numbers(inside[name]), rtol=1e-9, atol=NOTHING)
+        assert gated.table("overlap").rows == inside[name].table("overlap").rows
 
 
 # What a study file may not ask.

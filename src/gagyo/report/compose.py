@@ -13,7 +13,7 @@ from typing import Any, Literal
 from gagyo.report.checklists import Checklist, checklists
 from gagyo.report.flow import Flow, read_flow
 from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text, catalogue
+from gagyo.text import LANGUAGES, Text, catalogue, join
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     validated = [analysis for analysis in analyses if _is_validation(analysis.result)]
     chosen = validated or [analysis for analysis in analyses if _estimates_stand_alone(analysis.result)]
     estimates = tuple(estimate for analysis in chosen for estimate in analysis.result.estimates)[:6]
-    estimates += tuple(analysis.result.estimates[0] for analysis in analyses if _of_a_treatment(analysis.result))
+    estimates += tuple(_effect(analysis) for analysis in analyses if _of_a_treatment(analysis.result))
     blocks: list[Block] = [Prose((_covers(document, analyses),))]
     blocks += [Prose(missed, "warning")] if (missed := _missed(document)) else []
     blocks += [Facts(estimates)] if estimates else []
@@ -247,6 +247,14 @@ def _of_survival(result: Result) -> bool:
 def _of_a_treatment(result: Result) -> bool:
     """Whether a result is the effect of a treatment, which is its first estimate."""
     return _home(result) == "weighting"
+
+
+def _effect(analysis: Analysis) -> Estimate:
+    """The effect that an analysis found, under its label and the effect's name in its first table."""
+    named = analysis.result.tables[0].rows[0][0]
+    assert isinstance(named, Words)
+    label, name = (Text(*(words.to(language) for language in LANGUAGES)) for words in (analysis.label, named))
+    return replace(analysis.result.estimates[0], label=Words(text=join(": ", label, name)))
 
 
 def _estimates_stand_alone(result: Result) -> bool:
