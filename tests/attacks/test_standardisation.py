@@ -113,6 +113,18 @@ def test_a_propensity_model_s_cells_are_ruled_on_too() -> None:
     assert ruled_out(standardisation.groups(rows, **asked("y ~ x", "own", "t ~ x + s")), rows.n)
 
 
+@pytest.mark.parametrize(("highest", "out"), [(90.0, True), (1.0, False)])
+def test_squares_that_one_person_makes_up_stay(highest: float, out: bool) -> None:
+    """Everyone's part of the errors holds their own residual; one far from all others would be the sum."""
+    data = drawn(400)
+    data["y"] = data["y"] / 10
+    data["y"][7] = highest
+    (rows,) = parts(data, np.zeros(400, int), TEXT % ("y ~ x", "g_formula"))
+    at = {"coefficients": np.zeros((2, 1)), "centre": np.zeros(2), "directions": np.zeros((2, 1))}
+    how = {**asked("y ~ x"), **at, "scores": np.zeros(0), "bounds": np.array([0.0, 1.0])}
+    assert ruled_out(standardisation.errors(rows, **how), rows.n) == out
+
+
 def test_a_person_whose_weight_outweighs_all_others_stays(tmp_path: Path) -> None:
     data = drawn()
     data["t"] = (data["x"] + 0.6 * np.random.default_rng(2).normal(size=800) > 0.4).astype(float)

@@ -15,6 +15,11 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Words
 
 
+def middle_of(variable: Variable) -> float:
+    """The middle of a measurement's declared range, about which it is summed; 0 of a variable with levels."""
+    return 0.0 if levels_of(variable) else float(sum(variable.bounds)) / 2
+
+
 @dataclass(frozen=True)
 class Covariate:
     """A column: a variable, and the level that it indicates, None of a measurement."""
@@ -37,11 +42,6 @@ class Covariate:
         return Words(text=level_label(self.variable, self.level))
 
     @property
-    def middle(self) -> float:
-        """The middle of the declared range; 0 of an indicator."""
-        return 0.0 if self.level is not None else sum(self.variable.bounds) / 2
-
-    @property
     def reach(self) -> float:
         """The greatest size about the middle."""
         return 1.0 if self.level is not None else (self.variable.bounds[1] - self.variable.bounds[0]) / 2
@@ -49,7 +49,7 @@ class Covariate:
     def values(self, rows: Rows) -> Floats:
         """About the middle (n,)."""
         x = rows[self.variable.name]
-        return x - self.middle if self.level is None else np.asarray(x == self.level, dtype=np.float64)
+        return x - middle_of(self.variable) if self.level is None else np.asarray(x == self.level, dtype=np.float64)
 
 
 def covariates(names: Iterable[str], variables: Mapping[str, Variable]) -> tuple[Covariate, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._balance import middle_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._propensity import (
     Predicted,
@@ -24,7 +25,6 @@ from gagyo.methods._propensity import (
 )
 from gagyo.methods._standardisation_cells import both_groups, model_cells, model_own
 from gagyo.protocol.formula import Formula
-from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, joint, spread_of
 
 WORST = 64.0
@@ -33,11 +33,6 @@ WORST = 64.0
 WHO: dict[str, Any] = {"formula": Name(), "treatment": Name(), "propensity": Name(), "hospitals": Name()}
 FIT = Numbers((2, None), -1e12, 1e12)
 SCORES: dict[str, Any] = {"scores": Numbers((None,), -1e12, 1e12), "bounds": Numbers((2,), 0, 1)}
-
-
-def middle_of(variable: Variable) -> float:
-    """The middle of a measurement's range, about which it is summed; 0 of yes/no."""
-    return 0.0 if variable.type == "boolean" else float(sum(variable.bounds)) / 2
 
 
 @dataclass(frozen=True)
@@ -90,10 +85,10 @@ class Asked:
 
 
 @local("standardisation", **WHO)
-def groups(rows: Rows, formula: str, treatment: str, propensity: str, hospitals: str) -> Aggregate:
+def groups(rows: Rows, **who: Any) -> Aggregate:
     """How many people; of treated and untreated: people, and the sum of their outcomes (2, 2)."""
-    asked = Asked.of(rows, formula, treatment, propensity, hospitals)
-    inside = [np.column_stack([group, asked.outcomes(rows) * group]) for group in both_groups(rows, treatment)]
+    asked = Asked.of(rows, **who)
+    inside = [np.column_stack([group, asked.outcomes(rows) * group]) for group in both_groups(rows, asked.treatment)]
     parts = np.column_stack(inside)
     measured = rows.variables[asked.formula.outcome].type != "boolean"  # other sums are head counts, ruled as such
     spread = spread_of(parts[:, [1, 3]] if measured else parts[:, :0])
@@ -102,16 +97,14 @@ def groups(rows: Rows, formula: str, treatment: str, propensity: str, hospitals:
 
 
 @local("standardisation", **WHO, coefficients=FIT)
-def outcomes(
-    rows: Rows, formula: str, treatment: str, propensity: str, hospitals: str, coefficients: Floats
-) -> Aggregate:
+def outcomes(rows: Rows, *, coefficients: Floats, **who: Any) -> Aggregate:
     """Score, information, squares and log-likelihood of both groups' outcome models at coefficients (2, q).
 
     With hospitals' own intercepts they are those of the profile likelihood, each hospital at its own best intercepts.
     """
-    asked = Asked.of(rows, formula, treatment, propensity, hospitals)
+    asked = Asked.of(rows, **who)
     found = [fit_values(one) for one in asked.models(rows, coefficients)]
-    bounds = fit_bounds(reaches(rows, asked.formula, is_own(hospitals)), max(asked.size(rows), 1.0))
+    bounds = fit_bounds(reaches(rows, asked.formula, is_own(asked.hospitals)), max(asked.size(rows), 1.0))
     spread = Spread(*(np.concatenate([getattr(one, name) for _, one in found]) for name in SPREAD))
     return {"fit": asked.together(rows, np.concatenate([values for values, _ in found]), np.tile(bounds, 2), spread)}
 
@@ -120,41 +113,28 @@ SPREAD = ("total", "largest", "second")
 
 
 @local("standardisation", **WHO, coefficients=Numbers((None,), -1e12, 1e12))
-def propensities(
-    rows: Rows, formula: str, treatment: str, propensity: str, hospitals: str, coefficients: Floats
-) -> Aggregate:
+def propensities(rows: Rows, *, coefficients: Floats, **who: Any) -> Aggregate:
     """Score, information, squares and log-likelihood of the propensity model at coefficients (r,)."""
-    asked = Asked.of(rows, formula, treatment, propensity, hospitals)
-    model = rows.formula(propensity)
-    values, spread = fit_values(scored(rows, model, hospitals, coefficients))
-    return {"fit": asked.together(rows, values, fit_bounds(reaches(rows, model, is_own(hospitals))), spread)}
+    asked = Asked.of(rows, **who)
+    model = rows.formula(asked.propensity)
+    values, spread = fit_values(scored(rows, model, asked.hospitals, coefficients))
+    return {"fit": asked.together(rows, values, fit_bounds(reaches(rows, model, is_own(asked.hospitals))), spread)}
 
 
 @local("standardisation", **WHO, **SCORES, coefficients=FIT)
-def means(
-    rows: Rows,
-    formula: str,
-    treatment: str,
-    propensity: str,
-    hospitals: str,
-    scores: Floats,
-    bounds: Floats,
-    coefficients: Floats,
-) -> Aggregate:
+def means(rows: Rows, *, scores: Floats, bounds: Floats, coefficients: Floats, **who: Any) -> Aggregate:
     """The sums (2,) of what everyone would have as treated and as untreated: predicted, or augmented."""
-    asked = Asked.of(rows, formula, treatment, propensity, hospitals)
+    asked = Asked.of(rows, **who)
     parts = _parts(rows, asked, scores, bounds, coefficients)
     return {"means": asked.together(rows, parts.sum(axis=0), np.full(2, WORST * asked.size(rows)), spread_of(parts))}
 
 
 @local("standardisation", **WHO, coefficients=FIT)
-def slopes(
-    rows: Rows, formula: str, treatment: str, propensity: str, hospitals: str, coefficients: Floats
-) -> Aggregate:
+def slopes(rows: Rows, *, coefficients: Floats, **who: Any) -> Aggregate:
     """Derivatives (2, q) of the sums of everyone's predictions in the coefficients of their model."""
-    asked = Asked.of(rows, formula, treatment, propensity, hospitals)
+    asked = Asked.of(rows, **who)
     parts = np.column_stack([one.columns * one.slope[:, None] for one in _everyone(rows, asked, coefficients)])
-    reach = np.tile(2 * reaches(rows, asked.formula, is_own(hospitals)), 2)
+    reach = np.tile(2 * reaches(rows, asked.formula, is_own(asked.hospitals)), 2)
     return {"slopes": asked.together(rows, parts.sum(axis=0), reach, spread_of(parts))}
 
 
@@ -168,23 +148,21 @@ def slopes(
 )
 def errors(
     rows: Rows,
-    formula: str,
-    treatment: str,
-    propensity: str,
-    hospitals: str,
+    *,
     scores: Floats,
     bounds: Floats,
     coefficients: Floats,
     centre: Floats,
     directions: Floats,
+    **who: Any,
 ) -> Aggregate:
     """The sum of z z' (3: upper triangle), z what each person adds to both means (2,), about them.
 
     directions (2, q): of predictions, how both sums follow their model's equations, which are estimated too.
     """
-    asked = Asked.of(rows, formula, treatment, propensity, hospitals)
+    asked = Asked.of(rows, **who)
     z = _parts(rows, asked, scores, bounds, coefficients) - centre
-    if not propensity:
+    if not asked.propensity:
         z = z + _behind(rows, asked, coefficients, directions)
     upper, right = triangle(2)
     scale = (2 * WORST * asked.size(rows)) ** 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
@@ -10,6 +11,8 @@ from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import MOST_TRAITS, design_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, behind, joined, own_table, supported
+
+Chosen = NDArray[np.bool_]
 
 
 def joint_formula(formula: Formula, outcome: str) -> str:
@@ -30,7 +33,7 @@ def pooled_cells(rows: Rows, formula: Formula, outcome: str, balance: tuple[str,
     return joined(*parts)
 
 
-def _within(rows: Rows, name: str, group: np.ndarray) -> Measure:
+def _within(rows: Rows, name: str, group: Chosen) -> Measure:
     variable, x = rows.variables[name], rows[name][group]
     levels = levels_of(variable)
     if levels:
@@ -47,20 +50,26 @@ def own_cells(rows: Rows, formula: Formula, outcome: str, hospitals: str) -> Cou
     """
     if not is_own(hospitals):
         return NOBODY
-    treated, columns = rows[formula.outcome], formula.columns(rows.variables)[1:]
-    design = rows.design(formula)[:, 1:]
+    treated, everyone = rows[formula.outcome], np.ones(rows.n, bool)
+    beside = [treated == 1, *([rows[outcome] == 1] if levels_of(rows.variables[outcome]) else [])]
+    return np.concatenate([_by_outcome(rows, treated, outcome), traits_of(rows, formula, everyone, beside)])
+
+
+def traits_of(rows: Rows, formula: Formula, chosen: Chosen, beside: list[Chosen]) -> Counts:
+    """Of the chosen people of this hospital: with and without each trait, away from zero and the ends of each range.
+
+    Where the design has traits alone, also who has each combination of them and of `beside`, each (n,).
+    """
+    columns, design = formula.columns(rows.variables)[1:], rows.design(formula)[chosen, 1:]
     traits = np.array([column.indicator is not None for column in columns], bool)
-    having = design[:, traits] == 1
-    found = [_by_outcome(rows, treated, outcome), having.sum(axis=0), (~having).sum(axis=0)]
+    having, measured = design[:, traits] == 1, list(design[:, ~traits].T)
     ends = [_ends(rows, column.name, column.bound) for column, trait in zip(columns, traits, strict=True) if not trait]
-    measured = list(design[:, ~traits].T)
+    found = [having.sum(axis=0), (~having).sum(axis=0)]
     found.append(supported(measured, ends).people if measured else NOBODY)
-    binary = levels_of(rows.variables[outcome]) > 0
     if not measured and having.shape[1] <= MOST_TRAITS:
-        every = np.column_stack([treated == 1, *([rows[outcome] == 1] if binary else []), having])
-        _, combined = np.unique(every, axis=0, return_counts=True)
-        found.append(combined)
-    return np.concatenate([np.asarray(one, dtype=np.int64).ravel() for one in found])
+        every = np.column_stack([*(one[chosen] for one in beside), having])
+        found.append(np.unique(every, axis=0, return_counts=True)[1])
+    return np.concatenate([np.asarray(one, dtype=np.int64) for one in found])
 
 
 def _by_outcome(rows: Rows, treated: Floats, outcome: str) -> Counts:

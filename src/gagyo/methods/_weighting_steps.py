@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
-from gagyo.methods._balance import columns_of, covariates
+from gagyo.methods._balance import columns_of, covariates, middle_of
 from gagyo.methods._descent import halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._overlap import within_one
-from gagyo.methods._propensity import fit_bounds, fit_values, is_own, reaches, scored
+from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, reaches, scored
 from gagyo.methods._weighting_cells import own_cells, pooled_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import (
@@ -29,7 +29,7 @@ from gagyo.release.aggregate import (
     scalar,
     spread_of,
 )
-from gagyo.statistics.weighting import Scheme, weights
+from gagyo.statistics.weighting import Scheme, Weights, weights
 
 WORST = 64.0
 """Scale of a weight in the ring: larger ones fit too, and are rounded at 2^-64 of it."""
@@ -59,6 +59,10 @@ class Asked:
     def of(cls, rows: Rows, formula: str, hospitals: str, outcome: str, balance: list[str]) -> Asked:
         """The question of a step's arguments."""
         return cls(rows.formula(formula), hospitals, outcome, tuple(balance))
+
+    def scored(self, rows: Rows, coefficients: Floats) -> Scored:
+        """People's part of the propensity model at coefficients (q,)."""
+        return scored(rows, self.formula, self.hospitals, coefficients)
 
     def together(self, rows: Rows, values: Floats, bounds: Floats, spread: Spread) -> Measure:
         """Numbers that are ruled on together, by all that they could give away."""
@@ -96,15 +100,19 @@ class Asked:
         return np.column_stack([self.outcomes(rows), columns_of(rows, self.balance)])
 
 
-def middle_of(variable: Any) -> float:
-    """The middle of a measurement's range; 0 of yes/no."""
-    return 0.0 if variable.type == "boolean" else float(sum(variable.bounds)) / 2
+def _weighed(
+    rows: Rows, *, scheme: list[str], bounds: Floats, coefficients: Floats, share: Floats, **who: Any
+) -> tuple[Asked, Scored, Weights]:
+    """The question, people's part of the propensity model, and their weights."""
+    asked = Asked.of(rows, **who)
+    one = asked.scored(rows, coefficients)
+    return asked, one, weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0]))
 
 
 @local("weighting", **WHO)
-def groups(rows: Rows, formula: str, hospitals: str, outcome: str, balance: list[str]) -> Aggregate:
+def groups(rows: Rows, **who: Any) -> Aggregate:
     """How many people; of treated and untreated: people, and the sums of outcome and balance columns (2, 2 + b)."""
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
+    asked = Asked.of(rows, **who)
     columns = np.column_stack([np.ones(rows.n), asked.beside(rows)])
     inside = _by_group(asked.groups(rows), columns)
     bounds = np.tile(np.append(1.0, asked.reach(rows)), 2)
@@ -114,39 +122,25 @@ def groups(rows: Rows, formula: str, hospitals: str, outcome: str, balance: list
 
 
 @local("weighting", **WHO, coefficients=Numbers((None,), -1e12, 1e12))
-def propensity(
-    rows: Rows, formula: str, hospitals: str, outcome: str, balance: list[str], coefficients: Floats
-) -> Aggregate:
+def propensity(rows: Rows, *, coefficients: Floats, **who: Any) -> Aggregate:
     """Score, information, squares of the columns and log-likelihood of the propensity model at coefficients (q,).
 
     With hospitals' own intercepts they are those of the profile likelihood, each hospital at its own best intercept.
     """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    values, spread = fit_values(scored(rows, asked.formula, hospitals, coefficients))
-    bounds = fit_bounds(reaches(rows, asked.formula, is_own(hospitals)))
+    asked = Asked.of(rows, **who)
+    values, spread = fit_values(asked.scored(rows, coefficients))
+    bounds = fit_bounds(reaches(rows, asked.formula, is_own(asked.hospitals)))
     return {"fit": asked.together(rows, values, bounds, spread)}
 
 
 @local("weighting", **HOW, means=Numbers((2, None), -1e12, 1e12))
-def weighted(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-    means: Floats,
-) -> Aggregate:
+def weighted(rows: Rows, *, means: Floats, **how: Any) -> Aggregate:
     """Of treated and untreated, the sums of weights, their squares, weighted outcome and balance columns (2, 3 + b).
 
     Also the squares of the balance columns about each group's unweighted means (2, b).
     """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    w = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0])).weight
+    asked, _, found = _weighed(rows, **how)
+    w = found.weight
     member, beside = asked.groups(rows), asked.beside(rows)
     sums = _by_group(member, np.column_stack([w, w**2, w[:, None] * beside]))
     about = [(beside[:, 1:] - mean) ** 2 * group[:, None] for group, mean in zip(member.T, means, strict=True)]
@@ -157,27 +151,13 @@ def weighted(
 
 
 @local("weighting", **HOW, mean=Numbers((2,), -1e12, 1e12), centres=Numbers((2, None), -1e12, 1e12))
-def slopes(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-    mean: Floats,
-    centres: Floats,
-) -> Aggregate:
+def slopes(rows: Rows, *, mean: Floats, centres: Floats, **how: Any) -> Aggregate:
     """Derivatives of both sums w (y - mean), at the weighted means (2,) of treated and untreated.
 
     In the coefficients (2, q) and in the share of the treated (2); beside them weighted squares of the balance columns
     about their weighted means `centres` (2, b).
     """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    found = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0]))
+    asked, one, found = _weighed(rows, **how)
     member, beside = asked.groups(rows), asked.beside(rows)
     away = (beside[:, [0]] - mean) * member
     squares = [
@@ -186,35 +166,21 @@ def slopes(
     ]
     by_coefficient = [one.columns * (found.slope * part)[:, None] for part in away.T]
     parts = np.column_stack([*by_coefficient, found.by_share[:, None] * away, *squares])
-    reach, of_columns = asked.reach(rows), reaches(rows, asked.formula, is_own(hospitals))
+    reach, of_columns = asked.reach(rows), reaches(rows, asked.formula, is_own(asked.hospitals))
     size = 2 * WORST * reach[0]
     scales = (np.tile(size * of_columns, 2), np.full(2, size), np.tile(4 * WORST * reach[1:] ** 2, 2))
     return {"slopes": asked.together(rows, parts.sum(axis=0), np.concatenate(scales), spread_of(parts))}
 
 
 @local("weighting", **HOW, mean=Numbers((2,), -1e12, 1e12), directions=Numbers((2, None), -1e12, 1e12))
-def errors(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-    mean: Floats,
-    directions: Floats,
-) -> Aggregate:
+def errors(rows: Rows, *, mean: Floats, directions: Floats, **how: Any) -> Aggregate:
     """The sum of z z' (3: upper triangle), z what each person adds to both sums w (y - mean) when all is estimated.
 
     directions (2, 1 + q): how both sums follow the equations of the share and of the coefficients.
     """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    found = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0]))
+    asked, one, found = _weighed(rows, **how)
     away = (asked.outcomes(rows)[:, None] - mean) * asked.groups(rows)
-    behind = np.column_stack([one.response - float(share[0]), one.score])
+    behind = np.column_stack([one.response - float(how["share"][0]), one.score])
     z = np.column_stack([one.with_intercept(found.weight * part, found.slope * part) for part in away.T])
     z = z + behind @ directions.T
     upper, right = triangle(2)
@@ -223,21 +189,10 @@ def errors(
 
 
 @local("weighting", **HOW)
-def by_hospital(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    scheme: list[str],
-    bounds: Floats,
-    coefficients: Floats,
-    share: Floats,
-) -> Aggregate:
+def by_hospital(rows: Rows, **how: Any) -> Aggregate:
     """This hospital's own people, and their effective number under the weights, of treated and of untreated."""
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
-    one = scored(rows, asked.formula, hospitals, coefficients)
-    w = weights(scheme_of(scheme, bounds), one.eta, one.response, float(share[0])).weight
+    asked, _, found = _weighed(rows, **how)
+    w = found.weight
     member = asked.groups(rows)
     inside = w[:, None] * member
     squares = np.where(inside.any(axis=0), (inside**2).sum(axis=0), 1.0)
@@ -256,26 +211,16 @@ def by_hospital(
     filled=Numbers((None,), 0, 1),
     edges=Numbers((None, 3), 0, 1),
 )
-def overlap(
-    rows: Rows,
-    formula: str,
-    hospitals: str,
-    outcome: str,
-    balance: list[str],
-    coefficients: Floats,
-    which: Floats,
-    edges: Floats,
-    filled: Floats,
-) -> Aggregate:
+def overlap(rows: Rows, *, coefficients: Floats, which: Floats, edges: Floats, filled: Floats, **who: Any) -> Aggregate:
     """Treated and untreated on both sides of the cut of bins (low, cut, high) of the propensity score.
 
     filled: 1 of a bin whose sides stay shut where nobody of a group is on one of them.
     """
-    asked = Asked.of(rows, formula, hospitals, outcome, balance)
+    asked = Asked.of(rows, **who)
 
     def ranked(_: int) -> list[Floats]:
         """Both groups' scores in order, kept for the next level of the descent."""
-        key = ("ranked propensity", formula, hospitals, coefficients.tobytes())
+        key = ("ranked propensity", asked.formula.text, asked.hospitals, coefficients.tobytes())
         made: list[Floats] = rows.kept(key, lambda: _ordered(rows, asked, coefficients))
         return made
 
@@ -284,7 +229,7 @@ def overlap(
 
 
 def _ordered(rows: Rows, asked: Asked, coefficients: Floats) -> list[Floats]:
-    score = within_one(scored(rows, asked.formula, asked.hospitals, coefficients).eta)
+    score = within_one(asked.scored(rows, coefficients).eta)
     return [np.sort(score[group == 1]) for group in asked.groups(rows).T]
 
 

@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
+from gagyo.methods._balance import middle_of
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
-from gagyo.methods._standardisation_steps import errors, groups, means, middle_of, outcomes, propensities, slopes
+from gagyo.methods._standardisation_steps import errors, groups, means, outcomes, propensities, slopes
 from gagyo.methods._standardisation_told import Standardised, Told
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula

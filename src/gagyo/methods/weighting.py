@@ -22,7 +22,7 @@ from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
-from gagyo.methods._balance import covariates
+from gagyo.methods._balance import covariates, middle_of
 from gagyo.methods._groups import levels_of
 from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
@@ -33,7 +33,6 @@ from gagyo.methods._weighting_steps import (
     by_hospital,
     errors,
     groups,
-    middle_of,
     overlap,
     propensity,
     slopes,
