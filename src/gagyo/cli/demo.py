@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RULES = "rules"
 HOSPITALS = "hospitals"
 MOST_LINES = 20
+"""Estimates that are told at the end; the others are in the report."""
 
 
 def register(app: typer.Typer) -> None:
