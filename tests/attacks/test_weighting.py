@@ -231,3 +231,48 @@ def test_no_bin_of_scores_holds_a_few_of_a_group(tmp_path: Path) -> None:
     result = house(tmp_path, WOMEN, hospitals("pima")).run().results["a"]
     for row in result.table("overlap").rows:
         assert all(count == 0 or count >= 10 for count in row[2:])
+
+
+# What must pass.
+
+STUDIES = 24
+MEASURED = {"age": (10, 100), "weight": (25, 200), "karnofsky": (0, 100), "cd4": (0, 3000), "cd8": (0, 10000)}
+TRAITS = ("female", "white", "injected", "symptoms")
+
+
+def everybody() -> dict[str, np.ndarray]:
+    """The people of the ACTG 175 trial (real), as columns."""
+    import polars as pl
+
+    from gagyo.demo.weights import divided as sites
+
+    names = (*MEASURED, *TRAITS, "experienced", "fell", "cd4_later")
+    whole = pl.concat([rows for _, rows in sites()])
+    return {name: whole[name].cast(pl.Float64).to_numpy() for name in names}
+
+
+@pytest.mark.parametrize("number_", range(STUDIES))
+def test_ordinary_studies_pass(tmp_path: Path, number_: int) -> None:
+    """Random questions of real people, 300 or more at a hospital, of whom ten or more of a group have each trait.
+
+    One covariate at least is measured: of traits alone, each combination must be of nobody or ten.
+    """
+    random, data = np.random.default_rng(number_), everybody()
+    chosen = dict.fromkeys([random.choice(list(MEASURED)), *random.choice([*MEASURED, *TRAITS], random.integers(1, 6))])
+    outcome = str(random.choice(["fell", "cd4_later"]))
+    lines = [number(name, *ends) for name, ends in MEASURED.items()] + [number("cd4_later", 0, 3000)]
+    lines += [boolean(name) for name in (*TRAITS, "experienced", "fell")]
+    covariates = " + ".join(chosen)
+    if random.random() < 0.6:
+        estimand = random.choice(["ate", "att", "ato"])
+        asked_ = (
+            f'weighting, cohort: all, formula: "experienced ~ {covariates}", outcome: {outcome}, estimand: {estimand}'
+        )
+    else:
+        estimator = random.choice(["g_formula", f'aipw, propensity: "experienced ~ {covariates}"'])
+        head = f'standardisation, cohort: all, formula: "{outcome} ~ {covariates}"'
+        asked_ = f"{head}, treatment: experienced, estimator: {estimator}"
+    share = random.dirichlet(np.full(4, 30.0)) * 0.3 + 0.175
+    where = random.choice(4, len(data["age"]), p=share / share.sum())
+    run = house(tmp_path, HEAD % (10, "\n".join(lines), f"  a: {{method: {asked_}}}\n"), divide(data, where)).run()
+    assert run.stopped == {}

@@ -220,6 +220,8 @@ def test_what_hospitals_intercepts_determine_is_left_out_as_r_does(tmp_path: Pat
     text = analysis("t ~ x + z + y2").replace("variables:\n", "variables:\n" + number("y2", 0, 7) + "\n", 1)
     result = run(tmp_path / "more", text, data).results["a"]
     plain = run(tmp_path / "less", analysis("t ~ x"), data).results["a"]
+    without_ring = rehearsed(text, divide(data, np.arange(800) % 4))["a"]
+    np.testing.assert_allclose(numbers(without_ring), numbers(result), rtol=1e-9, atol=NOTHING)
     assert result.notes[-1].values["found"] == "z, y2"
     for name in ("difference", "mean.treated"):
         mine, wanted = result.estimate(name), plain.estimate(name)
