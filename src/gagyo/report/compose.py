@@ -455,6 +455,7 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
     points += [own("limit.curves")] if {name.partition("_")[0] for name in curves} - UNBINNED else []
     points += [own("limit.survival")] if any(_of_survival(analysis.result) for analysis in analyses) else []
+    points += [own("limit.confounding")] if any(_of_a_treatment(analysis.result) for analysis in analyses) else []
     names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)
     points += [own(f"limit.{name}") for name in names]
     return Section("limits", (Prose(tuple(points), "list"),), results=False, notice=True)
