@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
@@ -158,6 +160,25 @@ def test_it_is_the_same_where_there_is_no_gate(fits: dict[str, Run]) -> None:
         gated = fits["pima"].results[name]
         np.testing.assert_allclose(numbers(gated), numbers(inside[name]), rtol=1e-9, atol=NOTHING)
         assert gated.table("overlap").rows == inside[name].table("overlap").rows
+
+
+POOLED = {
+    "weighting": 'formula: "diabetic ~ bmi + age", outcome: bp, estimand: att',
+    "standardisation": 'formula: "bp ~ bmi", treatment: diabetic, estimator: aipw, propensity: "diabetic ~ bmi + age"',
+}
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
+@pytest.mark.parametrize("method", POOLED)
+def test_with_one_intercept_it_does_not_depend_on_how_people_are_divided(
+    method: str, seed: int, shares: list[float]
+) -> None:
+    data = columns("pima")
+    text = study("pima", f"  a: {{method: {method}, cohort: all, {POOLED[method]}, hospitals: pooled}}\n")
+    where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), np.random.default_rng(seed).random(532))
+    divided, together = (rehearsed(text, divide(data, one))["a"] for one in (where, 0 * where))
+    np.testing.assert_allclose(numbers(divided), numbers(together), rtol=1e-8, atol=NOTHING)
 
 
 # What a study file may not ask.

@@ -126,7 +126,7 @@ class Told:
                 self._model(scores),
             ),
             curves=tuple(self._scores(seen)),
-            notes=(*self._notes(balance, model, seen), *alias_notes(self.columns, np.isnan(model.fit[0]))),
+            notes=(*self._notes(balance), *alias_notes(self.columns, np.isnan(model.fit[0]))),
             methods_text=tuple(self._texts()),
         )
 
@@ -259,7 +259,7 @@ class Told:
 
     # Words.
 
-    def _notes(self, balance: Balance, model: Propensity, seen: Overlap) -> Iterator[Words]:
+    def _notes(self, balance: Balance) -> Iterator[Words]:
         worst = np.nan_to_num(np.abs(balance.after))
         if worst.max(initial=0.0) >= SMALL:
             names = ", ".join(one.name for one, size in zip(self.covariates, worst, strict=True) if size >= SMALL)
