@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo demo-heart demo-survival hospitals chaos test lint docs bench references mutations fuzz differences clean
+.PHONY: demo demo-heart demo-survival demo-weights hospitals chaos test lint docs bench references mutations fuzz differences clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -19,6 +19,10 @@ demo-heart: .venv/.demo
 demo-survival: .venv/.demo
 	$(BIN)/gagyo demo survival --out demo-out/survival
 	@echo "Reports: demo-out/survival/report.en.html, report.ko.html, report.zh.html"
+
+demo-weights: .venv/.demo
+	$(BIN)/gagyo demo weights --out demo-out/weights
+	@echo "Reports: demo-out/weights/report.en.html, report.ko.html, report.zh.html"
 
 # The same study at hospitals on machines of their own: two hubs and four services on loopback, over TLS.
 hospitals: .venv/.demo

@@ -37,6 +37,9 @@ TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
+WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
+STANDARD = "tests/attacks/test_standardisation.py"
+STANDARDS = "tests/contract/test_standardisation_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -126,6 +129,40 @@ MUTATIONS = (
         PENALISED,
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
+    (
+        "methods/_weighting_cells.py",
+        "found = [having.sum(axis=0), (~having).sum(axis=0)]",
+        "found = [NOBODY]",
+        WEIGHING,
+    ),
+    ("methods/_weighting_cells.py", "_by_outcome(rows, treated, outcome), traits_of(", "traits_of(", WEIGHING),
+    ("methods/_weighting_cells.py", "found.append(np.unique(every", "(np.unique(every", WEIGHING),
+    ("methods/_weighting_cells.py", "parts.append(_within(rows, name, group))", "pass", WEIGHING),
+    (
+        "methods/_weighting_steps.py",
+        "return joint(values, bounds, cells, spread, own)",
+        "return joint(values, bounds, cells, spread)",
+        WEIGHING,
+    ),
+    ("methods/_weighting_steps.py", "scales, spread_of(parts))}", "scales, spread_of(parts[:, :0]))}", WEIGHING),
+    ("methods/_weighting_steps.py", "one.with_intercept(found.weight", "(lambda x, _: x)(found.weight", WEIGHED),
+    ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
+    ("methods/_overlap.py", "few = bool(((halves < self.least) & ~nobody).any())", "few = False", WEIGHED),
+    ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
+    ("methods/_profile_fit.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
+    ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
+    ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
+    (
+        "methods/_standardisation_cells.py",
+        "parts = [design_cells(rows, formula, group) for group in groups]",
+        "parts = []",
+        STANDARD,
+    ),
+    ("methods/_standardisation_cells.py", "sizes, beside = own_table(", "sizes, beside = 0 * own_table(", STANDARD),
+    ("methods/_standardisation_cells.py", "[sizes, traits_of(rows, formula, group, beside)]", "[sizes]", STANDARD),
+    ("methods/_standardisation_cells.py", "parts.append(own_cells(", "(own_cells(", STANDARD),
+    ("methods/_standardisation_steps.py", "spread_of(z**2))}", "spread_of(z[:, :0]))}", STANDARD),
+    ("methods/_standardisation_steps.py", "+ float(at.slope.sum()) * one.answer", "", STANDARDS),
     ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),
     ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),

@@ -64,13 +64,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. `kind` "forest" has a first column of labels and columns of intervals that a report may draw."""
+    """A table. A report may draw some kinds.
+
+    forest: a first column of labels and columns of intervals. love: a first column of labels, then standardised
+    differences before and after weighting.
+    """
 
     name: str
     title: Words
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    kind: Literal["plain", "forest"] = "plain"
+    kind: Literal["plain", "forest", "love"] = "plain"
     notes: tuple[Words, ...] = ()
 
 

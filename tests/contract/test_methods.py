@@ -126,6 +126,17 @@ OWED = {
         " folds: 3}\n",
         by_hospital="folds are dealt out inside each hospital",
     ),
+    "weighting": Owed(
+        "tests.contract.test_weighting_references:test_effects_and_errors",
+        '  a: {method: weighting, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)", outcome: skin,'
+        " estimand: ato}\n",
+        by_hospital="hospitals have intercepts of their own",
+    ),
+    "standardisation": Owed(
+        "tests.contract.test_standardisation_references:test_effects_and_errors",
+        '  a: {method: standardisation, cohort: all, formula: "bp ~ bmi", treatment: diabetic, estimator: g_formula}\n',
+        by_hospital="hospitals have intercepts of their own",
+    ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",
         MODEL + "  a: {method: validate, model: m, folds: 3, bootstrap: 0}\n",

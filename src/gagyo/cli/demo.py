@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RULES = "rules"
 HOSPITALS = "hospitals"
+MOST_LINES = 20
+"""Estimates that are told at the end; the others are in the report."""
 
 
 def register(app: typer.Typer) -> None:
@@ -77,4 +79,5 @@ def _headline(finished: Finished) -> str:
         return f"  {one.label.to(language())}: {one.value:.3f}{limits}"
 
     last = list(finished.results.values())[-1:]
-    return "\n".join(line(one) for result in last for one in result.estimates if one.value is not None)
+    known = [one for result in last for one in result.estimates if one.value is not None]
+    return "\n".join(line(one) for one in known[:MOST_LINES])

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("breast", "heart", "survival")
+NAMES = ("breast", "heart", "survival", "weights")
 
 
 def prepare(name: str, folder: Path, **options: Any) -> tuple[Path, Path]:

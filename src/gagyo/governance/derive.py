@@ -28,7 +28,9 @@ ESTIMATES = (
     "mixed",
     "penalised",
     "restricted_mean",
+    "standardisation",
     "validate",
+    "weighting",
 )
 """What each installed method sends: tables, or the sums and results of a fit. A method in neither is unknown."""
 PURPOSES = {

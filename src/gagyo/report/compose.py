@@ -13,7 +13,7 @@ from typing import Any, Literal
 from gagyo.report.checklists import Checklist, checklists
 from gagyo.report.flow import Flow, read_flow
 from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Table, Words
-from gagyo.text import Text, catalogue
+from gagyo.text import LANGUAGES, Text, catalogue, join
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,19 @@ PLACES = (
             "rank_correlations",
         ),
     ),
+    Place(
+        "weighting",
+        (
+            "weighted_effects",
+            "standardised_effects",
+            "weighted_groups",
+            "standardised_means",
+            "weighted_hospitals",
+            "propensity",
+            "outcome_models",
+        ),
+    ),
+    Place("balance", ("balance", "overlap"), ("overlap",)),
     Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("incidence", ("incidence_at",), ("incidence",)),
@@ -138,10 +151,10 @@ PLACES = (
 
 ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
 """Tables that may stand on a grid of times."""
-UNBINNED = {"survival", "incidence", "histogram", "path", "penalties"}
+UNBINNED = {"survival", "incidence", "histogram", "path", "penalties", "overlap"}
 """Curves that do not rest on bins of a score."""
-DESCRIBING = {"characteristics", "quantiles", "groups"}
-"""Sections that describe or compare people, and fit no model."""
+DESCRIBING = {"characteristics", "quantiles", "groups", "weighting"}
+"""Sections that describe or compare people, and make no model for others to use."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +211,7 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     validated = [analysis for analysis in analyses if _is_validation(analysis.result)]
     chosen = validated or [analysis for analysis in analyses if _estimates_stand_alone(analysis.result)]
     estimates = tuple(estimate for analysis in chosen for estimate in analysis.result.estimates)[:6]
+    estimates += tuple(_effect(analysis) for analysis in analyses if _of_a_treatment(analysis.result))
     blocks: list[Block] = [Prose((_covers(document, analyses),))]
     blocks += [Prose(missed, "warning")] if (missed := _missed(document)) else []
     blocks += [Facts(estimates)] if estimates else []
@@ -228,6 +242,19 @@ def _predicts(analyses: Iterable[Analysis]) -> bool:
 def _of_survival(result: Result) -> bool:
     placed = {"survival", "incidence", "comparison", "hazards"}
     return _home(result) in placed
+
+
+def _of_a_treatment(result: Result) -> bool:
+    """Whether a result is the effect of a treatment, which is its first estimate."""
+    return _home(result) == "weighting"
+
+
+def _effect(analysis: Analysis) -> Estimate:
+    """The effect that an analysis found, under its label and the effect's name in its first table."""
+    named = analysis.result.tables[0].rows[0][0]
+    assert isinstance(named, Words)
+    label, name = (Text(*(words.to(language) for language in LANGUAGES)) for words in (analysis.label, named))
+    return replace(analysis.result.estimates[0], label=Words(text=join(": ", label, name)))
 
 
 def _estimates_stand_alone(result: Result) -> bool:
@@ -310,7 +337,7 @@ def _blocks(place: Place, analysis: Analysis) -> Iterator[Block]:
 
 def _shown(tables: Iterable[Table]) -> Iterator[Block]:
     for table in tables:
-        if table.kind == "forest":
+        if table.kind != "plain":
             yield Drawing(table)
         yield Grid(table)
 
@@ -428,6 +455,7 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
     points += [own("limit.curves")] if {name.partition("_")[0] for name in curves} - UNBINNED else []
     points += [own("limit.survival")] if any(_of_survival(analysis.result) for analysis in analyses) else []
+    points += [own("limit.confounding")] if any(_of_a_treatment(analysis.result) for analysis in analyses) else []
     names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)
     points += [own(f"limit.{name}") for name in names]
     return Section("limits", (Prose(tuple(points), "list"),), results=False, notice=True)

@@ -26,6 +26,7 @@ from gagyo.report.compose import (
 from gagyo.report.figures import draw_curve, draw_flow
 from gagyo.report.flow import Flow
 from gagyo.report.forest import draw_forest
+from gagyo.report.love import draw_love
 from gagyo.report.page import frame, template
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
@@ -148,6 +149,8 @@ def _figure(block: Drawing, page: Page) -> dict[str, Any]:
         drawings = [draw_flow(shape, name, voice)]
     elif isinstance(shape, Curve):
         drawings = [draw_curve(shape, name, voice)]
+    elif shape.kind == "love":
+        drawings = [draw_love(shape, name, voice)]
     else:
         drawings = draw_forest(shape, name, voice, page.countries)
     notes = [voice.say(note) for note in shape.notes] if isinstance(shape, Curve) else []
