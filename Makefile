@@ -54,7 +54,7 @@ mutations: .venv/.test
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
 
-# Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor).
+# Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor, pwr, rpact).
 references:
 	for script in tests/golden/r/*.R; do echo "$$script"; Rscript "$$script" || exit 1; done
 

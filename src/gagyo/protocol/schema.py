@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.designs import COMMON, NUMBERS, SHAPES, WORDS, Bound
 from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY, THINGS, Key
 from gagyo.protocol.study import DURATION, FLOOR, KINDS, LEAD, LEVEL, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
 from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
@@ -80,6 +82,7 @@ def _study_properties() -> Schema:
         "release": _table({"minimum_people": {"type": "integer", "minimum": FLOOR}}),
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**53},
         "governance": _governance(),
+        "planning": _named(_design(), NAME),
     }
     return {key: every[key] for key in (*REQUIRED, *OPTIONAL)}
 
@@ -111,6 +114,33 @@ def _analysis() -> Schema:
     """Each method has options of its own, which its own page describes."""
     properties = {"method": _pattern(NAME), "cohort": _pattern(NAME), "label": LABEL}
     return {"type": "object", "properties": properties, "required": ["method"]}
+
+
+def _design() -> Schema:
+    """Each design has keys of its own."""
+    return {"anyOf": [_one_design(kind) for kind in SHAPES]}
+
+
+def _one_design(kind: str) -> Schema:
+    shape = SHAPES[kind]
+    keys = ("design", *shape.needs, *shape.may, *COMMON, shape.parts)
+    return _table(
+        {key: {"const": kind} if key == "design" else _design_key(key) for key in keys}, keys[: 1 + len(shape.needs)]
+    )
+
+
+def _design_key(key: str) -> Schema:
+    if key in WORDS:
+        return {"enum": list(WORDS[key])}
+    if key in NUMBERS:
+        return _bounded(NUMBERS[key])
+    return LABEL if key == "label" else _pattern(NAME)
+
+
+def _bounded(bound: Bound) -> Schema:
+    low = {} if bound.low == -inf else {"minimum" if bound.closed else "exclusiveMinimum": bound.low}
+    high = {} if bound.high == inf else {"exclusiveMaximum": bound.high}
+    return {"type": "integer" if bound.whole else "number", **low, **high}
 
 
 # ── the site file ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ from gagyo.finding import Finding, Place
 from gagyo.protocol import cohort as cohorts
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.designs import Design, read_designs
 from gagyo.protocol.governance import Governance, read_governance
 from gagyo.protocol.guards import listed, nearest, short
 from gagyo.protocol.ucum import is_unit
@@ -35,7 +36,7 @@ PURPOSES = (
 )
 KINDS: tuple[Kind, ...] = ("number", "integer", "boolean", "category", "date")
 REQUIRED = ("gagyo", "study", "title", "purpose", "lead", "period", "sites", "variables", "cohorts", "analyses")
-OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "governance")
+OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "governance", "planning")
 LEAD = ("name", "organisation", "country")
 PERIOD = ("from", "until")
 VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
@@ -112,7 +113,8 @@ class Limits:
 class Study:
     """A study as its file says it. `notice` is shown wherever results are: what a reader must know of the data.
 
-    governance: what the rules of each country ask for; None where the file says nothing of it.
+    governance: what the rules of each country ask for; None where the file says nothing of it. planning: the designs
+    that say how many people are needed.
     """
 
     study: str
@@ -131,6 +133,7 @@ class Study:
     seed: int = 0
     notice: Text = field(default_factory=lambda: Text(""))
     governance: Governance | None = None
+    planning: dict[str, Design] = field(default_factory=dict)
     file: str = field(default="", compare=False)
     source: str = field(default="", compare=False, repr=False)
 
@@ -176,8 +179,9 @@ class Study:
             "release": plain(self.release),
             "seed": str(self.seed),
             "notice": plain(self.notice),
-            # A study without this part keeps the digest that it had.
+            # A study without these parts keeps the digest that it had.
             **({"governance": self.governance.canonical()} if self.governance else {}),
+            **({"planning": {name: one.canonical() for name, one in self.planning.items()}} if self.planning else {}),
         }
 
 
@@ -219,6 +223,7 @@ def _study(root: Entry) -> Study | None:
         seed=_whole(keys, "seed", 0, 0, 2**53),
         notice=keys["notice"].label() if "notice" in keys else Text(""),
         governance=read_governance(keys["governance"], sites) if "governance" in keys else None,
+        planning=read_designs(keys["planning"], known, variables) if "planning" in keys else {},
         file=root.document.file,
     )
 

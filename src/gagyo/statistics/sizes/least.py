@@ -1,4 +1,4 @@
-"""The least size that reaches a goal, by a search on a curve that rises: first as a real number, then in whole people."""
+"""The least size that reaches a goal, by a search on a curve that rises: as a real number, then in whole people."""
 
 from __future__ import annotations
 
