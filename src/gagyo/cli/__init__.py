@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
 VERBS = (
-    *("demo", "new", "check", "power", "rules", "plan", "approve", "approvals", "run", "verify", "report", "schema"),
+    *(
+        "demo",
+        "new",
+        "check",
+        "power",
+        "feasibility",
+        "rules",
+        "plan",
+        "approve",
+        "approvals",
+        "run",
+        "verify",
+        "report",
+        "schema",
+    ),
 )
 APPROVAL_VERBS = ("approval_key",)
 EXPORT_VERBS = ("export_dossier",)

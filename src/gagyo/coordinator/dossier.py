@@ -209,7 +209,7 @@ def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language)
     for number, one in enumerate(told):
         name = f"#{site}-decision-{number}"
         people = [f"{name}-{index}" for index, _ in enumerate(one["statements"])]
-        status = COMPLETED if one["doing"] == "approve" else FAILED
+        status = COMPLETED if one["doing"] in ("approve", "count") else FAILED
         agents = [{"@id": person} for person in people] or {"@id": f"#site-{site}"}
         yield _assessed(name, "SignOff", one["doing"], language, site=site, agent=agents, actionStatus=status)
         for person, said in zip(people, one["statements"], strict=True):

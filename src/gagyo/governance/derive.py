@@ -113,6 +113,8 @@ def _of_site(site: str, what: Given) -> Iterable[Subject]:
         thing = planned_thing(analysis.method, _facts_of(site, what))
         for one in what.sends.get(name, ()):
             planned.setdefault(thing, set()).update(_seen_by(site, one, what.study))
+    if what.study.counts_only:  # its preflights tell each hospital's numbers to whoever leads the study
+        planned[planned_thing("describe", _facts_of(site, what))] = {LEAD}
     for thing, to in planned.items():
         yield Subject(site, thing, tuple(sorted(to)), True, {})
     for leaving in what.governance.leaves or ():

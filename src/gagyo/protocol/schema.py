@@ -78,7 +78,7 @@ def _study_properties() -> Schema:
         "patience": _pattern(DURATION),
         "variables": {**_named(_variable(), NAME), "minProperties": 1},
         "cohorts": {**_named(_cohort(), NAME), "minProperties": 1},
-        "analyses": {**_named(_analysis(), NAME), "minProperties": 1},
+        "analyses": _named(_analysis(), NAME),
         "release": _table({"minimum_people": {"type": "integer", "minimum": FLOOR}}),
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**53},
         "governance": _governance(),
@@ -107,7 +107,8 @@ def _needs(kinds: tuple[str, ...], key: str) -> Schema:
 
 
 def _cohort() -> Schema:
-    return {"anyOf": [{"type": "null"}, _table({"where": {"type": ["string", "null"]}, "label": LABEL})]}
+    properties = {"where": {"type": ["string", "null"]}, "label": LABEL, "complete": _list(_pattern(NAME))}
+    return {"anyOf": [{"type": "null"}, _table(properties)]}
 
 
 def _analysis() -> Schema:
@@ -176,6 +177,7 @@ def _policy() -> Schema:
         "methods": {"anyOf": [{"const": "all"}, _list(_pattern(SITE))]},
         "referral": _list(_pattern(SITE)),
         "independent_partners": _list(_pattern(SITE)),
+        "feasibility": {"type": "integer", "minimum": 0},
         "automatic_approval": _list(_pattern(r"sha256:[0-9a-f]{64}")),
         "approvals": _approvals(),
     }

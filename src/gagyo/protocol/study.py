@@ -40,7 +40,7 @@ OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "gover
 LEAD = ("name", "organisation", "country")
 PERIOD = ("from", "until")
 VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
-COHORT = ("where", "label")
+COHORT = ("where", "label", "complete")
 RELEASE = ("minimum_people",)
 FLOOR = 5
 DURATION = r"[1-9][0-9]{0,4}(s|m|h|d|w)"
@@ -68,12 +68,16 @@ class Period:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Whom analyses are about. `where` is None for everyone; `text` is the expression as written."""
+    """Whom analyses are about. `where` is None for everyone; `text` is the expression as written.
+
+    complete: variables that everyone analysed must have, beside those that the cohort's analyses need.
+    """
 
     name: str
     where: cohorts.Expression | None = None
     text: str = ""
     label: Text = field(default_factory=lambda: Text(""))
+    complete: tuple[str, ...] = ()
 
     @property
     def variables(self) -> frozenset[str]:
@@ -157,6 +161,11 @@ class Study:
         return replace(study, source=text)
 
     @property
+    def counts_only(self) -> bool:
+        """Whether nothing is asked but how many people its cohorts have: without an analysis nothing else can leave."""
+        return not self.analyses
+
+    @property
     def waits(self) -> timedelta:
         """How long a run waits for a hospital that does not answer."""
         return timedelta(**{SPANS[self.patience[-1]]: int(self.patience[:-1])})
@@ -186,7 +195,8 @@ class Study:
 
 
 def _canonical_cohort(cohort: Cohort) -> dict[str, Any]:
-    return {"where": str(cohort.where) if cohort.where else None, "label": plain(cohort.label)}
+    said = {"where": str(cohort.where) if cohort.where else None, "label": plain(cohort.label)}
+    return {**said, "complete": sorted(cohort.complete)} if cohort.complete else said
 
 
 def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
@@ -373,15 +383,27 @@ def _cohorts(keys: Table, variables: dict[str, Variable]) -> dict[str, Cohort]:
 def _cohort(name: str, entry: Entry, variables: dict[str, Variable]) -> Cohort:
     inner = entry.table((), COHORT) if entry.value is not None else {}
     label = inner["label"].label() if "label" in inner else Text("")
+    complete = _complete(inner["complete"], variables) if "complete" in inner else ()
     where = inner.get("where")
     text = where.text() if where is not None and where.value is not None else None
     if where is None or text is None:
-        return Cohort(name, label=label)
-    return Cohort(name, where.attempt(lambda: cohorts.parse(text, variables)), text, label)
+        return Cohort(name, label=label, complete=complete)
+    return Cohort(name, where.attempt(lambda: cohorts.parse(text, variables)), text, label, complete)
+
+
+def _complete(entry: Entry, variables: dict[str, Variable]) -> tuple[str, ...]:
+    names = [(one, one.text()) for one in entry.items()]
+    for one, name in names:
+        if name is not None and name not in variables:
+            near = nearest(name, variables)
+            one.fault("unknown_variable", found=short(name), expected=listed(variables), hint=near)
+    return tuple(dict.fromkeys(name for _, name in names if name))
 
 
 def _analyses(keys: Table, known: Mapping[str, Cohort], file: str) -> dict[str, Analysis]:
-    entries = _filled(keys, "analyses")
+    # A study may ask for nothing but numbers of people, where it says so: `analyses: {}`.
+    counts_only = "analyses" in keys and keys["analyses"].value == {}
+    entries = {} if counts_only else _filled(keys, "analyses")
     tables = {name: entry.table(("method",), None) for name, entry in entries.items()}
     found = {}
     for name, inner in tables.items():

@@ -7,7 +7,8 @@ from datetime import date
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.governance.approval import LACKS, Asked, Statement, Terms, asks_for_it, finding, lack, lacks
+from gagyo.governance.approval import LACKS, Asked, Lack, Statement, Terms, asks_for_it, finding, lack, lacks
+from gagyo.governance.roles import Role
 from gagyo.protocol.request import Request
 from gagyo.result import Words
 from gagyo.site.admission import NotAdmitted
@@ -20,10 +21,13 @@ class Approvals:
     def __init__(self, store: Store, terms: Terms, site: str, today: Callable[[], date]) -> None:
         self._store, self._terms, self._site, self._today = store, terms, site, today
 
-    def take_in(self, plan: str, data: str, statements: Sequence[Statement], lead: str = "") -> None:
+    def take_in(
+        self, plan: str, data: str, statements: Sequence[Statement], lead: str = "", needed: bool = True
+    ) -> None:
         """Keep the statements that count; FileFault where one does not, or a required role's is not there.
 
-        lead: who leads the study, and so asks for the approval: nobody approves what they asked for.
+        lead: who leads the study, and so asks for the approval: nobody approves what they asked for. needed: False
+        where the policy itself allows the plan; a signed withdrawal holds there too.
         """
         asked = self._asked(plan, data)
         own = [one for one in statements if one.decision == "approve" and asks_for_it(one, lead)]
@@ -35,7 +39,7 @@ class Approvals:
             if why is None:
                 self._store.keep_statement(plan, one)
         faults = [finding(why, one.role, asked, one) for one, why in found if why]
-        short = lacks(self._terms, self._store.statements(plan), asked)
+        short = self._short(plan, asked, needed)
         if "approval_withdrawn" in short.values():
             self._store.set_approval(plan, b"", "withdrawn")
             faults.append(Finding("approval_withdrawn", values={"found": plan}))
@@ -52,14 +56,19 @@ class Approvals:
             if one.decision == "withdraw" and lack(one, self._terms, asked) is None:
                 self._store.keep_statement(plan, one)
 
-    def check(self, request: Request) -> None:
+    def _short(self, plan: str, asked: Asked, needed: bool) -> dict[Role, Lack]:
+        """What the required roles lack; of a plan that needs none, only what was withdrawn."""
+        short = lacks(self._terms, self._store.statements(plan), asked)
+        return short if needed else {role: why for role, why in short.items() if why == "approval_withdrawn"}
+
+    def check(self, request: Request, needed: bool = True) -> None:
         """Every required role's approval counts today, for this analysis, on the data that the plan was approved on.
 
         Raises:
             NotAdmitted: with what is lacking.
         """
         asked = self._asked(request.plan, self._store.approved_data(request.plan), request.analysis)
-        short = lacks(self._terms, self._store.statements(request.plan), asked)
+        short = self._short(request.plan, asked, needed)
         if short:
             raise NotAdmitted(max(short.values(), key=LACKS.index))
 

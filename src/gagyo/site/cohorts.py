@@ -82,12 +82,21 @@ class Cohorts:
         return self._people.overlap(self[name].key, self[name].members)
 
     def selection_isolates(self, name: str, least: int) -> bool:
-        """Whether those selected differ from an earlier selection by a few people; remembers the selection."""
-        members = self._people.members(self[name].selected)
-        key = "selected " + hashlib.sha256(members.tobytes()).hexdigest()
-        found = self._people.overlap(key, members)
-        self._people.remember(key, members)
+        """Whether those selected differ from an earlier selection by a few people."""
+        found = self._people.overlap(*self._selection(name))
         return any(one is not None and 0 < one < least for one in (found.difference, found.atom))
+
+    def is_whole(self, name: str) -> bool:
+        """Whether nobody who is selected was left out for a missing value."""
+        return bool(np.array_equal(self[name].selected, self[name].complete))
+
+    def remember_selection(self, name: str) -> None:
+        """Numbers that describe those selected leave."""
+        self._people.remember(*self._selection(name))
+
+    def _selection(self, name: str) -> tuple[str, NDArray[np.uint8]]:
+        members = self._people.members(self[name].selected)
+        return "selected " + hashlib.sha256(members.tobytes()).hexdigest(), members
 
     def remember(self, name: str) -> None:
         """An answer about this cohort leaves."""

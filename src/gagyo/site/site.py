@@ -145,18 +145,48 @@ class Site:
         """
         if self._store.approval(plan.digest) == "withdrawn":
             raise FileFault.of("approval_withdrawn", found=plan.digest)
+        counts_only = plan.study.counts_only
+        self._check_counting(plan)
         data = snapshot(self._open(plan).data, self._secret("data"))
         try:
             self._check_same_data(plan, data)
-            self._approvals.take_in(plan.digest, data, statements, plan.study.lead.name)
+            self._approvals.take_in(plan.digest, data, statements, plan.study.lead.name, needed=not counts_only)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
             if self.withdrawn(plan.digest):
                 self._note_decision("withdraw", plan.digest)
             raise
-        self._note_decision("approve", plan.digest)
+        if counts_only:
+            self._note_decision("count", plan.digest, cohorts=len(plan.study.cohorts))
+        else:
+            self._note_decision("approve", plan.digest)
         self._store.set_approval(plan.digest, data.encode(), "approved")
+
+    def _check_counting(self, plan: Plan) -> None:
+        """A plan that only counts people is answered where the policy allows it, up to so many cohorts over all of them.
+
+        Each is ruled on like any other; but nobody looks at it, and very many counts together could tell of someone.
+        """
+        before = sum(cohorts for digest, cohorts in self._counted.items() if digest != plan.digest)
+        if not plan.study.counts_only or before + len(plan.study.cohorts) <= self.policy.feasibility:
+            return
+        code = "answer_feasibility_spent" if self.policy.feasibility else "answer_feasibility_not_allowed"
+        raise FileFault.of(code, site=self.name, found=self.policy.feasibility, expected=len(plan.study.cohorts))
+
+    def may_count(self, plan: Plan) -> bool:
+        """Whether the policy answers a plan that only counts people."""
+        try:
+            self._check_counting(plan)
+        except FileFault:
+            return False
+        return plan.study.counts_only
+
+    @property
+    def _counted(self) -> dict[str, int]:
+        """How many cohorts each plan had that only counts people and was answered here before."""
+        told = ((entry.record["plan"], entry.record.get("told", {})) for entry in self.ledger.entries)
+        return {plan: int(note["cohorts"]) for plan, note in told if note.get("doing") == "count"}
 
     def _check_same_data(self, plan: Plan, data: str) -> None:
         """Data stay as they were approved: a study on data that change under it could be differenced."""
@@ -182,9 +212,9 @@ class Site:
         """Put on record that people here refused a plan; it was never approved, so nothing changes at the door."""
         self._note_decision("refuse", plan)
 
-    def _note_decision(self, doing: str, plan: str) -> None:
+    def _note_decision(self, doing: str, plan: str, **beside: int) -> None:
         """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
-        told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
+        told = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)], **beside}
         record = note("decision", plan, "", told)
         if record not in (entry.record for entry in self.ledger.about(plan)):
             self.ledger.record([record])
@@ -293,7 +323,7 @@ class Site:
         session = self._sessions.get(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
-        self._approvals.check(request)
+        self._approvals.check(request, needed=not session.study.counts_only)
         session.history.follow(request.relay.get("history", ()))
         self._check_referral(session, request)
         return session
@@ -339,11 +369,15 @@ class Site:
         for name in session.study.cohorts:
             aggregate = preflight(session.study, name, session.cohorts)
             decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
+            isolates = session.cohorts.selection_isolates(name, least)
             ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
+            # Where all who are selected are analysed, their number is that of the selection.
+            ready = ready and not (session.study.counts_only and isolates and session.cohorts.is_whole(name))
             payload["cohorts"][name] = "ready" if ready else "withheld"
             if ready and isinstance(decision, Release):
                 session.cohorts.remember(name)
-                _add(payload, preflight_told(decision, session.cohorts.selection_isolates(name, least)), name)
+                session.cohorts.remember_selection(name)
+                _add(payload, preflight_told(decision, isolates), name)
         numbers = sum(value.size for value in payload["values"].values())
         return self._release(request, payload, channel="each", numbers=numbers)
 
