@@ -36,7 +36,26 @@ PENALISED = "tests/contract/test_penalised_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
+
 MUTATIONS = (
+    ("site/site.py", "before + len(plan.study.cohorts) <= self.policy.feasibility", "True", COUNTS),
+    ("site/site.py", "before + len(plan.study.cohorts) <=", "len(plan.study.cohorts) <=", COUNTS),
+    (
+        "site/site.py",
+        "statements, plan.study.lead.name, needed=not counts_only",
+        "statements, plan.study.lead.name, needed=False",
+        COUNTS,
+    ),
+    ("site/site.py", "session.study.counts_only and isolates and session.cohorts.is_whole(name)", "False", COUNTS),
+    ("governance/derive.py", "    if what.study.counts_only:", "    if False:", COUNTS),
+    (
+        "statistics/sizes/times.py",
+        "(1 - np.exp(-rate * self.follow_up) * entering)",
+        "(1 - np.exp(-rate * self.follow_up))",
+        SIZES,
+    ),
+    ("statistics/sizes/proportions.py", "treated / control, -self.margin)", "control / treated, -self.margin)", SIZES),
     (
         "release/rules/table.py",
         "    return _hide_next(people.reshape(-1)",
@@ -191,7 +210,7 @@ MUTATIONS = (
     ("site/site.py", "admission.check_near(inner.arguments, question.around, reach)", "pass", LEFT),
     ("site/site.py", 'if self._store.approved_data(plan.digest) not in ("", data):', "if False:", RUN),
     ("site/site.py", "            self._sessions.pop(plan.digest)\n", "            pass\n", YES),
-    ("site/site.py", "        self._approvals.check(request)\n", "", YES),
+    ("site/site.py", "        self._approvals.check(request, needed=not session.study.counts_only)\n", "", YES),
     ("site/site.py", "        self._approvals.check(inner)\n", "", YES),
     ("governance/approval.py", 'return one.role != "lead" and same_person(one.person, lead)', "return False", YES),
     ("governance/approval.py", "or one.key not in terms.keys.get(one.role, ()):", "or False:", YES),

@@ -164,7 +164,7 @@ class Site:
         self._store.set_approval(plan.digest, data.encode(), "approved")
 
     def _check_counting(self, plan: Plan) -> None:
-        """A plan that only counts people is answered where the policy allows it, up to so many cohorts over all of them.
+        """A plan that only counts people is answered where the policy allows it, up to so many cohorts in all.
 
         Each is ruled on like any other; but nobody looks at it, and very many counts together could tell of someone.
         """
