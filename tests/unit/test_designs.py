@@ -176,3 +176,30 @@ def test_a_study_without_planning_is_told_so() -> None:
     with pytest.raises(FileFault) as fault:
         required(Study.parse(START))
     assert fault.value.findings[0].code == "no_planning"
+
+
+def test_consistency_of_regions_is_told(tmp_path: Any, capsys: Any) -> None:
+    from gagyo.cli import main
+
+    design = "design: two_means, difference: 5, sd: 10, power: 0.9, regions: {KR: 0.2, CN: 0.4, JP: 0.4}"
+    found = required(Study.parse(written(design)))["one0"].regions
+    assert found is not None
+    assert [round(one, 4) for one in found.kept.values()] == [0.7841, 0.8897, 0.8897]
+    assert (round(found.same_direction, 5), round(found.least_share, 5)) == (0.88941, 0.22429)
+    path = tmp_path / "study.yaml"
+    path.write_text(written(design), encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["power", str(path), "--language", "ko"])
+    assert "확률 0.889(방법 2)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("regions", "found"),
+    [
+        ("regions: {KR: 0.2, CN: 0.7}", ["planning_regions"]),
+        ("regions: {KR: 1.2, CN: 0.7}", ["out_of_bounds"]),
+        ("aim: non_inferiority, margin: 1, regions: {KR: 0.2, CN: 0.8}", ["planning_regions_aim"]),
+    ],
+)
+def test_regions_that_do_not_fit(regions: str, found: list[str]) -> None:
+    assert codes(f"design: two_means, difference: 5, sd: 10, power: 0.9, {regions}") == found

@@ -44,7 +44,23 @@ def required_lines(found: Required) -> list[str]:
         lines.append("  " + say("power.in_all", people=f"{found.people:,}"))
     if found.inflation != 1:
         lines.append("  " + say("power.inflated", factor=f"{found.inflation:.3f}"))
-    return [*lines, "  " + say("power.formula", text=formula(found))]
+    lines.append("  " + say("power.formula", text=formula(found)))
+    return [*lines, *("  " + line for line in region_lines(found))]
+
+
+def region_lines(found: Required) -> list[str]:
+    """How consistent the effects of regions would be."""
+    one = found.regions
+    if one is None:
+        return []
+    fraction, shares = f"{found.design.get('fraction', 0.5):g}", found.design.regions
+    lines = [say("power.regions")]
+    for name, kept in one.kept.items():
+        lines.append(
+            "  " + say("power.kept", region=name, share=f"{shares[name]:.1%}", fraction=fraction, chance=f"{kept:.3f}")
+        )
+    lines.append("  " + say("power.same_direction", chance=f"{one.same_direction:.3f}"))
+    return [*lines, "  " + say("power.least_share", share=f"{one.least_share:.1%}")]
 
 
 def design_line(design: Design) -> str:

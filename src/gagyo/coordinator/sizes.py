@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log
 from typing import Any, Literal, cast
 
@@ -13,6 +13,7 @@ from gagyo.protocol.designs import Design
 from gagyo.protocol.study import Study
 from gagyo.result import Words
 from gagyo.statistics import riley
+from gagyo.statistics.consistency import all_positive, fraction_kept, least_share
 from gagyo.statistics.sizes import accuracy, times
 from gagyo.statistics.sizes.clusters import design_effect
 from gagyo.statistics.sizes.least import Unreachable, whole
@@ -30,6 +31,15 @@ class Need:
     part: Part
     number: int
     bare: float
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Consistency at planning. kept: method 1 by region; same_direction: method 2; least_share: for 0.8 by method 1."""
+
+    kept: Mapping[str, float]
+    same_direction: float
+    least_share: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,18 @@ class Required:
         counted = [need.number for need in self.needs if need.part != "events"]
         return sum(counted) if counted else None
 
+    @property
+    def regions(self) -> Regions | None:
+        """How consistent regions with these shares would be; None where the design names none."""
+        one = self.design
+        if not one.regions:
+            return None
+        power, fraction = one.numbers["power"], one.get("fraction", 0.5)
+        asked = (power, one.alpha, one.sides)
+        kept = {name: fraction_kept(share, *asked, fraction) for name, share in one.regions.items()}
+        same = all_positive(tuple(one.regions.values()), *asked)
+        return Regions(kept, same, least_share(*asked, fraction))
+
     def reached(self, counts: Mapping[str, float]) -> float | None:
         """The power, or the half width, that so many people by part reach; None where the parts are not known."""
         bare = {part: number / (self.effect if part == "events" else self.inflation) for part, number in counts.items()}
@@ -63,7 +85,14 @@ class Required:
         """As plain data."""
         needs = {need.part: {"number": need.number, "before_inflation": need.bare} for need in self.needs}
         said = {"design": self.design.design, "cohort": self.design.cohort, "needs": needs, "people": self.people}
-        return {**said, "inflation": self.inflation, "formula": self.formula, "numbers": dict(self.design.numbers)}
+        regions = {"consistency": asdict(self.regions)} if self.regions else {}
+        return {
+            **said,
+            **regions,
+            "inflation": self.inflation,
+            "formula": self.formula,
+            "numbers": dict(self.design.numbers),
+        }
 
 
 def required(study: Study) -> dict[str, Required]:

@@ -52,6 +52,7 @@ NUMBERS: dict[str, Bound] = {
     **{"sensitivity": SHARE, "specificity": SHARE, "prevalence": SHARE, "level": Bound(0.5, 1), "r2": SHARE},
     **{"parameters": Bound(1, closed=True, whole=True), "loss": Bound(0, 1, closed=True)},
     **{"cluster_size": Bound(1, closed=True), "icc": Bound(0, 1, closed=True), "variation": FROM_ZERO},
+    "fraction": SHARE,
 }
 """Every number that a design may say, with its bounds."""
 
@@ -74,7 +75,7 @@ class Shape:
     parts: str = ""
 
 
-TEST = ("alpha", "sides", "aim", "margin", "ratio")
+TEST = ("alpha", "sides", "aim", "margin", "ratio", "regions", "fraction")
 COURSE = ("hazard", "median", "accrual", "follow_up", "dropout")
 COMMON = ("cohort", "label", "loss", "cluster_size", "icc", "variation")
 SHAPES: dict[str, Shape] = {
@@ -89,12 +90,16 @@ SHAPES: dict[str, Shape] = {
 }
 """The designs, with the keys of each."""
 
+REGION = r"[A-Za-z][A-Za-z0-9_-]*"
 VARIABLES = ("group", "condition", "event")
 
 
 @dataclass(frozen=True)
 class Design:
-    """One question of planning. numbers, words: as written, with the defaults of choices; variables: of which parts."""
+    """One question of planning. numbers, words: as written, with the defaults of choices; variables: of which parts.
+
+    regions: the share of the people that each region will have, where their consistency is asked about.
+    """
 
     name: str
     design: str
@@ -103,6 +108,7 @@ class Design:
     numbers: Mapping[str, float] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, float] = field(default_factory=dict)
 
     def get(self, name: str, default: float) -> float:
         """A number, or what holds where it is not written."""
@@ -121,7 +127,8 @@ class Design:
     def canonical(self) -> dict[str, Any]:
         """The design as plain data that digests are made of."""
         said = {"design": self.design, "cohort": self.cohort, "label": plain(self.label)}
-        return {**said, **plain(self.numbers), **self.words, **self.variables}
+        regions = {"regions": plain(self.regions)} if self.regions else {}
+        return {**said, **plain(self.numbers), **self.words, **self.variables, **regions}
 
 
 def read_designs(entry: Entry, cohorts: Mapping[str, Whom], variables: Mapping[str, Variable]) -> dict[str, Design]:
@@ -146,6 +153,7 @@ def _design(name: str, entry: Entry, cohorts: Mapping[str, Whom], variables: Map
         numbers,
         words,
         {key: _variable(keys[key], key, variables) for key in VARIABLES if key in keys},
+        _regions(keys["regions"]) if "regions" in keys else {},
     )
     for key, code, values in _faults(found):
         keys.get(key, entry).fault(code, **values)
@@ -173,6 +181,15 @@ def _number(entry: Entry, bound: Bound) -> float | None:
         entry.fault("out_of_bounds", found=f"{value:g}", expected=str(bound))
         return None
     return value
+
+
+def _regions(entry: Entry) -> dict[str, float]:
+    """Shares that add to one."""
+    inner = entry.named(REGION)
+    found = {name: share for name, one in inner.items() if (share := _number(one, SHARE)) is not None}
+    if len(found) == len(inner) and (len(found) < 2 or abs(sum(found.values()) - 1) > 1e-6):
+        entry.fault("planning_regions", found=f"{sum(found.values()):g}")
+    return found
 
 
 def _word(keys: Table, key: str) -> str:
@@ -215,6 +232,8 @@ def _faults(one: Design) -> Iterator[tuple[str, str, dict[str, object]]]:
         yield "auc", "planning_goal", {}
     if one.words.get("variance") == "obuchowski" and (one.get("null", 0.5) != 0.5 or "half_width" in one.numbers):
         yield "variance", "planning_obuchowski", {"found": f"{one.get('null', 0.5):g}"}
+    if one.regions and aim != "superiority":
+        yield "regions", "planning_regions_aim", {"found": aim}
     yield from _course_faults(one)
     if {"icc", "variation"} & set(one.numbers) and "cluster_size" not in one.numbers:
         yield "icc", "missing_key", {"found": listed(one.numbers), "expected": "cluster_size"}

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from gagyo.protocol.analytes import ANALYTES
-from gagyo.protocol.designs import COMMON, NUMBERS, SHAPES, WORDS, Bound
+from gagyo.protocol.designs import COMMON, NUMBERS, REGION, SHAPES, WORDS, Bound
 from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY, THINGS, Key
 from gagyo.protocol.study import DURATION, FLOOR, KINDS, LEAD, LEVEL, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
 from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
@@ -135,6 +135,8 @@ def _design_key(key: str) -> Schema:
         return {"enum": list(WORDS[key])}
     if key in NUMBERS:
         return _bounded(NUMBERS[key])
+    if key == "regions":
+        return {**_named(_bounded(NUMBERS["fraction"]), REGION), "minProperties": 2}
     return LABEL if key == "label" else _pattern(NAME)
 
 
