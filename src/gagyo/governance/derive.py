@@ -16,7 +16,7 @@ from gagyo.protocol.governance import EXPORTED_OTHER, EXPORTED_SENSITIVE, Govern
 from gagyo.protocol.study import Study
 
 LEAD = "lead"
-TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier", "quantiles", "rank_tests")
+TABLES = ("agreement", "compare", "cumulative_incidence", "describe", "kaplan_meier", "quantiles", "rank_tests")
 ESTIMATES = (
     "categorical",
     "cox",
