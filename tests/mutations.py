@@ -36,9 +36,25 @@ PENALISED = "tests/contract/test_penalised_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
 SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
 
 MUTATIONS = (
+    (
+        "methods/agreement.py",
+        "behind = joined(few_or_none(_differing(x)), supported",
+        "behind = joined(supported",
+        AGREE,
+    ),
+    ("methods/agreement.py", "return_counts=True)[1].max(initial=0)", "return_counts=True)[1].min(initial=0)", AGREE),
+    ("methods/agreement.py", "(given.max(axis=1, initial=0) < len(variables)).sum()", "0 * given.size", AGREE),
+    (
+        "methods/agreement.py",
+        '{"patterns": cells(np.array(counted)[:, None], rows.n)}',
+        '{"patterns": count(np.ones((rows.n, 4), bool))}',
+        AGREE,
+    ),
+    ("statistics/consistency.py", "(fraction**2 - 2 * fraction) * variance", "fraction**2 * variance", REGIONS),
     ("site/site.py", "before + len(plan.study.cohorts) <= self.policy.feasibility", "True", COUNTS),
     ("site/site.py", "before + len(plan.study.cohorts) <=", "len(plan.study.cohorts) <=", COUNTS),
     (

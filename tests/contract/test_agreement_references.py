@@ -146,10 +146,11 @@ def test_a_small_cell_stops_it_and_says_what_to_do(tmp_path: Path) -> None:
     assert (why.code, why.values["expected"]) == ("agreement_cells", 10), "six people are low and high"
 
 
-def test_a_few_whom_raters_measured_differently_are_not_told(tmp_path: Path) -> None:
-    """Of 223 people 4 were measured differently: the difference of the means would be theirs."""
+@pytest.mark.parametrize("shift", [0, 10])
+def test_a_few_whom_raters_measured_differently_are_not_told(tmp_path: Path, shift: float) -> None:
+    """Of 223 people 4 were measured differently, or not a step apart: the difference of the means would be theirs."""
     data = dict(ratings())
-    data["patient"] = data["physician"].copy()
+    data["patient"] = data["physician"] - shift
     data["patient"][[0, 1, 2, 3]] -= 20
     going = answered(tmp_path, "  a: {method: agreement, cohort: all, variables: [physician, patient]}\n", data)
     assert going.results == {}

@@ -148,7 +148,8 @@ class Told:
             for name, ends in lines.items()
         ]
         title = Words(text=_between(self.raters[0].label, self.raters[1].label))
-        return estimates, Table("agreement_limits", title, columns, tuple(rows))
+        note = Words("agreement.deviation_note", {"value": f"{one.deviation:.3f}"})
+        return estimates, Table("agreement_limits", title, columns, tuple(rows), notes=(note,))
 
     def _means(self, means: Floats) -> Table:
         columns = (

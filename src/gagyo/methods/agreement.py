@@ -26,7 +26,18 @@ from gagyo.finding import Finding
 from gagyo.methods._agreement_told import Told
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Counts, Floats, cells, count, few_or_none, joined, joint, spread_of
+from gagyo.release.aggregate import (
+    Aggregate,
+    Counts,
+    Floats,
+    cells,
+    count,
+    few_or_none,
+    joined,
+    joint,
+    spread_of,
+    supported,
+)
 from gagyo.result import Result
 from gagyo.statistics import agreement
 from gagyo.statistics.agreement import Several, Weights
@@ -85,13 +96,12 @@ def _patterns(levels: int, raters: int) -> Floats:
 
 @local(variables=Names())
 def means(rows: Rows, variables: list[str]) -> Aggregate:
-    """The sum of each rater's measurements. Behind them are the people whom two raters measured differently."""
+    """The sum of each rater's measurements. Behind it are those on whom two raters differ unlike mostly."""
     x = np.column_stack([rows[name] for name in variables])
-    reach = float(np.abs([rows.variables[name].bounds for name in variables]).max())
-    return {
-        "people": count(np.ones(rows.n, bool)),
-        "sums": joint(x.sum(axis=0), reach, few_or_none(_differing(x)), spread_of(x)),
-    }
+    bounds = [rows.variables[name].bounds for name in variables]
+    behind = joined(few_or_none(_differing(x)), supported(list(x.T), bounds))
+    sums = joint(x.sum(axis=0), float(np.abs(bounds).max()), behind, spread_of(x))
+    return {"people": count(np.ones(rows.n, bool)), "sums": sums}
 
 
 @local(variables=Names(), centres=Numbers((None,), -1e12, 1e12))
@@ -113,9 +123,12 @@ def spread(rows: Rows, variables: list[str], centres: Floats) -> Aggregate:
 
 
 def _differing(x: Floats) -> Counts:
-    """For each pair of raters, how many people they measured differently."""
-    pairs = combinations(range(x.shape[1]), 2)
-    return np.array([int((x[:, one] != x[:, other]).sum()) for one, other in pairs], np.int64)
+    """For each pair of raters, on how many people they do not differ by what they most often do (mostly nothing).
+
+    Where these are a few, the difference of the means, and the spread of the differences, are theirs.
+    """
+    apart = (x[:, one] - x[:, other] for one, other in combinations(range(x.shape[1]), 2))
+    return np.array([len(d) - int(np.unique(d, return_counts=True)[1].max(initial=0)) for d in apart], np.int64)
 
 
 class Options(BaseModel):

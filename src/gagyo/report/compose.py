@@ -106,7 +106,18 @@ PLACES = (
             "rank_correlations",
         ),
     ),
-    Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
+    Place(
+        "agreement",
+        (
+            "agreement_table",
+            "agreement_coefficients",
+            "agreement_levels",
+            "agreement_correlations",
+            "agreement_limits",
+            "agreement_means",
+        ),
+    ),
+    Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out", "meta_regions")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),
@@ -140,7 +151,7 @@ ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
 """Tables that may stand on a grid of times."""
 UNBINNED = {"survival", "incidence", "histogram", "path", "penalties"}
 """Curves that do not rest on bins of a score."""
-DESCRIBING = {"characteristics", "quantiles", "groups"}
+DESCRIBING = {"characteristics", "quantiles", "groups", "agreement"}
 """Sections that describe or compare people, and fit no model."""
 
 
