@@ -192,6 +192,26 @@ def test_a_selection_is_not_told_through_those_analysed(tmp_path: Path) -> None:
     assert told["b"] is None, "199 less 176 and 20 are 3 people"
 
 
+def test_what_a_group_lacks_does_not_follow_from_what_all_lack(tmp_path: Path) -> None:
+    """30 of all lack a value, 26 of them small: that 4 of the others do is neither told nor follows."""
+    data = rows()
+    order = np.arange(PEOPLE)
+    data.columns["radius"] = np.where((order < 26) | (order >= 196), np.nan, 10.0)
+    site = Site("seoul", tmp_path / "seoul", lambda _: data, ALLOWED)
+    cohorts = ("", "where: size = 'small'", "where: size = 'medium'")
+    plan = plan_of(counting(*(f"{one}{', ' if one else ''}complete: [radius]" for one in cohorts)), site, tmp_path)
+    site.approve(plan)
+    values = ask(plan, site).payload["values"]
+    radius = list(plan.study.variables).index("radius")
+    assert list(values["a.flow"]) == [170, 0, 30]
+    assert values["a.missing"][radius] == 30
+    for name, people in (("b", 74), ("c", 96)):
+        if f"{name}.flow" in values:
+            assert values[f"{name}.flow"][0] == people
+            assert np.isnan(values[f"{name}.flow"][1:]).all(), "the size of the group tells how many of it lack a value"
+            assert np.isnan(values[f"{name}.missing"][radius])
+
+
 def test_rules_of_a_country_hold_for_counts_too() -> None:
     study = Study.parse(counting("").source + "governance: {parties: {beijing: {country: CN}}}\n")
     found = {(one.site, one.thing, one.to) for one in subjects(given(study, {})) if one.planned}

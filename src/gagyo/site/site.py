@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gagyo.canonical import digest, plain
 from gagyo.errors import DataFault, FileFault, Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
@@ -377,9 +379,18 @@ class Site:
             if ready and isinstance(decision, Release):
                 session.cohorts.remember(name)
                 session.cohorts.remember_selection(name)
-                _add(payload, preflight_told(decision, isolates), name)
+                _add(payload, self._told(session, name, decision, isolates), name)
         numbers = sum(value.size for value in payload["values"].values())
         return self._release(request, payload, channel="each", numbers=numbers)
+
+    def _told(self, session: Session, name: str, decision: Release, isolates: bool) -> Release:
+        """What leaves of a cohort's preflight. Of a plan that people approve they also see the cohorts side by side."""
+        if not session.study.counts_only:
+            return preflight_told(decision, isolates)
+        lacking = session.cohorts.lacking_isolates(name, session.limits.minimum_people)
+        told = preflight_told(decision, isolates, lacking)
+        session.cohorts.remember_lacking(name, ~np.append(told.withheld["flow"][2], told.withheld["missing"]))
+        return told
 
     def _compute(self, session: Session, request: Request) -> Answer:
         ask = session.history.current(request, Ask)
