@@ -188,3 +188,23 @@ def test_the_command_gives_json(study: Path, capsys: pytest.CaptureFixture[str])
 def test_columns_stand_under_each_other_in_every_script() -> None:
     lines = aligned([["병원", "명"], ["a", "1,000"], ["北京", "20"]])
     assert [width(line) for line in lines] == [11, 11, 11]
+
+
+def test_a_study_without_analyses_is_checked_planned_and_run_like_any_other(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text[: text.index("analyses:")] + "analyses: {}\n", encoding="utf-8")
+    _allow(study, "tianjin")
+    for command in (["check", str(study)], ["plan", str(study)]):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--language", "en"])
+        assert ended.value.code in (0, None)
+        out = capsys.readouterr().out
+        assert "Only counts people" in out
+        assert "adults: age >= 18" in out
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(study), "--sites", str(study.parent / "sites"), "--out", str(study.parent / "run")])
+    assert ended.value.code in (0, None)
+    assert (study.parent / "run" / "report.ko.html").exists()
+    assert verify(study.parent / "run").analyses == 0
