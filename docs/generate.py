@@ -120,6 +120,7 @@ CHAPTERS = {
     "findings_review": "Output review",
     "findings_dossier": "Dossiers",
     "findings_prose": "Protocol documents",
+    "findings_planning": "Planning and feasibility",
     "findings_exchange": "The exchange between institutions",
     "findings_run": "Runs, answers and records",
 }

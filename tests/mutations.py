@@ -43,7 +43,43 @@ STANDARDS = "tests/contract/test_standardisation_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
+SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
+
 MUTATIONS = (
+    (
+        "methods/agreement.py",
+        "behind = joined(few_or_none(_differing(x)), supported",
+        "behind = joined(supported",
+        AGREE,
+    ),
+    ("methods/agreement.py", "return_counts=True)[1].max(initial=0)", "return_counts=True)[1].min(initial=0)", AGREE),
+    ("methods/agreement.py", "(given.max(axis=1, initial=0) < len(variables)).sum()", "0 * given.size", AGREE),
+    (
+        "methods/agreement.py",
+        '{"patterns": cells(np.array(counted)[:, None], rows.n)}',
+        '{"patterns": count(np.ones((rows.n, 4), bool))}',
+        AGREE,
+    ),
+    ("statistics/consistency.py", "(fraction**2 - 2 * fraction) * variance", "fraction**2 * variance", REGIONS),
+    ("site/site.py", "before + len(plan.study.cohorts) <= self.policy.feasibility", "True", COUNTS),
+    ("site/site.py", "before + len(plan.study.cohorts) <=", "len(plan.study.cohorts) <=", COUNTS),
+    (
+        "site/site.py",
+        "plan, data, statements, needed=not counts_only",
+        "plan, data, statements, needed=False",
+        COUNTS,
+    ),
+    ("site/site.py", "session.study.counts_only and isolates and session.cohorts.is_whole(name)", "False", COUNTS),
+    ("site/site.py", "preflight_told(decision, isolates, lacking)", "preflight_told(decision, isolates)", COUNTS),
+    ("governance/derive.py", "    if what.study.counts_only:", "    if False:", COUNTS),
+    (
+        "statistics/sizes/times.py",
+        "(1 - np.exp(-rate * self.follow_up) * entering)",
+        "(1 - np.exp(-rate * self.follow_up))",
+        SIZES,
+    ),
+    ("statistics/sizes/proportions.py", "treated / control, -self.margin)", "control / treated, -self.margin)", SIZES),
     (
         "release/rules/table.py",
         "    return _hide_next(people.reshape(-1)",
@@ -232,7 +268,7 @@ MUTATIONS = (
     ("site/site.py", "admission.check_near(inner.arguments, question.around, reach)", "pass", LEFT),
     ("site/site.py", 'if self._store.approved_data(plan.digest) not in ("", data):', "if False:", RUN),
     ("site/site.py", "            self._sessions.pop(plan.digest)\n", "            pass\n", YES),
-    ("site/site.py", "        self._approvals.check(request)\n", "", YES),
+    ("site/site.py", "        self._approvals.check(request, needed=not session.study.counts_only)\n", "", YES),
     ("site/site.py", "        self._approvals.check(inner)\n", "", YES),
     ("governance/approval.py", 'return one.role != "lead" and same_person(one.person, lead)', "return False", YES),
     ("governance/approval.py", "or one.key not in terms.keys.get(one.role, ()):", "or False:", YES),

@@ -12,18 +12,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gagyo.api import Finished, plan, run, run_embedded, verify
+    from gagyo.api import Feasibility, Finished, feasibility, plan, run, run_embedded, verify
     from gagyo.errors import GagyoError
     from gagyo.protocol.study import Study
     from gagyo.result import Result
 
-__all__ = ["Finished", "GagyoError", "Result", "Study", "plan", "run", "run_embedded", "verify"]
+__all__ = [
+    "Feasibility",
+    "Finished",
+    "GagyoError",
+    "Result",
+    "Study",
+    "feasibility",
+    "plan",
+    "run",
+    "run_embedded",
+    "verify",
+]
 
 _WHERE = {
+    "Feasibility": "gagyo.api",
     "Finished": "gagyo.api",
     "GagyoError": "gagyo.errors",
     "Result": "gagyo.result",
     "Study": "gagyo.protocol.study",
+    "feasibility": "gagyo.api",
     "plan": "gagyo.api",
     "run": "gagyo.api",
     "run_embedded": "gagyo.api",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +14,23 @@ from gagyo.canonical import digest
 from gagyo.coordinator import verify as verifying
 from gagyo.coordinator.board import Board
 from gagyo.coordinator.dossier import Brought, write_dossier
-from gagyo.coordinator.folder import finish, open_folder
-from gagyo.coordinator.planning import make_plan
+from gagyo.coordinator.feasibility import Feasibility
+from gagyo.coordinator.feasibility import feasibility as weigh
+from gagyo.coordinator.folder import finish, open_folder, write
+from gagyo.coordinator.planning import check, make_plan
 from gagyo.coordinator.run import Progress, Run, run
-from gagyo.errors import FileFault, Stopped
+from gagyo.coordinator.sizes import required
+from gagyo.errors import FileFault, GagyoError, Stopped, check_none
 from gagyo.exchange.envelope import Keys, PublicKeys
+from gagyo.federation.line import Line
 from gagyo.finding import Finding
 from gagyo.governance.approval import Statement
 from gagyo.governance.evidence import Evidence
 from gagyo.governance.pack import Pack
+from gagyo.protocol.counting import counting_of
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
+from gagyo.release.decision import Answer
 from gagyo.result import Result
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
@@ -36,10 +43,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Brought",
+    "Feasibility",
     "Finished",
     "Result",
     "Stopped",
     "export_dossier",
+    "feasibility",
     "open_hospitals",
     "plan",
     "run",
@@ -53,13 +62,20 @@ plan = make_plan
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run: where it is, its plan, its results, why other analyses stopped, and the whole record."""
+    """A finished run: where it is, its plan, its results, why other analyses stopped, and the whole record.
+
+    preflight: what each hospital can answer for. silent: hospitals that did not answer. unapproved: why a hospital did
+    not approve a plan that only counts people.
+    """
 
     folder: Path
     plan: Plan
     results: Mapping[str, Result]
     stopped: Mapping[str, Stopped]
     document: Mapping[str, Any]
+    preflight: Mapping[str, Answer] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
+    unapproved: Mapping[str, Finding] = field(default_factory=dict)
 
 
 def open_site(path: Path) -> Site:
@@ -118,8 +134,7 @@ def run_embedded(
     coordinator = coordinator_keys(read)
     planned = make_plan(read, public_keys(read, hospitals), evidence, own)
     open_folder(folder, planned)
-    for site in hospitals.values():
-        site.approve(planned, [one for one in approvals if one.site == site.name])
+    unapproved = _approve(hospitals, planned, approvals)
     journal = Journal(folder / "journal.jsonl", coordinator, Embedded(hospitals))
     going = Run(planned, journal, tell)
     for name, outcome in going:
@@ -129,7 +144,59 @@ def run_embedded(
     record = finish(folder, going, journal.name, journal.answers, ledgers)
     for site in hospitals.values():
         site.close()
-    return Finished(folder, planned, going.results, going.stopped, record)
+    told = (going.preflight, frozenset(going.silent), unapproved)
+    return Finished(folder, planned, going.results, going.stopped, record, *told)
+
+
+def _approve(hospitals: Mapping[str, Site], plan: Plan, approvals: Sequence[Statement]) -> dict[str, Finding]:
+    """Approve a plan for each hospital; of one that only counts people, why hospitals do not, as far as it goes on.
+
+    Raises:
+        GagyoError: with what forbids it.
+    """
+    faults: dict[str, Finding] = {}
+    for name, site in hospitals.items():
+        try:
+            site.approve(plan, [one for one in approvals if one.site == name])
+        except GagyoError as fault:
+            if not plan.study.counts_only:
+                raise
+            faults[name] = fault.findings[0]
+    if len(faults) > plan.study.may_go_on_without:
+        raise FileFault(*faults.values())
+    return faults
+
+
+def feasibility(
+    study: Study | str | Path,
+    out: str | Path,
+    sites: str | Path | None = None,
+    hub: str | Path | None = None,
+    tell: Callable[[Progress], None] | None = None,
+    evidence: Sequence[Evidence] = (),
+    own: Sequence[Pack] = (),
+) -> Feasibility:
+    """Ask the hospitals of a study how many people its cohorts have, and hold its designs against what they say.
+
+    A plan that only counts people goes to the hospitals, in this process (`sites`) or over a hub; each answers where
+    its policy allows it, by its own gate and onto its own ledger. `out` is the folder of that run.
+
+    Raises:
+        GagyoError: with what is wrong, and what to do; where no hospital answers, with why.
+    """
+    read = study if isinstance(study, Study) else Study.read(study)
+    check_none(check(read))
+    needs = required(read) if read.planning else {}
+    counting = counting_of(read, Line(read).complete)
+    if sites is not None:
+        run = run_embedded(counting.study, sites, out, tell, evidence=evidence, own=own)
+    elif hub is not None:
+        run = run_remote(counting.study, hub, out, tell, evidence=evidence, own=own)
+    else:
+        raise ValueError("sites or hub")
+    found = weigh(run.plan.study, read, counting, run.preflight, needs, run.unapproved, run.silent)
+    write(Path(out) / "feasibility.json", json.dumps(found.to_json(), ensure_ascii=False, indent=1).encode())
+    return found
 
 
 def run_remote(
@@ -177,7 +244,7 @@ def run_remote(
         record = finish(folder, going, journal.name, journal.answers, {})
         remote.close()
     key_file.unlink()
-    return Finished(folder, planned, going.results, going.stopped, record)
+    return Finished(folder, planned, going.results, going.stopped, record, going.preflight, frozenset(going.silent))
 
 
 def run_key_file(study: Study) -> Path:

@@ -84,6 +84,15 @@ def test_a_study_that_states_nothing_does_not_run(tmp_path: Path) -> None:
     assert {one.code for one in fault.value.findings} == {"rules_not_met"}
 
 
+def test_counting_people_is_ruled_on_too(tmp_path: Path) -> None:
+    """A policy that answers counts without an approval still answers none that the rules do not allow."""
+    counts = STUDY.rstrip() + " {}\n" + "".join(GOVERNANCE[1:])
+    holds(tmp_path, without="disclosure_risk_report")
+    with pytest.raises(FileFault) as fault:
+        house(tmp_path, counts, breast(), {"seoul": Policy(feasibility=5)}, ruled={"seoul": at_seoul(tmp_path)[0]})
+    assert fault.value.findings[0].code == "rules_not_met"
+
+
 def test_documents_of_another_study_count_for_nothing(tmp_path: Path) -> None:
     holds(tmp_path, study="another-study")
     with pytest.raises(FileFault):

@@ -99,6 +99,71 @@ def test_the_forest_has_a_row_a_hospital_and_odds_ratios(run: Run) -> None:
     assert any(note.key == "meta.no_prediction" for note in result.notes), "four hospitals"
 
 
+# Consistency across regions.
+
+KR_CN = "{KR: [seoul, busan], CN: [beijing, tianjin]}"
+
+
+@pytest.fixture(scope="module")
+def regions(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both models by country."""
+    lines = [
+        f"  {model}: {{method: meta, cohort: all, {of}, consistency: {{regions: {KR_CN}}}}}\n"
+        for model, of in MODELS.items()
+    ]
+    return house(tmp_path_factory.mktemp("regions"), study("births", "".join(lines)), hospitals("births")).run()
+
+
+@pytest.mark.parametrize(("model", "term"), [("logistic", "age"), ("linear", "smoke")])
+def test_effects_by_region_and_their_interaction_are_metafors(regions: Run, model: str, term: str) -> None:
+    result = regions.results[model]
+    wanted = json.loads((GOLDEN / "consistency.json").read_text())["births"][model]
+    by = [result.estimate(f"{term}.region.{name}") for name in ("KR", "CN")]
+    np.testing.assert_allclose([one.value for one in by], wanted["by"], rtol=TIGHT)
+    np.testing.assert_allclose([one.standard_error for one in by], wanted["error"], rtol=TIGHT)
+    between = result.estimate(f"{term}.interaction")
+    np.testing.assert_allclose([between.value, between.p], [wanted["q"], wanted["p"]], rtol=1e-7)
+    ratio = result.estimate(f"{term}.kept.KR").value
+    np.testing.assert_allclose(ratio, wanted["by"][0] / result.estimate(f"{term}.fixed").value, rtol=TIGHT)
+    same = result.estimate(f"{term}.same_direction").value
+    assert same == float(wanted["by"][0] * wanted["by"][1] > 0)
+    table = result.table(f"meta_regions_{term}")
+    assert [row[0].to("en") for row in table.rows] == ["KR", "CN", "Fixed effect"]
+    assert table.rows[0][4].key == ("meta.yes" if ratio > 0.5 else "meta.no")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{KR: [seoul, busan, beijing, tianjin]}",
+        "{KR: [seoul, busan], CN: [beijing]}",
+        "{KR: [seoul, busan, beijing, tianjin], CN: []}",
+        "{KR: [seoul, busan, beijing], CN: [beijing, tianjin]}",
+    ],
+)
+def test_every_hospital_is_in_one_of_two_regions_or_more(said: str) -> None:
+    line = f"  a: {{method: meta, cohort: all, {MODELS['linear']}, consistency: {{regions: {said}}}}}\n"
+    with pytest.raises(FileFault) as fault:
+        Line(study_of(line))
+    assert [one.code for one in fault.value.findings] == ["meta_regions"]
+
+
+def study_of(line: str) -> Study:
+    return Study.parse(study("births", line))
+
+
+def test_where_a_region_has_no_estimate_nothing_is_said_of_all(tmp_path: Path) -> None:
+    data, where = people()
+    for hospital in (2, 3):
+        cases = np.flatnonzero((where == hospital) & (data["d"] == 1))
+        data["d"][cases[9:]] = 0.0
+    line = META.replace("}\n", f", consistency: {{regions: {KR_CN}}}}}\n")
+    run = answer(tmp_path, line % ("d ~ x", "x", "logistic"), data, where)
+    table = run.results["a"].table("meta_regions_x")
+    assert isinstance(table.rows[1][2], Withheld)
+    assert [note.key for note in table.notes] == ["meta.regions_open"]
+
+
 # What the gate does not let out.
 
 TEXT = HEAD % (

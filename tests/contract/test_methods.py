@@ -53,6 +53,10 @@ class Owed:
 ON_A_GRID = "cohort: all, time: skin, event: diabetic, by: ageband"
 MODEL = '  m: {method: logistic, cohort: all, formula: "diabetic ~ glu + bmi + age"}\n'
 OWED = {
+    "agreement": Owed(
+        "tests.contract.test_agreement_references:test_intraclass_correlations_and_limits",
+        "  a: {method: agreement, cohort: all, variables: [skin, bmi]}\n",
+    ),
     "categorical": Owed(
         "tests.contract.test_categorical_references:test_coefficients_and_errors",
         '  a: {method: categorical, cohort: all, formula: "ageband ~ glu + bmi + diabetic", model: ordinal}\n',

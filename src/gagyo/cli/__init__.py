@@ -14,7 +14,23 @@ from gagyo.cli.speech import ahead, language, say, speak, wanted
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
-VERBS = ("demo", "new", "check", "rules", "plan", "approve", "approvals", "run", "verify", "report", "schema")
+VERBS = (
+    *(
+        "demo",
+        "new",
+        "check",
+        "power",
+        "feasibility",
+        "rules",
+        "plan",
+        "approve",
+        "approvals",
+        "run",
+        "verify",
+        "report",
+        "schema",
+    ),
+)
 APPROVAL_VERBS = ("approval_key",)
 EXPORT_VERBS = ("export_dossier",)
 EVIDENCE_VERBS = ("evidence_add", "evidence_list")

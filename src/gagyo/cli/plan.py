@@ -65,10 +65,17 @@ def plan_text(plan: Plan) -> str:
 def sends_text(plan: Plan) -> list[str]:
     """What each hospital would send, analysis by analysis."""
     lines = []
+    if plan.study.counts_only:
+        lines = ["", say("plan.counts_only", cohorts=len(plan.study.cohorts)), *cohort_lines(plan)]
     for name, analysis in plan.study.analyses.items():
         lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
         lines += ["  " + sent_text(sends) for sends in plan.sends[name]]
     return lines
+
+
+def cohort_lines(plan: Plan) -> list[str]:
+    """Whom a plan that only counts people is about."""
+    return [f"  {name}: {one.where or say('feasibility.everyone')}" for name, one in plan.study.cohorts.items()]
 
 
 def sent_text(sends: Mapping[str, Any]) -> str:

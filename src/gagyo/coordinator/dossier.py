@@ -276,7 +276,7 @@ def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language)
     for number, one in enumerate(told):
         name = f"#{site}-decision-{number}"
         people = [f"{name}-{index}" for index, _ in enumerate(one["statements"])]
-        status = COMPLETED if one["doing"] == "approve" else FAILED
+        status = COMPLETED if one["doing"] in ("approve", "count") else FAILED
         agents = [{"@id": person} for person in people] or {"@id": f"#site-{site}"}
         about = {"object": [{"@id": WORKFLOW}, {"@id": "#project"}], "instrument": {"@id": f"#policy-{site}"}}
         about |= {"agent": agents, "actionStatus": status}

@@ -26,8 +26,8 @@ class Cursor:
 
 
 def complete_variables(study: Study, methods: Mapping[str, Method]) -> dict[str, frozenset[str]]:
-    """By cohort, the variables that everyone in its one analysis set has: all that its analyses need."""
-    needed: dict[str, frozenset[str]] = {name: frozenset() for name in study.cohorts}
+    """By cohort, the variables that everyone in its one analysis set has: all that it and its analyses need."""
+    needed = {name: frozenset(cohort.complete) for name, cohort in study.cohorts.items()}
     for name, method in methods.items():
         cohort = study.analyses[name].cohort
         needed[cohort] |= method.complete

@@ -16,7 +16,7 @@ from gagyo.protocol.governance import EXPORTED_OTHER, EXPORTED_SENSITIVE, Govern
 from gagyo.protocol.study import Study
 
 LEAD = "lead"
-TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier", "quantiles", "rank_tests")
+TABLES = ("agreement", "compare", "cumulative_incidence", "describe", "kaplan_meier", "quantiles", "rank_tests")
 ESTIMATES = (
     "categorical",
     "cox",
@@ -120,6 +120,8 @@ def _of_site(site: str, what: Given) -> Iterable[Subject]:
     for name, thing in things_of(site, what).items():
         for one in what.sends.get(name, ()):
             planned.setdefault(thing, set()).update(_seen_by(site, one, what.study))
+    if what.study.counts_only:  # its preflights tell each hospital's numbers to whoever leads the study
+        planned[planned_thing("describe", _facts_of(site, what))] = {LEAD}
     for thing, to in planned.items():
         yield Subject(site, thing, tuple(sorted(to)), True, {})
     for leaving in what.governance.leaves or ():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from gagyo.methods._meta_regions import AcrossRegions
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Withheld, Words
 from gagyo.statistics import metaanalysis
@@ -51,6 +52,7 @@ class Told:
     model: str
     variance: Variance
     knapp: bool
+    regions: AcrossRegions | None = None
 
     @property
     def scale(self) -> str:
@@ -78,6 +80,7 @@ class Told:
                 Words(f"meta.text_{self.variance}"),
                 Words("meta.text_hartung_knapp" if self.knapp else "meta.text_standard"),
                 Words("meta.text_heterogeneity"),
+                *([self.regions.text] if self.regions else []),
             ),
         )
 
@@ -105,6 +108,11 @@ class Told:
             ),
         ]
         tables = [self._forest(name, label, index, hospitals, (random, fixed))]
+        if self.regions:
+            named = [one.name for one in there]
+            told, table = self.regions.told(name, label, named, values, errors)
+            estimates += told
+            tables.append(table)
         if len(there) > 2:
             without = [self._random(np.delete(values, i), np.delete(errors, i)) for i in range(len(there))]
             estimates += [_estimate(f"{name}.without.{o.name}", words, s) for o, s in zip(there, without, strict=True)]

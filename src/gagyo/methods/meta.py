@@ -2,8 +2,9 @@
 
 Not equal to the pooled analysis: hospitals may differ in effect, which is what it asks about. Random effects by REML,
 DerSimonian & Laird (1986) or Paule & Mandel (1982), with Hartung & Knapp (2001), never narrower than the standard
-interval; fixed effect; Q, I2, tau2; prediction interval from five hospitals; each hospital left out in turn. Papers:
-`gagyo.statistics.metaanalysis`. Reference: R metafor on fits by `glm` and `lm` at each hospital.
+interval; fixed effect; Q, I2, tau2; prediction interval from five hospitals; each hospital left out in turn. Effects by
+region, their consistency and an interaction with region: ICH E17 (2017). Papers: `gagyo.statistics.metaanalysis`,
+`gagyo.statistics.consistency`. Reference: R metafor on fits by `glm` and `lm` at each hospital.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Numerals, Sends
@@ -21,6 +22,7 @@ from gagyo.federation.local import Name, Names, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._meta_own import own_fit
+from gagyo.methods._meta_regions import AcrossRegions
 from gagyo.methods._meta_told import Own, Told
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
@@ -50,6 +52,17 @@ def own(rows: Rows, formula: str, model: str, terms: list[str]) -> Aggregate:
     }
 
 
+class Regions(BaseModel):
+    """Whether the effect is consistent across regions, as ICH E17 and the Japanese guidance ask."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    regions: dict[str, list[str]]
+    """The hospitals of each region: a country, or several; every hospital of the study in one."""
+    fraction: float = Field(0.5, gt=0, lt=1)
+    """The part of the overall effect that a region's effect must be more than (method 1)."""
+
+
 class Options(BaseModel):
     """What a study file may say of a meta-analysis between hospitals."""
 
@@ -65,6 +78,8 @@ class Options(BaseModel):
     """The variance between hospitals: restricted likelihood, DerSimonian-Laird, Paule-Mandel."""
     hartung_knapp: bool = True
     """Hartung and Knapp's interval, never narrower than the standard one; else the standard one."""
+    consistency: Regions | None = None
+    """Effects by region, methods 1 and 2 of consistency, and the test of an interaction with region."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,10 @@ class Method:
             if known < FEWEST:
                 raise Stopped(Finding("meta_few", values={"term": term, "found": known, "expected": FEWEST}))
         labels = {column.name: column.label for column in self.formula.columns(self.study.variables)}
-        told = Told(self.formula.text, one.model, one.variance, one.hartung_knapp)
+        regions = (
+            AcrossRegions(one.consistency.regions, one.consistency.fraction, one.model) if one.consistency else None
+        )
+        told = Told(self.formula.text, one.model, one.variance, one.hartung_knapp, regions)
         return told.result([(term, labels[term]) for term in one.terms], hospitals)
 
 
@@ -128,8 +146,21 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
     if study.variables[formula.outcome].type not in kinds:
         values = {"found": formula.outcome, "model": options.model, "expected": ", ".join(kinds)}
         yield Finding("meta_outcome", place=analysis.place("formula"), values=values)
+    yield from _region_faults(options, analysis, study)
     columns = [column.name for column in formula.columns(study.variables) if column.name != "Intercept"]
     unknown = [term for term in options.terms if term not in columns]
     if unknown or not options.terms or len(set(options.terms)) < len(options.terms):
         values = {"found": ", ".join(unknown or options.terms), "expected": ", ".join(columns)}
         yield Finding("meta_terms", place=analysis.place("terms"), values=values)
+
+
+def _region_faults(options: Options, analysis: Analysis, study: Study) -> Iterator[Finding]:
+    """Every hospital is in exactly one of at least two regions."""
+    if options.consistency is None:
+        return
+    regions = options.consistency.regions
+    listed = [site for sites in regions.values() for site in sites]
+    if sorted(listed) != sorted(study.sites) or len(regions) < 2 or not all(regions.values()):
+        said = "; ".join(f"{name}: {', '.join(sites)}" for name, sites in regions.items())
+        values = {"found": said or "0", "expected": ", ".join(study.sites)}
+        yield Finding("meta_regions", place=analysis.place("consistency"), values=values)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.designs import COMMON, NUMBERS, REGION, SHAPES, WORDS, Bound
 from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY, THINGS, Key
 from gagyo.protocol.study import DURATION, FLOOR, KINDS, LEAD, LEVEL, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
 from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
@@ -76,10 +78,11 @@ def _study_properties() -> Schema:
         "patience": _pattern(DURATION),
         "variables": {**_named(_variable(), NAME), "minProperties": 1},
         "cohorts": {**_named(_cohort(), NAME), "minProperties": 1},
-        "analyses": {**_named(_analysis(), NAME), "minProperties": 1},
+        "analyses": _named(_analysis(), NAME),
         "release": _table({"minimum_people": {"type": "integer", "minimum": FLOOR}}),
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**53},
         "governance": _governance(),
+        "planning": _named(_design(), NAME),
     }
     return {key: every[key] for key in (*REQUIRED, *OPTIONAL)}
 
@@ -104,13 +107,43 @@ def _needs(kinds: tuple[str, ...], key: str) -> Schema:
 
 
 def _cohort() -> Schema:
-    return {"anyOf": [{"type": "null"}, _table({"where": {"type": ["string", "null"]}, "label": LABEL})]}
+    properties = {"where": {"type": ["string", "null"]}, "label": LABEL, "complete": _list(_pattern(NAME))}
+    return {"anyOf": [{"type": "null"}, _table(properties)]}
 
 
 def _analysis() -> Schema:
     """Each method has options of its own, which its own page describes."""
     properties = {"method": _pattern(NAME), "cohort": _pattern(NAME), "label": LABEL}
     return {"type": "object", "properties": properties, "required": ["method"]}
+
+
+def _design() -> Schema:
+    """Each design has keys of its own."""
+    return {"anyOf": [_one_design(kind) for kind in SHAPES]}
+
+
+def _one_design(kind: str) -> Schema:
+    shape = SHAPES[kind]
+    keys = ("design", *shape.needs, *shape.may, *COMMON, shape.parts)
+    return _table(
+        {key: {"const": kind} if key == "design" else _design_key(key) for key in keys}, keys[: 1 + len(shape.needs)]
+    )
+
+
+def _design_key(key: str) -> Schema:
+    if key in WORDS:
+        return {"enum": list(WORDS[key])}
+    if key in NUMBERS:
+        return _bounded(NUMBERS[key])
+    if key == "regions":
+        return {**_named(_bounded(NUMBERS["fraction"]), REGION), "minProperties": 2}
+    return LABEL if key == "label" else _pattern(NAME)
+
+
+def _bounded(bound: Bound) -> Schema:
+    low = {} if bound.low == -inf else {"minimum" if bound.closed else "exclusiveMinimum": bound.low}
+    high = {} if bound.high == inf else {"exclusiveMaximum": bound.high}
+    return {"type": "integer" if bound.whole else "number", **low, **high}
 
 
 # ── the site file ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,6 +179,7 @@ def _policy() -> Schema:
         "methods": {"anyOf": [{"const": "all"}, _list(_pattern(SITE))]},
         "referral": _list(_pattern(SITE)),
         "independent_partners": _list(_pattern(SITE)),
+        "feasibility": {"type": "integer", "minimum": 0},
         "automatic_approval": _list(_pattern(r"sha256:[0-9a-f]{64}")),
         "approvals": _approvals(),
         "rules": _table({"evidence": TEXT, "packs": _list(TEXT)}),

@@ -15,6 +15,7 @@ from gagyo.finding import Finding, Place
 from gagyo.protocol import cohort as cohorts
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.designs import Design, read_designs
 from gagyo.protocol.governance import Governance, read_governance
 from gagyo.protocol.guards import listed, nearest, short
 from gagyo.protocol.ucum import is_unit
@@ -35,11 +36,11 @@ PURPOSES = (
 )
 KINDS: tuple[Kind, ...] = ("number", "integer", "boolean", "category", "date")
 REQUIRED = ("gagyo", "study", "title", "purpose", "lead", "period", "sites", "variables", "cohorts", "analyses")
-OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "governance")
+OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "governance", "planning")
 LEAD = ("name", "organisation", "country")
 PERIOD = ("from", "until")
 VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
-COHORT = ("where", "label")
+COHORT = ("where", "label", "complete")
 RELEASE = ("minimum_people",)
 FLOOR = 5
 DURATION = r"[1-9][0-9]{0,4}(s|m|h|d|w)"
@@ -67,12 +68,16 @@ class Period:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Whom analyses are about. `where` is None for everyone; `text` is the expression as written."""
+    """Whom analyses are about. `where` is None for everyone; `text` is the expression as written.
+
+    complete: variables that everyone analysed must have, beside those that the cohort's analyses need.
+    """
 
     name: str
     where: cohorts.Expression | None = None
     text: str = ""
     label: Text = field(default_factory=lambda: Text(""))
+    complete: tuple[str, ...] = ()
 
     @property
     def variables(self) -> frozenset[str]:
@@ -112,7 +117,8 @@ class Limits:
 class Study:
     """A study as its file says it. `notice` is shown wherever results are: what a reader must know of the data.
 
-    governance: what the rules of each country ask for; None where the file says nothing of it.
+    governance: what the rules of each country ask for; None where the file says nothing of it. planning: the designs
+    that say how many people are needed.
     """
 
     study: str
@@ -131,6 +137,7 @@ class Study:
     seed: int = 0
     notice: Text = field(default_factory=lambda: Text(""))
     governance: Governance | None = None
+    planning: dict[str, Design] = field(default_factory=dict)
     file: str = field(default="", compare=False)
     source: str = field(default="", compare=False, repr=False)
 
@@ -152,6 +159,11 @@ class Study:
         if study is None:
             raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
         return replace(study, source=text)
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether nothing is asked but how many people its cohorts have: without an analysis nothing else can leave."""
+        return not self.analyses
 
     @property
     def waits(self) -> timedelta:
@@ -176,13 +188,15 @@ class Study:
             "release": plain(self.release),
             "seed": str(self.seed),
             "notice": plain(self.notice),
-            # A study without this part keeps the digest that it had.
+            # A study without these parts keeps the digest that it had.
             **({"governance": self.governance.canonical()} if self.governance else {}),
+            **({"planning": {name: one.canonical() for name, one in self.planning.items()}} if self.planning else {}),
         }
 
 
 def _canonical_cohort(cohort: Cohort) -> dict[str, Any]:
-    return {"where": str(cohort.where) if cohort.where else None, "label": plain(cohort.label)}
+    said = {"where": str(cohort.where) if cohort.where else None, "label": plain(cohort.label)}
+    return {**said, "complete": sorted(cohort.complete)} if cohort.complete else said
 
 
 def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
@@ -219,6 +233,7 @@ def _study(root: Entry) -> Study | None:
         seed=_whole(keys, "seed", 0, 0, 2**53),
         notice=keys["notice"].label() if "notice" in keys else Text(""),
         governance=read_governance(keys["governance"], sites) if "governance" in keys else None,
+        planning=read_designs(keys["planning"], known, variables) if "planning" in keys else {},
         file=root.document.file,
     )
 
@@ -368,15 +383,27 @@ def _cohorts(keys: Table, variables: dict[str, Variable]) -> dict[str, Cohort]:
 def _cohort(name: str, entry: Entry, variables: dict[str, Variable]) -> Cohort:
     inner = entry.table((), COHORT) if entry.value is not None else {}
     label = inner["label"].label() if "label" in inner else Text("")
+    complete = _complete(inner["complete"], variables) if "complete" in inner else ()
     where = inner.get("where")
     text = where.text() if where is not None and where.value is not None else None
     if where is None or text is None:
-        return Cohort(name, label=label)
-    return Cohort(name, where.attempt(lambda: cohorts.parse(text, variables)), text, label)
+        return Cohort(name, label=label, complete=complete)
+    return Cohort(name, where.attempt(lambda: cohorts.parse(text, variables)), text, label, complete)
+
+
+def _complete(entry: Entry, variables: dict[str, Variable]) -> tuple[str, ...]:
+    names = [(one, one.text()) for one in entry.items()]
+    for one, name in names:
+        if name is not None and name not in variables:
+            near = nearest(name, variables)
+            one.fault("unknown_variable", found=short(name), expected=listed(variables), hint=near)
+    return tuple(dict.fromkeys(name for _, name in names if name))
 
 
 def _analyses(keys: Table, known: Mapping[str, Cohort], file: str) -> dict[str, Analysis]:
-    entries = _filled(keys, "analyses")
+    # A study may ask for nothing but numbers of people, where it says so: `analyses: {}`.
+    counts_only = "analyses" in keys and keys["analyses"].value == {}
+    entries = {} if counts_only else _filled(keys, "analyses")
     tables = {name: entry.table(("method",), None) for name, entry in entries.items()}
     found = {}
     for name, inner in tables.items():

@@ -119,7 +119,18 @@ PLACES = (
         ),
     ),
     Place("balance", ("balance", "overlap"), ("overlap",)),
-    Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out")),
+    Place(
+        "agreement",
+        (
+            "agreement_table",
+            "agreement_coefficients",
+            "agreement_levels",
+            "agreement_correlations",
+            "agreement_limits",
+            "agreement_means",
+        ),
+    ),
+    Place("meta", ("meta_hospitals", "meta_summary", "meta_left_out", "meta_regions")),
     Place("survival", ("medians", "survival_at"), ("survival",)),
     Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),
@@ -153,7 +164,7 @@ ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
 """Tables that may stand on a grid of times."""
 UNBINNED = {"survival", "incidence", "histogram", "path", "penalties", "overlap"}
 """Curves that do not rest on bins of a score."""
-DESCRIBING = {"characteristics", "quantiles", "groups", "weighting"}
+DESCRIBING = {"characteristics", "quantiles", "groups", "weighting", "agreement"}
 """Sections that describe or compare people, and make no model for others to use."""
 
 

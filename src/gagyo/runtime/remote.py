@@ -171,7 +171,8 @@ class Remote:
             elif message.kind == "answer":
                 answers[message.request] = self._checked(message, request)
                 return True
-            return False
+            # A hospital whose people refused the plan has no answer to wait for.
+            return message.kind == "state" and message.body.get("state") == "refused"
 
         if len(posts) != len(requests):
             raise ValueError("one request a hospital at a time")

@@ -8,7 +8,8 @@ from datetime import date
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.governance.approval import LACKS, Asked, Statement, Terms, asks_for_it, finding, lack, lacks
+from gagyo.governance.approval import LACKS, Asked, Lack, Statement, Terms, asks_for_it, finding, lack, lacks
+from gagyo.governance.roles import Role
 from gagyo.protocol.amendment import Amendment
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
@@ -24,10 +25,11 @@ class Approvals:
         self._store, self._terms, self._site, self._today = store, terms, site, today
         self._earlier: dict[str, Mapping[str, frozenset[str]]] = {}
 
-    def take_in(self, amended: Plan, data: str, statements: Sequence[Statement]) -> None:
+    def take_in(self, amended: Plan, data: str, statements: Sequence[Statement], needed: bool = True) -> None:
         """Keep the statements that count; FileFault where one does not, or a required role's is not there.
 
-        Whoever leads the study asks for the approval: nobody approves what they asked for.
+        Whoever leads the study asks for the approval: nobody approves what they asked for. needed: False where the
+        policy itself allows the plan; a signed withdrawal holds there too.
         """
         plan, lead = amended.digest, amended.study.lead.name
         self._earlier[plan] = earlier(self._store, self._terms, amended)
@@ -41,7 +43,7 @@ class Approvals:
             if why is None:
                 self._store.keep_statement(plan, one)
         faults = [finding(why, one.role, asked, one) for one, why in found if why]
-        short = lacks(self._terms, self._statements(asked), asked)
+        short = self._short(asked, needed)
         if "approval_withdrawn" in short.values():
             self._store.set_approval(plan, b"", "withdrawn")
             faults.append(Finding("approval_withdrawn", values={"found": plan}))
@@ -58,14 +60,19 @@ class Approvals:
             if one.decision == "withdraw" and lack(one, self._terms, asked) is None:
                 self._store.keep_statement(plan, one)
 
-    def check(self, request: Request) -> None:
+    def _short(self, asked: Asked, needed: bool) -> dict[Role, Lack]:
+        """What the required roles lack; of a plan that needs none, only what was withdrawn."""
+        short = lacks(self._terms, self._statements(asked), asked)
+        return short if needed else {role: why for role, why in short.items() if why == "approval_withdrawn"}
+
+    def check(self, request: Request, needed: bool = True) -> None:
         """Every required role's approval counts today, for this analysis, on the data that the plan was approved on.
 
         Raises:
             NotAdmitted: with what is lacking.
         """
         asked = self._asked(request.plan, self._store.approved_data(request.plan), request.analysis)
-        short = lacks(self._terms, self._statements(asked), asked)
+        short = self._short(asked, needed)
         if short:
             raise NotAdmitted(max(short.values(), key=LACKS.index))
 

@@ -82,12 +82,48 @@ class Cohorts:
         return self._people.overlap(self[name].key, self[name].members)
 
     def selection_isolates(self, name: str, least: int) -> bool:
-        """Whether those selected differ from an earlier selection by a few people; remembers the selection."""
-        members = self._people.members(self[name].selected)
-        key = "selected " + hashlib.sha256(members.tobytes()).hexdigest()
-        found = self._people.overlap(key, members)
-        self._people.remember(key, members)
+        """Whether those selected differ from an earlier selection by a few people."""
+        found = self._people.overlap(*self._selection(name))
         return any(one is not None and 0 < one < least for one in (found.difference, found.atom))
+
+    def is_whole(self, name: str) -> bool:
+        """Whether nobody who is selected was left out for a missing value."""
+        return bool(np.array_equal(self[name].selected, self[name].complete))
+
+    def remember_selection(self, name: str) -> None:
+        """Numbers that describe those selected leave."""
+        self._people.remember(*self._selection(name))
+
+    def lacking_isolates(self, name: str, least: int) -> NDArray[np.bool_]:
+        """Whether those who lack a needed value, then those who lack each variable, differ from earlier ones by a few.
+
+        (1 + variables,), in the order of the study. What a group lacks follows from what all and the others lack.
+        """
+        found = [self._people.overlap(*one) if one[1].any() else Overlap() for one in self._lacking(name)]
+        return np.array([any(size is not None and 0 < size < least for size in (o.difference, o.atom)) for o in found])
+
+    def remember_lacking(self, name: str, told: NDArray[np.bool_]) -> None:
+        """Numbers of those who lack something leave, of the kinds that are `told` (1 + variables,)."""
+        for one, leaves in zip(self._lacking(name), told, strict=True):
+            if leaves and one[1].any():
+                self._people.remember(*one)
+
+    def _lacking(self, name: str) -> list[tuple[str, NDArray[np.uint8]]]:
+        cohort = self[name]
+        masks = [cohort.selected & ~cohort.complete]
+        for variable in self._study.variables:
+            missing = self.missing(variable)
+            masks.append(cohort.selected & missing if missing is not None else np.zeros_like(cohort.selected))
+        members = [self._people.members(mask) for mask in masks]
+        kinds = ["incomplete", *(f"missing:{variable}" for variable in self._study.variables)]
+        return [
+            (f"{kind} {hashlib.sha256(who.tobytes()).hexdigest()}", who)
+            for kind, who in zip(kinds, members, strict=True)
+        ]
+
+    def _selection(self, name: str) -> tuple[str, NDArray[np.uint8]]:
+        members = self._people.members(self[name].selected)
+        return "selected " + hashlib.sha256(members.tobytes()).hexdigest(), members
 
     def remember(self, name: str) -> None:
         """An answer about this cohort leaves."""

@@ -241,11 +241,19 @@ class Service:
             raise Tampered.of("other_leader", found=message.sender, expected=leader[0])
         self.inbox.keep_plan(plan, study, message.sender)
         proposed = self.inbox.plan(plan.digest)
-        if proposed.state == "waiting" and plan.digest in self._policy.automatic_approval:
-            self._carry_out(Wish(0, plan.digest, "approve", "policy"))
+        if proposed.state == "waiting" and (wish := self._by_policy(plan)):
+            self._carry_out(wish)
             proposed = self.inbox.plan(plan.digest)
         self._log({"event": "plan", "plan": plan.digest, "state": proposed.state})
         self._tell(proposed)
+
+    def _by_policy(self, plan: Plan) -> Wish | None:
+        """What the policy decides without a person: a plan that only counts people is never left waiting for one."""
+        if plan.digest in self._policy.automatic_approval:
+            return Wish(0, plan.digest, "approve", "policy")
+        if not plan.study.counts_only:
+            return None
+        return Wish(0, plan.digest, "approve" if self._site().may_count(plan) else "refuse", "feasibility")
 
     # Requests.
 

@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gagyo.canonical import digest, plain
 from gagyo.errors import DataFault, FileFault, Tampered, check_none
 from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
@@ -159,18 +161,23 @@ class Site:
         """
         if self._store.approval(plan.digest) == "withdrawn":
             raise FileFault.of("approval_withdrawn", found=plan.digest)
+        counts_only = plan.study.counts_only
+        self._check_counting(plan)
         data = snapshot(self._open(plan).data, self._secret("data"))
         try:
             self._check_same_data(plan, data)
             self._check_rules(plan)
-            self._approvals.take_in(plan, data, statements)
+            self._approvals.take_in(plan, data, statements, needed=not counts_only)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
             if self.withdrawn(plan.digest):
                 self._note_decision("withdraw", plan.digest)
             raise
-        self._note_decision("approve", plan.digest)
+        if counts_only:
+            self._note_decision("count", plan.digest, cohorts=len(plan.study.cohorts))
+        else:
+            self._note_decision("approve", plan.digest)
         self._store.keep_plan(plan)
         self._store.set_approval(plan.digest, data.encode(), "approved")
 
@@ -188,6 +195,31 @@ class Site:
         if found is not session.ruling:
             session.ruling = found
             self._note_once(note("check", session.plan.digest, "", found.told()))
+
+    def _check_counting(self, plan: Plan) -> None:
+        """A plan that only counts people is answered where the policy allows it, up to so many cohorts in all.
+
+        Each is ruled on like any other; but nobody looks at it, and very many counts together could tell of someone.
+        """
+        before = sum(cohorts for digest, cohorts in self._counted.items() if digest != plan.digest)
+        if not plan.study.counts_only or before + len(plan.study.cohorts) <= self.policy.feasibility:
+            return
+        code = "answer_feasibility_spent" if self.policy.feasibility else "answer_feasibility_not_allowed"
+        raise FileFault.of(code, site=self.name, found=self.policy.feasibility, expected=len(plan.study.cohorts))
+
+    def may_count(self, plan: Plan) -> bool:
+        """Whether the policy answers a plan that only counts people."""
+        try:
+            self._check_counting(plan)
+        except FileFault:
+            return False
+        return plan.study.counts_only
+
+    @property
+    def _counted(self) -> dict[str, int]:
+        """How many cohorts each plan had that only counts people and was answered here before."""
+        told = ((entry.record["plan"], entry.record.get("told", {})) for entry in self.ledger.entries)
+        return {plan: int(note["cohorts"]) for plan, note in told if note.get("doing") == "count"}
 
     def _check_same_data(self, plan: Plan, data: str) -> None:
         """Data stay as they were approved: a study on data that change under it could be differenced."""
@@ -213,9 +245,10 @@ class Site:
         """Put on record that people here refused a plan; it was never approved, so nothing changes at the door."""
         self._note_decision("refuse", plan)
 
-    def _note_decision(self, doing: str, plan: str) -> None:
+    def _note_decision(self, doing: str, plan: str, **beside: int) -> None:
         """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
         told: dict[str, Any] = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
+        told |= beside
         if doing == "approve" and (carried := self._approvals.carried(plan)):
             told["carried"] = [plain(one) for one in carried]
         self._note_once(note("decision", plan, "", told))
@@ -338,7 +371,7 @@ class Site:
         session = self._sessions.get(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
-        self._approvals.check(request)
+        self._approvals.check(request, needed=not session.study.counts_only)
         self._check_ruled_today(session)
         session.history.follow(request.relay.get("history", ()))
         self._check_referral(session, request)
@@ -398,13 +431,26 @@ class Site:
         for name in session.study.cohorts:
             aggregate = preflight(session.study, name, session.cohorts)
             decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
+            isolates = session.cohorts.selection_isolates(name, least)
             ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
+            # Where all who are selected are analysed, their number is that of the selection.
+            ready = ready and not (session.study.counts_only and isolates and session.cohorts.is_whole(name))
             payload["cohorts"][name] = "ready" if ready else "withheld"
             if ready and isinstance(decision, Release):
                 session.cohorts.remember(name)
-                _add(payload, preflight_told(decision, session.cohorts.selection_isolates(name, least)), name)
+                session.cohorts.remember_selection(name)
+                _add(payload, self._told(session, name, decision, isolates), name)
         numbers = sum(value.size for value in payload["values"].values())
         return self._release(request, payload, channel="each", numbers=numbers)
+
+    def _told(self, session: Session, name: str, decision: Release, isolates: bool) -> Release:
+        """What leaves of a cohort's preflight. Of a plan that people approve they also see the cohorts side by side."""
+        if not session.study.counts_only:
+            return preflight_told(decision, isolates)
+        lacking = session.cohorts.lacking_isolates(name, session.limits.minimum_people)
+        told = preflight_told(decision, isolates, lacking)
+        session.cohorts.remember_lacking(name, ~np.append(told.withheld["flow"][2], told.withheld["missing"]))
+        return told
 
     def _compute(self, session: Session, request: Request) -> Answer:
         ask = session.history.current(request, Ask)

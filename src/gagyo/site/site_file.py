@@ -24,7 +24,16 @@ REQUIRED = ("site", "country", "data", "variables")
 OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", "governance")
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
-POLICY = ("minimum_people", "methods", "referral", "independent_partners", "automatic_approval", "approvals", "rules")
+POLICY = (
+    "minimum_people",
+    "methods",
+    "referral",
+    "independent_partners",
+    "automatic_approval",
+    "approvals",
+    "feasibility",
+    "rules",
+)
 APPROVALS = (("roles",), ("required", "amendments"))
 AMENDMENTS = ("sign_anew", "carry_over")
 RULES = ("evidence", "packs")
@@ -104,7 +113,9 @@ class Policy:
     referral: tuple[str, ...] = ()
     independent_partners: tuple[str, ...] | None = None
     automatic_approval: tuple[str, ...] = ()
-    """Digests of plans that are approved as they come; no other plan ever is."""
+    """Digests of plans that are approved as they come; of others only those that `feasibility` allows."""
+    feasibility: int = 0
+    """How many cohorts are counted for plans that do nothing else, as they come, over the life of the record here."""
     approvals: Terms = field(default_factory=Terms)
     """Whose signed approvals a plan needs here, and their keys; nobody's where the file asks for none."""
     rules: RuleTerms | None = None
@@ -323,6 +334,7 @@ def _policy(keys: Table) -> Policy:
         referral=_names(inner, "referral"),
         independent_partners=_names(inner, "independent_partners") if "independent_partners" in inner else None,
         automatic_approval=_plans(inner),
+        feasibility=(inner["feasibility"].whole(0) or 0) if "feasibility" in inner else 0,
         approvals=_terms(inner["approvals"]) if "approvals" in inner else Terms(),
         rules=_rules(inner["rules"]) if "rules" in inner else None,
     )
