@@ -34,6 +34,7 @@ MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
+FIRTH = "tests/contract/test_firth_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -124,6 +125,18 @@ MUTATIONS = (
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
     ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),
+    (
+        "methods/firth.py",
+        "bounds_of(largest), whole.cells, spread)",
+        "bounds_of(largest), whole.cells, Spread(*[np.zeros(0)] * 3))",
+        FIRTH,
+    ),
+    (
+        "methods/firth.py",
+        "bounds_of(largest), whole.cells, spread)",
+        "bounds_of(largest), count(np.ones(rows.n, bool)), spread)",
+        FIRTH,
+    ),
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),

@@ -20,6 +20,7 @@ TABLES = ("compare", "cumulative_incidence", "describe", "kaplan_meier", "quanti
 ESTIMATES = (
     "categorical",
     "cox",
+    "firth",
     "glm",
     "linear",
     "log_rank",
