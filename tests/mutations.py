@@ -35,6 +35,7 @@ CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
+GEE = "tests/contract/test_gee_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -137,6 +138,11 @@ MUTATIONS = (
         "bounds_of(largest), count(np.ones(rows.n, bool)), spread)",
         FIRTH,
     ),
+    ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
+    ("methods/gee.py", "whole = _spreads(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
+    ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),
+    ("methods/_gee_cells.py", "whole = own_table(", "whole = np.asarray(", GEE),
+    ("statistics/clusters.py", 'POWERS = {"sandwich": 0.0, "CR2": 0.5', 'POWERS = {"sandwich": 0.0, "CR2": 0.4', GEE),
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),

@@ -21,6 +21,7 @@ ESTIMATES = (
     "categorical",
     "cox",
     "firth",
+    "gee",
     "glm",
     "linear",
     "log_rank",
