@@ -138,6 +138,8 @@ MUTATIONS = (
         "bounds_of(largest), count(np.ones(rows.n, bool)), spread)",
         FIRTH,
     ),
+    ("report/compose.py", "and table.name not in shown]", "]", "tests/unit/test_report.py"),
+    ("methods/gee.py", "if beyond > 0.5:", "if False:", GEE),
     ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
     ("methods/gee.py", "whole = _spreads(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
     ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),

@@ -247,6 +247,17 @@ def test_a_value_that_is_nearly_a_clusters_whole_sum_stays(tmp_path: Path) -> No
     assert codes(answer(tmp_path / "one", WARDS, data)) == {"answer_withheld"}
 
 
+def test_people_less_alike_than_can_be_have_no_exchangeable_correlation() -> None:
+    from gagyo.errors import Stopped
+
+    data = pupils()
+    for site in range(4):  # every hospital has the same mean, as exactly as nobody does by chance
+        data["lang"][data["hospital"] == site] -= data["lang"][data["hospital"] == site].mean() - 40
+    with pytest.raises(Stopped) as caught:
+        solved('formula: "lang ~ verbal", family: gaussian, correlation: exchangeable', data)
+    assert [one.code for one in caught.value.findings] == ["gee_correlation"]
+
+
 def test_people_without_anyone_beside_them_have_no_correlation() -> None:
     from gagyo.errors import Stopped
 

@@ -103,7 +103,7 @@ class Told:
             notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit)),
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
-                Words("glm.text_fit"),
+                Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
                 Words(f"regression.errors_{self.robust}"),
             ),
         )

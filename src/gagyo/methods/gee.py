@@ -73,7 +73,8 @@ def outcome(rows: Rows, formula: str, family: str, cluster: str) -> Aggregate:
 @local(**COMMON, **AT)
 def step(rows: Rows, formula: str, family: str, cluster: str, coefficients: Floats, alpha: Floats) -> Aggregate:
     """Equations (p) and information (upper triangle) at coefficients (p,) and a working correlation; then the sums of
-    squares of Pearson residuals and of products of two of one cluster, the number of such pairs, and of clusters.
+    squares of Pearson residuals and of products of two of one cluster, the numbers of such pairs, of clusters, and of
+    clusters too large for so negative a correlation.
 
     Measured columns are about the middles of their ranges.
     """
@@ -85,10 +86,11 @@ def step(rows: Rows, formula: str, family: str, cluster: str, coefficients: Floa
     sizes = clusters_of(rows, cluster).sizes.astype(np.float64)
     sums = clusters_of(rows, cluster).sums(e[:, None])
     squares = float(e @ e)
-    last = [squares, (float((sums**2).sum()) - squares) / 2, float((sizes * (sizes - 1)).sum()) / 2, float(len(sizes))]
+    pairs, beyond = float((sizes * (sizes - 1)).sum()) / 2, float((1 + (sizes - 1) * alpha[0] <= 0).sum())
+    last = [squares, (float((sums**2).sum()) - squares) / 2, pairs, float(len(sizes)), beyond]
     reach, worst = _reach(rows, parsed), _worst(rows, parsed)
     scales = np.concatenate([reach * worst, reach[upper] * reach[right] * worst, [worst**2]]) * ROOM
-    scales = np.append(scales, [worst**2 * MOST, MOST, 1.0])
+    scales = np.append(scales, [worst**2 * MOST, MOST, 1.0, 1.0])
     spread = _spreads(spread_of(X * e[:, None]), spread_of(X**2), spread_of(e[:, None] ** 2))
     return {"fit": _joint(rows, parsed, family, cluster, np.concatenate([u, B, last]), scales, spread)}
 
@@ -194,8 +196,8 @@ class Options(BaseModel):
     cluster: str = ""
     """A category or whole number, such as the ward: a cluster for each of its values in each hospital. Without it each
     hospital is a cluster."""
-    correlation: Literal["independence", "exchangeable"] = "exchangeable"
-    """The working correlation within a cluster."""
+    correlation: Literal["auto", "independence", "exchangeable"] = "auto"
+    """The working correlation within a cluster; `auto`: of hospitals independence, of named clusters exchangeable."""
     errors: Literal["auto", "sandwich", "CR2", "mancl_derouen"] = "auto"
     """The sandwich as it is, or corrected for few clusters; `auto` is CR2 for fewer than ten hospitals as clusters."""
     denominator: Literal["N-p", "N"] = "N-p"
@@ -250,6 +252,12 @@ class Method:
         """The design's columns."""
         return len(self.formula.columns(self.study.variables))
 
+    @property
+    def correlation(self) -> str:
+        """The working correlation: of a hospital's hundreds of people, independence unless the study says otherwise."""
+        chosen, within = self.options.correlation, self.options.cluster
+        return ("exchangeable" if within else "independence") if chosen == "auto" else chosen
+
     def errors(self, clusters: int) -> str:
         """Which sandwich, of so many clusters."""
         if self.options.errors != "auto":
@@ -263,14 +271,14 @@ class Method:
         freedom = p * (3 + upper) * (self.errors(len(self.study.sites)) == "CR2")
         return (
             Sends("gee.outcome", 2, 1),
-            Sends("gee.step", p + upper + 4, MOST_ROUNDS),
+            Sends("gee.step", p + upper + 5, MOST_ROUNDS),
             Sends("gee.meat", upper + freedom, 1),
         )
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then the sandwich, then tell."""
         fit = yield from self._fit()
-        told = Told(self.formula, self.study, self.options.family, self.options.cluster, self.options.correlation)
+        told = Told(self.formula, self.study, self.options.family, self.options.cluster, self.correlation)
         return told.result(fit, about_zero(middles(self.formula, self.study.variables)), self.options.denominator)
 
     def _fit(self) -> Generator[Ask, Pooled, Fit]:
@@ -296,7 +304,7 @@ class Method:
         variance, freedom = _sandwich(M, _whole(answer, "meat"), errors)
         if errors == "mancl_derouen":
             freedom = np.full(self.width, walk.clusters - int((~solved.aliased).sum()), np.float64)
-        alpha = None if self.options.correlation == "independence" else walk.alpha
+        alpha = None if self.correlation == "independence" else walk.alpha
         return Fit(
             np.where(solved.aliased, np.nan, beta),
             solved.aliased,
@@ -321,8 +329,10 @@ class Method:
     def _hear(self, walk: Walk, values: Floats, people: int) -> Solved:
         """Take in a round: the step from there, and how far the working correlation moves."""
         p = self.width
-        information = symmetric(values[p:-4], p)
-        squares, products, pairs, clusters = (float(one) for one in values[-4:])
+        information = symmetric(values[p:-5], p)
+        squares, products, pairs, clusters, beyond = (float(one) for one in values[-5:])
+        if beyond > 0.5:
+            raise Stopped(Finding("gee_correlation", values={"found": f"{walk.alpha:.4f}"}))
         solved = solve(values[:p], information, aliased_columns(information))
         lost = int((~solved.aliased).sum()) if self.options.denominator == "N-p" else 0
         if people <= lost:
@@ -333,7 +343,7 @@ class Method:
             check_separation(walk.start, np.diag(information), -float(people), people, terms)
         walk.rounds, walk.clusters = walk.rounds + 1, int(clusters)
         walk.dispersion = squares / (people - lost)
-        if self.options.correlation == "exchangeable":
+        if self.correlation == "exchangeable":
             if pairs <= lost:
                 raise Stopped(Finding("gee_pairs", values={"found": int(pairs), "expected": lost + 1}))
             walk.moved = products / (pairs - lost) / walk.dispersion - walk.alpha
@@ -344,7 +354,7 @@ class Method:
         named = {"formula": self.formula.text, "family": one.family, "cluster": one.cluster, **arguments}
         if step is meat:
             return Ask(step, named, doing="robust_errors")
-        fit = f"{self.formula.text} {one.family} {one.cluster} {one.correlation}"
+        fit = f"{self.formula.text} {one.family} {one.cluster} {self.correlation}"
         return Ask(step, named, fit=fit, parameters=parameters or self.width + 1, doing="fitting")
 
 
