@@ -40,6 +40,9 @@ PENALISED = "tests/contract/test_penalised_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
 STANDARD = "tests/attacks/test_standardisation.py"
 STANDARDS = "tests/contract/test_standardisation_references.py"
+NEGATIVE = "tests/contract/test_negative_binomial_references.py"
+FIRTH = "tests/contract/test_firth_references.py"
+GEE = "tests/contract/test_gee_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -200,6 +203,28 @@ MUTATIONS = (
     ("methods/_standardisation_steps.py", "spread_of(z**2))}", "spread_of(z[:, :0]))}", STANDARD),
     ("methods/_standardisation_steps.py", "+ float(at.slope.sum()) * one.answer", "", STANDARDS),
     ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),
+    (
+        "methods/firth.py",
+        "bounds_of(largest), whole.cells, spread)",
+        "bounds_of(largest), whole.cells, Spread(*[np.zeros(0)] * 3))",
+        FIRTH,
+    ),
+    (
+        "methods/firth.py",
+        "bounds_of(largest), whole.cells, spread)",
+        "bounds_of(largest), count(np.ones(rows.n, bool)), spread)",
+        FIRTH,
+    ),
+    ("report/compose.py", "and table.name not in shown]", "]", "tests/unit/test_report.py"),
+    ("methods/gee.py", "if beyond > 0.5:", "if False:", GEE),
+    ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
+    ("methods/gee.py", "whole = _spreads(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
+    ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),
+    ("methods/_gee_cells.py", "whole = own_table(", "whole = np.asarray(", GEE),
+    ("statistics/clusters.py", 'POWERS = {"sandwich": 0.0, "CR2": 0.5', 'POWERS = {"sandwich": 0.0, "CR2": 0.4', GEE),
+    ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
+    ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
+    ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
     ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
     ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),

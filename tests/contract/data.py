@@ -38,6 +38,7 @@ analyses:
 NUMBERS = {
     "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
+    "flowers": {"length": (4, 8), "width": (1, 5)},
     "pima": {
         "npreg": (0, 20),
         "glu": (0, 250),
@@ -48,8 +49,13 @@ NUMBERS = {
         "age": (18, 100),
     },
 }
-CATEGORIES = {"lung": ("ecog", "cause"), "births": ("race",), "pima": ("ageband",)}
-BOOLEANS = {"lung": ("died", "female"), "births": ("low", "smoke"), "pima": ("diabetic",)}
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "flowers": (),
+    "lung": ("ecog", "cause"),
+    "births": ("race",),
+    "pima": ("ageband",),
+}
+BOOLEANS = {"flowers": ("setosa",), "lung": ("died", "female"), "births": ("low", "smoke"), "pima": ("diabetic",)}
 
 
 @cache

@@ -78,6 +78,15 @@ OWED = {
         "tests.contract.test_survival_references:test_incidence_of_single_times_equals_survfit",
         "  a: {method: cumulative_incidence, cohort: all, time: skin, cause: ageband, times: [20, 28, 60]}\n",
     ),
+    "firth": Owed(
+        "tests.contract.test_firth_references:test_coefficients_and_errors",
+        '  a: {method: firth, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)"}\n',
+    ),
+    "gee": Owed(
+        "tests.contract.test_gee_references:test_coefficients_and_errors",
+        '  a: {method: gee, cohort: all, formula: "bmi ~ skin", family: gaussian, cluster: ageband, errors: CR2}\n',
+        by_hospital="a cluster lies within a hospital",
+    ),
     "glm": Owed(
         "tests.contract.test_glm_references:test_coefficients_and_errors",
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma, robust: HC1}\n',

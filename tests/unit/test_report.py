@@ -303,6 +303,17 @@ def test_no_table_or_curve_is_dropped(document: dict[str, Any], pages: dict[Lang
             assert voice.say(shape.title) in pages["en"]
 
 
+def test_a_table_is_shown_once_though_two_places_stand_for_it(document: dict[str, Any]) -> None:
+    names = ("coefficients", "model_test")
+    tables = tuple(
+        Table(name, Words(text=Text(f"Of {name}")), (Column("a", Words("result.measure")),), ((1.5,),))
+        for name in names
+    )
+    one = Result("odd", True, 10, ("seoul",), 1, tables=tables)
+    page = render(document | {"analyses": {"odd": {"label": None, **one.to_json()}}}, "en")
+    assert [page.count(f"Of {name}") for name in names] == [1, 1]
+
+
 def test_a_table_without_a_place_of_its_own_is_shown(document: dict[str, Any]) -> None:
     table = Table("odd", Words(text=Text("An odd table")), (Column("a", Words("result.measure")),), ((1.5,),))
     odd = Result("odd", True, 10, ("seoul",), 1, tables=(table,))

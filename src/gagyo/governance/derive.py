@@ -20,6 +20,8 @@ TABLES = ("agreement", "compare", "cumulative_incidence", "describe", "kaplan_me
 ESTIMATES = (
     "categorical",
     "cox",
+    "firth",
+    "gee",
     "glm",
     "linear",
     "log_rank",

@@ -16,6 +16,20 @@ from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Theta of a negative binomial with its standard error, and the likelihood ratio against the Poisson model.
+
+    p: theta of a Poisson model lies at the end of its range, so that the ratio is 0 half of the time (Self & Liang
+    1987, J Am Stat Assoc 82:605).
+    """
+
+    theta: float
+    error: float
+    chi: float
+    p: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """A converged fit: coefficients (p,), NaN where aliased; its likelihood and the null model's (NaN without one).
 
@@ -32,6 +46,9 @@ class Fit:
     people: int
     sites: tuple[str, ...]
     rounds: int
+    shape: Shape | None = None
+    mean: float = float("nan")
+    """The mean outcome."""
 
     @property
     def freedom(self) -> int:
@@ -48,6 +65,7 @@ RATIOS = {
     "probit": "",
     "cloglog": "hazard_ratio",
     "poisson": "rate_ratio",
+    "negative_binomial": "rate_ratio",
     "risk": "risk_ratio",
     "gamma": "mean_ratio",
 }
@@ -81,11 +99,11 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds,
             estimates=estimates,
-            tables=(self._coefficients(estimates), self._model_test(fit)),
+            tables=(self._coefficients(estimates), *self._tests(fit, variance)),
             notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit)),
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
-                Words("glm.text_fit"),
+                Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
                 Words(f"regression.errors_{self.robust}"),
             ),
         )
@@ -93,7 +111,12 @@ class Told:
     def _notes(self, fit: Fit) -> tuple[Words, ...]:
         if self.ratio == "risk_ratio" and self.robust == "none":
             return (Words("glm.risk_needs_robust"),)
-        over = self.ratio == "rate_ratio" and self.robust == "none" and fit.overdispersion > 1.5
+        over = (
+            self.family == "poisson"
+            and self.ratio == "rate_ratio"
+            and self.robust == "none"
+            and fit.overdispersion > 1.5
+        )
         return (Words("glm.overdispersed", {"found": f"{fit.overdispersion:.2f}"}),) if over else ()
 
     def _estimates(self, fit: Fit, error: Floats) -> tuple[Estimate, ...]:
@@ -118,6 +141,11 @@ class Told:
         columns.append(Column("p", Words("regression.p"), "p"))
         rows = tuple(_row(one, bool(self.ratio)) for one in estimates)
         return Table("coefficients", Words("regression.coefficients"), tuple(columns), rows)
+
+    def _tests(self, fit: Fit, variance: Floats) -> tuple[Table, ...]:
+        if fit.shape is None:
+            return (self._model_test(fit),)
+        return (_wald_test(fit, variance, self.formula.intercept), _dispersion(fit.shape))
 
     def _model_test(self, fit: Fit) -> Table:
         """The likelihood ratio against the null model; of a gamma the F test of the deviance, as R's `anova`."""
@@ -144,6 +172,34 @@ class Told:
         told: tuple[Cell, ...] = (float(value), terms, float(p)) if known else (None, terms, None)
         row = (fit.people, fitted[1], *([fit.overdispersion] if counted else []), *told)
         return Table("model_test", Words("regression.model_test"), columns, (row,))
+
+
+def _wald_test(fit: Fit, variance: Floats, intercept: bool) -> Table:
+    """All coefficients but the intercept: a null model's theta would be fitted to who has which count, and is not."""
+    kept = np.flatnonzero(~fit.solved.aliased)[int(intercept) :]
+    beta = fit.coefficients[kept]
+    chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else None
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        Column("log_likelihood", Words("regression.log_likelihood")),
+        Column("wald", Words("glm.wald"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    p = None if chi is None else float(stats.chi2.sf(chi, len(kept)))
+    row = (fit.people, fit.likelihood, chi, len(kept), p)
+    return Table("model_test", Words("regression.model_test"), columns, (row,))
+
+
+def _dispersion(shape: Shape) -> Table:
+    columns = (
+        Column("theta", Words("glm.theta"), "number", 4),
+        Column("standard_error", Words("regression.standard_error"), "number", 4),
+        Column("chi_square", Words("glm.against_poisson"), "number", 2),
+        Column("p", Words("regression.p"), "p"),
+    )
+    row = (shape.theta, shape.error, shape.chi, shape.p)
+    return Table("overdispersion", Words("glm.overdispersion"), columns, (row,))
 
 
 def _row(one: Estimate, ratio: bool) -> tuple[Cell, ...]:

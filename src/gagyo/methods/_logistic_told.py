@@ -70,7 +70,7 @@ class Told:
             rounds=fit.rounds,
             estimates=estimates,
             tables=(
-                _coefficients(estimates, self.per),
+                coefficients_table(estimates, self.per),
                 _model_test(self.formula, fit),
                 *_term_tests(self.formula, self.study, tests),
             ),
@@ -91,7 +91,8 @@ class Told:
         )
 
 
-def _coefficients(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
+def coefficients_table(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:
+    """Coefficients with odds ratios."""
     columns = (
         Column("term", Words("regression.term"), "text"),
         Column("coefficient", Words("regression.coefficient"), "number", 4),

@@ -1,17 +1,19 @@
 """Generalised linear models, equal to the pooled fit: Fisher scoring on summed score and information (lossless).
 
-Binomial with a probit or complementary log-log link, Poisson and gamma with a log link; a Poisson model may have an
-exposure, whose logarithm is the offset, and of a yes/no outcome it gives risk ratios (Zou 2004, Am J Epidemiol
-159:702). Each round a hospital sends the score, the expected information and the log-likelihood, and once Pearson's
-chi-square where standard errors depend on it.
-Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); robust errors: White (1980), HC0 and HC1.
-Reference: R `glm(epsilon = 1e-14)` and `sandwich`, statsmodels `GLM`. The logit link is the method `logistic`.
+Binomial with a probit or complementary log-log link, Poisson, negative binomial (NB2) and gamma with a log link; a
+model of counts may have an exposure, whose logarithm is the offset, and a Poisson model of a yes/no outcome gives risk
+ratios (Zou 2004, Am J Epidemiol 159:702). Each round a hospital sends the score, the expected information and the
+log-likelihood, and once Pearson's chi-square where standard errors depend on it; of a negative binomial also two sums
+that theta's maximum likelihood needs.
+Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); Lawless (1987) Can J Stat 15:209; robust
+errors: White (1980), HC0 and HC1. Reference: R `glm(epsilon = 1e-14)`, MASS `glm.nb` and `sandwich`, statsmodels `GLM`
+and `NegativeBinomial`. The logit link is the method `logistic`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -22,7 +24,10 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._glm_cells import by_combination, fit_cells
+from gagyo.methods._glm_cells import by_combination
+from gagyo.methods._glm_negative_binomial import Dispersed, dispersed_meat
+from gagyo.methods._glm_negative_binomial import dispersed as dispersed
+from gagyo.methods._glm_sums import WORST, both, cells_of, design_and_parts, most, reach_of, scales_of, worst_of
 from gagyo.methods._glm_told import Fit, Told
 from gagyo.methods._newton import (
     MOST_ROUNDS,
@@ -34,20 +39,17 @@ from gagyo.methods._newton import (
     symmetric,
     triangle,
 )
-from gagyo.methods._regression import about_zero, column_bounds, middles
+from gagyo.methods._regression import about_zero, middles
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of
 from gagyo.result import Result
-from gagyo.statistics.families import FAMILIES, Family, Parts
+from gagyo.statistics.families import FAMILIES, Family
 
 DECREMENT = 1e-20
 """Fisher scoring is not quadratic away from the canonical link: the squared decrement is followed further down."""
-
-WORST = 64.0
-"""Scale of a score factor without a unit; honest ones are below it. A larger one still fits the ring."""
 
 
 @local(formula=Name(), exposure=Name())
@@ -56,8 +58,8 @@ def outcome(rows: Rows, formula: str, exposure: str) -> Aggregate:
     parsed = rows.formula(formula)
     over = rows[exposure] if exposure else np.ones(rows.n)
     columns = np.column_stack([rows[parsed.outcome], over])
-    reach = np.array([_most(rows.variables[parsed.outcome]), _most(rows.variables[exposure]) if exposure else 1.0])
-    cells = _cells(rows, parsed, exposure)
+    reach = np.array([most(rows.variables[parsed.outcome]), most(rows.variables[exposure]) if exposure else 1.0])
+    cells = cells_of(rows, parsed, exposure)
     return {
         "people": count(np.ones(rows.n, bool)),
         "sums": joint(columns.sum(axis=0), reach, cells, spread_of(columns)),
@@ -71,80 +73,35 @@ def step(rows: Rows, formula: str, family: str, link: str, exposure: str, coeffi
     Measured columns are about the middles of their ranges.
     """
     parsed = rows.formula(formula)
-    X, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
     information = X.T @ (X * one.weight[:, None])
     values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
     combined = by_combination(rows, parsed) if family == "gamma" else np.zeros((rows.n, 0))
     others = np.column_stack([one.likelihood, combined])
-    spread = _both(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
-    return {"fit": joint(values, _scales(rows, parsed, family), _cells(rows, parsed, exposure), spread)}
+    spread = both(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
+    return {"fit": joint(values, scales_of(rows, parsed, family), cells_of(rows, parsed, exposure), spread)}
 
 
 @local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
 def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
     """Pearson's chi-square at coefficients (p,)."""
     parsed = rows.formula(formula)
-    _, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
-    bound = WORST * _worst(rows, parsed, family)
+    _, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    bound = WORST * worst_of(rows, parsed, family)
     spread = spread_of(one.pearson[:, None])
-    return {"pearson": joint(one.pearson.sum(keepdims=True), bound, _cells(rows, parsed, exposure), spread)}
+    return {"pearson": joint(one.pearson.sum(keepdims=True), bound, cells_of(rows, parsed, exposure), spread)}
 
 
 @local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
 def meat(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
     """The sum of u u', u one person's score, x about the middles of the ranges: the middle of White's sandwich."""
     parsed = rows.formula(formula)
-    X, one = _at(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
     u = X * one.factor[:, None]
     upper, right = triangle(X.shape[1])
-    reach = _reach(rows, parsed) * _worst(rows, parsed, family)
+    reach = reach_of(rows, parsed) * worst_of(rows, parsed, family)
     bounds = reach[upper] * reach[right]
-    return {"meat": joint((u.T @ u)[upper, right], bounds, _cells(rows, parsed, exposure), spread_of(u**2))}
-
-
-def _at(rows: Rows, formula: Formula, family: Family, exposure: str, beta: Floats) -> tuple[Floats, Parts]:
-    """The design about the middles (n, p), and every person's parts at coefficients (p,)."""
-    X: Floats = rows.kept(("glm", formula.text), lambda: rows.design(formula) - middles(formula, rows.variables))
-    eta = X @ beta + (np.log(rows[exposure]) if exposure else 0.0)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        # What runs past the largest number is not finite, and the gate's rule of ranges refuses it.
-        return X, family.parts(rows[formula.outcome], eta)
-
-
-def _cells(rows: Rows, formula: Formula, exposure: str) -> Measure:
-    cells: Measure = rows.kept(("glm cells", formula.text, exposure), lambda: fit_cells(rows, formula, exposure))
-    return cells
-
-
-def _both(*spreads: Spread) -> Spread:
-    names = ("total", "largest", "second")
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
-
-
-def _most(variable: Variable) -> float:
-    return float(np.abs(variable.bounds).max())
-
-
-def _reach(rows: Rows, formula: Formula) -> Floats:
-    """The greatest size of each column about its middle."""
-    return column_bounds(rows, formula) - np.abs(middles(formula, rows.variables))
-
-
-def _worst(rows: Rows, formula: Formula, family: str) -> float:
-    """The scale of a score factor: that of the outcome where it is a difference of counts."""
-    return _most(rows.variables[formula.outcome]) if family == "poisson" else WORST
-
-
-def _scales(rows: Rows, formula: Formula, family: str) -> Floats:
-    """The ring's scales by value, from declared ranges alone: a mean is of the size of the outcome's range.
-
-    They fix the rounding, 2^-64 of each. A mean past the range fits the ring for 2^62 scales over the hospitals; what
-    does not is refused.
-    """
-    reach, worst = _reach(rows, formula), _worst(rows, formula, family)
-    upper, right = triangle(len(reach))
-    weight = worst if family == "poisson" else 1.0
-    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [WORST * worst]])
+    return {"meat": joint((u.T @ u)[upper, right], bounds, cells_of(rows, parsed, exposure), spread_of(u**2))}
 
 
 class Options(BaseModel):
@@ -153,12 +110,13 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     formula: str
-    family: Literal["binomial", "poisson", "gamma"]
-    """The outcome's distribution: yes or no, a count (or yes/no, for risk ratios), a positive measurement."""
+    family: Literal["binomial", "poisson", "negative_binomial", "gamma"]
+    """The outcome's distribution: yes or no, a count (or yes/no, for risk ratios), an overdispersed count, a positive
+    measurement."""
     link: Literal["probit", "cloglog", "log"] = "log"
     """`probit` or `cloglog` of a binomial; `log` of the others. A binomial's logit is the method `logistic`."""
     exposure: str = ""
-    """A variable, such as person-years, to which a Poisson mean is proportional: its logarithm is the offset."""
+    """A variable, such as person-years, to which a mean count is proportional: its logarithm is the offset."""
     robust: Literal["none", "HC0", "HC1"] = "none"
     """Standard errors by White's sandwich."""
 
@@ -226,8 +184,15 @@ class Method:
         upper = p * (p + 1) // 2
         sends = [Sends("glm.outcome", 3, 1), Sends("glm.step", p + upper + 1, MOST_ROUNDS)]
         sends += [Sends("glm.pearson", 1, 1)] if self._asks_pearson else []
-        sends += [Sends("glm.meat", upper, 1)] if self.options.robust != "none" else []
+        if self._negative_binomial:
+            sends.insert(2, Sends("glm.dispersed", 2 * (p + upper) + 3, MOST_ROUNDS))
+        if self.options.robust != "none":
+            sends.append(Sends("glm.dispersed_meat" if self._negative_binomial else "glm.meat", upper, 1))
         return tuple(sends)
+
+    @property
+    def _negative_binomial(self) -> bool:
+        return self.options.family == "negative_binomial"
 
     @property
     def _asks_pearson(self) -> bool:
@@ -236,17 +201,25 @@ class Method:
         On the way to a fit, or where nobody needs it, one unlikely person would make up most of it, and stop the fit.
         """
         counted = self.study.variables[self.formula.outcome].type != "boolean"
+        if self._negative_binomial:
+            return False
         return self.family.dispersed or (counted and self.options.robust == "none")
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
-        fit = yield from self._fit()
+        fit = yield from (self._fit_dispersed() if self._negative_binomial else self._fit())
         variance = fit.solved.inverse * fit.dispersion
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
         to_raw = about_zero(middles(self.formula, self.study.variables))
         told = Told(self.formula, self.study, self.options.family, self.options.link, self.options.robust)
         return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T)
+
+    def _fit_dispersed(self) -> Generator[Ask, Pooled, Fit]:
+        """A negative binomial fit, from the Poisson fit on."""
+        options = self.options.model_copy(update={"family": "poisson", "robust": "HC0"})
+        poisson = yield from replace(self, options=options)._fit()
+        return (yield from Dispersed(self.formula, self.options.exposure).fit(poisson))
 
     def _fit(self) -> Generator[Ask, Pooled, Fit]:
         named = {"formula": self.formula.text, "exposure": self.options.exposure}
@@ -279,6 +252,7 @@ class Method:
             people,
             pooled.sites,
             walk.rounds + self._asks_pearson,
+            mean=float(whole / people),
         )
 
     def _pearson(self, beta: Floats) -> Generator[Ask, Pooled, float]:
@@ -329,7 +303,12 @@ class Method:
         return {**named, "coefficients": beta}
 
     def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
-        answer = yield Ask(meat, self._named(np.nan_to_num(fit.coefficients)), doing="robust_errors")
+        beta = np.nan_to_num(fit.coefficients)
+        if fit.shape is not None:
+            one = Dispersed(self.formula, self.options.exposure)
+            answer = yield Ask(dispersed_meat, one.named(beta, fit.shape.theta), doing="robust_errors")
+        else:
+            answer = yield Ask(meat, self._named(beta), doing="robust_errors")
         if not answer.whole("meat"):
             raise Stopped(Finding("withheld_fit"))
         bread = np.nan_to_num(fit.solved.inverse)
@@ -341,7 +320,7 @@ class Method:
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
     """All that does not fit together."""
     found = []
-    links = [link for family, link in FAMILIES if family == options.family]
+    links = [link for family, link in (*FAMILIES, ("negative_binomial", "log")) if family == options.family]
     if options.link not in links:
         values = {"found": f"{options.family}, {options.link}", "expected": ", ".join(links)}
         found.append(Finding("glm_link", place=analysis.place("link"), values=values))
@@ -352,23 +331,29 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
     if options.exposure:
         over = study.variables.get(options.exposure)
         bad = over is None or over.type not in ("number", "integer") or over.bounds[0] <= 0
-        if bad or options.family != "poisson" or options.exposure in formula.variables:
-            expected = "family: poisson; number, integer; range: [> 0, …]"
+        if bad or options.family not in COUNTS or options.exposure in formula.variables:
+            expected = "family: poisson, negative_binomial; number, integer; range: [> 0, …]"
             values = {"found": options.exposure, "expected": expected}
             found.append(Finding("glm_exposure", place=analysis.place("exposure"), values=values))
+    measured = options.exposure or any(column.indicator is None for column in formula.columns(study.variables))
+    if options.family == "negative_binomial" and not measured:
+        found.append(Finding("glm_measured", place=analysis.place("formula"), values={"found": formula.text}))
     return found
 
+
+COUNTS = ("poisson", "negative_binomial")
 
 OUTCOMES = {
     "binomial": "boolean",
     "poisson": "boolean; number, integer: range [>= 0, …]",
+    "negative_binomial": "number, integer: range [>= 0, …]",
     "gamma": "number, integer: range [> 0, …]",
 }
 
 
 def _suits(outcome: Variable, family: str) -> bool:
     if outcome.type == "boolean":
-        return family != "gamma"
+        return family in ("binomial", "poisson")
     if outcome.type not in ("number", "integer") or family == "binomial":
         return False
     return outcome.bounds[0] > 0 if family == "gamma" else outcome.bounds[0] >= 0

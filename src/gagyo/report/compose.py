@@ -145,6 +145,8 @@ PLACES = (
             "deviations",
             "model",
             "model_test",
+            "overdispersion",
+            "working",
             "term_tests",
             "fit",
         ),
@@ -336,8 +338,11 @@ def _blocks(place: Place, analysis: Analysis) -> Iterator[Block]:
     result = analysis.result
     if place.section == "model" and result.equation:
         yield from (Formula(result.equation), Grid(_terms(result.equation)))
+    shown: set[str] = set()
     for name in place.tables:
-        yield from _shown(table for table in result.tables if _stands_for(name, table.name))
+        found = [table for table in result.tables if _stands_for(name, table.name) and table.name not in shown]
+        shown |= {table.name for table in found}  # "model" stands for "model_test" too, which is shown once
+        yield from _shown(found)
         if name == "performance":
             yield from _estimates(analysis) if _is_validation(result) else ()
     for name in place.curves:

@@ -77,10 +77,41 @@ def gamma(y: Floats, eta: Floats) -> Parts:
     return Parts(rest, np.ones_like(y), np.log(ratio) - rest, rest**2)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """By person, each (n,), what theta adds to a likelihood: its derivative in log theta, and minus second derivatives.
+
+    curve: twice in log theta. cross: in eta and log theta. observed: twice in eta, whose expectation is the weight.
+    """
+
+    first: Floats
+    curve: Floats
+    cross: Floats
+    observed: Floats
+
+
+def negative_binomial(y: Floats, eta: Floats, theta: float) -> tuple[Parts, Shape]:
+    """Negative binomial, mu = exp(eta), variance mu + mu^2 / theta (NB2): y (n,) >= 0.
+
+    Lawless (1987) Can J Stat 15:209. The likelihood is not concave in log theta far from its maximum.
+    """
+    mu = np.exp(np.clip(eta, -700, 700))
+    rest, both = y - mu, mu + theta
+    log = np.log1p(mu / theta)
+    weight = mu / (1 + mu / theta)
+    likelihood = special.gammaln(y + theta) - special.gammaln(theta) - special.gammaln(y + 1)
+    likelihood += y * (eta - np.log(both)) - theta * log
+    first = theta * (special.digamma(y + theta) - special.digamma(theta) - log - rest / both)
+    bend = special.polygamma(1, y + theta) - special.polygamma(1, theta) + mu / (theta * both) + rest / both**2
+    parts = Parts(rest / (1 + mu / theta), weight, likelihood, rest**2 / (mu * (1 + mu / theta)))
+    cross = -rest * (mu / both) * (theta / both)
+    return parts, Shape(first, -(theta**2) * bend - first, cross, weight * (y + theta) / both)
+
+
 FAMILIES = {
     ("binomial", "probit"): Family(probit, lambda mean: float(special.ndtri(mean))),
     ("binomial", "cloglog"): Family(cloglog, lambda mean: float(np.log(-np.log1p(-mean)))),
     ("poisson", "log"): Family(poisson, lambda mean: float(np.log(mean))),
     ("gamma", "log"): Family(gamma, lambda mean: float(np.log(mean)), dispersed=True),
 }
-"""By name and link."""
+"""By name and link; of a negative binomial, whose theta is estimated as well, only `negative_binomial` is there."""

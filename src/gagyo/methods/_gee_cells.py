@@ -1,0 +1,71 @@
+"""Which head counts the sums of estimating equations give away: of all people, and of each cluster by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gagyo.federation.rows import Rows
+from gagyo.methods._glm_cells import fit_cells
+from gagyo.methods._mixed_cells import Clusters, cluster_people, cluster_spread
+from gagyo.methods._products import product_cells
+from gagyo.protocol.formula import Formula
+from gagyo.release.aggregate import Counts, Floats, Measure, Spread, own_table
+
+
+class Whole(Clusters):
+    """All people of a hospital as one cluster."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.place = np.zeros(rows.n, np.int64)
+        self.sizes = np.array([rows.n] if rows.n else [], np.int64)
+
+
+def clusters_of(rows: Rows, cluster: str) -> Clusters:
+    """The people by cluster; without a variable, the hospital is one."""
+    found: Clusters = rows.kept(("gee clusters", cluster), lambda: Clusters(rows, cluster) if cluster else Whole(rows))
+    return found
+
+
+def pooled_cells(rows: Rows, formula: Formula, family: str) -> Measure:
+    """What the sums over all people give away, as of a linear or a generalised linear fit."""
+    cells: Measure = rows.kept(
+        ("gee cells", formula.text, family),
+        lambda: product_cells(rows, formula) if family == "gaussian" else fit_cells(rows, formula, ""),
+    )
+    return cells
+
+
+def cluster_cells(rows: Rows, formula: Formula, family: str, cluster: str) -> Counts:
+    """Of each cluster what a mixed model gives away, and who has the outcome of those with and without each 0/1 column.
+
+    The middle of the sandwich is a sum of products of clusters' own sums, from which with few clusters these follow.
+    """
+    groups = clusters_of(rows, cluster)
+    found: Counts = rows.kept(
+        ("gee own", formula.text, family, cluster),
+        lambda: np.concatenate([cluster_people(rows, formula, groups), *_outcomes(rows, formula, family, groups)]),
+    )
+    return found
+
+
+def _outcomes(rows: Rows, formula: Formula, family: str, groups: Clusters) -> list[Counts]:
+    if family == "gaussian":
+        return []
+    traits = [j for j, column in enumerate(formula.columns(rows.variables)) if column.indicator]
+    having = np.column_stack([np.ones(rows.n, bool), rows.design(formula)[:, traits] == 1])
+    some = (rows[formula.outcome] != 0)[:, None]
+    sides = [having & some, ~having & some]
+    sides += [having & ~some, ~having & ~some] if family == "binomial" else []
+    counts = [np.rint(groups.sums(one.astype(np.float64))).astype(np.int64) for one in sides]
+    # A cluster in which all, or none, have a yes/no outcome says of each of its people what they have.
+    whole = own_table(np.column_stack([counts[0][:, 0], counts[2][:, 0]])) if family == "binomial" else counts[0][:, 0]
+    return [whole, *(one.ravel() for one in counts)]
+
+
+def own_spread(rows: Rows, formula: Formula, cluster: str) -> Spread:
+    """The spread of each column's and the outcome's sum in each cluster."""
+    columns: Floats = np.column_stack([rows.design(formula), rows[formula.outcome]])
+    found: Spread = rows.kept(
+        ("gee spread", formula.text, cluster), lambda: cluster_spread(columns, clusters_of(rows, cluster))
+    )
+    return found

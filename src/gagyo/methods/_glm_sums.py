@@ -1,0 +1,76 @@
+"""One hospital's sums of a generalised linear fit: design and parts by person, their cells, and the ring's scales."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gagyo.federation.rows import Rows
+from gagyo.methods._glm_cells import fit_cells
+from gagyo.methods._newton import triangle
+from gagyo.methods._regression import column_bounds, middles
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Floats, Measure, Spread
+from gagyo.statistics.families import Family, Parts
+
+WORST = 64.0
+"""Scale of a score factor without a unit; honest ones are below it. A larger one still fits the ring."""
+
+
+def design_and_parts(rows: Rows, formula: Formula, family: Family, exposure: str, beta: Floats) -> tuple[Floats, Parts]:
+    """The design about the middles (n, p), and every person's parts at coefficients (p,)."""
+    X = plain_of(rows, formula)
+    eta = X @ beta + offset_of(rows, exposure)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        # What runs past the largest number is not finite, and the gate's rule of ranges refuses it.
+        return X, family.parts(rows[formula.outcome], eta)
+
+
+def plain_of(rows: Rows, formula: Formula) -> Floats:
+    """The design (n, p), measured columns about the middles of their ranges."""
+    X: Floats = rows.kept(("glm", formula.text), lambda: rows.design(formula) - middles(formula, rows.variables))
+    return X
+
+
+def offset_of(rows: Rows, exposure: str) -> Floats | float:
+    """The logarithm of the exposure (n,); 0 without one."""
+    return np.log(rows[exposure]) if exposure else 0.0
+
+
+def cells_of(rows: Rows, formula: Formula, exposure: str) -> Measure:
+    """Every head count that a fit gives away."""
+    cells: Measure = rows.kept(("glm cells", formula.text, exposure), lambda: fit_cells(rows, formula, exposure))
+    return cells
+
+
+def both(*spreads: Spread) -> Spread:
+    """Several spreads as one."""
+    names = ("total", "largest", "second")
+    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
+
+
+def most(variable: Variable) -> float:
+    """The greatest size that a variable's declared range allows."""
+    return float(np.abs(variable.bounds).max())
+
+
+def reach_of(rows: Rows, formula: Formula) -> Floats:
+    """The greatest size of each column about its middle."""
+    return column_bounds(rows, formula) - np.abs(middles(formula, rows.variables))
+
+
+def worst_of(rows: Rows, formula: Formula, family: str) -> float:
+    """The scale of a score factor: that of the outcome where it is a difference of counts."""
+    return most(rows.variables[formula.outcome]) if family == "poisson" else WORST
+
+
+def scales_of(rows: Rows, formula: Formula, family: str) -> Floats:
+    """The ring's scales by value, from declared ranges alone: a mean is of the size of the outcome's range.
+
+    They fix the rounding, 2^-64 of each. A mean past the range fits the ring for 2^62 scales over the hospitals; what
+    does not is refused.
+    """
+    reach, worst = reach_of(rows, formula), worst_of(rows, formula, family)
+    upper, right = triangle(len(reach))
+    weight = worst if family == "poisson" else 1.0
+    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [WORST * worst]])

@@ -1,0 +1,35 @@
+# Generalised estimating equations by geepack, and CR2 by clubSandwich, on the Dutch pupils of mixed.R. geeglm divides
+# dispersion and correlation by the numbers of people and of pairs. clubSandwich takes another root for other than linear
+# models: these are compared with whole matrices in the test. Clusters are a class at a hospital.
+suppressMessages({library(geepack); library(clubSandwich); library(jsonlite)})
+pupils <- read.csv("tests/golden/data/pupils.csv")
+pupils$pass <- as.integer(pupils$lang >= 42); pupils$count <- round(pupils$lang)
+pupils$group <- interaction(pupils$hospital, pupils$class, drop = TRUE)
+pupils <- pupils[order(pupils$group), ]
+tight <- geese.control(epsilon = 1e-14, maxit = 500)
+
+one <- function(formula, family, corstr, name) {
+  m <- eval(bquote(geeglm(.(formula), family = family, data = pupils, id = group, corstr = .(corstr), control = tight)))
+  s <- summary(m)
+  c(list(formula = gsub("as.numeric|[()]", "", paste(deparse(formula), collapse = "")), family = name, correlation = corstr,
+    people = nrow(pupils), clusters = length(unique(pupils$group)), coefficients = unname(coef(m)),
+    errors = unname(s$coefficients[, 2]), dispersion = s$dispersion[1, 1]),
+    if (corstr == "exchangeable") list(alpha = s$corr[1, 1]))
+}
+few <- function(m, gagyo, name) {
+  v <- vcovCR(m, cluster = pupils$hospital, type = "CR2")
+  t <- coef_test(m, vcov = v, test = "Satterthwaite")
+  list(formula = gagyo, family = name, coefficients = unname(coef(m)), errors = unname(sqrt(diag(as.matrix(v)))), freedom = t$df)
+}
+cases <- list(
+  measured = one(lang ~ verbal + ses + comb, gaussian(), "exchangeable", "gaussian"),
+  apart = one(lang ~ verbal + ses + comb, gaussian(), "independence", "gaussian"),
+  passed = one(pass ~ verbal + ses, binomial(), "exchangeable", "binomial"),
+  passed_apart = one(pass ~ verbal + ses, binomial(), "independence", "binomial"),
+  counted = one(count ~ verbal + ses, poisson(), "exchangeable", "poisson"))
+hospitals <- list(
+  two = few(lm(lang ~ verbal + ses, pupils), "lang ~ verbal + ses", "gaussian"),
+  one = few(lm(lang ~ ses, pupils), "lang ~ ses", "gaussian"))
+out <- list(script = "tests/golden/r/gee.R", R = R.version.string, geepack = as.character(packageVersion("geepack")),
+  clubSandwich = as.character(packageVersion("clubSandwich")), cases = cases, hospitals = hospitals)
+write_json(out, "tests/golden/gee.json", digits = NA, auto_unbox = TRUE, matrix = "rowmajor", na = "null")
