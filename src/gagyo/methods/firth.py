@@ -33,7 +33,7 @@ from gagyo.methods._regression import about_zero, middles
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
 from gagyo.result import Result
 
 CHI = float(stats.chi2.ppf(0.95, 1))
@@ -51,9 +51,9 @@ def outcome(rows: Rows, formula: str) -> Aggregate:
 def score(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """Score (p), information (upper triangle) and log-likelihood of each model at its coefficients, (models, p)."""
     parsed = rows.formula(formula)
-    largest, whole = largest_of(rows, parsed), everyone(rows, parsed)
-    values, spread = fit_sums(rows, parsed, whole, coefficients, largest)
-    return {"fit": joint(values, bounds_of(largest), whole.cells, spread)}
+    largest = largest_of(rows, parsed)
+    values, spread = fit_sums(rows, parsed, everyone(rows, parsed), coefficients, largest)
+    return {"fit": joint(values, bounds_of(largest), _cells(rows, parsed), spread)}
 
 
 @local(formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12), inverses=Numbers((None, None), -1e30, 1e30))
@@ -66,7 +66,12 @@ def penalty(rows: Rows, formula: str, coefficients: Floats, inverses: Floats) ->
     names = ("total", "largest", "second")
     spread = Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
     values = np.stack([one.sum(axis=0) for one in models])
-    return {"penalty": joint(values, largest_of(rows, parsed), everyone(rows, parsed).cells, spread)}
+    return {"penalty": joint(values, largest_of(rows, parsed), _cells(rows, parsed), spread)}
+
+
+def _cells(rows: Rows, formula: Formula) -> Measure:
+    """The head counts that a fit gives away: those of `logistic`."""
+    return everyone(rows, formula).cells
 
 
 def _penalty(X: Floats, beta: Floats, upper: Floats) -> Floats:
