@@ -73,8 +73,13 @@ MUTATIONS = (
         "plan, data, statements, needed=False",
         COUNTS,
     ),
-    ("site/site.py", "session.study.counts_only and isolates and session.cohorts.is_whole(name)", "False", COUNTS),
-    ("site/site.py", "preflight_told(decision, isolates, lacking)", "preflight_told(decision, isolates)", COUNTS),
+    ("site/site.py", "isolates and session.cohorts.is_whole(name)", "False", COUNTS),
+    (
+        "site/site.py",
+        "preflight_told(decision, isolates, lacking)",
+        "preflight_told(decision, isolates, lacking & False)",
+        COUNTS,
+    ),
     ("governance/derive.py", "    if what.study.counts_only:", "    if False:", COUNTS),
     (
         "statistics/sizes/times.py",

@@ -34,11 +34,16 @@ def rows() -> Rows:
     return Rows(columns, [f"p{number}".encode() for number in range(PEOPLE)])
 
 
-def counting(*cohorts: str, study: str = STUDY) -> Study:
-    """A study of cohorts `a`, `b`, ... and nothing else."""
+COUNTING, ANALYSING = " {}", "\n  table: {method: describe, cohort: a, variables: [smoothness]}"
+"""The analyses of a study that only counts, and of one that people would approve."""
+BOTH = pytest.mark.parametrize("analyses", [COUNTING, ANALYSING])
+
+
+def counting(*cohorts: str, study: str = STUDY, analyses: str = COUNTING) -> Study:
+    """A study of cohorts `a`, `b`, ... and nothing else, or with an analysis."""
     said = "".join(f"  {name}: {{{cohort}}}\n" for name, cohort in zip("abcdefgh", cohorts, strict=False))
     before, _, _ = study.partition("cohorts:")
-    return Study.parse(f"{before}cohorts:\n{said}analyses: {{}}\n")
+    return Study.parse(f"{before}cohorts:\n{said}analyses:{analyses}\n")
 
 
 def hospital(folder: Path, policy: Policy = ALLOWED) -> Site:
@@ -57,9 +62,9 @@ def ask(plan: Plan, site: Site) -> Answer:
     return site.answer(Request(plan.digest, "", "", 0, "seoul", "preflight"))
 
 
-def count(folder: Path, site: Site, *cohorts: str) -> dict[str, list[float] | None]:
-    """What a counting plan tells: by cohort those analysed, not selected and incomplete; None where it is withheld."""
-    plan = plan_of(counting(*cohorts), site, folder)
+def count(folder: Path, site: Site, *cohorts: str, analyses: str = COUNTING) -> dict[str, list[float] | None]:
+    """What a preflight tells: by cohort those analysed, not selected and incomplete; None where it is withheld."""
+    plan = plan_of(counting(*cohorts, analyses=analyses), site, folder)
     site.approve(plan)
     payload = ask(plan, site).payload
     told = payload["cohorts"]
@@ -171,35 +176,39 @@ def test_three_counts_whose_sum_leaves_out_a_few_are_not_all_told(tmp_path: Path
     assert told["c"] is None, "everyone less both halves is 4 people"
 
 
-def test_a_step_does_not_tell_who_lacks_a_value(tmp_path: Path) -> None:
+@BOTH
+def test_a_step_does_not_tell_who_lacks_a_value(tmp_path: Path, analyses: str) -> None:
     """The cohort's 197 complete people are told; that 200 meet its condition would tell of the three."""
     site = hospital(tmp_path)
-    told = count(tmp_path, site, "complete: [radius]", "")
+    told = count(tmp_path, site, "complete: [radius]", "", analyses=analyses)
     assert told["a"] is not None
     assert told["a"][0] == PEOPLE - 3
     assert np.isnan(told["a"][1:]).all()
     assert told["b"] is None
 
 
-def test_a_selection_is_not_told_through_those_analysed(tmp_path: Path) -> None:
+@BOTH
+def test_a_selection_is_not_told_through_those_analysed(tmp_path: Path, analyses: str) -> None:
     """180 of a selection have a value and 20 have none; another selection without missing values holds 4 more."""
     data = rows()
     data.columns["radius"] = np.where(np.arange(PEOPLE) >= 180, np.nan, 10.0)
     site = Site("seoul", tmp_path / "seoul", lambda _: data, ALLOWED)
     first, second = "where: texture >= 1, complete: [radius]", "where: texture >= 0.1"
-    told = count(tmp_path, site, first, second)
+    told = count(tmp_path, site, first, second, analyses=analyses)
     assert told["a"] is None or told["a"][0] == 176
     assert told["b"] is None, "199 less 176 and 20 are 3 people"
 
 
-def test_what_a_group_lacks_does_not_follow_from_what_all_lack(tmp_path: Path) -> None:
+@BOTH
+def test_what_a_group_lacks_does_not_follow_from_what_all_lack(tmp_path: Path, analyses: str) -> None:
     """30 of all lack a value, 26 of them small: that 4 of the others do is neither told nor follows."""
     data = rows()
     order = np.arange(PEOPLE)
     data.columns["radius"] = np.where((order < 26) | (order >= 196), np.nan, 10.0)
     site = Site("seoul", tmp_path / "seoul", lambda _: data, ALLOWED)
     cohorts = ("", "where: size = 'small'", "where: size = 'medium'")
-    plan = plan_of(counting(*(f"{one}{', ' if one else ''}complete: [radius]" for one in cohorts)), site, tmp_path)
+    said = (f"{one}{', ' if one else ''}complete: [radius]" for one in cohorts)
+    plan = plan_of(counting(*said, analyses=analyses), site, tmp_path)
     site.approve(plan)
     values = ask(plan, site).payload["values"]
     radius = list(plan.study.variables).index("radius")

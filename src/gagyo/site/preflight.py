@@ -27,16 +27,16 @@ def preflight(study: Study, name: str, cohorts: Cohorts) -> Aggregate:
     return {"flow": exclusions(flow), "missing": exclusions(missing, selected)}
 
 
-def preflight_told(release: Release, isolates: bool, lacking: NDArray[np.bool_] | None = None) -> Release:
+def preflight_told(release: Release, isolates: bool, lacking: NDArray[np.bool_]) -> Release:
     """What is told of a cohort beside the number analysed: less than the gate would allow, never more.
 
     A withheld number of missing follows from the number not selected, once the hospital's size is known from another
     cohort; and where two selections differ by a few people (`isolates`), so do the numbers that describe them. lacking:
     (1 + variables,), where those who lack any value, or a variable, differ so.
     """
-    hide = isolates or bool(release.withheld["flow"].any()) or (lacking is not None and bool(lacking[0]))
+    hide = isolates or bool(release.withheld["flow"].any()) or bool(lacking[0])
     withheld = {name: mask.copy() for name, mask in release.withheld.items()}
     withheld["flow"][1:] |= hide
-    withheld["missing"] |= isolates if lacking is None else isolates | lacking[1:]
+    withheld["missing"] |= isolates | lacking[1:]
     values = {name: np.where(withheld[name], np.nan, value) for name, value in release.values.items()}
     return replace(release, values=values, withheld=withheld)

@@ -434,7 +434,7 @@ class Site:
             isolates = session.cohorts.selection_isolates(name, least)
             ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
             # Where all who are selected are analysed, their number is that of the selection.
-            ready = ready and not (session.study.counts_only and isolates and session.cohorts.is_whole(name))
+            ready = ready and not (isolates and session.cohorts.is_whole(name))
             payload["cohorts"][name] = "ready" if ready else "withheld"
             if ready and isinstance(decision, Release):
                 session.cohorts.remember(name)
@@ -444,9 +444,7 @@ class Site:
         return self._release(request, payload, channel="each", numbers=numbers)
 
     def _told(self, session: Session, name: str, decision: Release, isolates: bool) -> Release:
-        """What leaves of a cohort's preflight. Of a plan that people approve they also see the cohorts side by side."""
-        if not session.study.counts_only:
-            return preflight_told(decision, isolates)
+        """What leaves of a cohort's preflight, beside those that left before."""
         lacking = session.cohorts.lacking_isolates(name, session.limits.minimum_people)
         told = preflight_told(decision, isolates, lacking)
         session.cohorts.remember_lacking(name, ~np.append(told.withheld["flow"][2], told.withheld["missing"]))
