@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,32 @@ def test_a_value_that_is_nearly_a_clusters_whole_sum_stays(tmp_path: Path) -> No
     data["ses"][there] = 0.1
     data["ses"][there[0]] = 60.0
     assert codes(house(tmp_path / "one", text(WARDS), divided(data, SITES)).run()) == {"answer_withheld"}
+
+
+FIXED = '  a: {method: mixed, cohort: all, formula: "lang ~ verbal + comb"}\n'
+
+
+def test_a_trait_that_few_of_a_hospital_have_stays(tmp_path: Path) -> None:
+    """Attack: the sum over hospitals of the trait's number less its square over the hospital's people. Denominators are
+    known and unlike, so that each hospital's number follows by its remainder, though the trait is common in all.
+    """
+    data = table("pupils") | {"comb": (np.arange(len(table("pupils")["comb"])) % 2).astype(float)}
+    people = np.bincount(data["hospital"].astype(int))
+    there = np.flatnonzero(data["hospital"] == 2)
+    few = {**data, "comb": data["comb"].copy()}
+    few["comb"][there] = 0.0
+    few["comb"][there[:3]] = 1.0
+    having = np.array([few["comb"][few["hospital"] == site].sum() for site in range(4)])
+    opened = sum(Fraction(int(a)) - Fraction(int(a) ** 2, int(n)) for a, n in zip(having, people, strict=True))
+    alike = [
+        number
+        for number in range(int(people[2]) // 2)
+        if (opened - Fraction(number * int(people[2] - number), int(people[2]))).denominator % int(people[2])
+    ]
+    assert 3 in alike
+    assert len(alike) < people[2] // 4, "the remainder leaves few numbers that the hospital can have"
+    assert house(tmp_path, text(FIXED), divided(data, SITES)).run().stopped == {}
+    assert codes(house(tmp_path / "few", text(FIXED), divided(few, SITES)).run()) == {"answer_withheld"}
 
 
 OWN = '  a: {method: mixed, cohort: all, formula: "lang ~ verbal + ses + comb", slopes: [comb]}\n'

@@ -67,6 +67,17 @@ def _measured(rows: Rows, formula: Formula, inside: Bools) -> tuple[list[Floats]
     return found, [*ends, rows.variables[formula.outcome].bounds]
 
 
+def hospital_people(rows: Rows, formula: Formula) -> Counts:
+    """How many of a hospital have each 0/1 column and each two of them, and how many do not: nobody, or k.
+
+    A product within hospitals is a count less a product of counts over the hospital's number of people. Sums of
+    fractions with unlike denominators come apart into each hospital's counts.
+    """
+    having = rows.design(formula)[:, [j for j, _ in _traits(formula.columns(rows.variables))]]
+    sides = np.column_stack([having, 1 - having])
+    return _whole((sides.T @ sides)[np.triu_indices(sides.shape[1])])
+
+
 class Clusters:
     """The people of one hospital by cluster: `place` (n,) is each person's cluster, `sizes` (m,) how many each has."""
 

@@ -21,14 +21,14 @@ from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, cluster_spread
+from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, cluster_spread, hospital_people
 from gagyo.methods._mixed_told import Fitted, Told
 from gagyo.methods._newton import MOST_ROUNDS, aliased_columns, symmetric, triangle
 from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula, Plain
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import NOBODY, Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
 from gagyo.result import Result
 from gagyo.statistics import mixed
 from gagyo.statistics.mixed import Block, Likelihood, Optimum, Sums
@@ -102,8 +102,10 @@ def within(rows: Rows, formula: str, cluster: str, ratio: Floats) -> Aggregate:
     values = np.concatenate([products[:orders, upper, right], others[:orders]], axis=1)
     bound = 2 * np.append(*bounds(rows, parsed))[1:]
     reach = np.concatenate([bound[upper] * bound[right], [LOG, LOG]]) * np.array([[1.0], [MOST], [2 * MOST**2]])
-    spread, own = spread_of((columns - columns.mean(axis=0)) ** 2) if rows.n else spread_of(columns), NOBODY
-    if cluster:
+    spread = spread_of((columns - columns.mean(axis=0)) ** 2) if rows.n else spread_of(columns)
+    if not cluster:
+        own = rows.kept(("mixed own", formula, ""), lambda: hospital_people(rows, parsed))
+    else:
         own = rows.kept(("mixed own", formula, cluster), lambda: cluster_people(rows, parsed, groups))
         spread = _both(spread, rows.kept(("mixed spread", formula, cluster), lambda: cluster_spread(columns, groups)))
     cells = product_cells(rows, parsed)
