@@ -210,8 +210,8 @@ MUTATIONS = (
     ("statistics/penalised.py", "crossing = (first > 0) & (signs * there < 0)", "crossing = first < 0", PENALISED),
     (
         "methods/firth.py",
-        "_cells(rows, parsed), spread)}",
-        "_cells(rows, parsed), Spread(*[np.zeros(0)] * 3))}",
+        "bounds_of(largest), _cells(rows, parsed), spread)",
+        "bounds_of(largest), _cells(rows, parsed), Spread(*[np.zeros(0)] * 3))",
         FIRTH,
     ),
     ("methods/firth.py", "return everyone(rows, formula).cells", "return count(np.ones(rows.n, bool))", FIRTH),
