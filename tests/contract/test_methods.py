@@ -84,7 +84,7 @@ OWED = {
     ),
     "gee": Owed(
         "tests.contract.test_gee_references:test_coefficients_and_errors",
-        '  a: {method: gee, cohort: all, formula: "bmi ~ skin", family: gaussian, cluster: ageband, errors: CR2}\n',
+        '  a: {method: gee, cohort: all, formula: "npreg ~ bmi", family: gaussian, cluster: ageband, errors: CR2}\n',
         by_hospital="a cluster lies within a hospital",
     ),
     "glm": Owed(
