@@ -18,7 +18,7 @@ from gagyo.finding import Finding
 from gagyo.governance.bounds import bounds_over
 from gagyo.governance.check import BLOCKING, Answer, Checked, check
 from gagyo.governance.derive import Given, given, things_of
-from gagyo.governance.evidence import Evidence, held_in
+from gagyo.governance.evidence import EVERY, Evidence, held_in
 from gagyo.governance.pack import Pack, own_packs
 from gagyo.protocol.governance import Party
 from gagyo.protocol.plan import Plan
@@ -121,6 +121,7 @@ class Ruled:
         self._parties = {site: party} if party is not None else {}
         self._own: tuple[Pack, ...] = own_packs([folder / name for name in terms.packs])
         self._evidence = folder / terms.evidence if terms.evidence else None
+        self._list: tuple[bytes, tuple[Evidence, ...]] = b"", ()
         self._last: dict[str, tuple[date, tuple[Evidence, ...], Ruling]] = {}
 
     @classmethod
@@ -156,7 +157,16 @@ class Ruled:
         return given(study, sends, self._parties)
 
     def _held(self, study: Study) -> tuple[Evidence, ...]:
-        if self._evidence is not None and not self._evidence.exists():
-            raise FileFault.of("file_not_found", found=str(self._evidence))
-        every = held_in(self._evidence, self._own)
-        return tuple(one for one in every if one.about(study) and one.site in (self._site, "*"))
+        return tuple(one for one in self._every() if one.about(study) and one.site in (self._site, EVERY))
+
+    def _every(self) -> tuple[Evidence, ...]:
+        """The whole list; it is read at each request, and understood anew only where it is another."""
+        if self._evidence is None:
+            return ()
+        try:
+            written = self._evidence.read_bytes()
+        except OSError:
+            raise FileFault.of("file_not_found", found=str(self._evidence)) from None
+        if written != self._list[0]:
+            self._list = written, held_in(self._evidence, self._own)
+        return self._list[1]
