@@ -19,10 +19,9 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from gagyo.site.site_file import Policy
-from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study
+from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, every_case, hospitals, number, study
 from tests.contract.test_methods import numbers, rehearsed
-from tests.hospitals import SITES, house
+from tests.hospitals import house
 
 TIGHT = 1e-8
 NOTHING = 1e-12
@@ -53,14 +52,7 @@ def line(name: str, case: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Every case, run once."""
-    out = {}
-    for data in ("births", "pima"):
-        lines = [line(name, case) for name, case in cases().items() if case["data"] == data]
-        # 189 births at four hospitals have cells of five at the least.
-        own = dict.fromkeys(SITES, Policy(minimum_people=5))
-        out[data] = house(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data), own).run()
-        assert out[data].stopped == {}, [(k, str(v)[:60]) for k, v in out[data].stopped.items()]
-    return out
+    return every_case(tmp_path_factory.mktemp, cases(), line)
 
 
 def found(fits: dict[str, Run], name: str) -> tuple[Result, Any]:
