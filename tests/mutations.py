@@ -33,6 +33,7 @@ EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
+DECLARED = "tests/attacks/test_declared_measurements.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
@@ -149,16 +150,35 @@ MUTATIONS = (
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
     (
         "methods/_regression.py",
-        "parts.insert(0, _outcome_columns",
-        "0 and parts.insert(0, _outcome_columns",
+        "np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula)])[chosen]",
+        "design_traits(rows, formula)[chosen]",
         CATEGORICAL,
     ),
     (
         "methods/_regression.py",
-        'measured = kind not in ("boolean", "category")',
-        'measured = kind != "boolean"',
+        "[combined(_traits(rows, formula, chosen), variables_of(rows, formula.variables), chosen)]",
+        "[]",
         CATEGORICAL,
     ),
+    ("methods/_regression.py", "supported_beside(traits, columns, chosen)", "supported(columns, chosen)", DECLARED),
+    ("methods/_regression.py", "both(variables_of(rows, formula.variables), chosen)", "supported(columns)", DECLARED),
+    ("methods/_mixed_cells.py", "*(one.holding() for one in measured(rows, formula))", "", DECLARED),
+    ("release/few_values.py", "None if any(one.values is None for one in parts) else _distinct(x)", "None", DECLARED),
+    (
+        "release/few_values.py",
+        "few_or_none(np.array(away, dtype=np.int64)), *of_values",
+        "few_or_none(np.array(away))",
+        DECLARED,
+    ),
+    ("release/few_values.py", "own=counts[_shared(column)].ravel()", "own=NOBODY", DECLARED),
+    ("release/few_values.py", "pooled and not any(_shared(one).any() for one in columns)", "True", DECLARED),
+    (
+        "release/few_values.py",
+        "np.full(PLACES * sides.shape[1], len(sides), np.int64)",
+        "np.zeros(PLACES, np.int64)",
+        DECLARED,
+    ),
+    ("release/few_values.py", "np.where(whole, np.mod(values, PLACES).astype(np.int64), bits)", "bits % 2", DECLARED),
     (
         "methods/_penalised_sums.py",
         "design_cells(rows, formula, fold) for",
@@ -175,8 +195,8 @@ MUTATIONS = (
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
     (
         "methods/_weighting_cells.py",
-        "found = [having.sum(axis=0), (~having).sum(axis=0)]",
-        "found = [NOBODY]",
+        "found = [having.sum(axis=0), (~having).sum(axis=0), supported",
+        "found = [supported",
         WEIGHING,
     ),
     ("methods/_weighting_cells.py", "_by_outcome(rows, treated, outcome), traits_of(", "traits_of(", WEIGHING),

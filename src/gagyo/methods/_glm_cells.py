@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._regression import MOST_TRAITS, design_cells
+from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, variable_of, variables_of
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Floats, Measure, behind, few_or_none, joined, supported
+from gagyo.release.aggregate import Floats, Measure, behind, few_or_none, joined
+from gagyo.release.few_values import combined, supported
 
 
 def fit_cells(rows: Rows, formula: Formula, exposure: str) -> Measure:
@@ -18,7 +20,7 @@ def fit_cells(rows: Rows, formula: Formula, exposure: str) -> Measure:
     """
     parts = [design_cells(rows, formula), *_combinations(rows, formula)]
     if exposure:
-        parts.append(supported([rows[exposure]], [rows.variables[exposure].bounds]))
+        parts.append(supported([variable_of(rows, exposure)]))
     if rows.variables[formula.outcome].type != "boolean":
         parts += _with_outcome(rows, formula)
     return joined(*parts)
@@ -32,22 +34,19 @@ def _with_outcome(rows: Rows, formula: Formula) -> list[Measure]:
 
 
 def _combinations(rows: Rows, formula: Formula) -> list[Measure]:
-    """Of a design of 0/1 columns, how many people have each combination: iterates are equations in these."""
-    codes = combination(rows, formula)
-    if codes is None or rows.variables[formula.outcome].type == "boolean":
+    """Of a design without measurements, how many people have each combination: iterates are equations in these."""
+    having = design_traits(rows, formula)
+    if rows.variables[formula.outcome].type == "boolean" or having.shape[1] > MOST_TRAITS:
         return []  # a 0/1 outcome is among the combinations that any fit counts
-    whole = 1 << rows.design(formula).shape[1]  # of as many cells at every hospital
-    return [few_or_none(np.bincount(codes, minlength=whole).astype(np.int64))]
+    return [combined(having, variables_of(rows, formula.predictors))]
 
 
-def combination(rows: Rows, formula: Formula) -> np.ndarray | None:
-    """The number (n,) of each person's combination of 0/1 columns; None where the design has measurements."""
-    columns = formula.columns(rows.variables)
-    if len(columns) > MOST_TRAITS or any(column.indicator is None for column in columns):
+def _combination(rows: Rows, formula: Formula) -> NDArray[np.bool_] | None:
+    """Each person's traits, 0/1 columns and few values (n, q); None where the design has measurements."""
+    having, columns = design_traits(rows, formula), variables_of(rows, formula.predictors)
+    if having.shape[1] > MOST_TRAITS or any(one.values is None for one in columns):
         return None
-    having = rows.design(formula).astype(np.int64)
-    codes: np.ndarray = having @ (1 << np.arange(having.shape[1]))
-    return codes
+    return np.column_stack([having, *(one.holding() for one in columns)])
 
 
 def by_combination(rows: Rows, formula: Formula) -> Floats:
@@ -56,8 +55,8 @@ def by_combination(rows: Rows, formula: Formula) -> Floats:
     The score of a family whose link is not canonical weighs outcomes otherwise in each round: as the rounds go by, the
     sum of outcomes of each combination follows, so that nobody may make up most of one.
     """
-    codes = combination(rows, formula)
-    if codes is None or rows.variables[formula.outcome].type == "boolean":
+    traits = _combination(rows, formula)
+    if traits is None or rows.variables[formula.outcome].type == "boolean":
         return np.zeros((rows.n, 0))
-    _, place = np.unique(codes, return_inverse=True)
+    _, place = np.unique(traits, axis=0, return_inverse=True)
     return np.asarray((place[:, None] == np.arange(place.max(initial=-1) + 1)) * rows[formula.outcome][:, None])

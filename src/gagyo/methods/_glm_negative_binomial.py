@@ -22,7 +22,8 @@ from gagyo.methods._glm_sums import both, cells_of, most, offset_of, plain_of, r
 from gagyo.methods._glm_told import Fit, Shape
 from gagyo.methods._newton import MOST_ROUNDS, Solved, solve, symmetric, triangle
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import MANY, Aggregate, Counts, Floats, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, joint, spread_of
+from gagyo.release.few_values import MANY
 from gagyo.statistics import families
 
 DECREMENT = 1e-20

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Floats, Measure, few_or_none, joined, joint, reshape, spread_of, supported, total
+from gagyo.release.aggregate import Floats, Measure, few_or_none, joined, joint, reshape, spread_of, total
+from gagyo.release.few_values import Measured, supported
 from gagyo.text import Text, join
 
 
@@ -30,8 +31,8 @@ def sums(x: Floats, among: NDArray[np.bool_], variable: Variable) -> Measure:
 
     The cells are those behind each sum: the group's people, and of a rare 0/1 coded as a number, those few.
     """
-    parts = [x[inside] for inside in among.T]
-    cells = joined(few_or_none(among.sum(axis=0)), supported(parts, [variable.bounds] * len(parts)))
+    column = Measured.of(x, variable.bounds)
+    cells = joined(few_or_none(among.sum(axis=0)), *(supported([column], inside) for inside in among.T))
     inside = np.nan_to_num(x)[:, None] * among
     return joint(inside.sum(axis=0), float(np.abs(variable.bounds).max()), cells, spread_of(inside))
 

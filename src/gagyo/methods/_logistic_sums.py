@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg, special
 
 from gagyo.federation.rows import Rows
@@ -46,7 +45,7 @@ def sample_of(rows: Rows, formula: Formula, part: int) -> Sample:
     for one in rows.slices(BLOCK, part):
         chosen[one] = True
     cells, whole = design_cells(rows, formula, chosen), everyone(rows, formula)
-    if bool(np.any(_fewer(cells, whole.cells))):
+    if _fewer(cells, whole.cells):
         return sample_of(rows, formula, part // 2)
     return Sample(part, int(chosen.sum()), cells)
 
@@ -57,10 +56,11 @@ def everyone(rows: Rows, formula: Formula) -> Sample:
     return whole
 
 
-def _fewer(cells: Measure, whole: Measure) -> NDArray[np.bool_]:
-    """Which head counts are of few people in a part, and not of just as few in the whole."""
-    least, of = (np.minimum(one.people, one.others) for one in (cells, whole))
-    return (least < ENOUGH_PEOPLE) & (least < of) & ~cells.structural
+def _fewer(cells: Measure, whole: Measure) -> bool:
+    """Whether a head count is of few people in a part, and not of just as few in the whole."""
+    least, of = (np.where(one.structural, one.people, np.minimum(one.people, one.others)) for one in (cells, whole))
+    few = (least < ENOUGH_PEOPLE) & (least < of) & ~(cells.structural & (least == 0))
+    return bool(few.any() or ((cells.own > 0) & (cells.own < ENOUGH_PEOPLE)).any())
 
 
 SPREAD = ("total", "largest", "second")

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._regression import measured
 from gagyo.protocol.formula import DesignColumn, Formula
-from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Measure, Spread, behind, few_or_none, joined, supported
+from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Measure, Spread, behind, few_or_none, joined
+from gagyo.release.few_values import supported
 
 Bools = NDArray[np.bool_]
 
@@ -25,7 +27,7 @@ def block_cells(rows: Rows, formula: Formula, slopes: Sequence[str]) -> Measure:
     sides += [(name, rows[name] == 1) for name in traits]
     parts = [_side(rows, formula, name, inside) for name, inside in sides]
     parts += [few_or_none(_both(rows, formula, rows[name] == 0)) for name in traits]
-    return joined(*parts, *(supported(*_measured(rows, formula, inside)) for _, inside in sides))
+    return joined(*parts, *(supported(measured(rows, formula), inside) for _, inside in sides))
 
 
 def _side(rows: Rows, formula: Formula, name: str, inside: Bools) -> Measure:
@@ -55,27 +57,22 @@ def _traits(columns: Sequence[DesignColumn]) -> list[tuple[int, DesignColumn]]:
     return [(j, column) for j, column in enumerate(columns) if column.indicator is not None]
 
 
-def _measured(rows: Rows, formula: Formula, inside: Bools) -> tuple[list[Floats], list[tuple[float, float]]]:
-    """The columns that are measurements, and the outcome, with the ends of their ranges."""
-    found, ends = [], []
-    for j, column in enumerate(formula.columns(rows.variables)):
-        if column.indicator is None:
-            variable = rows.variables.get(column.name)
-            found.append(rows.design(formula)[inside, j])
-            ends.append(variable.bounds if variable else (-column.bound, column.bound))
-    found.append(rows[formula.outcome][inside])
-    return found, [*ends, rows.variables[formula.outcome].bounds]
-
-
 def hospital_people(rows: Rows, formula: Formula) -> Counts:
-    """How many of a hospital have each 0/1 column and each two of them, and how many do not: nobody, or k.
+    """How many of a hospital have each trait and each two of them, and how many do not: nobody, or k. A trait is a 0/1
+    column, or a value of a measurement that holds a few.
 
     A product within hospitals is a count less a product of counts over the hospital's number of people. Sums of
     fractions with unlike denominators come apart into each hospital's counts.
     """
-    having = rows.design(formula)[:, [j for j, _ in _traits(formula.columns(rows.variables))]]
+    having = _having(rows, formula)
     sides = np.column_stack([having, 1 - having])
     return _whole((sides.T @ sides)[np.triu_indices(sides.shape[1])])
+
+
+def _having(rows: Rows, formula: Formula) -> Floats:
+    """Who has each trait (n, q)."""
+    columns = rows.design(formula)[:, [j for j, _ in _traits(formula.columns(rows.variables))]]
+    return np.column_stack([columns, *(one.holding() for one in measured(rows, formula))])
 
 
 class Clusters:
@@ -93,15 +90,13 @@ class Clusters:
 
 
 def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:
-    """Of each cluster how many people, how many have each 0/1 column and how many do not, and of each measurement how
-    many are away from zero and from the ends of its range: nobody, or k.
+    """Of each cluster how many people, how many have each trait and how many do not, and of each measurement how many
+    are away from zero and from the ends of its range: nobody, or k.
 
     Clusters weigh otherwise at each variance ratio: as the rounds go by, the sums of one of a size of its own follow.
     """
-    at = [j for j, _ in _traits(formula.columns(rows.variables))]
-    having = clusters.sums(rows.design(formula)[:, at])
-    columns, ends = _measured(rows, formula, np.ones(rows.n, bool))
-    away = [[x != value for value in (0.0, *both)] for x, both in zip(columns, ends, strict=True)]
+    having = clusters.sums(_having(rows, formula))
+    away = [[one.x != value for value in (0.0, *one.ends)] for one in measured(rows, formula)]
     places = clusters.sums(np.column_stack([one for three in away for one in three]).astype(np.float64))
     every = [having, clusters.sizes[:, None] - having, places]  # everybody has the intercept
     return _whole(np.concatenate([one.ravel() for one in every]))

@@ -2,65 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.protocol.formula import DesignColumn, Formula, Spline
+from gagyo.methods._groups import levels_of
+from gagyo.protocol.formula import DesignColumn, Formula, Spline, Term
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined, supported
+from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
+from gagyo.release.few_values import Measured, both, combined, supported, supported_beside
 from gagyo.result import Estimate, Words
 
-Chosen = slice | NDArray[np.bool_]
+Bools = NDArray[np.bool_]
+Chosen = slice | Bools
 
 
 def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
     """Every head count that a fit gives away, over the chosen rows.
 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
-    is away from zero and from the ends of its range, since a sum over a few is theirs; and who lies between a spline's
-    knots, beyond which it is a line; and where all columns are 0/1, who has each combination of them.
+    is away from zero and from the ends of its range, since a sum over a few is theirs, and where it holds a few values,
+    who holds each, with and without each 0/1 column; who lies between a spline's knots, beyond which it is a line; and
+    where no column is a measurement, who has each combination of them.
     """
     return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))
 
 
 def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
     """`design_cells` without the combinations of several traits, for fits whose sums are no equations in them."""
-    parts = [_indicators(rows, formula, chosen), _measured(rows, formula, chosen)]
-    return joined(*parts, *_between_knots(rows, formula, chosen))
+    columns, traits = measured(rows, formula), _traits(rows, formula, chosen)
+    few = [
+        supported(columns, chosen),
+        supported_beside(traits, columns, chosen),
+        both(variables_of(rows, formula.variables), chosen),
+    ]
+    return joined(_indicators(rows, formula, chosen), *few, *_between_knots(rows, formula, chosen))
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
     """The head counts of a left-out fold, which follow from the joint fit less the fold's: its cases and controls, who
-    has each 0/1 column and who has not, and of a design without measurements each combination.
+    has each 0/1 column and who has not, who holds each of few values, and of a design without measurements each
+    combination.
     """
     y = rows[formula.outcome] == 1
-    traits = [j for j, column in enumerate(formula.columns(rows.variables)) if column.indicator]
-    having = rows.design(formula)[:, traits] == 1 if traits else np.zeros((rows.n, 0), bool)
+    having = design_traits(rows, formula)
     sides = [side[:, None] & fold[:, None] for side in (y, ~y)] + [side & fold[:, None] for side in (having, ~having)]
     counts = few_or_none(np.concatenate([side.sum(axis=0) for side in sides]).astype(np.int64))
-    return joined(counts, *_patterns(rows, formula, fold))
+    return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
 
 
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
-    traits = [j for j, column in enumerate(columns) if column.indicator]
-    indicators: list[Any] = [*_outcome_traits(rows, formula), *(columns[j].indicator for j in traits)]
-    # Most designs have few such columns, and none is needed where there are none.
-    parts = [rows.design(formula)[:, traits][chosen]] if traits else []
-    if rows.variables[formula.outcome].type in ("boolean", "category"):
-        parts.insert(0, _outcome_columns(rows, formula)[chosen])
+    indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
     of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
     exhaustive = exclusive & np.outer(of_two, of_two)
-    return crossed(np.column_stack(parts), exclusive, implies, exhaustive)
+    return crossed(_traits(rows, formula, chosen).astype(np.float64), exclusive, implies, exhaustive)
+
+
+def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
+    """The outcome's and the design's 0/1 columns (chosen, q)."""
+    return np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula)])[chosen]
 
 
 def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:
@@ -71,28 +80,58 @@ def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:
     return [()] if outcome.type == "boolean" else []
 
 
-def _outcome_columns(rows: Rows, formula: Formula) -> Floats:
-    """The outcome's 0/1 columns (n, levels)."""
-    y = rows[formula.outcome]
-    if rows.variables[formula.outcome].type == "boolean":
-        return y[:, None]
-    return np.asarray(y[:, None] == np.arange(len(rows.variables[formula.outcome].levels)), np.float64)
+def _outcome_columns(rows: Rows, formula: Formula) -> Bools:
+    """The outcome's 0/1 columns (n, levels); none of a measurement."""
+    y, outcome = rows[formula.outcome], rows.variables[formula.outcome]
+    if outcome.type == "boolean":
+        return np.asarray(y[:, None] == 1)
+    return np.asarray(y[:, None] == np.arange(levels_of(outcome)))
 
 
-def _measured(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
-    """The columns that are not 0/1: a variable as it is, or a product or spline of some."""
-    found: list[Floats] = []
-    ends: list[tuple[float, float]] = []
-    for j, column in enumerate(formula.columns(rows.variables)):
-        if column.indicator is None:
-            variable = rows.variables.get(column.name)
-            # A plain variable needs no design matrix in memory.
-            found.append((rows[column.name] if variable else rows.design(formula)[:, j])[chosen])
-            ends.append(variable.bounds if variable else (-column.bound, column.bound))
-    if rows.variables[formula.outcome].type not in ("boolean", "category"):
-        found.append(rows[formula.outcome][chosen])
-        ends.append(rows.variables[formula.outcome].bounds)
-    return supported(found, ends)
+def design_traits(rows: Rows, formula: Formula) -> Bools:
+    """The design's 0/1 columns (n, q) but the intercept."""
+    at = [j for j, column in enumerate(formula.columns(rows.variables)) if column.indicator]
+    # Most designs have few such columns, and none is needed where there are none.
+    return rows.design(formula)[:, at] == 1 if at else np.zeros((rows.n, 0), bool)
+
+
+def measured(rows: Rows, formula: Formula) -> list[Measured]:
+    """The columns that are no counts by declaration: those of the design, and a measured outcome."""
+    return [*measured_columns(rows, formula), *variables_of(rows, [formula.outcome])]
+
+
+def measured_columns(rows: Rows, formula: Formula) -> list[Measured]:
+    """The columns of the design that are not 0/1: a variable as it is, or a product or spline of some."""
+    found: list[Measured] = rows.kept(("measured", formula.text), lambda: list(_measured(rows, formula)))
+    return found
+
+
+def _measured(rows: Rows, formula: Formula) -> Iterator[Measured]:
+    number = int(formula.intercept)
+    for term in formula.terms:
+        for column in term.columns(rows.variables):
+            if column.indicator is None:
+                yield _column(rows, formula, term, column, number)
+            number += 1
+
+
+def variables_of(rows: Rows, names: Iterable[str]) -> list[Measured]:
+    """Those of the named variables that are measurements."""
+    return [variable_of(rows, one) for one in names if levels_of(rows.variables[one]) == 0]
+
+
+def variable_of(rows: Rows, name: str) -> Measured:
+    """A measurement, and its values where they are few."""
+    found: Measured = rows.kept(("values", name), lambda: Measured.of(rows[name], rows.variables[name].bounds))
+    return found
+
+
+def _column(rows: Rows, formula: Formula, term: Term, column: DesignColumn, number: int) -> Measured:
+    """A plain variable, which needs no design matrix in memory; or a product or spline, of few values as its parts."""
+    if column.name in rows.variables:
+        return variable_of(rows, column.name)
+    parts = variables_of(rows, sorted(term.names))
+    return Measured.made_of(parts, rows.design(formula)[:, number], (-column.bound, column.bound))
 
 
 def _between_knots(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
@@ -113,16 +152,10 @@ def _patterns(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
 
     The information of every iterate is the same counts under other weights: a few iterates are equations enough.
     """
-    columns = formula.columns(rows.variables)
-    traits = [j for j, column in enumerate(columns) if column.indicator]
-    kind = rows.variables[formula.outcome].type
-    measured = kind not in ("boolean", "category") or any(c.indicator is None for c in columns)
-    if measured or not traits or len(traits) > MOST_TRAITS:
+    having = design_traits(rows, formula)
+    if having.shape[1] > MOST_TRAITS or formula.width <= 1:
         return []
-    every = np.column_stack([_outcome_columns(rows, formula), rows.design(formula)[:, traits]])
-    having = every[chosen].astype(np.int64)
-    codes = having @ (1 << np.arange(having.shape[1]))
-    return [few_or_none(np.bincount(codes, minlength=1 << having.shape[1]).astype(np.int64))]
+    return [combined(_traits(rows, formula, chosen), variables_of(rows, formula.variables), chosen)]
 
 
 def _exclusive(a: Any, b: Any) -> bool:

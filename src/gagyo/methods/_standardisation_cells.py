@@ -7,10 +7,11 @@ import numpy as np
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.methods._propensity import is_own
-from gagyo.methods._regression import design_cells
+from gagyo.methods._regression import design_cells, variable_of
 from gagyo.methods._weighting_cells import Chosen, own_cells, pooled_cells, traits_of
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table, supported
+from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
+from gagyo.release.few_values import supported
 
 
 def both_groups(rows: Rows, treatment: str) -> tuple[Chosen, Chosen]:
@@ -48,5 +49,5 @@ def _of_group(rows: Rows, formula: Formula, group: Chosen) -> Counts:
     if levels_of(outcome):
         sizes, beside = own_table([(y == level).sum() for level in (0, 1)]), [rows[outcome.name] == 1]
     else:
-        sizes, beside = np.append(own_table([len(y)]), supported([y], [outcome.bounds]).people), []
+        sizes, beside = np.append(own_table([len(y)]), supported([variable_of(rows, outcome.name)], group).people), []
     return np.concatenate([sizes, traits_of(rows, formula, group, beside)])

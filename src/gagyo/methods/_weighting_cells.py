@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.methods._propensity import is_own
-from gagyo.methods._regression import MOST_TRAITS, design_cells
+from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, measured_columns, variable_of
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, behind, joined, own_table, supported
+from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, behind, joined, own_table
+from gagyo.release.few_values import supported
 
 Chosen = NDArray[np.bool_]
 
@@ -34,11 +35,11 @@ def pooled_cells(rows: Rows, formula: Formula, outcome: str, balance: tuple[str,
 
 
 def _within(rows: Rows, name: str, group: Chosen) -> Measure:
-    variable, x = rows.variables[name], rows[name][group]
-    levels = levels_of(variable)
+    levels = levels_of(rows.variables[name])
     if levels:
+        x = rows[name][group]
         return behind(np.array([(x == level).sum() for level in range(levels)], dtype=np.int64))
-    return supported([x], [variable.bounds])
+    return supported([variable_of(rows, name)], group)
 
 
 def own_cells(rows: Rows, formula: Formula, outcome: str, hospitals: str) -> Counts:
@@ -58,15 +59,13 @@ def own_cells(rows: Rows, formula: Formula, outcome: str, hospitals: str) -> Cou
 def traits_of(rows: Rows, formula: Formula, chosen: Chosen, beside: list[Chosen]) -> Counts:
     """Of the chosen people of this hospital: with and without each trait, away from zero and the ends of each range.
 
-    Where the design has traits alone, also who has each combination of them and of `beside`, each (n,).
+    A trait is a 0/1 column, or a value of a measurement that holds a few. Where the design has traits alone, also who
+    has each combination of them and of `beside`, each (n,).
     """
-    columns, design = formula.columns(rows.variables)[1:], rows.design(formula)[chosen, 1:]
-    traits = np.array([column.indicator is not None for column in columns], bool)
-    having, measured = design[:, traits] == 1, list(design[:, ~traits].T)
-    ends = [_ends(rows, column.name, column.bound) for column, trait in zip(columns, traits, strict=True) if not trait]
-    found = [having.sum(axis=0), (~having).sum(axis=0)]
-    found.append(supported(measured, ends).people if measured else NOBODY)
-    if not measured and having.shape[1] <= MOST_TRAITS:
+    columns = measured_columns(rows, formula)
+    having = np.column_stack([design_traits(rows, formula), *(one.holding() for one in columns)])[chosen]
+    found = [having.sum(axis=0), (~having).sum(axis=0), supported(columns, chosen).people]
+    if all(one.values is not None for one in columns) and having.shape[1] <= MOST_TRAITS:
         every = np.column_stack([*(one[chosen] for one in beside), having])
         found.append(np.unique(every, axis=0, return_counts=True)[1])
     return np.concatenate([np.asarray(one, dtype=np.int64) for one in found])
@@ -79,10 +78,5 @@ def _by_outcome(rows: Rows, treated: Floats, outcome: str) -> Counts:
     if levels:
         return own_table([[(rows[outcome][group] == level).sum() for level in range(levels)] for group in groups])
     sizes = own_table([group.sum() for group in groups])
-    ends = [rows.variables[outcome].bounds] * 2
-    return np.concatenate([sizes, supported([rows[outcome][group] for group in groups], ends).people])
-
-
-def _ends(rows: Rows, name: str, bound: float) -> tuple[float, float]:
-    variable = rows.variables.get(name)
-    return variable.bounds if variable else (-bound, bound)
+    away = [supported([variable_of(rows, outcome)], group).people for group in groups]
+    return np.concatenate([sizes, *away])

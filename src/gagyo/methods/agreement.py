@@ -36,8 +36,8 @@ from gagyo.release.aggregate import (
     joined,
     joint,
     spread_of,
-    supported,
 )
+from gagyo.release.few_values import Measured, supported
 from gagyo.result import Result
 from gagyo.statistics import agreement
 from gagyo.statistics.agreement import Several, Weights
@@ -99,7 +99,8 @@ def means(rows: Rows, variables: list[str]) -> Aggregate:
     """The sum of each rater's measurements. Behind it are those on whom two raters differ unlike mostly."""
     x = np.column_stack([rows[name] for name in variables])
     bounds = [rows.variables[name].bounds for name in variables]
-    behind = joined(few_or_none(_differing(x)), supported(list(x.T), bounds))
+    columns = [Measured.of(rows[name], rows.variables[name].bounds) for name in variables]
+    behind = joined(few_or_none(_differing(x)), supported(columns))
     sums = joint(x.sum(axis=0), float(np.abs(bounds).max()), behind, spread_of(x))
     return {"people": count(np.ones(rows.n, bool)), "sums": sums}
 

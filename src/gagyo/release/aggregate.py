@@ -6,7 +6,7 @@ cohort do not, and how much the largest contributions weigh. The gate rules on t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -141,11 +141,11 @@ def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread, own:
 
     values: any shape; bound broadcasts to it. cells: a `count` or `crossed` measure of every head count that the
     values could give away. spread: over absolute score contributions and the diagonal of the information. own: people
-    of groups within the hospital.
+    of groups within the hospital, beside those of the cells.
     """
     scale = np.broadcast_to(power_of_two(bound), values.shape)
     flat = (cells.people.ravel(), cells.others.ravel(), cells.structural.ravel())
-    return Measure("joint", values, scale, *flat, spread, own)
+    return Measure("joint", values, scale, *flat, spread, np.concatenate([cells.own, own]))
 
 
 def crossed(
@@ -179,16 +179,6 @@ def crossed(
     return Measure("count", people.astype(np.float64), np.ones(1), people, n - people, structural)
 
 
-def supported(columns: Sequence[Floats], ends: Sequence[tuple[float, float]]) -> Measure:
-    """Cells of columns, each (n,), that are no counts by declaration but may be by their values.
-
-    For each column: how many people are not at zero, not at the least, not at the greatest value of its range (`ends`).
-    Where that is a few, the column's sum is theirs. Nobody at all is no secret: a constant column says nothing.
-    """
-    away = [_many(x, value) for x, (low, high) in zip(columns, ends, strict=True) for value in (0.0, low, high)]
-    return few_or_none(np.array(away, dtype=np.int64))
-
-
 def few_or_none(people: Counts) -> Measure:
     """Cells that may hold nobody or at least k people, whatever the others are."""
     none = np.zeros_like(people)
@@ -210,21 +200,12 @@ def own_table(table: ArrayLike) -> Counts:
     return np.maximum(np.asarray(table, dtype=np.int64).ravel(), 1)
 
 
-MANY = 4096
-"""Rows that show that a column is not all but constant; a count over a million would cost as much as a round."""
-
-
-def _many(x: Floats, value: float) -> int:
-    """How many rows are not at a value, or how many of the first MANY where that settles every rule already."""
-    first = int((x[:MANY] != value).sum())
-    return first if first > MANY // 4 else int((x != value).sum())
-
-
 def joined(*measures: Measure) -> Measure:
-    """Head counts of several measures as one list of cells."""
-    people, others = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in ("people", "others"))
-    structural = np.concatenate([one.structural.ravel() for one in measures])
-    return replace(measures[0], values=people.astype(np.float64), people=people, others=others, structural=structural)
+    """Head counts of several measures as one list of cells, and their groups within this hospital."""
+    lists = ("people", "others", "structural", "own")
+    people, others, structural, own = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in lists)
+    found = Measure(measures[0].kind, people.astype(np.float64), measures[0].scale, people, others, structural)
+    return replace(found, own=own)
 
 
 def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = None) -> Measure:

@@ -1,0 +1,153 @@
+"""Columns declared as measurements that hold only a few values at a hospital: counted as the traits that they are.
+
+How many people have each of three values follows from how many people there are, their sum and their sum of squares;
+how many have one of them and a trait, from a product. So a column that holds at most `FEW` values here is ruled by its
+people of each value, whatever it was declared to be: nobody or k, over all hospitals. The plan does not know the
+values, so each has one of `PLACES` places, the same at every hospital; values of one hospital that share a place are
+ruled there as well (`own`). A hospital that has more values counts everybody in each place: no sum over hospitals is
+then made of a few values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, few_or_none, joined
+
+Ends = tuple[float, float]
+Bools = NDArray[np.bool_]
+Chosen = slice | Bools
+
+FEW = 3
+"""Values whose counts follow from the number of people, the sum and the sum of squares."""
+PLACES = 13
+"""Places of values. Prime, so that codes such as 1, 2, 9 and doses such as 50, 100, 200 have each a place."""
+MOST_CELLS = 1 << 12
+"""Combinations with measured columns that are counted over all hospitals; of more, each hospital rules on its own."""
+MANY = 4096
+"""Rows that show that a column is a measurement; to look at a million would cost as much as a round."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A column (n,) that is declared as a measurement, the ends of its range, and its values (m,) where they are few.
+
+    Few or many is a matter of all people here: of three of them nobody holds more than three values.
+    """
+
+    x: Floats
+    ends: Ends
+    values: Floats | None
+
+    @classmethod
+    def of(cls, x: Floats, ends: Ends) -> Measured:
+        """With its values, where there are at most `FEW`; missing ones are none."""
+        if len(_distinct(x[:MANY])) > FEW:
+            return cls(x, ends, None)
+        values = _distinct(x)
+        return cls(x, ends, values if len(values) <= FEW else None)
+
+    @classmethod
+    def made_of(cls, parts: Sequence[Measured], x: Floats, ends: Ends) -> Measured:
+        """A product or spline of other columns and traits: of few values where all these are."""
+        return cls(x, ends, None if any(one.values is None for one in parts) else _distinct(x))
+
+    def holding(self, chosen: Chosen = slice(None)) -> Bools:
+        """Which of the chosen people hold each of the few values (chosen, m)."""
+        values = np.zeros(0) if self.values is None else self.values
+        return np.asarray(self.x[chosen][:, None] == values)
+
+
+def _distinct(x: Floats) -> Floats:
+    found = np.unique(x)
+    return np.asarray(found[~np.isnan(found)])
+
+
+def _places(values: Floats) -> Counts:
+    """The place of each value: whole numbers in turn, others by their bits."""
+    whole = values == np.rint(values)
+    bits = (values.view(np.uint64) % np.uint64(PLACES)).astype(np.int64)
+    return np.where(whole, np.mod(values, PLACES).astype(np.int64), bits)
+
+
+def supported(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
+    """Cells of columns that are no counts by declaration but may be by their values, over the chosen people.
+
+    For each column: how many people are not at zero, not at the least, not at the greatest value of its range; and of
+    few values, how many hold each. Where that is a few, the column's sum is theirs. Nobody at all is no secret: a
+    constant column says nothing.
+    """
+    away = [_many(one.x[chosen], value) for one in columns for value in (0.0, *one.ends)]
+    everyone = [np.ones((len(one.x[chosen]), 1), bool) for one in columns]
+    of_values = [_by_value(one, chosen, side) for one, side in zip(columns, everyone, strict=True)]
+    return joined(few_or_none(np.array(away, dtype=np.int64)), *of_values)
+
+
+def _many(x: Floats, value: float) -> int:
+    """How many rows are not at a value, or how many of the first MANY where that settles every rule already."""
+    first = int((x[:MANY] != value).sum())
+    return first if first > MANY // 4 else int((x != value).sum())
+
+
+def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
+    """Of those with and of those without each trait (chosen, q), how many hold each of few values: nobody, or k."""
+    sides = np.concatenate([traits, ~traits], axis=1)
+    return joined(few_or_none(NOBODY), *(_by_value(one, chosen, sides) for one in columns))
+
+
+def both(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
+    """Of each two columns of few values, how many people hold each two of them: nobody, or k."""
+    nobody = np.zeros((len(columns[0].x[chosen]) if columns else 0, 0), bool)
+    pairs = list(combinations(columns, 2))
+    pooled = len(pairs) * PLACES**2 <= MOST_CELLS
+    return joined(few_or_none(NOBODY), *(_table(nobody, pair, chosen, pooled) for pair in pairs))
+
+
+def _by_value(column: Measured, chosen: Chosen, sides: Bools) -> Measure:
+    """How many of the people on each side (chosen, s) hold each value, by its place (PLACES, s)."""
+    if column.values is None:
+        return few_or_none(np.full(PLACES * sides.shape[1], len(sides), np.int64))
+    counts, places = _crossed(column.holding(chosen), sides), _places(column.values)
+    table = np.zeros((PLACES, sides.shape[1]), np.int64)
+    np.add.at(table, places, counts)
+    return replace(few_or_none(table.ravel()), own=counts[_shared(column)].ravel())
+
+
+def _shared(column: Measured) -> Bools:
+    """Which values (m,) of a column share their place with another one here."""
+    places = _places(np.zeros(0) if column.values is None else column.values)
+    return np.asarray(np.bincount(places, minlength=PLACES)[places] > 1)
+
+
+def _crossed(a: Bools, b: Bools) -> Counts:
+    """How many people are in each column of `a` (n, q) and of `b` (n, r) at once, (q, r)."""
+    return np.rint(a.T.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+
+
+def combined(traits: Bools, columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
+    """How many people have each combination of traits (chosen, q) and of few values: nobody, or k.
+
+    Iterates of a fit are equations in these where no column has many values.
+    """
+    cells = (1 << traits.shape[1]) * PLACES ** len(columns)
+    return _table(traits, columns, chosen, not columns or cells <= MOST_CELLS)
+
+
+def _table(traits: Bools, columns: Sequence[Measured], chosen: Chosen, pooled: bool) -> Measure:
+    """The people of each combination: over all hospitals, and here where values share a place or `pooled` is false."""
+    size = (1 << traits.shape[1]) * PLACES ** len(columns) if pooled else 0
+    if any(one.values is None for one in columns):
+        return few_or_none(np.full(size, len(traits), np.int64))
+    codes = traits.astype(np.int64) @ (1 << np.arange(traits.shape[1]))
+    for one in columns:
+        codes = codes * PLACES + _places(one.x[chosen])
+    table = few_or_none(np.bincount(codes, minlength=size).astype(np.int64) if pooled else NOBODY)
+    if pooled and not any(_shared(one).any() for one in columns):
+        return table
+    every = np.concatenate([traits, *(one.holding(chosen) for one in columns)], axis=1)
+    return replace(table, own=np.unique(every, axis=0, return_counts=True)[1].astype(np.int64))
