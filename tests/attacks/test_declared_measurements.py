@@ -99,11 +99,11 @@ def test_a_code_away_from_zero_is_counted_in_a_table(tmp_path: Path) -> None:
 
 
 def test_values_that_share_a_place_are_counted_at_each_hospital(tmp_path: Path) -> None:
-    """0 and 13 have one place among the counts over hospitals, where three people would hide behind the others."""
+    """1 and 14 have one place among the counts over hospitals, where three people would hide behind the others."""
     fit = LINEAR % "v"
     number = "number, range: [0, 20]"
-    assert not opened(tmp_path / "few", filled(v=lambda person: np.where(person < 3, PLACES, 0)), fit, v=number)
-    assert opened(tmp_path / "many", filled(v=lambda person: np.where(person % 2, PLACES, 0)), fit, v=number)
+    assert not opened(tmp_path / "few", filled(v=lambda person: np.where(person < 3, 1 + PLACES, 1)), fit, v=number)
+    assert opened(tmp_path / "many", filled(v=lambda person: np.where(person % 2, 1 + PLACES, 1)), fit, v=number)
 
 
 def test_where_a_hospital_has_many_values_a_sum_is_no_count(tmp_path: Path) -> None:
@@ -133,21 +133,36 @@ def test_a_product_with_a_trait_that_is_rare_at_one_hospital_passes(tmp_path: Pa
     assert opened(tmp_path, hospitals, LINEAR % "a + texture + a:texture", a="boolean")
 
 
+HALVES: dict[str, Fill] = {"a": lambda person: person % 2, "b": lambda person: person // 2 % 2}
+
+
+def third(few: int) -> Fill:
+    """Every second four people, but of those with both `HALVES` only the first few."""
+    return lambda person: (person // 4 % 2) & ((person % 8 != 7) | (person < 8 * few))
+
+
+def test_a_product_with_another_trait_is_counted(tmp_path: Path) -> None:
+    """Every two of three traits have many people; the product of a column of two with the third has three."""
+    fit, types = LINEAR % "a:d + b", {"a": "boolean", "b": "boolean", "d": WIDE}
+    assert not opened(tmp_path / "few", filled(**HALVES, d=third(3)), fit, **types)
+    assert opened(tmp_path / "many", filled(**HALVES, d=third(PEOPLE)), fit, **types)
+
+
+def test_a_mixed_model_counts_them_at_each_hospital(tmp_path: Path) -> None:
+    """Products within hospitals come apart into each one's counts: 47 people over all are not enough."""
+    assert not opened(tmp_path, filled(a=every(3), b=every(4)), PAIRS[4], a=WIDE, b=WIDE)
+
+
 def test_combinations_of_few_values_are_counted(tmp_path: Path) -> None:
     """Iterates of a fit without real measurements are equations in the people of each combination."""
-    halves = {"a": lambda person: person % 2, "b": lambda person: person // 2 % 2}
-
-    def third(few: int) -> Fill:
-        return lambda person: (person // 4 % 2) & ((person % 8 != 7) | (person < 8 * few))
-
     for kinds in (("boolean", "boolean", WIDE), (WIDE, "boolean", WIDE)):
         columns = dict(zip("abd", kinds, strict=True))
-        rare = filled(**halves, d=third(3))
+        rare = filled(**HALVES, d=third(3))
         pairs = [whole(rare, one) * whole(rare, other) for one, other in ("ab", "ad", "bd")]
         assert min(pair.sum() for pair in pairs) >= K, "every two are many"
         fit = LOGISTIC % "a + b + d"
         assert not opened(tmp_path / f"few {kinds[0]}", rare, fit, **columns)
-        assert opened(tmp_path / f"many {kinds[0]}", filled(**halves, d=third(PEOPLE)), fit, **columns)
+        assert opened(tmp_path / f"many {kinds[0]}", filled(**HALVES, d=third(PEOPLE)), fit, **columns)
 
 
 def test_a_measurement_decides_by_all_people_not_by_those_of_a_group() -> None:
