@@ -221,12 +221,14 @@ def test_a_cluster_of_few_people_stays(tmp_path: Path) -> None:
     data = ordinary()
     assert answer(tmp_path / "many", "x + z", "CR1", data, ", cluster: g").stopped == {}
     few = np.flatnonzero((data["g"] == 2) & (np.arange(480) % 4 == 1))
-    data["g"][few[4:]] = 1.0  # four of one hospital are left
+    data["g"][few[4:]] = 1.0  # four of one hospital are left, none of whom outweighs the others
+    for name in ("x", "y", "z"):
+        data[name][few[:4]] = [0.5, -0.6, 0.7, 0.8]
     assert withheld(answer(tmp_path / "few", "x + z", "CR1", data, ", cluster: g"))
 
 
 def test_a_person_who_is_most_of_a_clusters_sum_stays(tmp_path: Path) -> None:
     data = ordinary()
     inside = np.flatnonzero((data["g"] == 2) & (np.arange(480) % 4 == 1))
-    data["z"][inside], data["z"][inside[:2]] = 0.01, [45.0, 40.0]
+    data["z"][inside], data["z"][inside[:2]] = 0.001, [1.0, 0.9]  # no more than others of the hospital
     assert withheld(answer(tmp_path, "x + z", "CR0", data, ", cluster: g"))
