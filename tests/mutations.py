@@ -44,6 +44,7 @@ STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
+ROBUST = "tests/contract/test_robust_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -236,9 +237,14 @@ MUTATIONS = (
     ),
     ("methods/firth.py", "return everyone(rows, formula).cells", "return count(np.ones(rows.n, bool))", FIRTH),
     ("report/compose.py", "and table.name not in shown]", "]", "tests/unit/test_report.py"),
+    ("methods/_sandwich.py", "MOST_LEVERAGE = 0.5", "MOST_LEVERAGE = 1.5", ROBUST),
+    ("methods/_sandwich.py", "both(spread_of(over**2), alone)", "alone", ROBUST),
+    ("methods/_sandwich.py", "np.concatenate([own, by_cluster])", "own", ROBUST),
+    ("methods/_sandwich.py", ", own_spread(rows, formula, cluster))", ")", ROBUST),
+    ("methods/_sandwich.py", "if same and unlike and", "if same and not unlike and", ROBUST),
     ("methods/gee.py", "if beyond > 0.5:", "if False:", GEE),
     ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
-    ("methods/gee.py", "whole = _spreads(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
+    ("methods/gee.py", "whole = both(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
     ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),
     ("methods/_gee_cells.py", "whole = own_table(", "whole = np.ravel(", GEE),
     ("statistics/clusters.py", 'POWERS = {"sandwich": 0.0, "CR2": 0.5', 'POWERS = {"sandwich": 0.0, "CR2": 0.4', GEE),

@@ -26,6 +26,18 @@ def clusters_of(rows: Rows, cluster: str) -> Clusters:
     return found
 
 
+def places_of(rows: Rows, cluster: str) -> list[np.ndarray]:
+    """The rows of each cluster."""
+    groups = clusters_of(rows, cluster)
+
+    def split() -> list[np.ndarray]:
+        order = np.argsort(groups.place, kind="stable")
+        return np.split(order, np.cumsum(groups.sizes)[:-1]) if rows.n else []
+
+    found: list[np.ndarray] = rows.kept(("gee places", cluster), split)
+    return found
+
+
 def pooled_cells(rows: Rows, formula: Formula, family: str) -> Measure:
     """What the sums over all people give away, as of a linear or a generalised linear fit."""
     cells: Measure = rows.kept(

@@ -18,9 +18,11 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._glm_sums import both, cells_of, most, offset_of, plain_of, reach_of, scales_of
 from gagyo.methods._glm_told import Fit, Shape
 from gagyo.methods._newton import MOST_ROUNDS, Solved, solve, symmetric, triangle
+from gagyo.methods._sandwich import ARGUMENTS, People, Scales
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Counts, Floats, joint, spread_of
 from gagyo.release.few_values import MANY
@@ -56,16 +58,31 @@ def dispersed(rows: Rows, formula: str, exposure: str, coefficients: Floats, the
     return {"fit": joint(values, scales, cells_of(rows, parsed, exposure), spread, patterns(rows, parsed, exposure))}
 
 
-@local("glm", formula=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12), theta=Numbers((1,), 0, 1e15))
-def dispersed_meat(rows: Rows, formula: str, exposure: str, coefficients: Floats, theta: Floats) -> Aggregate:
-    """The sum of u u', u one person's score at coefficients (p,) and theta (1,): the middle of White's sandwich."""
+@local(
+    "glm",
+    formula=Name(),
+    exposure=Name(),
+    coefficients=Numbers((None,), -1e12, 1e12),
+    theta=Numbers((1,), 0, 1e15),
+    **ARGUMENTS,
+)
+def dispersed_meat(
+    rows: Rows,
+    formula: str,
+    exposure: str,
+    coefficients: Floats,
+    theta: Floats,
+    errors: str,
+    cluster: str,
+    inverse: Floats,
+) -> Aggregate:
+    """The middle of the sandwich at coefficients (p,) and theta (1,)."""
     parsed = rows.formula(formula)
     X, one, _ = _at(rows, parsed, exposure, coefficients, float(theta[0]))
-    u = X * one.factor[:, None]
-    upper, right = triangle(X.shape[1])
-    reach = reach_of(rows, parsed) * most(rows.variables[parsed.outcome])
-    values, own = (u.T @ u)[upper, right], patterns(rows, parsed, exposure)
-    return {"meat": joint(values, reach[upper] * reach[right], cells_of(rows, parsed, exposure), spread_of(u**2), own)}
+    people, own = People(X, one.factor, one.weight), patterns(rows, parsed, exposure)
+    scales = Scales(reach_of(rows, parsed), most(rows.variables[parsed.outcome]))
+    cells = cells_of(rows, parsed, exposure)
+    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells, own)
 
 
 def _scales(rows: Rows, formula: Formula) -> Floats:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from gagyo.methods._newton import Solved
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._sandwich import Robust, Variance, with_freedom
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
@@ -80,7 +81,7 @@ class Told:
     study: Study
     family: str
     link: str
-    robust: str
+    robust: Robust
 
     @property
     def ratio(self) -> str:
@@ -88,10 +89,10 @@ class Told:
         risk = self.family == "poisson" and self.study.variables[self.formula.outcome].type == "boolean"
         return RATIOS["risk" if risk else self.link if self.family == "binomial" else self.family]
 
-    def result(self, fit: Fit, variance: Floats) -> Result:
-        """The result, with the variance (p, p) of its coefficients."""
+    def result(self, fit: Fit, variance: Variance) -> Result:
+        """The result, with the variance of its coefficients."""
         columns = self.formula.columns(self.study.variables)
-        estimates = self._estimates(fit, np.sqrt(np.diag(variance)))
+        estimates = self._estimates(fit, variance)
         return Result(
             method="glm",
             lossless=True,
@@ -99,36 +100,33 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds,
             estimates=estimates,
-            tables=(self._coefficients(estimates), *self._tests(fit, variance)),
-            notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit)),
+            tables=(with_freedom(self._coefficients(estimates), variance), *self._tests(fit, variance)),
+            notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit), *self.robust.notes(variance)),
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
                 Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
-                Words(f"regression.errors_{self.robust}"),
+                *self.robust.methods_text(variance),
             ),
         )
 
     def _notes(self, fit: Fit) -> tuple[Words, ...]:
-        if self.ratio == "risk_ratio" and self.robust == "none":
+        if self.ratio == "risk_ratio" and self.robust.errors == "none":
             return (Words("glm.risk_needs_robust"),)
         over = (
             self.family == "poisson"
             and self.ratio == "rate_ratio"
-            and self.robust == "none"
+            and self.robust.errors == "none"
             and fit.overdispersion > 1.5
         )
         return (Words("glm.overdispersed", {"found": f"{fit.overdispersion:.2f}"}),) if over else ()
 
-    def _estimates(self, fit: Fit, error: Floats) -> tuple[Estimate, ...]:
+    def _estimates(self, fit: Fit, variance: Variance) -> tuple[Estimate, ...]:
         """Wald limits: normal, and Student's t where the dispersion is estimated, as R's summary does."""
-        spread = stats.t(fit.freedom) if self.family == "gamma" else stats.norm()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            p_values = 2 * spread.sf(np.abs(fit.coefficients / error))
-        reach = float(spread.ppf(0.975))
+        reach, p_values = variance.wald(fit.coefficients, fit.freedom if self.family == "gamma" else np.inf)
         columns = self.formula.columns(self.study.variables)
         return tuple(
-            estimate(column, float(value), float(se), reach, float(p))
-            for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
+            estimate(column, *(float(one) for one in row))
+            for column, *row in zip(columns, fit.coefficients, variance.errors, reach, p_values, strict=True)
         )
 
     def _coefficients(self, estimates: tuple[Estimate, ...]) -> Table:
@@ -142,10 +140,10 @@ class Told:
         rows = tuple(_row(one, bool(self.ratio)) for one in estimates)
         return Table("coefficients", Words("regression.coefficients"), tuple(columns), rows)
 
-    def _tests(self, fit: Fit, variance: Floats) -> tuple[Table, ...]:
+    def _tests(self, fit: Fit, variance: Variance) -> tuple[Table, ...]:
         if fit.shape is None:
             return (self._model_test(fit),)
-        return (_wald_test(fit, variance, self.formula.intercept), _dispersion(fit.shape))
+        return (_wald_test(fit, variance.matrix, self.formula.intercept), _dispersion(fit.shape))
 
     def _model_test(self, fit: Fit) -> Table:
         """The likelihood ratio against the null model; of a gamma the F test of the deviance, as R's `anova`."""

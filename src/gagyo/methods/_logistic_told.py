@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from gagyo.methods._newton import Solved, wald
+from gagyo.methods._newton import Solved
 from gagyo.methods._regression import alias_notes, estimate, term_columns
+from gagyo.methods._sandwich import Robust, Variance, with_freedom
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
@@ -49,18 +50,17 @@ class Told:
 
     formula: Formula
     study: Study
-    robust: str
+    robust: Robust
     per: Mapping[str, float]
 
-    def result(self, fit: Fit, variance: Floats, tests: Floats) -> Result:
+    def result(self, fit: Fit, variance: Variance, tests: Floats) -> Result:
         """The result; tests (terms, 3): chi-square, degrees of freedom and p of each term, or empty."""
         columns = self.formula.columns(self.study.variables)
-        error = np.sqrt(np.diag(variance))
-        beta = fit.coefficients
-        p_values = wald(beta, error)
+        error, beta = variance.errors, fit.coefficients
+        reach, p_values = variance.wald(beta)
         estimates = tuple(
-            estimate(column, float(value), float(se), Z95, float(p))
-            for column, value, se, p in zip(columns, beta, error, p_values, strict=True)
+            estimate(column, *(float(one) for one in row))
+            for column, *row in zip(columns, beta, error, reach, p_values, strict=True)
         )
         return Result(
             method="logistic",
@@ -70,7 +70,7 @@ class Told:
             rounds=fit.rounds,
             estimates=estimates,
             tables=(
-                coefficients_table(estimates, self.per),
+                with_freedom(coefficients_table(estimates, self.per), variance),
                 _model_test(self.formula, fit),
                 *_term_tests(self.formula, self.study, tests),
             ),
@@ -83,10 +83,10 @@ class Told:
                 tuple(0.0 if np.isnan(value) else float(value) for value in beta),
                 tuple(tuple(float(x) for x in row) for row in fit.information),
             ),
-            notes=alias_notes(columns, fit.solved.aliased),
+            notes=(*alias_notes(columns, fit.solved.aliased), *self.robust.notes(variance)),
             methods_text=(
                 Words("regression.logistic_text", {"formula": self.formula.text}),
-                Words(f"regression.errors_{self.robust}"),
+                *self.robust.methods_text(variance),
             ),
         )
 

@@ -22,8 +22,9 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._gee_cells import cluster_cells, clusters_of, own_spread, pooled_cells
+from gagyo.methods._gee_cells import cluster_cells, clusters_of, own_spread, places_of, pooled_cells
 from gagyo.methods._gee_told import Fit, Told
+from gagyo.methods._glm_sums import both
 from gagyo.methods._newton import (
     MOST_ROUNDS,
     Solved,
@@ -34,25 +35,20 @@ from gagyo.methods._newton import (
     triangle,
 )
 from gagyo.methods._regression import about_zero, column_bounds, middles
+from gagyo.methods._sandwich import FEW_CLUSTERS, ROOM, cluster_sandwich, over_clusters, total
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
 from gagyo.result import Result
 from gagyo.statistics import clusters as estimating
-from gagyo.statistics.clusters import POWERS, Scale
+from gagyo.statistics.clusters import Scale
 
 DECREMENT = 1e-20
 """Stop where the squared decrement, over the dispersion, is under this; and the correlation moves by its root."""
 
-ROOM = 2.0**10
-"""What the ring's scales allow for beyond a person's greatest part: a working correlation near 1, a rare outcome."""
-
 MOST = 2.0**20
 """People of the largest cluster that they allow for in the number of pairs, and in their products."""
-
-FEW_CLUSTERS = 10
-"""Hospitals as clusters under which the sandwich is corrected unasked."""
 
 COMMON = {"formula": Name(), "family": Name(), "cluster": Name()}
 AT = {"coefficients": Numbers((None,), -1e12, 1e12), "alpha": Numbers((1,), -1, 1)}
@@ -80,9 +76,9 @@ def step(rows: Rows, formula: str, family: str, cluster: str, coefficients: Floa
     """
     parsed = rows.formula(formula)
     X, e = _residuals(rows, parsed, family, coefficients)
-    told = [estimating.tell(X[one], e[one], float(alpha[0])) for one in _places(rows, cluster)]
+    told = [estimating.tell(X[one], e[one], float(alpha[0])) for one in places_of(rows, cluster)]
     upper, right = triangle(X.shape[1])
-    u, B = _sum([one.u for one in told], X.shape[1]), _sum([one.B[upper, right] for one in told], len(upper))
+    u, B = total([one.u for one in told], X.shape[1]), total([one.B[upper, right] for one in told], len(upper))
     sizes = clusters_of(rows, cluster).sizes.astype(np.float64)
     sums = clusters_of(rows, cluster).sums(e[:, None])
     squares = float(e @ e)
@@ -91,7 +87,7 @@ def step(rows: Rows, formula: str, family: str, cluster: str, coefficients: Floa
     reach, worst = _reach(rows, parsed), _worst(rows, parsed)
     scales = np.concatenate([reach * worst, reach[upper] * reach[right] * worst, [worst**2]]) * ROOM
     scales = np.append(scales, [worst**2 * MOST, MOST, 1.0, 1.0])
-    spread = _spreads(spread_of(X * e[:, None]), spread_of(X**2), spread_of(e[:, None] ** 2))
+    spread = both(spread_of(X * e[:, None]), spread_of(X**2), spread_of(e[:, None] ** 2))
     return {"fit": _joint(rows, parsed, family, cluster, np.concatenate([u, B, last]), scales, spread)}
 
 
@@ -115,22 +111,11 @@ def meat(
     X, e = _residuals(rows, parsed, family, coefficients)
     p = X.shape[1]
     scale = Scale.of(symmetric(inverse, p))
-    told = [estimating.tell(X[one], e[one], float(alpha[0])) for one in _places(rows, cluster)]
-    upper, right = triangle(p)
-    u = [scale.corrected(one, POWERS[errors]) for one in told]
-    values = _sum([np.outer(one, one)[upper, right] for one in u], len(upper))
-    if errors == "CR2":
-        contrasts = about_zero(middles(parsed, rows.variables))  # degrees of freedom are of the columns as they are
-        more = [_freedom(*scale.freedom(one, contrasts)) for one in told]
-        values = np.append(values, _sum(more, p * (3 + len(upper))))
-    scales = np.append(np.full(len(upper), _worst(rows, parsed) ** 2), np.ones(len(values) - len(upper))) * ROOM
+    told = [estimating.tell(X[one], e[one], float(alpha[0])) for one in places_of(rows, cluster)]
+    contrasts = about_zero(middles(parsed, rows.variables))  # degrees of freedom are of the columns as they are
+    values, size = over_clusters(told, scale, errors, contrasts), p * (p + 1) // 2
+    scales = np.append(np.full(size, _worst(rows, parsed) ** 2), np.ones(len(values) - size)) * ROOM
     return {"meat": _joint(rows, parsed, family, cluster, values, scales, spread_of((X * e[:, None]) ** 2))}
-
-
-def _freedom(a: Floats, b: Floats) -> Floats:
-    """What one cluster adds to `satterthwaite`'s sums."""
-    upper, right = triangle(len(a))
-    return np.concatenate([a, a**2, a * (b**2).sum(axis=1), (b[:, upper] * b[:, right]).ravel()])
 
 
 def _joint(
@@ -138,7 +123,7 @@ def _joint(
 ) -> Measure:
     """Numbers of the fit, ruled on by the cells of all people and by those of each cluster."""
     own = cluster_cells(rows, formula, family, cluster)
-    whole = _spreads(spread, own_spread(rows, formula, cluster))
+    whole = both(spread, own_spread(rows, formula, cluster))
     return joint(values, bound, pooled_cells(rows, formula, family), whole, own)
 
 
@@ -153,27 +138,6 @@ def _residuals(rows: Rows, formula: Formula, family: str, beta: Floats) -> tuple
         mu = special.expit(eta) if family == "binomial" else np.exp(eta)
         deviation = np.sqrt(mu * special.expit(-eta) if family == "binomial" else mu)
         return X * deviation[:, None], (y - mu) / deviation
-
-
-def _places(rows: Rows, cluster: str) -> list[np.ndarray]:
-    """The rows of each cluster."""
-    groups = clusters_of(rows, cluster)
-
-    def split() -> list[np.ndarray]:
-        order = np.argsort(groups.place, kind="stable")
-        return np.split(order, np.cumsum(groups.sizes)[:-1]) if rows.n else []
-
-    found: list[np.ndarray] = rows.kept(("gee places", cluster), split)
-    return found
-
-
-def _sum(parts: list[Floats], width: int) -> Floats:
-    return np.sum(parts, axis=0) if parts else np.zeros(width)
-
-
-def _spreads(*spreads: Spread) -> Spread:
-    names = ("total", "largest", "second")
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
 
 
 def _reach(rows: Rows, formula: Formula) -> Floats:
@@ -301,7 +265,7 @@ class Method:
         M = np.nan_to_num(solved.inverse)
         named = {"coefficients": beta, "alpha": np.array([walk.alpha]), "errors": errors}
         answer = yield self._ask(meat, {**named, "inverse": M[triangle(self.width)]})
-        variance, freedom = _sandwich(M, _whole(answer, "meat"), errors)
+        variance, freedom = cluster_sandwich(M, _whole(answer, "meat"), errors)
         if errors == "mancl_derouen":
             freedom = np.full(self.width, walk.clusters - int((~solved.aliased).sum()), np.float64)
         alpha = None if self.correlation == "independence" else walk.alpha
@@ -362,19 +326,6 @@ def _whole(answer: Pooled, name: str) -> Floats:
     if not answer.whole(name):
         raise Stopped(Finding("withheld_fit"))
     return answer[name]
-
-
-def _sandwich(M: Floats, values: Floats, errors: str) -> tuple[Floats, Floats]:
-    """The variance (p, p) of the coefficients, and with CR2 degrees of freedom (p,); else none end."""
-    p = len(M)
-    upper = p * (p + 1) // 2
-    scale = Scale.of(M)
-    bread = scale.size[:, None] * scale.correlation
-    variance = bread @ symmetric(values[:upper], p) @ bread.T
-    if errors != "CR2":
-        return variance, np.full(p, np.inf)
-    a, squares, mixed, products = np.split(values[upper:], [p, 2 * p, 3 * p])
-    return variance, estimating.satterthwaite(a, squares, mixed, symmetric(products.reshape(p, upper), p))
 
 
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ ratios (Zou 2004, Am J Epidemiol 159:702). Each round a hospital sends the score
 log-likelihood, and once Pearson's chi-square where standard errors depend on it; of a negative binomial also two sums
 that theta's maximum likelihood needs.
 Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); Lawless (1987) Can J Stat 15:209; robust
-errors: White (1980), HC0 and HC1. Reference: R `glm(epsilon = 1e-14)`, MASS `glm.nb` and `sandwich`, statsmodels `GLM`
-and `NegativeBinomial`. The logit link is the method `logistic`.
+errors: papers in `gagyo.methods._sandwich`. Reference: R `glm(epsilon = 1e-14)`, MASS `glm.nb`, `sandwich` and
+`clubSandwich`, statsmodels `GLM` and `NegativeBinomial`. The logit link is the method `logistic`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_negative_binomial import Dispersed, dispersed_meat
 from gagyo.methods._glm_negative_binomial import dispersed as dispersed
@@ -40,6 +41,7 @@ from gagyo.methods._newton import (
     triangle,
 )
 from gagyo.methods._regression import about_zero, middles
+from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -92,16 +94,31 @@ def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coe
     return {"pearson": joint(one.pearson.sum(keepdims=True), bound, cells_of(rows, parsed, exposure), spread)}
 
 
-@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
-def meat(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
-    """The sum of u u', u one person's score, x about the middles of the ranges: the middle of White's sandwich."""
+@local(
+    formula=Name(),
+    family=Name(),
+    link=Name(),
+    exposure=Name(),
+    coefficients=Numbers((None,), -1e12, 1e12),
+    **ARGUMENTS,
+)
+def meat(
+    rows: Rows,
+    formula: str,
+    family: str,
+    link: str,
+    exposure: str,
+    coefficients: Floats,
+    errors: str,
+    cluster: str,
+    inverse: Floats,
+) -> Aggregate:
+    """The middle of the sandwich, of columns about the middles of their ranges."""
     parsed = rows.formula(formula)
     X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
-    u = X * one.factor[:, None]
-    upper, right = triangle(X.shape[1])
-    reach = reach_of(rows, parsed) * worst_of(rows, parsed, family)
-    bounds = reach[upper] * reach[right]
-    return {"meat": joint((u.T @ u)[upper, right], bounds, cells_of(rows, parsed, exposure), spread_of(u**2))}
+    people = People(X, one.factor, one.weight)
+    scales, cells = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family)), cells_of(rows, parsed, exposure)
+    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
 class Options(BaseModel):
@@ -117,8 +134,11 @@ class Options(BaseModel):
     """`probit` or `cloglog` of a binomial; `log` of the others. A binomial's logit is the method `logistic`."""
     exposure: str = ""
     """A variable, such as person-years, to which a mean count is proportional: its logarithm is the offset."""
-    robust: Literal["none", "HC0", "HC1"] = "none"
-    """Standard errors by White's sandwich."""
+    robust: Errors = "none"
+    """Standard errors: model-based, by White's sandwich over people (HC0 to HC3), or over clusters (CR0 to CR2)."""
+    cluster: str = ""
+    """For CR0 to CR2 a category or whole number, such as the ward: a cluster for each of its values in each hospital.
+    Without it each hospital is a cluster."""
 
 
 @dataclass
@@ -155,13 +175,20 @@ class Method:
         """The method of an analysis; FileFault where formula, outcome, link or exposure do not fit."""
         options = Options(**analysis.options)
         formula = formulas.parse(options.formula, study.variables)
-        check_none(list(_faults(options, formula, analysis, study)))
+        robust = Robust(options.robust, options.cluster)
+        check_none([*_faults(options, formula, analysis, study), *robust.faults(formula, analysis, study)])
         return cls(formula, options, study)
 
     @property
+    def robust(self) -> Robust:
+        """Which errors, over which clusters."""
+        return Robust(self.options.robust, self.options.cluster)
+
+    @property
     def complete(self) -> frozenset[str]:
-        """All variables of the formula, and the exposure."""
-        return frozenset(self.formula.variables) | frozenset([self.options.exposure] if self.options.exposure else [])
+        """All variables of the formula, the exposure and the cluster."""
+        exposure = frozenset([self.options.exposure] if self.options.exposure else [])
+        return frozenset(self.formula.variables) | exposure | self.robust.variables
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -187,7 +214,9 @@ class Method:
         if self._negative_binomial:
             sends.insert(2, Sends("glm.dispersed", 2 * (p + upper) + 3, MOST_ROUNDS))
         if self.options.robust != "none":
-            sends.append(Sends("glm.dispersed_meat" if self._negative_binomial else "glm.meat", upper, 1))
+            sends.append(
+                Sends("glm.dispersed_meat" if self._negative_binomial else "glm.meat", self.robust.numbers(p), 1)
+            )
         return tuple(sends)
 
     @property
@@ -208,12 +237,12 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fit = yield from (self._fit_dispersed() if self._negative_binomial else self._fit())
-        variance = fit.solved.inverse * fit.dispersion
+        variance = Variance(fit.solved.inverse * fit.dispersion)
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
         to_raw = about_zero(middles(self.formula, self.study.variables))
-        told = Told(self.formula, self.study, self.options.family, self.options.link, self.options.robust)
-        return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T)
+        told = Told(self.formula, self.study, self.options.family, self.options.link, self.robust)
+        return told.result(fit.at(to_raw), variance.at(to_raw))
 
     def _fit_dispersed(self) -> Generator[Ask, Pooled, Fit]:
         """A negative binomial fit, from the Poisson fit on."""
@@ -302,19 +331,16 @@ class Method:
         named = {"formula": self.formula.text, "family": one.family, "link": one.link, "exposure": one.exposure}
         return {**named, "coefficients": beta}
 
-    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
-        beta = np.nan_to_num(fit.coefficients)
+    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Variance]:
+        beta, inverse = np.nan_to_num(fit.coefficients), np.nan_to_num(fit.solved.inverse)
+        step, named = meat, self._named(beta)
         if fit.shape is not None:
-            one = Dispersed(self.formula, self.options.exposure)
-            answer = yield Ask(dispersed_meat, one.named(beta, fit.shape.theta), doing="robust_errors")
-        else:
-            answer = yield Ask(meat, self._named(beta), doing="robust_errors")
+            step = dispersed_meat
+            named = Dispersed(self.formula, self.options.exposure).named(beta, fit.shape.theta)
+        answer = yield Ask(step, {**named, **self.robust.arguments(inverse)}, doing="robust_errors")
         if not answer.whole("meat"):
             raise Stopped(Finding("withheld_fit"))
-        bread = np.nan_to_num(fit.solved.inverse)
-        sandwich = bread @ symmetric(answer["meat"], len(bread)) @ bread
-        kept = int((~fit.solved.aliased).sum())
-        return sandwich * (fit.people / (fit.people - kept) if self.options.robust == "HC1" else 1.0)
+        return self.robust.variance(answer["meat"], inverse, fit.people, int((~fit.solved.aliased).sum()))
 
 
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:

@@ -2,28 +2,30 @@
 
 Means first, then X'X, X'y and y'y about the pooled means (a one-pass sum of squares cancels), then the residual sum of
 squares at the solution; robust errors take a fourth. Chan, Golub & LeVeque (1983) Am Stat 37:242. Reference: R `lm`,
-statsmodels `OLS`; robust errors: White (1980), HC0 and HC1.
+statsmodels `OLS`; robust errors: `sandwich`, `clubSandwich`; papers in
+`gagyo.methods._sandwich`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from gagyo.errors import FileFault, Stopped
+from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._newton import Solved, aliased_columns, solve, symmetric, triangle
+from gagyo.methods import _sandwich as sandwich
+from gagyo.methods._newton import Solved, aliased_columns, solve, symmetric
 from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
-from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._regression import about_zero, alias_notes, estimate, middles
+from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance, with_freedom
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -52,16 +54,16 @@ def residuals(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     return {"residuals": joint(squares.sum(axis=0), most**2, product_cells(rows, parsed), spread_of(squares))}
 
 
-@local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9))
-def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
-    """The sum of u u', u = x times the residual: the middle of White's sandwich."""
+@local(formula=Name(), coefficients=Numbers((None,), -1e9, 1e9), **ARGUMENTS)
+def meat(rows: Rows, formula: str, coefficients: Floats, errors: str, cluster: str, inverse: Floats) -> Aggregate:
+    """The middle of the sandwich, of columns about the middles of their ranges; u is x times the residual."""
     parsed = rows.formula(formula)
     rest, most = _residuals(rows, parsed, coefficients)
-    u = rows.design(parsed) * rest[:, None]
-    x, _ = bounds(rows, parsed)
-    upper = triangle(len(x))
-    bound = x[upper[0]] * x[upper[1]] * most**2
-    return {"meat": joint((u.T @ u)[upper], bound, product_cells(rows, parsed), spread_of(u**2))}
+    middle = middles(parsed, rows.variables)
+    people = People(rows.design(parsed) - middle, rest, np.ones(rows.n))
+    scales = Scales(bounds(rows, parsed)[0] - np.abs(middle), most)
+    cells = product_cells(rows, parsed)
+    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
 def _residuals(rows: Rows, formula: Formula, coefficients: Floats) -> tuple[Floats, float]:
@@ -76,7 +78,11 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     formula: str
-    robust: Literal["none", "HC0", "HC1"] = "none"
+    robust: Errors = "none"
+    """Standard errors: model-based, by White's sandwich over people (HC0 to HC3), or over clusters (CR0 to CR2)."""
+    cluster: str = ""
+    """For CR0 to CR2 a category or whole number, such as the ward: a cluster for each of its values in each hospital.
+    Without it each hospital is a cluster."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +102,22 @@ class Method:
         """The method of an analysis; FileFault where its formula does not fit the study."""
         options = Options(**analysis.options)
         formula = formulas.parse(options.formula, study.variables)
+        found = list(Robust(options.robust, options.cluster).faults(formula, analysis, study))
         if study.variables[formula.outcome].type == "category":
             values = {"found": formula.outcome, "expected": "number, integer, date, boolean"}
-            raise FileFault(Finding("linear_outcome", place=analysis.place("formula"), values=values))
+            found.append(Finding("linear_outcome", place=analysis.place("formula"), values=values))
+        check_none(found)
         return cls(formula, options, study)
 
     @property
+    def robust(self) -> Robust:
+        """Which errors, over which clusters."""
+        return Robust(self.options.robust, self.options.cluster)
+
+    @property
     def complete(self) -> frozenset[str]:
-        """All variables of the formula."""
-        return frozenset(self.formula.variables)
+        """All variables of the formula, and the cluster."""
+        return frozenset(self.formula.variables) | self.robust.variables
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -119,7 +132,7 @@ class Method:
             Sends("linear.products", (p + 1) * (p + 2) // 2, 1),
             Sends("linear.residuals", 1, 1),
         )
-        return sends if self.options.robust == "none" else (*sends, Sends("linear.meat", p * (p + 1) // 2, 1))
+        return sends if self.options.robust == "none" else (*sends, Sends("linear.meat", self.robust.numbers(p), 1))
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Means, products, residuals; then the tests."""
@@ -143,13 +156,26 @@ class Method:
         third = yield self._ask(residuals, {"formula": text, "coefficients": beta}, p)
         residual = float(_whole(third, "residuals")[0])
         # Fourth powers of a few people's values weigh heavily: they are asked for only where robust errors are.
-        middle_of_sandwich = np.zeros((p, p))
+        robust = None
         if self.options.robust != "none":
-            fourth = yield self._ask(meat, {"formula": text, "coefficients": beta}, p)
-            middle_of_sandwich = symmetric(_whole(fourth, "meat"), p)
+            robust = yield from self._robust(beta, solved, centre, people)
         inverse = to_raw @ np.nan_to_num(solved.inverse) @ to_raw.T
-        total_squares = gram[p, p]
-        return _Fit(beta, inverse, solved, middle_of_sandwich, residual, total_squares, people, first.sites)
+        return _Fit(beta, inverse, solved, robust, residual, gram[p, p], people, first.sites)
+
+    def _robust(self, beta: Floats, solved: Solved, centre: Floats, people: int) -> Generator[Ask, Pooled, Variance]:
+        """The robust variance, from columns about the middles of their ranges to columns as they are."""
+        middle = middles(self.formula, self.study.variables)
+        turn = np.eye(len(beta))
+        if self.formula.intercept:
+            turn[0, 1:] = middle[1:] - centre[1:-1]
+        inverse = turn @ np.nan_to_num(solved.inverse) @ turn.T
+        named = {"formula": self.formula.text, "coefficients": beta, **self.robust.arguments(inverse)}
+        answer = yield Ask(meat, named, doing="robust_errors")
+        kept = int((~solved.aliased).sum())
+        if people <= kept:
+            raise Stopped(Finding("withheld_fit"))
+        found = self.robust.variance(_whole(answer, "meat"), inverse, people, kept)
+        return found.at(about_zero(middle))
 
     def _ask(self, step: Any, arguments: dict[str, Any], p: int) -> Ask:
         return Ask(step, arguments, fit=self.formula.text, parameters=p, doing="fitting")
@@ -160,7 +186,7 @@ class _Fit:
     beta: Floats
     inverse: Floats
     solved: Solved
-    meat: Floats
+    robust: Variance | None
     residual: float
     total: float
     people: int
@@ -189,10 +215,7 @@ def _tell(method: Method, fit: _Fit) -> Result:
     freedom = fit.people - int(kept.sum())
     if freedom <= 0:
         raise Stopped(Finding("withheld_fit"))
-    variance = fit.inverse * (fit.residual / freedom)
-    if method.options.robust != "none":
-        variance = fit.inverse @ fit.meat @ fit.inverse
-        variance = variance * (fit.people / freedom if method.options.robust == "HC1" else 1.0)
+    variance = fit.robust or Variance(fit.inverse * (fit.residual / freedom))
     columns = method.formula.columns(method.study.variables)
     estimates = _estimates(columns, np.where(kept, fit.beta, np.nan), variance, freedom)
     return Result(
@@ -202,7 +225,7 @@ def _tell(method: Method, fit: _Fit) -> Result:
         sites=fit.sites,
         rounds=3 if method.options.robust == "none" else 4,
         estimates=estimates,
-        tables=(_coefficients(estimates), _model_test(method, fit, freedom)),
+        tables=(_coefficients(estimates, fit.robust), _model_test(method, fit, freedom)),
         equation=Equation(
             method.formula.outcome,
             "identity",
@@ -211,33 +234,31 @@ def _tell(method: Method, fit: _Fit) -> Result:
             tuple(Words(text=column.label) for column in columns),
             tuple(float(value) for value in np.where(kept, fit.beta, 0.0)),
         ),
-        notes=alias_notes(columns, fit.solved.aliased),
+        notes=(*alias_notes(columns, fit.solved.aliased), *method.robust.notes(fit.robust)),
         methods_text=(
             Words("regression.linear_text", {"formula": method.formula.text}),
-            Words(f"regression.errors_{method.options.robust}"),
+            *method.robust.methods_text(fit.robust),
         ),
     )
 
 
-def _estimates(columns: Any, beta: Floats, variance: Floats, freedom: int) -> tuple[Estimate, ...]:
-    error: NDArray[np.float64] = np.sqrt(np.diag(variance))
-    reach = float(stats.t.ppf(0.975, freedom))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p_values = 2 * stats.t.sf(np.abs(beta / error), freedom)
+def _estimates(columns: Any, beta: Floats, variance: Variance, freedom: int) -> tuple[Estimate, ...]:
+    reach, p_values = variance.wald(beta, freedom)
     return tuple(
-        estimate(column, float(value), float(se), reach, float(p))
-        for column, value, se, p in zip(columns, beta, error, p_values, strict=True)
+        estimate(column, *(float(one) for one in row))
+        for column, *row in zip(columns, beta, variance.errors, reach, p_values, strict=True)
     )
 
 
-def _coefficients(estimates: tuple[Estimate, ...]) -> Table:
+def _coefficients(estimates: tuple[Estimate, ...], robust: Variance | None) -> Table:
     columns = (
         Column("term", Words("regression.term"), "text"),
         Column("coefficient", Words("regression.coefficient_interval"), "interval", 4),
         Column("standard_error", Words("regression.standard_error"), "number", 4),
         Column("p", Words("regression.p"), "p"),
     )
-    return Table("coefficients", Words("regression.coefficients"), columns, tuple(_row(one) for one in estimates))
+    table = Table("coefficients", Words("regression.coefficients"), columns, tuple(_row(one) for one in estimates))
+    return with_freedom(table, robust)
 
 
 def _row(one: Estimate) -> tuple[Any, ...]:

@@ -3,14 +3,14 @@
 Each round a hospital sends the score X'(y - mu), the information X'WX, W = mu (1 - mu), and the log-likelihood at the
 coefficients of the round; the sums are those of the pooled data, so are the steps. Wu Y et al. (2012) Grid binary
 logistic regression (GLORE), J Am Med Inform Assoc 19:758. Reference: R `glm(family = binomial, epsilon = 1e-12)`,
-statsmodels `Logit`. Robust errors: White (1980), HC0 and HC1.
+statsmodels `Logit`. Robust errors: `sandwich`, `clubSandwich`; papers in `gagyo.methods._sandwich`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
@@ -21,6 +21,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._logistic_sums import (
     bounds_of,
     everyone,
@@ -42,13 +43,13 @@ from gagyo.methods._newton import (
     secant,
     solve,
     symmetric,
-    triangle,
 )
 from gagyo.methods._regression import about_zero, middles, term_columns
+from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, joint
 from gagyo.result import Result
 
 MANY_PEOPLE = 200_000
@@ -94,16 +95,15 @@ def score(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     return {"score": joint(values, largest, everyone(rows, parsed).cells, spread)}
 
 
-@local(formula=Name(), coefficients=Numbers((None,), -1e12, 1e12))
-def meat(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
-    """The sum of u u', u = x (y - mu), x about the middles of the ranges: the middle of White's sandwich."""
+@local(formula=Name(), coefficients=Numbers((None,), -1e12, 1e12), **ARGUMENTS)
+def meat(rows: Rows, formula: str, coefficients: Floats, errors: str, cluster: str, inverse: Floats) -> Aggregate:
+    """The middle of the sandwich, of columns about the middles of their ranges; u is x (y - mu)."""
     parsed = rows.formula(formula)
-    X, y = rows.design(parsed) - middles_of(rows, parsed), rows[parsed.outcome]
-    u = X * (y - special.expit(X @ coefficients))[:, None]
-    bound = largest_of(rows, parsed)
-    upper = triangle(len(bound))
-    cells = everyone(rows, parsed).cells
-    return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
+    X = rows.design(parsed) - middles_of(rows, parsed)
+    mu = special.expit(X @ coefficients)
+    people = People(X, rows[parsed.outcome] - mu, mu * special.expit(-X @ coefficients))
+    scales, cells = Scales(largest_of(rows, parsed), 1.0), everyone(rows, parsed).cells
+    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
 class Options(BaseModel):
@@ -112,7 +112,11 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     formula: str
-    robust: Literal["none", "HC0", "HC1"] = "none"
+    robust: Errors = "none"
+    """Standard errors: model-based, by White's sandwich over people (HC0 to HC3), or over clusters (CR0 to CR2)."""
+    cluster: str = ""
+    """For CR0 to CR2 a category or whole number, such as the ward: a cluster for each of its values in each hospital.
+    Without it each hospital is a cluster."""
     likelihood_ratio: bool = False
     """Also test each term by refitting without it; the model as a whole is always tested."""
     per: dict[str, PositiveFloat] = {}
@@ -173,13 +177,19 @@ class Method:
         names = [column.name for column in formula.columns(study.variables)]
         unknown = [name for name in options.per if name not in names]
         values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
-        check_none([Finding("per_unknown", place=analysis.place("per"), values=values)] if unknown else [])
+        found = [Finding("per_unknown", place=analysis.place("per"), values=values)] if unknown else []
+        check_none([*found, *Robust(options.robust, options.cluster).faults(formula, analysis, study)])
         return cls(formula, options, study)
 
     @property
+    def robust(self) -> Robust:
+        """Which errors, over which clusters."""
+        return Robust(self.options.robust, self.options.cluster)
+
+    @property
     def complete(self) -> frozenset[str]:
-        """All variables of the formula."""
-        return frozenset(self.formula.variables)
+        """All variables of the formula, and the cluster."""
+        return frozenset(self.formula.variables) | self.robust.variables
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -193,7 +203,7 @@ class Method:
         sends = [Sends("logistic.outcome", 2, 1), Sends("logistic.newton", size, MOST_ROUNDS)]
         sends.append(Sends("logistic.score", p, CHORD_ROUNDS))
         if self.options.robust != "none":
-            sends.append(Sends("logistic.meat", p * (p + 1) // 2, 1))
+            sends.append(Sends("logistic.meat", self.robust.numbers(p), 1))
         if self.options.likelihood_ratio:
             sends.append(Sends("logistic.newton", size * len(self.formula.terms), MOST_ROUNDS))
         return tuple(sends)
@@ -201,15 +211,15 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
         fit = yield from self.fit()
-        variance = fit.solved.inverse
+        variance = Variance(fit.solved.inverse)
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
         tests = np.zeros((0, 3))
         if self.options.likelihood_ratio:
             tests = yield from self._without_each_term(fit)
-        told = Told(self.formula, self.study, self.options.robust, self.options.per)
+        told = Told(self.formula, self.study, self.robust, self.options.per)
         to_raw = about_zero(middles(self.formula, self.study.variables))
-        return told.result(fit.at(to_raw), to_raw @ variance @ to_raw.T, tests)
+        return told.result(fit.at(to_raw), variance.at(to_raw), tests)
 
     def fit(self) -> Fitting:
         """Newton-Raphson to a squared decrement under 1e-16 (1e-17 a person, where that is more)."""
@@ -308,13 +318,13 @@ class Method:
             doing="fitting",
         )
 
-    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
-        beta = np.nan_to_num(fit.coefficients)
-        answer = yield Ask(meat, {"formula": self.formula.text, "coefficients": beta}, doing="robust_errors")
-        bread = np.nan_to_num(fit.solved.inverse)
-        sandwich = bread @ symmetric(answer["meat"], len(beta)) @ bread
-        p = int((~fit.solved.aliased).sum())
-        return sandwich * (fit.people / (fit.people - p) if self.options.robust == "HC1" else 1.0)
+    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Variance]:
+        inverse = np.nan_to_num(fit.solved.inverse)
+        named = {"formula": self.formula.text, "coefficients": np.nan_to_num(fit.coefficients)}
+        answer = yield Ask(meat, {**named, **self.robust.arguments(inverse)}, doing="robust_errors")
+        if not answer.whole("meat"):
+            raise Stopped(Finding("withheld_fit"))
+        return self.robust.variance(answer["meat"], inverse, fit.people, int((~fit.solved.aliased).sum()))
 
     def _without_each_term(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
         """Likelihood-ratio chi-square, degrees of freedom and p of each term: all reduced models a round at once."""

@@ -23,7 +23,10 @@ one <- function(formula, gagyo, exposure = "") {
   bread <- solve(crossprod(X * sqrt(mu / (1 + mu / theta))))
   hc0 <- bread %*% crossprod(X * ((y - mu) / (1 + mu / theta))) %*% bread
   stopifnot(all.equal(hc0, unname(sandwich(start)), check.attributes = FALSE, tolerance = 1e-4))
-  errors <- lapply(list(none = bread, HC0 = hc0, HC1 = hc0 * n / (n - ncol(X))), function(u) unname(sqrt(diag(u))))
+  h <- mu / (1 + mu / theta) * rowSums((X %*% bread) * X)
+  by_leverage <- function(k) bread %*% crossprod(X * ((y - mu) / (1 + mu / theta)) / (1 - h)^k) %*% bread
+  stopifnot(all.equal(by_leverage(1), unname(vcovHC(start, type = "HC3")), check.attributes = FALSE, tolerance = 1e-4))
+  errors <- lapply(list(none = bread, HC0 = hc0, HC1 = hc0 * n / (n - ncol(X)), HC2 = by_leverage(0.5), HC3 = by_leverage(1)), function(u) unname(sqrt(diag(u))))
   poisson <- eval(bquote(glm(.(formula), poisson(), pima, control = glm.control(epsilon = 1e-15, maxit = 200))))
   like <- sum(dnbinom(y, size = theta, mu = mu, log = TRUE))
   chi <- 2 * (like - as.numeric(logLik(poisson)))
