@@ -43,6 +43,7 @@ STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
+COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -248,6 +249,15 @@ MUTATIONS = (
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("methods/_survival/grid.py", "(leaving < self.asked.least)", "(leaving < 0)", SURVIVAL),
     ("methods/_survival/grid.py", "for one in alike} | {by}))", "for one in alike[:0]} | {by}))", ONE),
+    ("methods/fine_gray.py", "lambda: trait_cells(rows, formula))", "lambda: count(np.ones(rows.n, bool)))", COMPETING),
+    ("methods/fine_gray.py", "u = fitted.residuals + fitted.of_censoring", "u = fitted.residuals", COMPETED),
+    ("statistics/fine_gray.py", "passed = own + censored", "passed = own + 1", COMPETED),
+    (
+        "statistics/fine_gray.py",
+        'sets.censoring.times, side="right")\n        weight',
+        "sets.censoring.times)\n        weight",
+        COMPETED,
+    ),
     ("release/rules/precision.py", "measure.people < case.limits.precision_people", "measure.people < 0", RULES),
     ("release/rules/model.py", 'yield Breach("model")', "yield from ()", RULES),
     ("release/rules/range.py", "if outside.any():", "if False:", RULES),

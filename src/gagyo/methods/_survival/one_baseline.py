@@ -22,6 +22,7 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric, triangle
 from gagyo.methods._regression import column_widths, trait_cells
+from gagyo.methods._survival.climb import LIKELIHOOD_BOUND
 from gagyo.methods._survival.grid import Grid
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, few_or_none, joined, joint, spread_of
@@ -35,7 +36,6 @@ MODEL: dict[str, Any] = {
     "coefficients": Numbers((None,), -1e12, 1e12),
     "centre": Numbers((None,), -1e12, 1e12),
 }
-LIKELIHOOD_BOUND = 1024.0
 HEAVIEST = 12.0
 """The greatest logarithm of a mean weight that scales in the ring allow for: more would leave light ones no digits."""
 
