@@ -22,7 +22,7 @@ def ran(folder: Path, dead: int, both: int) -> Run:
     """400 people; `dead` of them have the competing event first, and `both` of those the trait."""
     random = np.random.default_rng(7)
     c = np.where(np.arange(400) % 3 == 0, 1.0, 0.0)
-    g = (np.arange(400) % 2 == 0).astype(float)
+    g = (np.arange(400) // 4 % 2).astype(float)
     who = np.flatnonzero(c == 0)[:dead]
     c[who], g[who] = 2.0, (np.arange(dead) < both).astype(float)
     data = {
