@@ -51,4 +51,4 @@ def test_a_trait_of_a_few_with_the_competing_event_is_not_fitted(tmp_path: Path,
 def test_an_ordinary_study_of_competing_events_passes(tmp_path: Path) -> None:
     run = ran(tmp_path, 60, 30)
     assert run.stopped == {}
-    assert run.results["fine"].table("hazard_model").rows[0][:4] == (400, 134, 60, 206)
+    assert run.results["fine"].table("subdistribution_model").rows[0][:4] == (400, 134, 60, 206)

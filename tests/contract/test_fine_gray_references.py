@@ -55,7 +55,7 @@ def test_coefficients_and_errors(fits: Run, name: str, reference: str) -> None:
     result, case = fits.results[name], golden()["fits"][name]
     wanted = case[reference]
     np.testing.assert_allclose([one.value for one in result.estimates], wanted["coefficients"], rtol=TIGHT)
-    (row,) = result.table("hazard_model").rows
+    (row,) = result.table("subdistribution_model").rows
     np.testing.assert_allclose(row[5], wanted["log_likelihood"][1], rtol=TIGHT)
     if reference == "crr":
         np.testing.assert_allclose([one.standard_error for one in result.estimates], wanted["errors"], rtol=TIGHT)
@@ -63,7 +63,7 @@ def test_coefficients_and_errors(fits: Run, name: str, reference: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_how_observation_ended(fits: Run, name: str) -> None:
-    case, (row,) = golden()["fits"][name], fits.results[name].table("hazard_model").rows
+    case, (row,) = golden()["fits"][name], fits.results[name].table("subdistribution_model").rows
     ended = [case["people"], case["events"], case["competing"]]
     assert list(row[:4]) == [*ended, ended[0] - ended[1] - ended[2]]
 
@@ -71,7 +71,7 @@ def test_how_observation_ended(fits: Run, name: str) -> None:
 def test_the_wald_test_of_one_column_is_its_own(tmp_path: Path) -> None:
     text = study("mgus", line("a", "ending ~ mspike", "malignancy"))
     result = house(tmp_path, text, hospitals("mgus"), FIVE).run().results["a"]
-    (one,), (row,) = result.estimates, result.table("hazard_model").rows
+    (one,), (row,) = result.estimates, result.table("subdistribution_model").rows
     np.testing.assert_allclose(row[6], (one.value / one.standard_error) ** 2, rtol=1e-12)
     np.testing.assert_allclose([row[8], one.p], stats.chi2.sf(row[6], 1), rtol=1e-9)
 

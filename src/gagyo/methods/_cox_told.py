@@ -156,6 +156,7 @@ class Told:
         estimates: tuple[Estimate, ...],
         title: str = "survival.hazard_ratios",
         ratio: str = "survival.hazard_ratio",
+        name: str = "hazard_ratios",
     ) -> Table:
         """The table of hazard ratios with their limits."""
         columns = (
@@ -168,7 +169,7 @@ class Told:
         known = self.study.variables
         units = (known[one.name].unit if one.name in known else "" for one in estimates)
         rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
-        return Table("hazard_ratios", Words(title), columns, rows, kind="forest")
+        return Table(name, Words(title), columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
         labels = [Words(text=self._label(term)) for term in self.formula.terms]

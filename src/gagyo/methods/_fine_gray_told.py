@@ -29,6 +29,7 @@ def result(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Result:
     texts = [translate("finegray.text", one, formula=told.formula.text, event=label.to(one)) for one in LANGUAGES]
     estimates = told.estimates(fit, variance)
     columns = told.formula.columns(told.study.variables)[1:]
+    ratios = told.ratios(estimates, "finegray.ratios", "finegray.ratio", "subdistribution_ratios")
     return Result(
         method="fine_gray",
         lossless=True,
@@ -36,7 +37,7 @@ def result(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Result:
         sites=fit.sites,
         rounds=fit.rounds,
         estimates=estimates,
-        tables=(told.ratios(estimates, "finegray.ratios", "finegray.ratio"), _fit_table(told, fit, variance, ended)),
+        tables=(ratios, _fit_table(told, fit, variance, ended)),
         notes=(
             Words("finegray.what_a_ratio_is"),
             Words("finegray.within_hospitals"),
@@ -61,7 +62,7 @@ def _fit_table(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Table:
     chi, freedom, p = _wald(fit, variance)
     counts = (fit.people, fit.events, ended.competing, ended.censored)
     row = (*counts, fit.time, fit.likelihoods[0], chi, freedom, p)
-    return Table("hazard_model", Words("regression.model_test"), columns, (row,))
+    return Table("subdistribution_model", Words("regression.model_test"), columns, (row,))
 
 
 def _wald(fit: Fit, variance: Floats) -> tuple[float, int, float]:
