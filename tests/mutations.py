@@ -45,6 +45,7 @@ NEGATIVE = "tests/contract/test_negative_binomial_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
+COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -167,8 +168,8 @@ MUTATIONS = (
     ("release/few_values.py", "None if any(one.values is None for one in parts) else _distinct(x)", "None", DECLARED),
     (
         "release/few_values.py",
-        "few_or_none(np.array(away, dtype=np.int64)), *of_values",
-        "few_or_none(np.array(away))",
+        "few_or_none(away(columns, chosen)), *of_values",
+        "few_or_none(away(columns, chosen))",
         DECLARED,
     ),
     ("release/few_values.py", "own=counts[_shared(column)].ravel()", "own=NOBODY", DECLARED),
@@ -195,13 +196,25 @@ MUTATIONS = (
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
     (
+        "methods/_survival/one_baseline.py",
+        "grid=self.grid.coarser(times * self.least)",
+        "grid=self.grid",
+        "tests/contract/test_survival_references.py",
+    ),
+    (
+        "methods/_survival/one_baseline.py",
+        "few_or_none(self.exits().ravel())",
+        "few_or_none(self.exits().sum(axis=(0, 2, 3)))",
+        "tests/attacks/test_survival.py",
+    ),
+    (
         "methods/_weighting_cells.py",
-        "found = [having.sum(axis=0), (~having).sum(axis=0), supported",
-        "found = [supported",
+        "found = [having.sum(axis=0), (~having).sum(axis=0), away",
+        "found = [away",
         WEIGHING,
     ),
     ("methods/_weighting_cells.py", "_by_outcome(rows, treated, outcome), traits_of(", "traits_of(", WEIGHING),
-    ("methods/_weighting_cells.py", "found.append(np.unique(every", "(np.unique(every", WEIGHING),
+    ("methods/_weighting_cells.py", "found.append(np.unique(table", "(np.unique(table", WEIGHING),
     ("methods/_weighting_cells.py", "parts.append(_within(rows, name, group))", "pass", WEIGHING),
     (
         "methods/_weighting_steps.py",
@@ -274,6 +287,15 @@ MUTATIONS = (
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("methods/_survival/grid.py", "(leaving < self.asked.least)", "(leaving < 0)", SURVIVAL),
     ("methods/_survival/grid.py", "for one in alike} | {by}))", "for one in alike[:0]} | {by}))", ONE),
+    ("methods/fine_gray.py", "lambda: trait_cells(rows, formula))", "lambda: count(np.ones(rows.n, bool)))", COMPETING),
+    ("methods/fine_gray.py", "u = fitted.residuals + fitted.of_censoring", "u = fitted.residuals", COMPETED),
+    ("statistics/fine_gray.py", "passed = own + censored", "passed = own + 1", COMPETED),
+    (
+        "statistics/fine_gray.py",
+        'sets.censoring.times, side="right")\n        weight',
+        "sets.censoring.times)\n        weight",
+        COMPETED,
+    ),
     ("release/rules/precision.py", "measure.people < case.limits.precision_people", "measure.people < 0", RULES),
     ("release/rules/model.py", 'yield Breach("model")', "yield from ()", RULES),
     ("release/rules/range.py", "if outside.any():", "if False:", RULES),

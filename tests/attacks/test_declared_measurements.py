@@ -1,4 +1,4 @@
-"""Traits that a study declares as measurements are counted as the traits that they are, by the values that are there."""
+"""Traits that a study declares as measurements are counted as what they are, by the values that are there."""
 
 from __future__ import annotations
 
@@ -208,7 +208,8 @@ def test_of_many_columns_pairs_are_counted_here() -> None:
     two = [Measured.of(one, (0, 9)) for one in (a, b)]
     counts = sorted(((a == u) & (b == v)).sum() for u in (0, 1) for v in (0, 1))
     pooled = both(two)
-    assert not pooled.own.size and sorted(pooled.people)[-3:] == counts[-3:]
+    assert not pooled.own.size
+    assert sorted(pooled.people)[-3:] == counts[-3:]
     rng = np.random.default_rng(1)
     many = [Measured.of(rng.normal(size=40), (-9, 9)) for _ in range(8)]
     assert sorted(both([*two, *many]).own) == [one for one in counts if one]

@@ -25,12 +25,12 @@ ANALYSIS = f'  a: {{method: cox, cohort: all, formula: "{FORMULA}", time: t, hos
 TEXT = (HEAD % (10, "\n".join(VARIABLES), ANALYSIS)).replace("t: {type: number", "t: {type: integer")
 
 
-def patients(people: int, seed: int = 4) -> dict[str, Rows]:
-    """Patients of four hospitals with times in whole days."""
+def patients(people: int, events: float = 0.7, seed: int = 4) -> dict[str, Rows]:
+    """Patients of four hospitals with times in whole days, of whom a share has the event."""
     random = np.random.default_rng(seed)
     data = {name: np.clip(random.normal(size=people), -9, 9) for name in COLUMNS}
     data["t"] = np.minimum(np.ceil(random.exponential(300, people)), 3999)
-    data["d"] = (random.random(people) < 0.7).astype(float)
+    data["d"] = (random.random(people) < events).astype(float)
     return divide(data, np.arange(people) % 4)
 
 
@@ -49,8 +49,11 @@ def asked(people: dict[str, Rows], edges: np.ndarray) -> tuple[list[Aggregate], 
 
 
 def recovered(people: dict[str, Rows], exposed: np.ndarray, means: np.ndarray) -> int:
-    """How many patients' whole rows stand in the sums over an interval in which one person left."""
-    alone = means[0][np.isclose(exposed[0], 1)]
+    """How many patients' whole rows stand in the sums over an interval in which one person left, or one with the event,
+    or one without.
+    """
+    kinds = [(exposed[0], means[0]), (exposed[1], means[1]), (exposed[0] - exposed[1], means[0] - means[1])]
+    alone = np.concatenate([sums[np.isclose(count, 1)] for count, sums in kinds])
     X = np.concatenate([np.column_stack([one.columns[name] for name in COLUMNS]) for one in people.values()])
     return sum(bool(np.any(np.all(np.isclose(alone, row, atol=1e-9), axis=1))) for row in X)
 
@@ -89,14 +92,19 @@ def _summed(answers: list[Aggregate], name: str) -> object:
     return replace(first, values=pooled(answers, name), **cells)
 
 
-def test_what_a_pooled_fit_opens_gives_nobody_away(tmp_path: Path) -> None:
-    there = patients(400)
+@pytest.mark.parametrize(("people", "share", "least"), [(400, 0.7, 8), (1000, 0.08, 4), (1000, 0.95, 4)])
+def test_what_a_pooled_fit_opens_gives_nobody_away(tmp_path: Path, people: int, share: float, least: int) -> None:
+    """Neither by who left in an interval, nor by who left with the event or without, of whom there may be one alone."""
+    there = patients(people, share)
     run = house(tmp_path, TEXT, there).run()
     assert run.stopped == {}
     ends = [one.name.partition(".")[2] for one in run.results["a"].estimates if one.name.startswith("baseline.")]
     edges = np.array([0.0, *map(float, ends)])
-    assert len(edges) > 8
+    assert len(edges) > least
     exposed, means = asked(there, edges)
     time = np.concatenate([one.columns["t"] for one in there.values()])
     assert np.diff(np.searchsorted(np.sort(time), edges, side="right")).min() >= 10
     assert recovered(there, pooled(exposed, "fit"), pooled(means, "fit")) == 0
+    by_kind = pooled(exposed, "fit")
+    counts = np.rint(np.stack([by_kind[1], by_kind[0] - by_kind[1]]))  # at no effect everybody weighs one
+    assert ((counts == 0) | (counts >= 10)).all()

@@ -18,6 +18,8 @@ from tests.hospitals import SITES, Rows, house
 GOLDEN = Path(__file__).parents[1] / "golden"
 LEVELS = {
     "cause": ("alive", "able", "unable"),
+    "ending": ("alive", "malignancy", "death"),
+    "size": ("small", "middling", "large"),
     "ecog": ("full", "restricted", "limited"),
     "race": ("white", "black", "other"),
     "ageband": ("young", "middle", "old"),
@@ -39,6 +41,7 @@ analyses:
 %s"""
 NUMBERS = {
     "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
+    "mgus": {"months": (0, 600), "decades": (2, 10), "hgb": (4, 20), "mspike": (0, 4)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
     "flowers": {"length": (4, 8), "width": (1, 5)},
     "pima": {
@@ -54,10 +57,17 @@ NUMBERS = {
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "flowers": (),
     "lung": ("ecog", "cause"),
+    "mgus": ("ending", "size"),
     "births": ("race",),
     "pima": ("ageband",),
 }
-BOOLEANS = {"flowers": ("setosa",), "lung": ("died", "female"), "births": ("low", "smoke"), "pima": ("diabetic",)}
+BOOLEANS = {
+    "flowers": ("setosa",),
+    "lung": ("died", "female"),
+    "mgus": ("female",),
+    "births": ("low", "smoke"),
+    "pima": ("diabetic",),
+}
 
 
 @cache
@@ -97,7 +107,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name == "lung":
+    if name in ("lung", "mgus"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)

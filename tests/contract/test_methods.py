@@ -78,6 +78,11 @@ OWED = {
         "tests.contract.test_survival_references:test_incidence_of_single_times_equals_survfit",
         "  a: {method: cumulative_incidence, cohort: all, time: skin, cause: ageband, times: [20, 28, 60]}\n",
     ),
+    "fine_gray": Owed(
+        "tests.contract.test_fine_gray_references:test_coefficients_and_errors",
+        '  a: {method: fine_gray, cohort: all, formula: "ageband ~ glu + bmi + diabetic", time: skin, event: middle}\n',
+        by_hospital="people are compared within hospitals",
+    ),
     "firth": Owed(
         "tests.contract.test_firth_references:test_coefficients_and_errors",
         '  a: {method: firth, cohort: all, formula: "diabetic ~ glu + bmi + C(ageband)"}\n',

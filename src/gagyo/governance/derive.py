@@ -20,6 +20,7 @@ TABLES = ("agreement", "compare", "cumulative_incidence", "describe", "kaplan_me
 ESTIMATES = (
     "categorical",
     "cox",
+    "fine_gray",
     "firth",
     "gee",
     "glm",

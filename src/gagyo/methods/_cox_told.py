@@ -78,7 +78,7 @@ class Told:
     ) -> Result:
         """The result, with the covariance of the coefficients (p, p) that the study asks for."""
         columns = self.formula.columns(self.study.variables)[1:]
-        estimates = self._estimates(fit, variance)
+        estimates = self.estimates(fit, variance)
         tests = (self._proportional(tested),) if tested else ()
         return Result(
             method="cox",
@@ -87,7 +87,7 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
-            tables=(self._ratios(estimates), _fit_table(fit, self._observed()), *tests),
+            tables=(self.ratios(estimates), _fit_table(fit, self.observed()), *tests),
             notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
             methods_text=self._text(strata, truncated, tested),
         )
@@ -95,12 +95,12 @@ class Told:
     def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
         """The result of a fit with one baseline hazard for all hospitals."""
         columns = self.formula.columns(self.study.variables)[1:]
-        estimates = self._estimates(fit, fit.solved.inverse)
+        estimates = self.estimates(fit, fit.solved.inverse)
         names = [f"baseline.{time:g}" for time in baseline.times]
         label = Words("survival.baseline_hazard")
         hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
         grid = Words("survival.grid_of_fit", {"found": intervals})
-        ratios = self._ratios(estimates, "survival.ratios_of_all")
+        ratios = self.ratios(estimates, "survival.ratios_of_all")
         return Result(
             method="cox",
             lossless=True,
@@ -110,7 +110,7 @@ class Told:
             estimates=(*estimates, *hazards),
             tables=(
                 ratios,
-                _fit_table(fit, self._observed()),
+                _fit_table(fit, self.observed()),
                 _baseline(baseline),
             ),
             notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
@@ -121,7 +121,8 @@ class Told:
             ),
         )
 
-    def _estimates(self, fit: Fit, variance: Floats) -> tuple[Estimate, ...]:
+    def estimates(self, fit: Fit, variance: Floats) -> tuple[Estimate, ...]:
+        """The coefficients, with the covariance (p, p) that the study asks for."""
         error = np.sqrt(np.diag(variance))
         p_values = wald(fit.coefficients, error)
         columns = self.formula.columns(self.study.variables)[1:]
@@ -141,7 +142,7 @@ class Told:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
 
-    def _observed(self) -> Words:
+    def observed(self) -> Words:
         """What everyone's time of observation is called, with its unit."""
         named = Text(*(translate("survival.time_observed", one) for one in LANGUAGES))
         return time_words(replace(self.study.variables[self.time], label=named))
@@ -150,10 +151,17 @@ class Told:
         """The variables of a term."""
         return join(" × ", *(self.study.variables[factor.name].label for factor in term.factors))
 
-    def _ratios(self, estimates: tuple[Estimate, ...], title: str = "survival.hazard_ratios") -> Table:
+    def ratios(
+        self,
+        estimates: tuple[Estimate, ...],
+        title: str = "survival.hazard_ratios",
+        ratio: str = "survival.hazard_ratio",
+        name: str = "hazard_ratios",
+    ) -> Table:
+        """The table of hazard ratios with their limits."""
         columns = (
             Column("term", Words("regression.term"), "text"),
-            Column("hazard_ratio", Words("survival.hazard_ratio"), "interval", 2),
+            Column("hazard_ratio", Words(ratio), "interval", 2),
             Column("coefficient", Words("regression.coefficient"), "number", 4),
             Column("standard_error", Words("regression.standard_error"), "number", 4),
             Column("p", Words("regression.p"), "p"),
@@ -161,7 +169,7 @@ class Told:
         known = self.study.variables
         units = (known[one.name].unit if one.name in known else "" for one in estimates)
         rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
-        return Table("hazard_ratios", Words(title), columns, rows, kind="forest")
+        return Table(name, Words(title), columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
         labels = [Words(text=self._label(term)) for term in self.formula.terms]

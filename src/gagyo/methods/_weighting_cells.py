@@ -11,7 +11,7 @@ from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, measured_columns, variable_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, behind, joined, own_table
-from gagyo.release.few_values import supported
+from gagyo.release.few_values import away, supported
 
 Chosen = NDArray[np.bool_]
 
@@ -59,15 +59,17 @@ def own_cells(rows: Rows, formula: Formula, outcome: str, hospitals: str) -> Cou
 def traits_of(rows: Rows, formula: Formula, chosen: Chosen, beside: list[Chosen]) -> Counts:
     """Of the chosen people of this hospital: with and without each trait, away from zero and the ends of each range.
 
-    A trait is a 0/1 column, or a value of a measurement that holds a few. Where the design has traits alone, also who
-    has each combination of them and of `beside`, each (n,).
+    Where every column of the design is a trait or holds a few values, also who holds each value, and who has each
+    combination of them and of `beside`, each (n,).
     """
-    columns = measured_columns(rows, formula)
-    having = np.column_stack([design_traits(rows, formula), *(one.holding() for one in columns)])[chosen]
-    found = [having.sum(axis=0), (~having).sum(axis=0), supported(columns, chosen).people]
-    if all(one.values is not None for one in columns) and having.shape[1] <= MOST_TRAITS:
-        every = np.column_stack([*(one[chosen] for one in beside), having])
-        found.append(np.unique(every, axis=0, return_counts=True)[1])
+    columns, having = measured_columns(rows, formula), design_traits(rows, formula)[chosen]
+    every = all(one.values is not None for one in columns)
+    if every:
+        having = np.column_stack([having, *(one.holding(chosen) for one in columns)])
+    found = [having.sum(axis=0), (~having).sum(axis=0), away(columns, chosen)]
+    if every and having.shape[1] <= MOST_TRAITS:
+        table = np.column_stack([*(one[chosen] for one in beside), having])
+        found.append(np.unique(table, axis=0, return_counts=True)[1])
     return np.concatenate([np.asarray(one, dtype=np.int64) for one in found])
 
 

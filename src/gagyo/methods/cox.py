@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -27,18 +28,16 @@ from gagyo.methods._cox_told import Baseline, Fit, Proportionality, Told
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
-    aliased_columns,
-    check_running_away,
-    check_separation,
     solve,
     symmetric,
     triangle,
 )
 from gagyo.methods._regression import column_widths, middles, term_columns, trait_cells
 from gagyo.methods._survival import grid as grids
+from gagyo.methods._survival.climb import Climb, fit_scales, sandwich
 from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, scores
 from gagyo.methods._survival.telling import dropped_note, time_words
-from gagyo.methods._survival.times import entries, strata_of, time_faults
+from gagyo.methods._survival.times import entries, per_faults, strata_of, time_faults
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Analysis, Study
@@ -49,9 +48,6 @@ from gagyo.statistics.cox import Fitted, RiskSets
 
 COMMON = (exposures, scores, risk_means)
 """The steps of a fit with one baseline hazard, which are found by their names here."""
-
-LIKELIHOOD_BOUND = 1024.0
-"""Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
 
 MANY_PEOPLE = 50_000
 """From here on, a fit starts on parts of the data: the first rounds need not be exact."""
@@ -164,10 +160,7 @@ def _summed(fits: Sequence[Fitted]) -> tuple[Floats, Floats]:
 
 def _fit(rows: Rows, formula: Formula, size: int, values: Floats, spread: Spread) -> Aggregate:
     cells: Measure = rows.kept(("cox cells", formula.text, size), lambda: trait_cells(rows, formula, slice(size)))
-    bound = column_widths(formula, rows.variables)[1:]
-    upper, right = triangle(len(bound))
-    scales = np.concatenate([bound, bound[upper] * bound[right], [LIKELIHOOD_BOUND] * 2])
-    return {"fit": joint(values, scales, cells, spread)}
+    return {"fit": joint(values, fit_scales(column_widths(formula, rows.variables)[1:]), cells, spread)}
 
 
 def _spread_bounds(fits: Sequence[Fitted]) -> Spread:
@@ -253,10 +246,7 @@ class Method:
         findings = list(time_faults(analysis, study, **named))
         if not formula.intercept or not formula.terms:
             findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
-        names = [column.name for column in formula.columns(study.variables)[1:]]
-        if unknown := [name for name in options.per if name not in names]:
-            values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
-            findings.append(Finding("per_unknown", place=analysis.place("per"), values=values))
+        findings += per_faults(analysis, formula.columns(study.variables)[1:], options.per)
         if not findings and options.proportional == "log" and study.variables[options.time].bounds[0] <= 0:
             found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
             findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
@@ -325,20 +315,10 @@ class Method:
         counts, everyone, events = yield from self._counts()
         beta, rounds = np.zeros(len(self.columns)), 1
         for part in (32, 1) if everyone >= MANY_PEOPLE else (1,):
-            climb = _Climb(beta, [column.name for column in self.columns], everyone)
-            while True:
-                try:
-                    pooled = yield self._ask(climb.beta, part)
-                except Stopped:
-                    # Where a coefficient has no finite estimate the fit runs away and the gate refuses it.
-                    check_running_away(climb.trail, climb.terms)
-                    raise
-                rounds += 1
-                # On a part of the people a loose fit is enough: the next part starts from it.
-                if climb.arrived(pooled["fit"], DECREMENT if part == 1 else 1.0, check=part == 1):
-                    break
-                if rounds > MOST_ROUNDS:
-                    raise Stopped(Finding("no_convergence", values={"found": rounds}))
+            climb = Climb(beta, [column.name for column in self.columns], everyone)
+            # On a part of the people a loose fit is enough: the next part starts from it.
+            enough, ask = (DECREMENT if part == 1 else 1.0), partial(self._ask, part=part)
+            pooled, rounds = yield from climb.to_the_top(ask, rounds, enough, check=part == 1)
             beta = climb.best
         coefficients = np.where(climb.solved.aliased, np.nan, beta)
         time = float(counts["time"][0])
@@ -368,11 +348,12 @@ class Method:
     def _pooled(self, told: Told) -> Conversation:
         """A grid, then a fit with one baseline hazard on it."""
         counts, everyone, events = yield from self._counts()
-        grid = yield from grids.agree(self.asked)
-        common = Common(self.formula, self.options.time, self.options.ties, grid)
+        agreed = yield from grids.agree(self.asked)
+        common = Common(self.formula, self.options.time, self.options.ties, agreed, self.asked.least)
         found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
         solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
-        time, rounds = float(counts["time"][0]), 1 + grid.rounds + found.rounds
+        time, rounds = float(counts["time"][0]), 1 + agreed.rounds + found.rounds
+        grid = found.grid
         fit = Fit(
             found.coefficients,
             found.information,
@@ -411,9 +392,7 @@ class Method:
         answer = yield Ask(meat, arguments, doing="robust_errors")
         if np.isnan(answer["meat"]).any():
             raise Stopped(Finding("withheld_fit"))
-        bread = np.nan_to_num(fit.solved.inverse)
-        sandwich = bread @ symmetric(answer["meat"], len(bread)) @ bread
-        return np.where(np.isnan(fit.solved.inverse), np.nan, sandwich)
+        return sandwich(fit.solved.inverse, answer["meat"])
 
     def _proportional(self, fit: Fit) -> Generator[Ask, Pooled, Proportionality]:
         """Chi-square, degrees of freedom and p of each term and of all together, as R's cox.zph."""
@@ -439,36 +418,3 @@ def _quadratic(score: Floats, variance: Floats, which: Any) -> tuple[float, int,
         return (np.nan, 0, np.nan)
     chi = float(score[which] @ np.linalg.solve(variance[np.ix_(which, which)], score[which]))
     return chi, len(which), float(stats.chi2.sf(chi, len(which)))
-
-
-class _Climb:
-    """Newton steps up the partial likelihood; a step that does not climb is halved. `best` is after the last step."""
-
-    def __init__(self, beta: Floats, terms: list[str], people: int) -> None:
-        self.beta, self.best = beta, beta
-        self.terms, self.people = terms, people
-        self.trail: list[Floats] = []
-        self.likelihood, self.null = -np.inf, -np.inf
-        self._from, self._step = beta, np.zeros(len(beta))
-
-    def arrived(self, values: Floats, enough: float, check: bool) -> bool:
-        """Take in one round's sums; whether the squared decrement is under `enough`."""
-        if np.isnan(values).any():
-            raise Stopped(Finding("withheld_fit"))
-        p = len(self.beta)
-        score, upper, (likelihood, self.null) = values[:p], values[p:-2], values[-2:]
-        information = symmetric(upper, p)
-        if likelihood < self.likelihood - 1e-9 * (1 + abs(self.likelihood)):
-            self._step = self._step / 2
-            self.beta = self._from + self._step
-            return False
-        self.likelihood, self.information = float(likelihood), information
-        self.trail.append(np.diag(information))
-        self.solved = solve(score, information, aliased_columns(information))
-        self.best = self.beta + self.solved.step
-        if self.solved.decrement < enough:
-            return True
-        if check:
-            check_separation(self.trail[0], self.trail[-1], -float(self.people), self.people, self.terms)
-        self._from, self._step, self.beta = self.beta, self.solved.step, self.best
-        return False

@@ -82,10 +82,15 @@ def supported(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Meas
     few values, how many hold each. Where that is a few, the column's sum is theirs. Nobody at all is no secret: a
     constant column says nothing.
     """
-    away = [_many(one.x[chosen], value) for one in columns for value in (0.0, *one.ends)]
     everyone = [np.ones((len(one.x[chosen]), 1), bool) for one in columns]
     of_values = [_by_value(one, chosen, side) for one, side in zip(columns, everyone, strict=True)]
-    return joined(few_or_none(np.array(away, dtype=np.int64)), *of_values)
+    return joined(few_or_none(away(columns, chosen)), *of_values)
+
+
+def away(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Counts:
+    """For each column how many people are not at zero, not at the least, not at the greatest value of its range."""
+    counts = [_many(one.x[chosen], value) for one in columns for value in (0.0, *one.ends)]
+    return np.array(counts, dtype=np.int64)
 
 
 def _many(x: Floats, value: float) -> int:

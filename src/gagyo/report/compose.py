@@ -135,6 +135,7 @@ PLACES = (
     Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),
     Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards", "baseline")),
+    Place("subdistributions", ("subdistribution_ratios", "subdistribution_model")),
     Place(
         "model",
         (
@@ -233,7 +234,10 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
     if not validated:
         curves = (curve for analysis in analyses for curve in analysis.result.curves)
         blocks += [Drawing(curve) for curve in curves if _stands_for("survival", curve.name)][:1]
-    shown = [*((chosen, name) for name in ("external", "by_hospital")), (analyses, "hazard_ratios")]
+    shown = [
+        *((chosen, name) for name in ("external", "by_hospital")),
+        *((analyses, name) for name in ("hazard_ratios", "subdistribution_ratios")),
+    ]
     forest = next((table for among, name in shown for table in _tables(among, name)), None)
     blocks += [Drawing(_first_panel(forest))] if forest else []
     return Section("summary", tuple(blocks))

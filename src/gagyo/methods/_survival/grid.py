@@ -163,6 +163,28 @@ class Grid:
         kept = int((self.at_risk[:, group] > 0).sum())
         return kept - int(kept > 0 and not self.single[kept - 1])
 
+    def coarser(self, least: int) -> Grid:
+        """The grid of one group with neighbours merged until each interval has no event or `least`, and no other exit
+        or `least`: for sums over those with an event, and so over those without.
+        """
+        ends: list[int] = []
+        for end in range(1, len(self.exits) + 1):
+            if self._enough(ends[-1] if ends else 0, end, least):
+                ends.append(end)
+        if not ends or ends[-1] < len(self.exits):
+            while ends and not self._enough(ends[-1], len(self.exits), least):
+                ends.pop()
+            ends.append(len(self.exits))
+        starts = np.array([0, *ends[:-1]])
+        alone = np.diff([0, *ends]) == 1
+        edges = np.append(self.edges[0], self.edges[ends])
+        exits = np.add.reduceat(self.exits, starts, axis=0)
+        return replace(self, edges=edges, exits=exits, single=self.single[starts] & alone)
+
+    def _enough(self, start: int, end: int, least: int) -> bool:
+        others, *events = self.exits[start:end].sum(axis=(0, 1)).tolist()
+        return all(count == 0 or count >= least for count in (others, sum(events)))
+
     def left_at(self, group: int, edge: float) -> float:
         """How many of a group are still under observation after an edge."""
         return float(self.exits[self.edges[:-1] >= edge, group].sum())

@@ -3,13 +3,14 @@
 Everybody who leaves in an interval counts as leaving at its end. A round opens the sums of exp(x'b) over those who
 leave in each interval; the hazard that follows from them is told to the hospitals, whose score and second moments are
 then sums over people, as in WebDISCO (Lu et al. 2015, J Am Med Inform Assoc 22:1212) but without the risk sets'
-columns, which are opened once, at the solution, for the standard errors.
+columns, which are opened once, at the solution, for the standard errors. As sums over those with the event are opened
+too, intervals are merged until each has no event or enough, and no other exit or enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric, triangle
 from gagyo.methods._regression import column_widths, trait_cells
+from gagyo.methods._survival.climb import LIKELIHOOD_BOUND
 from gagyo.methods._survival.grid import Grid
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, few_or_none, joined, joint, spread_of
@@ -35,7 +37,6 @@ MODEL: dict[str, Any] = {
     "coefficients": Numbers((None,), -1e12, 1e12),
     "centre": Numbers((None,), -1e12, 1e12),
 }
-LIKELIHOOD_BOUND = 1024.0
 HEAVIEST = 12.0
 """The greatest logarithm of a mean weight that scales in the ring allow for: more would leave light ones no digits."""
 
@@ -72,8 +73,8 @@ class _People:
         return table.reshape(1, self.intervals, 1, 2)
 
     def cells(self, rows: Rows, formula: Formula) -> Measure:
-        """Every head count that the sums give away: traits, and who leaves in each interval."""
-        return joined(trait_cells(rows, formula), few_or_none(self.exits().sum(axis=(0, 2, 3))))
+        """Every head count that the sums give away: traits, and who leaves in each interval with and without event."""
+        return joined(trait_cells(rows, formula), few_or_none(self.exits().ravel()))
 
 
 def _reach(rows: Rows, formula: str) -> Floats:
@@ -178,7 +179,7 @@ class Hazards:
 class Climbed:
     """The solution: coefficients (p,), NaN where aliased; information; log-likelihoods of it and of no effect.
 
-    centre: (p,) the columns' values that the hazards are for.
+    centre: (p,) the columns' values that the hazards are for. grid: with the intervals that were merged.
     """
 
     coefficients: Floats
@@ -187,18 +188,35 @@ class Climbed:
     hazards: Hazards
     centre: Floats
     rounds: int
+    grid: Grid
+
+
+TRIES = (1, 2, 4)
+"""Times the study's minimum of people: a hospital may ask for more than the study does."""
 
 
 @dataclass(frozen=True)
 class Common:
-    """A model to be fitted on a grid."""
+    """A model to be fitted on a grid. least: people with the event, and without, who leave in an interval."""
 
     formula: Formula
     time: str
     ties: kernel.Ties
     grid: Grid
+    least: int
 
     def climb(self, centre: Floats) -> Generator[Ask, Pooled, Climbed]:
+        """The fit on the finest grid whose sums are opened."""
+        for times in TRIES:
+            one = replace(self, grid=self.grid.coarser(times * self.least))
+            try:
+                hazards = yield from one._hazards(np.zeros(len(centre)), centre)
+            except Stopped:
+                continue
+            return (yield from one._climbed(centre, hazards))
+        raise Stopped(Finding("withheld_fit"))
+
+    def _climbed(self, centre: Floats, hazards: Hazards) -> Generator[Ask, Pooled, Climbed]:
         """Quasi-Newton steps (Broyden, Fletcher, Goldfarb and Shanno 1970) from no effect, then the exact information.
 
         The first curvature takes the mean over all risk sets for the mean of each; differences of scores mend it. After
@@ -208,7 +226,8 @@ class Common:
         beta, rounds, null = np.zeros(len(centre)), 0, float("nan")
         curvature, before, step = np.zeros((0, 0)), np.zeros(len(centre)), np.zeros(len(centre))
         for _ in range(MOST_ROUNDS):
-            hazards = yield from self._hazards(beta, centre)
+            if rounds:
+                hazards = yield from self._hazards(beta, centre)
             score, moments, approximate, events, mean = yield from self._scores(beta, centre, hazards)
             rounds += 2
             likelihood = events - hazards.logs
@@ -227,7 +246,7 @@ class Common:
         answer = yield self._ask(risk_means, beta, centre, {}, "fitting")
         information = moments - hazards.of_means(_open(answer["fit"]))
         coefficients = np.where(aliased, np.nan, beta)
-        return Climbed(coefficients, information, (likelihood, null), hazards, centre, rounds + 1)
+        return Climbed(coefficients, information, (likelihood, null), hazards, centre, rounds + 1, self.grid)
 
     def _hazards(self, beta: Floats, centre: Floats) -> Generator[Ask, Pooled, Hazards]:
         answer = yield self._ask(exposures, beta, centre, {}, "fitting")

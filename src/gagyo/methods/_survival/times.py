@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from gagyo.errors import DataFault
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.protocol.formula import DesignColumn
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
@@ -41,6 +42,14 @@ def _kind_fault(analysis: Analysis, option: str, variable: Variable) -> Iterator
     elif option in ("time", "entry") and variable.bounds[0] < 0:
         low = {"found": f"{variable.name}: {variable.bounds[0]:g}", "expected": "0"}
         yield Finding("survival_negative", place=analysis.place(option), values=low)
+
+
+def per_faults(analysis: Analysis, columns: Sequence[DesignColumn], per: Mapping[str, float]) -> Iterator[Finding]:
+    """What is wrong with increments that are asked for by column."""
+    names = [column.name for column in columns]
+    if unknown := [name for name in per if name not in names]:
+        values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
+        yield Finding("per_unknown", place=analysis.place("per"), values=values)
 
 
 def entries(rows: Rows, time: str, entry: str) -> Floats | None:

@@ -1,0 +1,216 @@
+"""Fine and Gray's model of the subdistribution hazard of one of several competing events, by hospital (lossless).
+
+Hospitals are strata: each has a baseline subdistribution hazard and a censoring curve of its own, on its exact times.
+It sends score, information and log partial likelihood of its weighted risk sets. Their sums are those of the
+pooled fit of R's `survival::finegray(... + strata(hospital))` and `coxph(..., weights, ties = "breslow")`. The variance
+is Fine and Gray's, with the estimate of the censoring in it, as in `cmprsk::crr`. Fine & Gray (1999) J Am Stat Assoc
+94:496; with strata Zhou et al. (2011) Biometrics 67:661. A censoring at the time of an event comes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+
+from gagyo.errors import Stopped, check_none
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.local import Name, Numbers, Whole, local
+from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._cox_told import Fit, Told
+from gagyo.methods._fine_gray_told import Ended, result
+from gagyo.methods._newton import MOST_ROUNDS, triangle
+from gagyo.methods._regression import column_widths, trait_cells
+from gagyo.methods._survival.climb import Climb, fit_scales, sandwich
+from gagyo.methods._survival.times import per_faults, time_faults
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.study import Analysis, Study
+from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, spread_of, total
+from gagyo.result import Result
+from gagyo.statistics import fine_gray as kernel
+
+MOST_LEVELS = 64
+MODEL: dict[str, Any] = {
+    "formula": Name(),
+    "time": Name(),
+    "event": Whole(1, MOST_LEVELS),
+    "coefficients": Numbers((None,), -1e12, 1e12),
+}
+"""What the steps of the fit are told; `event` is the number of the outcome's level."""
+
+
+@local(formula=Name(), time=Name(), event=Whole(1, MOST_LEVELS))
+def people(rows: Rows, formula: str, time: str, event: int) -> Aggregate:
+    """How many people, how many with the event, with a competing one and with none, and their time of observation."""
+    kind = rows[rows.formula(formula).outcome]
+    ends = [np.ones(rows.n, bool), kind == event, (kind != event) & (kind > 0), kind == 0]
+    return {"people": count(np.column_stack(ends)), "time": total(rows[time], rows.variables[time].bounds[1])}
+
+
+@local(**MODEL)
+def newton(rows: Rows, formula: str, time: str, event: int, coefficients: Floats) -> Aggregate:
+    """Score (p), information (upper triangle), log-likelihood, and log-likelihood of no effect, of the hospital's own
+    weighted partial likelihood.
+    """
+    parsed, sets = rows.formula(formula), _risk_sets(rows, formula, time, event)
+    fitted = kernel.evaluate(sets, coefficients)
+    null = kernel.evaluate(sets, np.zeros(len(coefficients))).likelihood
+    upper = triangle(len(coefficients))
+    values = np.concatenate([fitted.score, fitted.information[upper], [fitted.likelihood, null]])
+    expected = fitted.expected[:, None]
+    spread = spread_of(np.concatenate([fitted.residuals, sets.X**2 * expected, expected], axis=1))
+    return {"fit": joint(values, fit_scales(_widths(rows, parsed)), _cells(rows, parsed), spread)}
+
+
+@local(**MODEL)
+def meat(rows: Rows, formula: str, time: str, event: int, coefficients: Floats) -> Aggregate:
+    """The sum of u u' (upper triangle), u a person's part of the score and of the estimate of the censoring."""
+    parsed = rows.formula(formula)
+    fitted = kernel.evaluate(_risk_sets(rows, formula, time, event), coefficients)
+    u = fitted.residuals + fitted.of_censoring
+    bound = 2 * _widths(rows, parsed)  # as in a Cox model, who went through much hazard has a residual over one width
+    upper = triangle(len(bound))
+    scales = bound[upper[0]] * bound[upper[1]]
+    return {"meat": joint((u.T @ u)[upper], scales, _cells(rows, parsed), spread_of(u**2))}
+
+
+def _widths(rows: Rows, formula: Formula) -> Floats:
+    return column_widths(formula, rows.variables)[1:]
+
+
+def _cells(rows: Rows, formula: Formula) -> Measure:
+    """Head counts that the sums give away: every trait, with every way in which observation ended."""
+    made: Measure = rows.kept(("fine gray cells", formula.text), lambda: trait_cells(rows, formula))
+    return made
+
+
+def _risk_sets(rows: Rows, formula: str, time: str, event: int) -> kernel.RiskSets:
+    """The hospital's weighted risk sets; kept for the next round."""
+    parsed = rows.formula(formula)
+
+    def make() -> kernel.RiskSets:
+        X = parsed.design({name: rows[name] for name in parsed.variables})[:, 1:]
+        kind = rows[parsed.outcome]
+        return kernel.risk_sets(X, rows[time], kind == event, (kind != event) & (kind > 0))
+
+    found: kernel.RiskSets = rows.kept(("fine gray sets", parsed.text, time, event), make)
+    return found
+
+
+class Options(BaseModel):
+    """What a study file may say of Fine and Gray's model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    """On the left a category whose first level is no event (censored); on the right the columns of the model."""
+    time: str
+    """How long each person was observed."""
+    event: str
+    """The level of the outcome whose cumulative incidence is modelled; the levels after the first compete with it."""
+    per: dict[str, PositiveFloat] = {}
+    """By column of the model, the increment that its ratio is given for; 1 where none is stated."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """Fine and Gray's model of a study's analysis."""
+
+    formula: Formula
+    options: Options
+    study: Study
+    cohort: str
+
+    name: ClassVar[str] = "fine_gray"
+    lossless: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = Options
+
+    @classmethod
+    def read(cls, analysis: Analysis, study: Study) -> Method:
+        """The method of an analysis; FileFault where it does not fit the study."""
+        options = Options(**analysis.options)
+        formula = formulas.parse(options.formula, study.variables)
+        findings = list(time_faults(analysis, study, time=options.time))
+        if not formula.intercept or not formula.terms:
+            findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
+        outcome = study.variables[formula.outcome]
+        events = [level.name for level in outcome.levels[1:]]
+        if outcome.type != "category" or len(events) < 2:
+            values = {"found": f"{outcome.name} ({outcome.type})"}
+            findings.append(Finding("fine_gray_outcome", place=analysis.place("formula"), values=values))
+        elif options.event not in events:
+            values = {"found": options.event, "expected": ", ".join(events)}
+            findings.append(Finding("fine_gray_event", place=analysis.place("event"), values=values))
+        findings += per_faults(analysis, formula.columns(study.variables)[1:], options.per)
+        check_none(findings)
+        return cls(formula, options, study, analysis.cohort)
+
+    @property
+    def complete(self) -> frozenset[str]:
+        """All variables of the formula, and the time."""
+        return frozenset([*self.formula.variables, self.options.time])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[DesignColumn, ...]:
+        """The columns of the model; a partial likelihood has no intercept."""
+        return self.formula.columns(self.study.variables)[1:]
+
+    def sends(self) -> tuple[Sends, ...]:
+        """Score, information and two log-likelihoods a round; one more matrix for the errors."""
+        p = len(self.columns)
+        half = p * (p + 1) // 2
+        return (
+            Sends("fine_gray.people", 5, 1),
+            Sends("fine_gray.newton", p + half + 2, MOST_ROUNDS),
+            Sends("fine_gray.meat", half, 1),
+        )
+
+    def combine(self, earlier: Mapping[str, Result]) -> Conversation:
+        """Count, fit, then ask for the errors, then tell."""
+        counts = yield Ask(people, self._named, doing="counting")
+        # Of few competing events, their patients would follow from this fit and a Cox model of the same event.
+        if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
+            raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
+        everyone, events, competing, censored = (int(one) for one in counts["people"])
+        climb = Climb(np.zeros(len(self.columns)), [column.name for column in self.columns], everyone)
+        pooled, rounds = yield from climb.to_the_top(self._ask, 1)
+        coefficients = np.where(climb.solved.aliased, np.nan, climb.best)
+        likelihoods, time = (climb.likelihood, climb.null), float(counts["time"][0])
+        fit = Fit(
+            coefficients, climb.information, climb.solved, likelihoods, everyone, events, time, pooled.sites, rounds + 1
+        )
+        variance = yield from self._variance(fit)
+        told = Told(self.formula, self.study, True, self.options.per, "breslow", self.options.time)
+        return result(told, fit, variance, Ended(self._event, competing, censored))
+
+    @property
+    def _event(self) -> int:
+        levels = self.study.variables[self.formula.outcome].levels
+        return [level.name for level in levels].index(self.options.event)
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        """Arguments that say which model is meant."""
+        return {"formula": self.formula.text, "time": self.options.time, "event": self._event}
+
+    def _ask(self, beta: Floats) -> Ask:
+        arguments = {**self._named, "coefficients": beta}
+        named = f"{self.formula.text} of {self.options.event}"
+        return Ask(newton, arguments, fit=named, parameters=len(beta), doing="fitting")
+
+    def _variance(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+        arguments = {**self._named, "coefficients": np.nan_to_num(fit.coefficients)}
+        answer = yield Ask(meat, arguments, doing="robust_errors")
+        if np.isnan(answer["meat"]).any():
+            raise Stopped(Finding("withheld_fit"))
+        return sandwich(fit.solved.inverse, answer["meat"])
