@@ -6,7 +6,7 @@ import pytest
 
 from gagyo.errors import FileFault
 from gagyo.site.site_file import Marker, Policy, SiteFile
-from gagyo.text import LANGUAGES
+from gagyo.text import LANGUAGES, Text
 
 EXAMPLE = """\
 site: busan
@@ -52,6 +52,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert read.policy == Policy()
     assert read.policy.methods == "all"
     assert read.policy.independent_partners is None
+    assert read.label == Text("a", "a", "a"), "a name for figures and tables, in each language"
     assert (read.data.delimiter, read.data.header, read.person) == (",", True, "")
 
 

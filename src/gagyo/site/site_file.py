@@ -179,13 +179,13 @@ def _site_file(root: Entry) -> SiteFile | None:
     keys = root.table(REQUIRED, OPTIONAL)
     if not keys:
         return None
-    variables = _columns(keys)
+    variables, site = _columns(keys), _text(keys, "site", SITE)
     return SiteFile(
-        site=_text(keys, "site", SITE),
+        site=site,
         country=_text(keys, "country", COUNTRY),
         data=_source(keys),
         variables=variables,
-        label=keys["label"].label() if "label" in keys else Text(""),
+        label=keys["label"].label() if "label" in keys else Text(site, site, site),
         person=_text(keys, "person"),
         missing=_markers(keys),
         absent=_absent(keys, variables),
