@@ -199,7 +199,7 @@ MUTATIONS = (
         "methods/_survival/one_baseline.py",
         "grid=self.grid.coarser(times * self.least)",
         "grid=self.grid",
-        "tests/contract/test_survival_references.py",
+        "tests/attacks/test_survival.py",
     ),
     (
         "methods/_survival/one_baseline.py",

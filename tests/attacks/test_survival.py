@@ -83,6 +83,24 @@ def test_the_gate_opens_no_risk_set_of_days_weeks_or_months(scope: str, days: in
             assert not isinstance(decision, Release) or decision.withheld[name].all()
 
 
+def test_the_gate_opens_no_sum_over_one_person_with_the_event() -> None:
+    """Intervals of a hundred exits, in one of which one person has the event: the hospitals themselves say no."""
+    there = patients(1000)
+    time = np.concatenate([one.columns["t"] for one in there.values()])
+    edges = np.array([0.0, *np.quantile(time, [0.2, 0.4, 0.6, 0.8]).round(), 4000.0])
+    for alone in (False, True):
+        if alone:
+            for one in there.values():
+                one.columns["d"][one.columns["t"] <= edges[1]] = 0
+            first = there["seoul"].columns
+            first["d"][np.argmin(first["t"])] = 1
+        for answers in asked(there, edges):
+            measures = {"fit": _summed(answers, "fit")}
+            decision = Gate().rule(Case("pooled", measures, 1000, 10, Limits(), hospitals=4))  # type: ignore[arg-type]
+            opened = isinstance(decision, Release) and not decision.withheld["fit"].any()
+            assert opened != alone
+
+
 def _summed(answers: list[Aggregate], name: str) -> object:
     """A measure with the cells of the sum, as the hospitals see it before they open the values."""
     from dataclasses import replace
