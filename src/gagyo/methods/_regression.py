@@ -14,11 +14,8 @@ from gagyo.protocol.formula import DesignColumn, Formula, Spline, Term
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
-from gagyo.release.few_values import Measured, both, combined, supported, supported_beside
+from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
 from gagyo.result import Estimate, Words
-
-Bools = NDArray[np.bool_]
-Chosen = slice | Bools
 
 
 def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:

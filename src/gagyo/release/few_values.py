@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +83,8 @@ def supported(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Meas
     few values, how many hold each. Where that is a few, the column's sum is theirs. Nobody at all is no secret: a
     constant column says nothing.
     """
-    everyone = [np.ones((len(one.x[chosen]), 1), bool) for one in columns]
-    of_values = [_by_value(one, chosen, side) for one, side in zip(columns, everyone, strict=True)]
+    everyone = np.ones((len(columns[0].x[chosen]) if columns else 0, 1), bool)
+    of_values = (_by_value(one, chosen, everyone) for one in columns)
     return joined(few_or_none(away(columns, chosen)), *of_values)
 
 
@@ -107,10 +108,11 @@ def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen 
 
 def both(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
     """Of each two columns of few values, how many people hold each two of them: nobody, or k."""
-    nobody = np.zeros((len(columns[0].x[chosen]) if columns else 0, 0), bool)
-    pairs = list(combinations(columns, 2))
-    pooled = len(pairs) * PLACES**2 <= MOST_CELLS
-    return joined(few_or_none(NOBODY), *(_table(nobody, pair, chosen, pooled) for pair in pairs))
+    pooled = comb(len(columns), 2) * PLACES**2 <= MOST_CELLS
+    # Of many columns nearly every pair holds many values, and its cells at this hospital would be none.
+    counted = columns if pooled else [one for one in columns if one.values is not None]
+    nobody = np.zeros((len(counted[0].x[chosen]) if counted else 0, 0), bool)
+    return joined(few_or_none(NOBODY), *(_table(nobody, pair, chosen, pooled) for pair in combinations(counted, 2)))
 
 
 def _by_value(column: Measured, chosen: Chosen, sides: Bools) -> Measure:
