@@ -26,8 +26,10 @@ Chosen = slice | Bools
 
 FEW = 3
 """Values whose counts follow from the number of people, the sum and the sum of squares."""
-PLACES = 13
-"""Places of values. Prime, so that codes such as 1, 2, 9 and doses such as 50, 100, 200 have each a place."""
+PLACES = 7
+"""Places of values. Prime, so that codes such as 1, 2, 3 and doses such as 50, 100, 200 have each a place;
+no more, since the cells of each travel with every round.
+"""
 MOST_CELLS = 1 << 12
 """Combinations with measured columns that are counted over all hospitals; of more, each hospital rules on its own."""
 MANY = 4096
