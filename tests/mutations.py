@@ -254,7 +254,7 @@ MUTATIONS = (
     ("methods/_sandwich.py", "both(spread_of(over**2), alone)", "alone", ROBUST),
     ("methods/_sandwich.py", "np.concatenate([own, by_cluster])", "own", ROBUST),
     ("methods/_sandwich.py", ", own_spread(rows, formula, cluster))", ")", ROBUST),
-    ("methods/_sandwich.py", "if same and unlike and", "if same and not unlike and", ROBUST),
+    ("methods/_sandwich.py", "if unlike and", "if not unlike and", ROBUST),
     ("methods/gee.py", "if beyond > 0.5:", "if False:", GEE),
     ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
     ("methods/gee.py", "whole = both(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),

@@ -16,7 +16,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from tests.contract.data import GOLDEN, HEAD, category, divide, hospitals, number, study
+from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
 from tests.contract.test_gee_references import numbers, pupils
 from tests.contract.test_gee_references import text as pupils_study
 from tests.contract.test_methods import rehearsed
@@ -204,6 +204,20 @@ def test_one_study_does_not_ask_for_unlike_powers_of_leverages() -> None:
         except FileFault as fault:
             found = [one.code for one in fault.findings]
         assert found == codes
+
+
+@pytest.mark.parametrize(("method", "more"), [("logistic", ""), ("glm", ", family: binomial, link: probit")])
+@pytest.mark.parametrize("cohort", ["all", "everyone"])
+def test_nor_by_another_method_or_cohort(method: str, more: str, cohort: str) -> None:
+    """Attack: nearly the same model by another link, or of two cohorts whose conditions select the same people."""
+    lines = '  a: {method: logistic, cohort: all, formula: "ill ~ x + z", robust: HC3}\n'
+    lines += f'  b: {{method: {method}, cohort: {cohort}, formula: "ill ~ x + z", robust: %s{more}}}\n'
+    text = HEAD % (10, f"{VARIABLES}\n{boolean('ill')}", lines)
+    text = text.replace("analyses:\n", '  everyone: {where: "x > -51"}\nanalyses:\n')
+    Line(Study.parse(text % "HC3"))
+    with pytest.raises(FileFault) as fault:
+        Line(Study.parse(text % "HC0"))
+    assert [one.code for one in fault.value.findings] == ["robust_twice"]
 
 
 def test_a_difference_of_powers_is_soon_one_persons() -> None:

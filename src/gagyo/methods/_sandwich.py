@@ -267,7 +267,7 @@ class Robust:
 
     def faults(self, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:
         """Clusters without an error of clusters, or that are none; and a model whose leverages would follow."""
-        others = sorted(self._beside(formula, analysis, study))
+        others = sorted(self._beside(formula, study))
         if others:
             values = {"found": f"{self.errors}, {', '.join(others)}", "expected": self.errors}
             yield Finding("robust_twice", place=analysis.place("robust"), values=values)
@@ -280,16 +280,16 @@ class Robust:
             values = {"found": self.cluster, "expected": "category, integer"}
             yield Finding("mixed_cluster", place=analysis.place("cluster"), values=values)
 
-    def _beside(self, formula: Formula, analysis: Analysis, study: Study) -> Iterator[str]:
-        """Errors over people that the study asks for of the same model, with other powers of 1 - h.
+    def _beside(self, formula: Formula, study: Study) -> Iterator[str]:
+        """Errors over people that the study asks for of the same model with other powers of 1 - h, whatever method fits
+        it (a probit model is near a logistic one) and in whatever cohort (two conditions can select the same people).
 
         HC3 less HC0 weighs people by about twice their leverage, and so on: such a difference is soon one person's.
         """
         for other in study.analyses.values():
             asked = str(other.options.get("robust", "none"))
-            same = (other.method, other.cohort) == (analysis.method, analysis.cohort)
             unlike = self.errors in DIVIDED and asked in DIVIDED and DIVIDED[asked] != DIVIDED[self.errors]
-            if same and unlike and _alike(formula, str(other.options.get("formula", "")), study):
+            if unlike and _alike(formula, str(other.options.get("formula", "")), study):
                 yield f"{other.name}: {asked}"
 
 
