@@ -140,7 +140,7 @@ def test_without_approvals_in_the_policy_the_command_is_the_approval(
 def test_an_approval_of_something_else_is_not_taken_in(seoul: Hospital, change: dict[str, str], code: str) -> None:
     assert seoul.approve(seoul.yes("data_protection"), seoul.yes("custodian", **change)) == [code]
     assert seoul.code() == "not_approved"
-    assert {one.role for one in seoul.site.approvals(seoul.plan.digest)} == {"data_protection"}
+    assert {one.role for one in seoul.site.decided.statements(seoul.plan.digest)} == {"data_protection"}
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_withdrawal_of_the_earlier_plan_ends_what_was_carried(
     one = amended(seoul, keys[1], AMENDED["title"][0])
     assert one.approve(yes(one, "custodian")) == []
     assert one.code("model") == ""
-    one.site.withdraw(first)
+    one.site.decided.withdraw(first)
     assert one.code("model") == "approval_missing"
     one.reopened()
     assert one.approve() == ["approval_missing"]

@@ -87,7 +87,7 @@ def test_a_hospital_whose_policy_says_nothing_counts_nobody(tmp_path: Path) -> N
     assert code(site, plan) == "answer_feasibility_not_allowed"
     answer = ask(plan, site)
     assert (answer.outcome, answer.payload) == ("refused", {})
-    assert not site.may_count(plan)
+    assert not site.decided.may_count(plan)
 
 
 def test_counting_needs_no_signed_approval_and_analyses_still_do(tmp_path: Path) -> None:
@@ -108,14 +108,14 @@ def test_only_so_many_cohorts_are_counted_over_all_plans_and_a_restart(tmp_path:
     again.approve(first)  # the same plan is counted once
     assert code(again, plan_of(counting("", "where: not malignant"), again, tmp_path)) == "answer_feasibility_spent"
     again.approve(plan_of(counting("where: not malignant"), again, tmp_path))
-    assert not again.may_count(plan_of(counting("where: texture > 20"), again, tmp_path))
+    assert not again.decided.may_count(plan_of(counting("where: texture > 20"), again, tmp_path))
 
 
 def test_a_withdrawn_count_stays_withdrawn(tmp_path: Path) -> None:
     site = hospital(tmp_path)
     plan = plan_of(counting(""), site, tmp_path)
     site.approve(plan)
-    site.withdraw(plan.digest)
+    site.decided.withdraw(plan.digest)
     assert ask(plan, site).code == "withdrawn"
     assert code(site, plan) == "approval_withdrawn"
 

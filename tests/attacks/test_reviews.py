@@ -49,11 +49,11 @@ AT = datetime(2026, 11, 28, 9, tzinfo=UTC)
 
 def does(site: Site, who: str, doing: str, verdict: str = "", reason: str = "", note: str = "") -> Review:
     """What one person does in the hospital's only, or latest, review."""
-    one = site.reviews[-1]
+    one = site.reviews.all()[-1]
     draft = Act(one.site, one.plan, one.review, doing, one.version, one.content)  # type: ignore[arg-type]
     said = replace(draft, verdict=verdict, reason=reason, note=note)
     at = AT + timedelta(seconds=len(one.acts))
-    return site.review(reviewing.sign(said, KEYS[who], at))
+    return site.reviews.take(reviewing.sign(said, KEYS[who], at))
 
 
 def goes_through(site: Site, decision: str = "approve", reason: str = "") -> Review:
@@ -85,14 +85,14 @@ def test_numbers_of_a_hospital_wait_and_leave_as_they_were_reviewed(own: House, 
     seoul = own.sites["seoul"]
     stopped = own.run().stopped
     assert stopped["own"].findings[0].code == "answer_referred"
-    assert [(one.kind, one.state) for one in seoul.reviews] == [("output", "pending")]
-    shown = json.loads(seoul._store.shown(seoul.reviews[0].review))
+    assert [(one.kind, one.state) for one in seoul.reviews.all()] == [("output", "pending")]
+    shown = json.loads(seoul._store.shown(seoul.reviews.all()[0].review))
     assert goes_through(seoul).state == "approved"
     run = again(own)
     assert not run.stopped
     answer = next(one for one in run.answers if one.site == "seoul" and "coefficients" in one.payload.get("values", {}))
     assert plain(answer.payload["values"]) == shown["values"], "exactly what people saw left"
-    assert seoul.reviews[0].state == "released"
+    assert seoul.reviews.all()[0].state == "released"
     open_house = house(tmp_path / "plain", STUDY + META, breast()).run().results["own"]
     assert run.results["own"] == open_house, "the same result as without a review"
 
@@ -120,21 +120,21 @@ def test_sums_of_a_referred_method_are_asked_about_before_anything_is_computed(t
     one = house(tmp_path, STUDY + MODEL, breast(), {"seoul": REFERS})
     seoul = one.sites["seoul"]
     assert one.run().stopped["model"].findings[0].code == "answer_referred"
-    assert [(review.kind, review.analysis) for review in seoul.reviews] == [("analysis", "model")]
+    assert [(review.kind, review.analysis) for review in seoul.reviews.all()] == [("analysis", "model")]
     assert not any(entry.record["channel"] == "masked" for entry in seoul.ledger.entries)
     goes_through(seoul)
     run = again(one)
     assert not run.stopped
     open_house = house(tmp_path / "plain", STUDY + MODEL, breast()).run()
     assert run.results["model"] == open_house.results["model"]
-    assert len(seoul.reviews) == 1, "one review for all rounds"
+    assert len(seoul.reviews.all()) == 1, "one review for all rounds"
 
 
 def test_three_privacy_refusals_are_reviewed_and_three_more_again(tmp_path: Path) -> None:
     others = ("texture", "smoothness", "compactness", "symmetry", "texture + smoothness", "texture + symmetry")
     one = few_of_a_size([f"malignant ~ C(size) + {other}" for other in (*others, "compactness + symmetry")], tmp_path)
     for site in one.sites.values():
-        site._reviews._terms = TERMS
+        site.reviews._terms = TERMS
     codes = [why.findings[0].code for why in one.run().stopped.values()]
     assert codes == ["answer_withheld"] * 3 + ["answer_referred"] * 4
     for site in one.sites.values():
@@ -153,7 +153,7 @@ def test_a_review_cannot_let_out_what_another_rule_withholds(tmp_path: Path) -> 
     one = house(tmp_path, STUDY + META, hospitals, {"seoul": REFERS})
     one.run()
     seoul = one.sites["seoul"]
-    shown = json.loads(seoul._store.shown(seoul.reviews[0].review))
+    shown = json.loads(seoul._store.shown(seoul.reviews.all()[0].review))
     goes_through(seoul)
     run = again(one)
     answer = next(a for a in run.answers if a.site == "seoul" and "coefficients" in a.payload.get("values", {}))
@@ -169,7 +169,7 @@ def test_asking_again_and_again_changes_nothing_and_fills_no_ledger(own: House) 
     list(asked)
     more = [one.record["outcome"] for one in seoul.ledger.entries[links:]]
     assert "referred" not in more
-    assert len(seoul.reviews) == 1
+    assert len(seoul.reviews.all()) == 1
 
 
 def test_votes_are_hidden_in_the_record_until_both_are_in_and_notes_never_leave(own: House) -> None:
@@ -180,7 +180,7 @@ def test_votes_are_hidden_in_the_record_until_both_are_in_and_notes_never_leave(
     does(seoul, "first", "vote", "reject", "unclear", note="97 again")
     told = seoul.ledger.entries[-1].record["told"]
     assert set(told) == {"review", "doing", "digest", "state"}, "nothing of whose vote, or which"
-    first = seoul.reviews[0].votes[0]
+    first = seoul.reviews.all()[0].votes[0]
     for verdict in ("approve", "reject", "return"):  # and nobody finds it by trying: it covers the signature
         assert replace(first, verdict=verdict, signature="").digest != told["digest"]
     does(seoul, "second", "view")
@@ -202,8 +202,10 @@ def test_a_guess_of_what_waits_cannot_be_checked_against_the_record(own: House, 
     other = house(tmp_path / "other", STUDY + META, breast(), {"seoul": REFERS})
     other.run()
     one, two = (each.sites["seoul"] for each in (own, other))
-    assert json.loads(one._store.shown(one.reviews[0].review)) == json.loads(two._store.shown(two.reviews[0].review))
-    assert one.reviews[0].content != two.reviews[0].content
+    assert json.loads(one._store.shown(one.reviews.all()[0].review)) == json.loads(
+        two._store.shown(two.reviews.all()[0].review)
+    )
+    assert one.reviews.all()[0].content != two.reviews.all()[0].content
 
 
 def test_a_coordinator_cannot_hide_a_referred_analysis_inside_another(tmp_path: Path) -> None:
@@ -224,7 +226,7 @@ def test_a_hospital_that_is_started_anew_goes_on_where_it_was(own: House, tmp_pa
     seoul.ledger.path.write_bytes(b"".join(lines[:-1]))
     seoul.close()
     opened = Site("seoul", tmp_path / "seoul", seoul._load, REFERS)
-    assert opened.reviews[0].state == "submitted"
+    assert opened.reviews.all()[0].state == "submitted"
     assert opened.ledger.path.read_bytes() == b"".join(lines)
     opened.close()
 
@@ -232,10 +234,10 @@ def test_a_hospital_that_is_started_anew_goes_on_where_it_was(own: House, tmp_pa
 def test_nobody_acts_on_what_is_not_there(own: House) -> None:
     own.run()
     seoul = own.sites["seoul"]
-    one = seoul.reviews[0]
+    one = seoul.reviews.all()[0]
     draft = Act("seoul", one.plan, "another", "submit", 0, one.content)
     with pytest.raises(FileFault) as told:
-        seoul.review(reviewing.sign(draft, KEYS["engineer"], AT))
+        seoul.reviews.take(reviewing.sign(draft, KEYS["engineer"], AT))
     assert told.value.findings[0].code == "review_unknown"
     done = does(seoul, "engineer", "submit")
-    assert seoul.review(done.acts[-1]).acts == done.acts, "the same act again changes nothing"
+    assert seoul.reviews.take(done.acts[-1]).acts == done.acts, "the same act again changes nothing"

@@ -34,7 +34,7 @@ def refers(file: Path) -> None:
 
 def latest(here: Town) -> Review | None:
     site = here.services["busan"]._opened
-    found = site.reviews if site is not None else []
+    found = site.reviews.all() if site is not None else []
     return found[-1] if found else None
 
 

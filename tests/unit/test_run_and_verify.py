@@ -187,7 +187,7 @@ def test_an_answer_kept_but_not_yet_in_the_ledger_is_entered_at_the_next_start(t
 def test_withdrawal_takes_effect_at_the_next_request(small_house: House) -> None:
     run = Run(small_house.plan, small_house.journal)
     steps = iter(run)
-    small_house.sites["busan"].withdraw(small_house.plan.digest)
+    small_house.sites["busan"].decided.withdraw(small_house.plan.digest)
     with pytest.raises(GagyoError, match="withdrew"):
         list(steps)
 
@@ -195,7 +195,7 @@ def test_withdrawal_takes_effect_at_the_next_request(small_house: House) -> None
 def test_a_withdrawn_plan_answers_nothing_it_answered_before(small_house: House) -> None:
     run = small_house.run()
     asked = next(one for one in run.answers if one.site == "busan" and one.receipt and one.outcome == "released")
-    small_house.sites["busan"].withdraw(small_house.plan.digest)
+    small_house.sites["busan"].decided.withdraw(small_house.plan.digest)
     again = Run(small_house.plan, Embedded(small_house.sites))
     with pytest.raises(GagyoError, match="withdrew"):
         list(again)

@@ -67,8 +67,8 @@ def withdraw(file: Path, folder: Path, plan: str, statements: Sequence[Statement
     with held(folder) as here:
         if here and not came:
             with closing(Site.open(file, folder)) as site:
-                if site.decided(plan):  # in an embedded run: its plan never came through the inbox
-                    site.withdraw(plan, statements)
+                if site.decided.ever(plan):  # in an embedded run: its plan never came through the inbox
+                    site.decided.withdraw(plan, statements)
                     return plan
     return take(file, folder, "withdraw", plan, statements=statements).plan
 

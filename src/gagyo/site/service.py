@@ -116,7 +116,7 @@ class Service:
             if self.inbox.told(proposed.plan) != proposed.state:
                 self._tell(proposed)
                 self.inbox.note_told(proposed.plan, proposed.state)
-        for review in self._site().reviews:
+        for review in self._site().reviews.all():
             proposed_of = self.inbox.known(review.plan)
             decided = review.state in ("approved", "rejected", "withdrawn")
             if decided and proposed_of is not None and self.inbox.told(review.review) != review.state:
@@ -253,7 +253,7 @@ class Service:
             return Wish(0, plan.digest, "approve", "policy")
         if not plan.study.counts_only:
             return None
-        return Wish(0, plan.digest, "approve" if self._site().may_count(plan) else "refuse", "feasibility")
+        return Wish(0, plan.digest, "approve" if self._site().decided.may_count(plan) else "refuse", "feasibility")
 
     # Requests.
 
@@ -286,7 +286,7 @@ class Service:
         spent = {"outcome": answer.outcome, "code": answer.code, "ms": round((time.monotonic() - began) * 1000)}
         told = {"plan": proposed.plan[:19], "analysis": request.analysis, "step": request.step, "round": request.round}
         self._log({"event": "answer", **told, **spent})
-        if answer.outcome == "referred" and site.can_review:
+        if answer.outcome == "referred" and site.reviews.possible:
             # No answer yet: it is asked again until the people here have decided.
             self._reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
             return
@@ -421,11 +421,11 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
         if wish.verb == "approve":
             site.approve(proposed.read(), inbox.brought(proposed.plan))
         elif wish.verb == "withdraw":
-            site.withdraw(proposed.plan, inbox.brought(proposed.plan))
+            site.decided.withdraw(proposed.plan, inbox.brought(proposed.plan))
         else:
-            site.refuse(proposed.plan)
+            site.decided.refuse(proposed.plan)
     except GagyoError as fault:
-        if site.withdrawn(proposed.plan):
+        if site.decided.withdrawn(proposed.plan):
             inbox.set_state(proposed.plan, "withdrawn")
         return fault.findings
     finally:
@@ -436,7 +436,7 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
 
 def _review(site: Site, act: Act) -> tuple[Finding, ...]:
     try:
-        site.review(act)
+        site.reviews.take(act)
     except GagyoError as fault:
         return fault.findings
     return ()

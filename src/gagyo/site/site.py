@@ -7,7 +7,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gagyo.canonical import digest, plain
-from gagyo.errors import DataFault, FileFault, Tampered, check_none
+from gagyo.errors import DataFault, FileFault, Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
 from gagyo.federation import secure_sum as sums
 from gagyo.federation import wire
@@ -24,7 +24,6 @@ from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
 from gagyo.governance.approval import Statement
 from gagyo.governance.bounds import ruled_minimum
-from gagyo.governance.review import Act, Review
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
@@ -39,42 +38,22 @@ from gagyo.site import admission, opening
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.approvals import Approvals
 from gagyo.site.cohorts import Cohorts, Dataset, snapshot
+from gagyo.site.decided import Decided
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping import load
-from gagyo.site.noting import note
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
-from gagyo.site.ruled import Ruled, Ruling
+from gagyo.site.ruled import Ruled
 from gagyo.site.said import Said
+from gagyo.site.session import Session
 from gagyo.site.site_file import Policy, SiteFile
 from gagyo.site.store import Store
 
 REFUSALS_BEFORE_REFERRAL = 3
 MACHINE_FAULTS = (OSError, sqlite3.Error)
 """What is no answer: a full disk, say. Whoever carries the request brings it again."""
-
-
-@dataclass
-class Session:
-    """One approved plan at this hospital: where its line of analyses stands, and the cohorts that it may look at."""
-
-    plan: Plan
-    limits: Limits
-    line: Line
-    history: History
-    cohorts: Cohorts
-    data: Dataset
-    publics: Mapping[str, PublicKeys]
-    keys: Keys
-    receiving: dict[tuple[str, int], Receiving] = field(default_factory=dict)
-    ruling: Ruling | None = None
-
-    @property
-    def study(self) -> Study:
-        """The plan's study."""
-        return self.plan.study
 
 
 def secret_of(keys: Keys, store: Store, purpose: str) -> bytes:
@@ -122,7 +101,8 @@ class Site:
         self._gate = Gate()
         self._ruled = ruled
         self._approvals = Approvals(self._store, self.policy.approvals, name, today)
-        self._reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
+        self.decided = Decided(name, self.policy, self._store, self.ledger, self._approvals, ruled)
+        self.reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
         self._sessions: dict[str, Session] = {}
         self._sound = False
         self._recover()
@@ -148,7 +128,7 @@ class Site:
                 self.ledger.append(receipt)
         self._sound = True
 
-    # What a person at the hospital decides.
+    # Opening what people approved.
 
     def approve(self, plan: Plan, statements: Sequence[Statement] = ()) -> None:
         """Approve a plan: its keys, methods and data mapping are checked, and the approvals that the policy requires.
@@ -159,72 +139,14 @@ class Site:
         Raises:
             FileFault, DataFault: everything that is wrong.
         """
-        if self._store.approval(plan.digest) == "withdrawn":
-            raise FileFault.of("approval_withdrawn", found=plan.digest)
-        counts_only = plan.study.counts_only
-        self._check_counting(plan)
-        data = snapshot(self._open(plan).data, self._secret("data"))
+        self.decided.check_possible(plan)
+        session = self._open(plan)
         try:
-            self._check_same_data(plan, data)
-            self._check_rules(plan)
-            self._approvals.take_in(plan, data, statements, needed=not counts_only)
+            self.decided.approve(session, snapshot(session.data, self._secret("data")), statements)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self._sessions.pop(plan.digest)
-            if self.withdrawn(plan.digest):
-                self._note_decision("withdraw", plan.digest)
             raise
-        if counts_only:
-            self._note_decision("count", plan.digest, cohorts=len(plan.study.cohorts))
-        else:
-            self._note_decision("approve", plan.digest)
-        self._store.keep_plan(plan)
-        self._store.set_approval(plan.digest, data.encode(), "approved")
-
-    def _check_rules(self, plan: Plan) -> None:
-        """This hospital's own check allows on this day what the plan would send from here."""
-        self._rule_today(self._sessions[plan.digest])
-        if found := self._sessions[plan.digest].ruling:
-            check_none(found.findings())
-
-    def _rule_today(self, session: Session) -> None:
-        """Make the check of the day, and put it on record where it is another than the last."""
-        if self._ruled is None:
-            return
-        found = self._ruled.on(session.plan)
-        if found is not session.ruling:
-            session.ruling = found
-            self._note_once(note("check", session.plan.digest, "", found.told()))
-
-    def _check_counting(self, plan: Plan) -> None:
-        """A plan that only counts people is answered where the policy allows it, up to so many cohorts in all.
-
-        Each is ruled on like any other; but nobody looks at it, and very many counts together could tell of someone.
-        """
-        before = sum(cohorts for digest, cohorts in self._counted.items() if digest != plan.digest)
-        if not plan.study.counts_only or before + len(plan.study.cohorts) <= self.policy.feasibility:
-            return
-        code = "answer_feasibility_spent" if self.policy.feasibility else "answer_feasibility_not_allowed"
-        raise FileFault.of(code, site=self.name, found=self.policy.feasibility, expected=len(plan.study.cohorts))
-
-    def may_count(self, plan: Plan) -> bool:
-        """Whether the policy answers a plan that only counts people."""
-        try:
-            self._check_counting(plan)
-        except FileFault:
-            return False
-        return plan.study.counts_only
-
-    @property
-    def _counted(self) -> dict[str, int]:
-        """How many cohorts each plan had that only counts people and was answered here before."""
-        told = ((entry.record["plan"], entry.record.get("told", {})) for entry in self.ledger.entries)
-        return {plan: int(note["cohorts"]) for plan, note in told if note.get("doing") == "count"}
-
-    def _check_same_data(self, plan: Plan, data: str) -> None:
-        """Data stay as they were approved: a study on data that change under it could be differenced."""
-        if self._store.approved_data(plan.digest) not in ("", data):
-            raise FileFault.of("data_changed", found=self.name)
 
     def ensure_open(self, plan: str, read: Callable[[], Plan]) -> None:
         """Open an approved plan again after this process was started anew; FileFault, DataFault as `approve`."""
@@ -234,55 +156,6 @@ class Site:
     def leave(self, plan: str) -> None:
         """Let go of a plan that is closed; its approval and its answers stay on record."""
         self._sessions.pop(plan, None)
-
-    def withdraw(self, plan: str, statements: Sequence[Statement] = ()) -> None:
-        """Withdraw the approval of a plan; the next request finds it gone. statements: whose word it was, to keep."""
-        self._approvals.keep_withdrawals(plan, statements)
-        self._note_decision("withdraw", plan)
-        self._store.set_approval(plan, b"", "withdrawn")
-
-    def refuse(self, plan: str) -> None:
-        """Put on record that people here refused a plan; it was never approved, so nothing changes at the door."""
-        self._note_decision("refuse", plan)
-
-    def _note_decision(self, doing: str, plan: str, **beside: int) -> None:
-        """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
-        told: dict[str, Any] = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
-        told |= beside
-        if doing == "approve" and (carried := self._approvals.carried(plan)):
-            told["carried"] = [plain(one) for one in carried]
-        self._note_once(note("decision", plan, "", told))
-
-    def _note_once(self, record: dict[str, Any]) -> None:
-        """Write a record of an act to the ledger, unless it stands there."""
-        if record not in (entry.record for entry in self.ledger.about(record["plan"])):
-            self.ledger.record([record])
-
-    def decided(self, plan: str) -> bool:
-        """Whether a plan was approved here, even if the approval was withdrawn since."""
-        return self._store.approval(plan) != ""
-
-    def withdrawn(self, plan: str) -> bool:
-        """Whether the approval of a plan was withdrawn here."""
-        return self._store.approval(plan) == "withdrawn"
-
-    def review(self, act: Act) -> Review:
-        """Take in what a person did in an output review; FileFault with what keeps it from counting."""
-        return self._reviews.take(act)
-
-    @property
-    def reviews(self) -> list[Review]:
-        """Everything that was referred to people here."""
-        return self._reviews.all()
-
-    @property
-    def can_review(self) -> bool:
-        """Whether the policy names everybody whom a review needs; else what is referred stays where it is."""
-        return self._reviews.possible
-
-    def approvals(self, plan: str) -> list[Statement]:
-        """The signed statements kept for a plan."""
-        return self._store.statements(plan)
 
     def _open(self, plan: Plan) -> Session:
         keys = self._keys_of(plan)
@@ -379,7 +252,7 @@ class Site:
 
     def _check_ruled_today(self, session: Session) -> None:
         try:
-            self._rule_today(session)
+            self.decided.rule_today(session)
         except FileFault as fault:  # the list of evidence cannot be read: nothing is shown to hold
             self._note(fault)
             raise NotAdmitted("rules_not_met") from None
@@ -389,7 +262,7 @@ class Site:
     def _check_refusals(self, plan: str) -> None:
         """After three privacy refusals, and after each three more, people decide whether the study goes on."""
         for number in range(REFUSALS_BEFORE_REFERRAL, self._said.refusals(plan) + 1, REFUSALS_BEFORE_REFERRAL):
-            self._reviews.check(Subject(plan, "study", "", str(number)), {"refusals": number})
+            self.reviews.check(Subject(plan, "study", "", str(number)), {"refusals": number})
 
     def _check_referral(self, session: Session, request: Request) -> None:
         """An analysis whose method the policy refers goes to people: its sums before anything is computed.
@@ -400,7 +273,7 @@ class Site:
         if not asked or session.history.asks_each(request):
             return
         shown = {"sends": list(session.line.sends[request.analysis])}
-        self._reviews.check(Subject(request.plan, "analysis", request.analysis, ""), shown)
+        self.reviews.check(Subject(request.plan, "analysis", request.analysis, ""), shown)
 
     def _referred(self, session: Session, request: Request) -> bool:
         """Whether the policy, or a rule in force here, gives what an analysis sends to a person."""
@@ -482,7 +355,7 @@ class Site:
         _add(payload, output)
         # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
         if isinstance(decision, Referral) or (ask is not None and self._referred(session, request)):
-            self._reviews.check(Subject(request.plan, "output", request.analysis, request.digest), payload)
+            self.reviews.check(Subject(request.plan, "output", request.analysis, request.digest), payload)
         session.cohorts.remember(request.cohort)
         return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
 
