@@ -45,7 +45,7 @@ def test_approvals_and_withdrawals_are_in_the_chain_once(small_house: House) -> 
     )
     stop = sign(draft, KEYS["custodian"])
     seoul._approvals._terms = REFERS.approvals
-    seoul.withdraw(small_house.plan.digest, [stop])
+    seoul.decided.withdraw(small_house.plan.digest, [stop])
     last = told(small_house)[-1]
     assert last["doing"] == "withdraw"
     assert last["statements"][0]["person"] == "Park"
