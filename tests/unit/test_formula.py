@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from formulaic import model_matrix
+from formulaic.parser import DefaultFormulaParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gagyo.errors import FileFault
+from gagyo.protocol import formula_text
 from gagyo.protocol.formula import parse
 from gagyo.protocol.variables import Level, Variable
 from gagyo.text import LANGUAGES, Text
@@ -70,6 +72,24 @@ def test_the_design_is_formulaics(terms: list[str], crossed: list[str] | None, s
     assert len(names) == len(set(names)) == mine.shape[1]
     bounds = np.array([column.bound for column in formula.columns(VARIABLES)])
     assert (np.abs(mine) <= bounds * (1 + 1e-12)).all()
+
+
+FACTORS = ["age", "x", "treated", "C(smoking)", "drug"]
+products = st.lists(st.tuples(st.sampled_from(FACTORS), st.sampled_from(":*")), min_size=1, max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(products, min_size=1, max_size=4), st.sampled_from(["", "0 + ", "1 + ", "-1 + "]), st.booleans())
+def test_the_terms_of_a_text_are_formulaics(sums: list[list[tuple[str, str]]], first: str, less: bool) -> None:
+    """formulaic is the independent reader; a product of a factor with itself is that factor in both."""
+    written = " + ".join("".join(name + sign for name, sign in product)[:-1] for product in sums)
+    text = f"disease ~ {first}{written}{' - 1' if less else ''}"
+    read = formula_text.read(text, VARIABLES)
+    theirs = DefaultFormulaParser().get_terms(text)
+    named = {frozenset(factor.expr for factor in term.factors) for term in theirs.rhs}
+    assert {frozenset(term) for term in read.right} == named - {frozenset({"1"})}
+    assert read.intercept == (frozenset({"1"}) in named)
+    assert read.left == (("disease",),)
 
 
 def test_names_labels_and_indicators() -> None:
@@ -164,6 +184,11 @@ ATTACKS = [
     ("disease + age ~ x", "formula_outcome"),
     ("disease ~ C(age)", "formula_not_category"),
     ("disease ~ C(C(drug))", "formula_syntax"),
+    ("disease ~ age x", "formula_syntax"),
+    ("disease ~ C(drug", "formula_syntax"),
+    ("disease ~ C(drug))", "formula_syntax"),
+    ("disease ~ ) + C(drug", "formula_syntax"),
+    ("disease ~ rcs(age, 1 2, 3, 40)", "formula_knots"),
     ("disease ~ rcs(drug, 1, 2, 3)", "formula_not_number"),
     ("disease ~ rcs(age)", "formula_knots"),
     ("disease ~ rcs(age, 3, 2, 1)", "formula_knots"),

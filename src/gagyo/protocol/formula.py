@@ -1,6 +1,6 @@
 """Model formulas: `outcome ~ terms`, parsed into the columns of a design matrix and never evaluated as code.
 
-formulaic's parser expands `*` and gives terms; every factor of a term is then read against an allow-list: a variable,
+`formula_text` expands `*` and gives terms; every factor of a term is then read against an allow-list: a variable,
 `C(variable)` for a category, and `rcs(variable, k1, k2, k3, ...)` for a restricted cubic spline with stated knots.
 Levels and knots come from the study, never from one hospital's data, so that all hospitals have the same columns.
 """
@@ -13,23 +13,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, product
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.protocol.cohort import unknown_variable
-from gagyo.protocol.guards import listed, short, too_long, too_nested
+from gagyo.protocol import formula_text
+from gagyo.protocol.formula_text import NUMBER, Factors, Sides
+from gagyo.protocol.guards import listed, short
 from gagyo.protocol.variables import Variable
 from gagyo.text import LANGUAGES, Text, join
 
 Floats = NDArray[np.float64]
-MOST_TERMS = 500
-MOST_FACTORS = 4
 MOST_COLUMNS = 1_000
-NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 INTERCEPT = Text("Intercept", "절편", "截距")
 
 
@@ -276,12 +273,7 @@ class Formula:
 
 # ── from text to terms ────────────────────────────────────────────────────────────────────────────────────────────
 
-TOKEN = re.compile(
-    rf"(?P<space>\s+)|(?P<number>{NUMBER.removeprefix('[+-]?')})|(?P<name>[^\W\d]\w*)|(?P<sign>[~+\-*:(),])|(?P<other>.)",
-    re.DOTALL,
-)
 CALL = re.compile(r"(?P<call>C|rcs)\s*\(\s*(?P<name>[^\W\d]\w*)\s*(?P<rest>(?:,[^,()]*)*)\)")
-CALLS = ("C", "rcs")
 
 
 class _Bad(Exception):
@@ -298,93 +290,18 @@ def parse(text: str, variables: Mapping[str, Variable]) -> Formula:
     Raises:
         FileFault: with a finding for each fault; the places are for the caller to fill in.
     """
-    long = too_long(text)
-    if long:
-        raise FileFault(long)
-    tokens = [(str(m.lastgroup), m.group()) for m in TOKEN.finditer(text) if m.lastgroup != "space"]
-    nested = too_nested(token for _, token in tokens)
-    if nested:
-        raise FileFault(nested)
-    faults = list({(f.code, str(f.values.get("found"))): f for f in _check_tokens(tokens, variables)}.values())
-    if faults:
-        raise FileFault(*faults)
+    sides = formula_text.read(text, variables)
     try:
-        return _formula(text, variables)
+        return _formula(sides, variables)
     except _Bad as fault:
         raise FileFault(fault.finding) from None
 
 
-def _check_tokens(tokens: list[tuple[str, str]], variables: Mapping[str, Variable]) -> Iterator[Finding]:
-    """Faults that the tokens alone show; formulaic never sees a text that has one."""
-    depth = 0
-    for index, (kind, token) in enumerate(tokens):
-        before, following = _beside(tokens, index)
-        depth += (token == "(") - (token == ")")
-        if kind == "other":
-            yield _stray(token)
-            return
-        if kind == "name":
-            yield from _check_word(token, following, variables)
-        elif token == "(" and before not in CALLS:
-            if not before.isidentifier():
-                yield Finding("formula_brackets", values={"found": short(before + token)})
-            return
-        elif depth == 0 and not _fits(kind, token, before, following):
-            yield Finding("formula_character", values={"found": short(before + token + following)})
-            return
-    yield from _check_size([token for _, token in tokens])
-
-
-def _beside(tokens: list[tuple[str, str]], index: int) -> tuple[str, str]:
-    """The tokens before and after one; empty at the ends."""
-    before = tokens[index - 1][1] if index else ""
-    return before, tokens[index + 1][1] if index + 1 < len(tokens) else ""
-
-
-def _fits(kind: str, token: str, before: str, following: str) -> bool:
-    """Whether a token outside brackets can stand where it does: 1 and 0 only speak of the intercept."""
-    if kind == "number":
-        return token in {"0", "1"} and before in {"~", "+", "-"} and following in {"", "+", "-"}
-    if token == "-":
-        return following == "1"
-    if token in {"*", ":", "+", "~"}:
-        return following not in {"*", ":", "+", ""} and (following != "-" or token == "~")
-    return token != ","
-
-
-def _stray(token: str) -> Finding:
-    if token == ".":
-        return Finding("expression_attribute", values={"found": token})
-    return Finding("formula_character", values={"found": short(token)})
-
-
-def _check_word(word: str, following: str, variables: Mapping[str, Variable]) -> Iterator[Finding]:
-    if following == "(" and word in CALLS:
-        return
-    if following == "(" or word.startswith("__"):
-        yield Finding("formula_function", values={"found": short(word), "expected": "C(…), rcs(…)"})
-    elif word not in variables:
-        yield unknown_variable(word, variables)
-
-
-def _check_size(tokens: Sequence[str]) -> Iterator[Finding]:
-    """Refuse before expansion what would expand without end, such as `a*b*c*d*…`."""
-    if tokens.count("~") != 1:
-        yield Finding("formula_sides", values={"found": tokens.count("~")})
-    terms = " ".join(tokens).split("+")
-    longest = max(sum(term.count(sign) for sign in "*:") for term in terms) + 1
-    if len(terms) > MOST_TERMS:
-        yield Finding("formula_too_large", values={"found": len(terms), "expected": MOST_TERMS})
-    if longest > MOST_FACTORS:
-        yield Finding("formula_too_large", values={"found": longest, "expected": MOST_FACTORS})
-
-
-def _formula(text: str, variables: Mapping[str, Variable]) -> Formula:
-    left, right = _sides(text)
-    outcome = _outcome(left, variables)
-    terms = [[_factor(factor.expr, variables) for factor in term.factors if factor.expr != "1"] for term in right]
-    intercept = any(not term for term in terms)
-    kept = _ordered(Term(tuple(dict.fromkeys(term))) for term in terms if term)
+def _formula(sides: Sides, variables: Mapping[str, Variable]) -> Formula:
+    outcome = _outcome(sides.left, variables)
+    terms = [dict.fromkeys(_factor(factor, variables) for factor in term) for term in sides.right]
+    intercept = sides.intercept
+    kept = _ordered(Term(tuple(term)) for term in terms)
     if any(outcome in term.names for term in kept):
         raise _Bad("formula_outcome_repeated", found=outcome)
     _check_splines(kept)
@@ -397,22 +314,11 @@ def _formula(text: str, variables: Mapping[str, Variable]) -> Formula:
     return Formula(outcome, canonical, coded, intercept, width)
 
 
-def _sides(text: str) -> tuple[list[Any], list[Any]]:
-    """formulaic's terms of both sides; nothing is materialised."""
-    from formulaic.parser import DefaultFormulaParser
-
-    try:
-        terms = DefaultFormulaParser().get_terms(text)
-        return list(terms.lhs), list(terms.rhs)
-    except Exception:  # whatever a third-party parser raises means the same to a reader
-        raise _Bad("formula_syntax", found=short(text)) from None
-
-
-def _outcome(left: list[Any], variables: Mapping[str, Variable]) -> str:
-    names = [factor.expr for term in left for factor in term.factors]
+def _outcome(left: Sequence[Factors], variables: Mapping[str, Variable]) -> str:
+    names = [factor for term in left for factor in term]
     if len(names) != 1 or names[0] not in variables:
         raise _Bad("formula_outcome", found=short(", ".join(names)))
-    return str(names[0])
+    return names[0]
 
 
 def _factor(expr: str, variables: Mapping[str, Variable]) -> Factor:
