@@ -14,6 +14,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Words
 from gagyo.statistics import riley
 from gagyo.statistics.consistency import all_positive, fraction_kept, least_share
+from gagyo.statistics.distributions import normal_quantile
 from gagyo.statistics.sizes import accuracy, times
 from gagyo.statistics.sizes.clusters import design_effect
 from gagyo.statistics.sizes.least import Unreachable, whole
@@ -243,9 +244,7 @@ def _reached(design: Design, counts: Mapping[str, float]) -> float | None:
 
 def _area_reached(design: Design, cases: float, others: float) -> float:
     if "half_width" in design.numbers:
-        from scipy import stats
-
-        z = float(stats.norm.ppf(0.5 + design.get("level", 0.95) / 2))
+        z = float(normal_quantile(0.5 + design.get("level", 0.95) / 2))
         return z * float(accuracy.hanley_mcneil(design.numbers["auc"], cases, others) ** 0.5)
     return _area(design).power(cases, others)
 

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.methods._newton import wald
 from gagyo.methods._regression import middles
@@ -16,6 +15,7 @@ from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import chi2_sf, normal_quantile
 from gagyo.text import Text, join
 
 
@@ -102,7 +102,7 @@ class Told:
         )
 
     def _estimates(self, beta: Floats, error: Floats) -> Iterator[Estimate]:
-        reach = float(stats.norm.ppf(0.975))
+        reach = float(normal_quantile(0.975))
         with np.errstate(invalid="ignore", divide="ignore"):
             p_values = wald(beta, error)
         for name, label, value, se, p in zip(self.names, self._labels, beta, error, p_values, strict=True):
@@ -143,5 +143,5 @@ class Told:
             Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
             Column("p", Words("regression.p"), "p"),
         )
-        row = (fit.people, fit.likelihood, chi, terms, float(stats.chi2.sf(chi, max(terms, 1))))
+        row = (fit.people, fit.likelihood, chi, terms, float(chi2_sf(chi, max(terms, 1))))
         return Table("model_test", Words("regression.model_test"), columns, (row,))

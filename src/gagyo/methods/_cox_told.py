@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from gagyo.methods._newton import Solved, wald
 from gagyo.methods._regression import alias_notes, estimate
@@ -16,12 +15,13 @@ from gagyo.protocol.study import Study
 from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import chi2_sf, normal_quantile
 from gagyo.text import LANGUAGES, Text, join, translate
 
 SHOWN = 10
 """Times of the baseline hazard that the table shows."""
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)
@@ -228,6 +228,6 @@ def _fit_table(fit: Fit, observed: Words) -> Table:
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
         Column("p", Words("regression.p"), "p"),
     )
-    p = float(stats.chi2.sf(chi, max(freedom, 1)))
+    p = float(chi2_sf(chi, max(freedom, 1)))
     row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
     return Table("hazard_model", Words("regression.model_test"), columns, (row,))

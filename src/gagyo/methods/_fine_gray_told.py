@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from gagyo.methods._cox_told import Fit, Told
 from gagyo.methods._regression import alias_notes
 from gagyo.release.aggregate import Floats
 from gagyo.result import Column, Result, Table, Words
+from gagyo.statistics.distributions import chi2_sf
 from gagyo.text import LANGUAGES, Text, translate
 
 
@@ -70,4 +70,4 @@ def _wald(fit: Fit, variance: Floats) -> tuple[float, int, float]:
     kept = np.flatnonzero(~fit.solved.aliased)
     value = fit.coefficients[kept]
     chi = float(value @ np.linalg.solve(variance[np.ix_(kept, kept)], value)) if len(kept) else 0.0
-    return chi, len(kept), float(stats.chi2.sf(chi, max(len(kept), 1)))
+    return chi, len(kept), float(chi2_sf(chi, max(len(kept), 1)))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.methods._firth_walk import Seen, Walk
 from gagyo.methods._logistic_told import Z95, coefficients_table
@@ -17,6 +16,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Column, Equation, Estimate, Result, Table, Words
+from gagyo.statistics.distributions import chi2_sf
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Told:
             zero, low, high = walks[3 * at : 3 * at + 3]
             one = told[j]
             ends = (float(low.beta[j]), float(high.beta[j]))
-            p = float(stats.chi2.sf(_chi(fit, zero), 1))
+            p = float(chi2_sf(_chi(fit, zero), 1))
             told[j] = Estimate(one.name, one.label, one.value, one.standard_error, *ends, p)
         return tuple(told)
 
@@ -96,7 +96,7 @@ class Told:
             Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
             Column("p", Words("regression.p"), "p"),
         )
-        p = float(stats.chi2.sf(chi, max(freedom, 1)))
+        p = float(chi2_sf(chi, max(freedom, 1)))
         row = (fit.people, fit.events, fit.best.likelihood, chi, freedom, p)
         return Table("model_test", Words("regression.model_test"), columns, (row,))
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import t_quantile, t_sf
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Told:
         beta = np.where(fit.aliased, np.nan, turn @ np.nan_to_num(fit.coefficients))
         error = np.sqrt(np.diag(turn @ fit.variance @ turn.T))
         with np.errstate(invalid="ignore", divide="ignore"):
-            p = 2 * stats.t.sf(np.abs(beta / error), fit.freedom)
-        reach = stats.t.ppf(0.975, fit.freedom)
+            p = 2 * t_sf(np.abs(beta / error), fit.freedom)
+        reach = t_quantile(0.975, fit.freedom)
         columns = self.formula.columns(self.study.variables)
         return tuple(
             estimate(column, *(float(one) for one in row))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled
@@ -27,6 +26,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Counts, Floats, joint, spread_of
 from gagyo.release.few_values import MANY
 from gagyo.statistics import families
+from gagyo.statistics.distributions import chi2_sf
 
 DECREMENT = 1e-20
 
@@ -189,7 +189,7 @@ class Dispersed:
                 raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
         at = walk.at + now.step
         theta, chi = float(np.exp(at[-1])), max(2 * (walk.likelihood - poisson.likelihood), 0.0)
-        told = Shape(theta, theta / float(np.sqrt(now.curve)), chi, float(stats.chi2.sf(chi, 1)) / 2)
+        told = Shape(theta, theta / float(np.sqrt(now.curve)), chi, float(chi2_sf(chi, 1)) / 2)
         beta, nothing = np.where(aliased, np.nan, at[:-1]), float("nan")
         rounds = poisson.rounds + walk.rounds
         return Fit(

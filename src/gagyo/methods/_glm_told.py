@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from gagyo.methods._newton import Solved
 from gagyo.methods._regression import alias_notes, estimate
@@ -14,6 +13,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import chi2_sf, f_sf
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,10 @@ class Told:
         known = terms > 0 and bool(np.isfinite(chi))
         if self.family == "gamma":
             value = chi / max(terms, 1) / fit.dispersion
-            p = stats.f.sf(value, max(terms, 1), fit.freedom)
+            p = f_sf(value, max(terms, 1), fit.freedom)
             fitted, test = ("deviance", -2 * fit.likelihood), Column("f", Words("regression.f"), "number", 2)
         else:
-            value, p = chi, stats.chi2.sf(chi, max(terms, 1))
+            value, p = chi, chi2_sf(chi, max(terms, 1))
             fitted = ("log_likelihood", fit.likelihood)
             test = Column("chi_square", Words("regression.likelihood_ratio"), "number", 2)
         counted = bool(np.isfinite(fit.overdispersion))
@@ -184,7 +184,7 @@ def _wald_test(fit: Fit, variance: Floats, intercept: bool) -> Table:
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
         Column("p", Words("regression.p"), "p"),
     )
-    p = None if chi is None else float(stats.chi2.sf(chi, len(kept)))
+    p = None if chi is None else float(chi2_sf(chi, len(kept)))
     row = (fit.people, fit.likelihood, chi, len(kept), p)
     return Table("model_test", Words("regression.model_test"), columns, (row,))
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from gagyo.methods._newton import Solved
 from gagyo.methods._regression import alias_notes, estimate, term_columns
@@ -15,9 +14,10 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import chi2_sf, normal_quantile
 from gagyo.text import Text, join
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _model_test(formula: Formula, fit: Fit) -> Table:
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
         Column("p", Words("regression.p"), "p"),
     )
-    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(stats.chi2.sf(chi, max(freedom, 1))))
+    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(chi2_sf(chi, max(freedom, 1))))
     return Table("model_test", Words("regression.model_test"), columns, (row,))
 
 

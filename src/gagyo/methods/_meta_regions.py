@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Table, Withheld, Words
 from gagyo.statistics.consistency import Consistency, observed
+from gagyo.statistics.distributions import normal_quantile
 from gagyo.text import LANGUAGES, Text
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from gagyo.methods._meta_regions import AcrossRegions
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Withheld, Words
 from gagyo.statistics import metaanalysis
+from gagyo.statistics.distributions import chi2_sf, normal_quantile
 from gagyo.statistics.metaanalysis import HOSPITALS_FOR_PREDICTION, Summary, Variance
 from gagyo.text import Text
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Told:
         for (_, label), summaries in zip(terms, found, strict=True):
             for key, one in zip(("summary_random", "summary_fixed"), summaries, strict=True):
                 effect = self._interval(one.value, one.lower, one.upper)
-                different = float(stats.chi2.sf(one.q, one.hospitals - 1))
+                different = float(chi2_sf(one.q, one.hospitals - 1))
                 between: tuple[Cell, ...] = (one.tau2, one.i2, one.q, different)
                 shown = between if key == "summary_random" else (None, None, None, None)
                 rows.append((Words(text=label), Words(f"meta.{key}"), one.hospitals, effect, one.p, *shown))

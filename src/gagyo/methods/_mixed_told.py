@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import normal_quantile, t_quantile, t_sf
 from gagyo.text import Text, join
 
 
@@ -74,8 +74,8 @@ class Told:
 
     def _effects(self, fit: Fitted, columns: Sequence[DesignColumn]) -> tuple[Estimate, ...]:
         with np.errstate(invalid="ignore"):
-            reach = stats.t.ppf(0.975, fit.freedoms)
-            p = 2 * stats.t.sf(np.abs(fit.estimates / fit.errors), fit.freedoms)
+            reach = t_quantile(0.975, fit.freedoms)
+            p = 2 * t_sf(np.abs(fit.estimates / fit.errors), fit.freedoms)
         found = zip(columns, fit.estimates, fit.errors, reach, p, strict=True)
         return tuple(estimate(column, *(float(value) for value in values)) for column, *values in found)
 
@@ -131,7 +131,7 @@ class Told:
         """Each hospital's own deviation, shrunk towards none, with the interval of its conditional variance."""
         columns = [Column("hospital", Words("mixed.hospital"), "text")]
         columns += [Column(name, label, "interval", 3) for name, label in self._named(fit)]
-        reach = float(stats.norm.ppf(0.975))
+        reach = float(normal_quantile(0.975))
         rows: tuple[tuple[Cell, ...], ...] = tuple(
             (
                 Words(text=Text(site, site, site)),

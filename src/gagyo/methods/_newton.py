@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg
 
 from gagyo.errors import Stopped
 from gagyo.finding import Finding
 from gagyo.release.aggregate import Floats
+from gagyo.statistics.distributions import normal_sf
 
 ALIAS = 1e-12
 """A column whose squared length falls to this share of itself, once the columns before it are taken out, is aliased."""
@@ -87,7 +88,7 @@ def check_running_away(diagonals: Sequence[Floats], terms: Sequence[str]) -> Non
 
 def wald(value: Floats, error: Floats) -> Floats:
     """Two-sided p values of value / error against the normal distribution."""
-    return np.asarray(2 * stats.norm.sf(np.abs(value / error)))
+    return np.asarray(2 * normal_sf(np.abs(value / error)))
 
 
 def triangle(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

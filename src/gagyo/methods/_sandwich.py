@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from gagyo.errors import FileFault
 from gagyo.federation.local import Name, Numbers
@@ -30,6 +29,7 @@ from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, 
 from gagyo.result import Column, Table, Words
 from gagyo.statistics import clusters as estimating
 from gagyo.statistics.clusters import POWERS, Cluster, Scale
+from gagyo.statistics.distributions import t_quantile, t_sf
 
 Errors = Literal["none", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR1S", "CR2"]
 """Model-based; White's sandwich over people; or the sandwich over clusters."""
@@ -184,9 +184,9 @@ class Variance:
         """How many errors the limits are away (p,), and p values (p,): by Student's t with degrees of freedom of
         clusters, else of the method.
         """
-        spread = stats.t(np.full(len(value), freedom) if self.freedom is None else self.freedom)
+        spread = np.full(len(value), freedom) if self.freedom is None else self.freedom
         with np.errstate(invalid="ignore", divide="ignore"):
-            return spread.ppf(0.975), 2 * spread.sf(np.abs(value / self.errors))
+            return t_quantile(0.975, spread), 2 * t_sf(np.abs(value / self.errors), spread)
 
     def at(self, matrix: Floats) -> Variance:
         """Of coefficients times `matrix` (p, p)."""

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
-from scipy import stats
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -45,6 +44,7 @@ from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, j
 from gagyo.result import Result
 from gagyo.statistics import cox as kernel
 from gagyo.statistics.cox import Fitted, RiskSets
+from gagyo.statistics.distributions import chi2_sf
 
 COMMON = (exposures, scores, risk_means)
 """The steps of a fit with one baseline hazard, which are found by their names here."""
@@ -417,4 +417,4 @@ def _quadratic(score: Floats, variance: Floats, which: Any) -> tuple[float, int,
     if not len(which):
         return (np.nan, 0, np.nan)
     chi = float(score[which] @ np.linalg.solve(variance[np.ix_(which, which)], score[which]))
-    return chi, len(which), float(stats.chi2.sf(chi, len(which)))
+    return chi, len(which), float(chi2_sf(chi, len(which)))

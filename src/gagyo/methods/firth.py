@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
-from scipy import special, stats
+from scipy import special
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -35,8 +35,9 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
 from gagyo.result import Result
+from gagyo.statistics.distributions import chi2_quantile
 
-CHI = float(stats.chi2.ppf(0.95, 1))
+CHI = float(chi2_quantile(0.95, 1))
 """A profile interval ends where twice the log-likelihood has fallen by this."""
 
 

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -31,6 +30,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, joint, spread_of
 from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import f_sf
 
 
 @local(formula=Name())
@@ -280,6 +280,6 @@ def _model_test(method: Method, fit: _Fit, freedom: int) -> Table:
         Column("p", Words("regression.p"), "p"),
     )
     sigma = float(np.sqrt(fit.residual / freedom))
-    p = float(stats.f.sf(ratio, max(terms, 1), freedom))
+    p = float(f_sf(ratio, max(terms, 1), freedom))
     row = (fit.people, float(1 - fit.residual / fit.total), sigma, float(ratio), terms, p)
     return Table("model_test", Words("regression.model_test"), columns, (row,))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
-from scipy import special, stats
+from scipy import special
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -51,6 +51,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, count, joint
 from gagyo.result import Result
+from gagyo.statistics.distributions import chi2_sf
 
 MANY_PEOPLE = 200_000
 """From here on a fit starts on a part of the people, since its first rounds need not be exact."""
@@ -345,7 +346,7 @@ class Method:
             beta = beta + np.array([one.step for one in solved])
         chi = 2 * (fit.likelihood - likelihood)
         freedom = np.array([(gone & ~fit.solved.aliased).sum() for gone in out])
-        return np.column_stack([chi, freedom, stats.chi2.sf(chi, freedom)])
+        return np.column_stack([chi, freedom, chi2_sf(chi, freedom)])
 
 
 def split_score(values: Floats) -> Floats:

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
-from scipy import stats
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Sends
@@ -26,9 +25,10 @@ from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Column, Estimate, Interval, Result, Table, Words
+from gagyo.statistics.distributions import normal_quantile
 from gagyo.text import LANGUAGES, Text, translate
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 exits = grids.exit_step("restricted_mean")
 

@@ -15,11 +15,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import f_quantile, f_sf, normal_quantile, normal_sf, t_quantile, t_sf
 
 Floats = NDArray[np.float64]
 Weights = Literal["none", "linear", "quadratic"]
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def cohen(table: Floats, kind: Weights = "none") -> Kappa:
     null = float((chance * (w - means) ** 2).sum()) - pe**2
     z = kappa / (np.sqrt(null / n) / (1 - pe)) if null > 0 else float("nan")
     error = float(np.sqrt(max(spread, 0.0) / n)) / (1 - pe) ** 2
-    return Kappa(kappa, error, float(2 * stats.norm.sf(abs(z))))
+    return Kappa(kappa, error, float(2 * normal_sf(abs(z))))
 
 
 def adjusted(table: Floats) -> Kappa:
@@ -130,7 +131,7 @@ def fleiss(sums: Several, squares: float = float("nan")) -> Kappa:
     q, spent = 1 - p, float((p * (1 - p)).sum())
     value = (sums.observed - sums.chance) / (1 - sums.chance)
     null = 2 * (spent**2 - float((p * q * (q - p)).sum())) / (sums.people * sums.raters * (sums.raters - 1) * spent**2)
-    return Kappa(value, float(np.sqrt(squares)) / sums.people, float(2 * stats.norm.sf(abs(value) / np.sqrt(null))))
+    return Kappa(value, float(np.sqrt(squares)) / sums.people, float(2 * normal_sf(abs(value) / np.sqrt(null))))
 
 
 def of_level(sums: Several) -> Floats:
@@ -191,16 +192,16 @@ def correlations(found: Analysis) -> tuple[Correlation, ...]:
     one = _by_ratio(b / w, n - 1, n * (k - 1), k)
     consistent = _by_ratio(b / e, n - 1, (n - 1) * (k - 1), k)
     agreed = _agreed(n, k, b, j, e)
-    p_one = float(stats.f.sf(b / w, n - 1, n * (k - 1)))
-    p = float(stats.f.sf(b / e, n - 1, (n - 1) * (k - 1)))
+    p_one = float(f_sf(b / w, n - 1, n * (k - 1)))
+    p = float(f_sf(b / e, n - 1, (n - 1) * (k - 1)))
     single = [(one, p_one), (agreed, p), (consistent, p)]
     out = [Correlation(form, *values, at) for form, (values, at) in zip(FORMS[:3], single, strict=True)]
     return (*out, *(_average(form, one, k) for form, one in zip(FORMS[3:], out, strict=True)))
 
 
 def _by_ratio(f: float, above: float, below: float, k: int) -> tuple[float, float, float]:
-    low = f / float(stats.f.ppf(0.975, above, below))
-    high = f * float(stats.f.ppf(0.975, below, above))
+    low = f / float(f_quantile(0.975, above, below))
+    high = f * float(f_quantile(0.975, below, above))
     value, lower, upper = ((one - 1) / (one + k - 1) for one in (f, low, high))
     return value, lower, upper
 
@@ -210,7 +211,7 @@ def _agreed(n: float, k: int, b: float, j: float, e: float) -> tuple[float, floa
     value = (b - e) / (b + (k - 1) * e + k * (j - e) / n)
     a, c = k * value * j / e, n * (1 + (k - 1) * value) - k * value
     freedom = (k - 1) * (n - 1) * (a + c) ** 2 / ((n - 1) * a**2 + c**2)
-    up, down = float(stats.f.ppf(0.975, n - 1, freedom)), float(stats.f.ppf(0.975, freedom, n - 1))
+    up, down = float(f_quantile(0.975, n - 1, freedom)), float(f_quantile(0.975, freedom, n - 1))
     rest = k * j + (k * n - k - n) * e
     return value, n * (b - up * e) / (up * rest + n * b), n * (down * b - e) / (rest + n * down * b)
 
@@ -240,12 +241,12 @@ class Limits:
 def limits(people: float, bias: float, squares: float, means: float, products: float) -> Limits:
     """squares, means: sums of squares of differences, and of means, about their averages; products: of both."""
     deviation = float(np.sqrt(squares / (people - 1)))
-    t = float(stats.t.ppf(0.975, people - 1))
+    t = float(t_quantile(0.975, people - 1))
     error = deviation * float(np.sqrt(1 / people + Z95**2 / (2 * (people - 1))))
     slope = products / means
     slope_error = float(np.sqrt(max(squares - slope * products, 0.0) / (people - 2) / means))
-    reach = float(stats.t.ppf(0.975, people - 2)) * slope_error
-    p = float(2 * stats.t.sf(abs(slope) / slope_error, people - 2)) if slope_error > 0 else float("nan")
+    reach = float(t_quantile(0.975, people - 2)) * slope_error
+    p = float(2 * t_sf(abs(slope) / slope_error, people - 2)) if slope_error > 0 else float("nan")
     low, high = bias - Z95 * deviation, bias + Z95 * deviation
     return Limits(
         _around(bias, t * deviation / float(np.sqrt(people))),

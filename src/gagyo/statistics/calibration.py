@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from gagyo.statistics import newton
+from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
 
@@ -121,6 +122,6 @@ def recalibration_curve(lp: Floats, knots: Floats, coefficients: Floats, covaria
     """The curve of a logistic model on the spline of the linear predictor, at the grid lp (m,)."""
     basis = np.column_stack([np.ones(len(lp)), spline_basis(lp, knots)])
     eta = basis @ coefficients
-    reach = stats.norm.ppf(0.975) * np.sqrt(np.einsum("ij,jk,ik->i", basis, covariance, basis))
+    reach = normal_quantile(0.975) * np.sqrt(np.einsum("ij,jk,ik->i", basis, covariance, basis))
     predicted, observed, lower, upper = (special.expit(one) for one in (lp, eta, eta - reach, eta + reach))
     return Band(predicted, observed, lower, upper)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import chi2_sf, f_sf, normal_quantile, t_quantile, t_sf
 
 Floats = NDArray[np.float64]
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def chi_square(table: Floats, correct: bool) -> tuple[Test, Floats]:
     if correct and kept.shape == (2, 2):
         away = away - min(0.5, float(away.min()))
     chi = float((away**2 / expected).sum())
-    return Test(chi, freedom, float(stats.chi2.sf(chi, freedom))), expected
+    return Test(chi, freedom, float(chi2_sf(chi, freedom))), expected
 
 
 def t_test(n: Floats, mean: Floats, variance: Floats, equal: bool) -> tuple[Test, Effect]:
@@ -70,9 +71,9 @@ def t_test(n: Floats, mean: Floats, variance: Floats, equal: bool) -> tuple[Test
         freedom = float(parts.sum() ** 2 / (parts**2 / (n - 1)).sum()) if error > 0 else float("nan")
     difference = float(mean[1] - mean[0])
     t = difference / error if error > 0 else float("nan")
-    reach = float(stats.t.ppf(0.975, freedom)) * error
+    reach = float(t_quantile(0.975, freedom)) * error
     effect = Effect(difference, error, difference - reach, difference + reach)
-    return Test(t, freedom, float(2 * stats.t.sf(abs(t), freedom))), effect
+    return Test(t, freedom, float(2 * t_sf(abs(t), freedom))), effect
 
 
 def one_way(n: Floats, mean: Floats, variance: Floats, equal: bool) -> Test:
@@ -83,7 +84,7 @@ def one_way(n: Floats, mean: Floats, variance: Floats, equal: bool) -> Test:
         between, within = float(n @ (mean - centre) ** 2), float((n - 1) @ variance)
         below = float(n.sum() - k)
         f = (between / (k - 1)) / (within / below) if within > 0 else float("nan")
-        return Test(f, k - 1, float(stats.f.sf(f, k - 1, below)), below)
+        return Test(f, k - 1, float(f_sf(f, k - 1, below)), below)
     if np.any(variance <= 0):
         return Test(float("nan"), k - 1, float("nan"), float("nan"))
     w = n / variance
@@ -91,7 +92,7 @@ def one_way(n: Floats, mean: Floats, variance: Floats, equal: bool) -> Test:
     spread = float(((1 - share) ** 2 / (n - 1)).sum() / (k**2 - 1))
     f = float(w @ (mean - share @ mean) ** 2) / ((k - 1) * (1 + 2 * (k - 2) * spread))
     below = 1 / (3 * spread)
-    return Test(f, k - 1, float(stats.f.sf(f, k - 1, below)), below)
+    return Test(f, k - 1, float(f_sf(f, k - 1, below)), below)
 
 
 def trend(events: Floats, people: Floats) -> Test:
@@ -101,7 +102,7 @@ def trend(events: Floats, people: Floats) -> Test:
     slope = float(score @ (events - people * share))
     variance = float(share * (1 - share) * ((people @ score**2) - (people @ score) ** 2 / total))
     chi = slope**2 / variance if variance > 0 else float("nan")
-    return Test(chi, 1, float(stats.chi2.sf(chi, 1)))
+    return Test(chi, 1, float(chi2_sf(chi, 1)))
 
 
 def two_by_two(table: Floats) -> dict[str, Effect]:
@@ -153,7 +154,7 @@ def mantel_haenszel(sums: Floats, correct: bool) -> tuple[Test, Effect | None]:
     away = abs(seen - expected)
     away -= 0.5 if correct and away >= 0.5 else 0.0
     chi = away**2 / variance if variance > 0 else float("nan")
-    test = Test(chi, 1, float(stats.chi2.sf(chi, 1)))
+    test = Test(chi, 1, float(chi2_sf(chi, 1)))
     if r <= 0 or s <= 0:
         return test, None
     return test, _ratio(r / s, float(np.sqrt(pr / (2 * r**2) + mixed / (2 * r * s) + qs / (2 * s**2))))
@@ -164,6 +165,8 @@ def fisher(table: Floats) -> tuple[Test, Effect | None]:
 
     The statistic is the odds ratio; None where an empty cell leaves it without a finite estimate or limits.
     """
+    from scipy import stats  # only here: it takes most of a second to load
+
     # The second group's people with and without, then the first's: its odds ratio is that of the second group.
     counts = np.rint(table[::-1, ::-1].T).astype(np.int64)
     p = float(stats.fisher_exact(counts).pvalue)
@@ -181,7 +184,7 @@ def mcnemar(table: Floats, correct: bool) -> Test:
     if b + c <= 0:
         return Test(float("nan"), 1, float("nan"))
     chi = (abs(b - c) - (1.0 if correct and b != c else 0.0)) ** 2 / (b + c)
-    return Test(chi, 1, float(stats.chi2.sf(chi, 1)))
+    return Test(chi, 1, float(chi2_sf(chi, 1)))
 
 
 HOMOGENEITY = 4
@@ -221,4 +224,4 @@ def breslow_day(sums: Floats) -> Test:
     if freedom < 1 or variance <= 0:
         return Test(float("nan"), 0, float("nan"))
     corrected = chi - away**2 / variance
-    return Test(corrected, freedom, float(stats.chi2.sf(corrected, freedom)))
+    return Test(corrected, freedom, float(chi2_sf(corrected, freedom)))

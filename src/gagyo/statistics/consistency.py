@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import chi2_sf, normal_cdf, normal_quantile, normal_sf
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ GOAL = 0.8
 
 def _drift(power: float, alpha: float, sides: int) -> float:
     """The expected statistic of a trial that has its power."""
-    return float(stats.norm.ppf(1 - alpha / sides) + stats.norm.ppf(power))
+    return float(normal_quantile(1 - alpha / sides) + normal_quantile(power))
 
 
 def fraction_kept(share: float, power: float, alpha: float = 0.05, sides: int = 2, fraction: float = 0.5) -> float:
@@ -33,19 +34,19 @@ def fraction_kept(share: float, power: float, alpha: float = 0.05, sides: int = 
     All regions have one true effect, and the trial has as many people as its power needs.
     """
     drift = _drift(power, alpha, sides)
-    return float(stats.norm.cdf((1 - fraction) * drift / np.sqrt(1 / share + fraction**2 - 2 * fraction)))
+    return float(normal_cdf((1 - fraction) * drift / np.sqrt(1 / share + fraction**2 - 2 * fraction)))
 
 
 def least_share(power: float, alpha: float = 0.05, sides: int = 2, fraction: float = 0.5, goal: float = GOAL) -> float:
     """The smallest share of the people with which a region reaches the goal by method 1; goal above 0.5."""
-    reached = (1 - fraction) * _drift(power, alpha, sides) / float(stats.norm.ppf(goal))
+    reached = (1 - fraction) * _drift(power, alpha, sides) / float(normal_quantile(goal))
     return 1 / (reached**2 + 2 * fraction - fraction**2)
 
 
 def all_positive(shares: Sequence[float], power: float, alpha: float = 0.05, sides: int = 2) -> float:
     """Method 2 at planning: the probability that every region's effect points the same way."""
     drift = _drift(power, alpha, sides)
-    return float(np.prod(stats.norm.cdf(np.sqrt(np.asarray(shares)) * drift)))
+    return float(np.prod(normal_cdf(np.sqrt(np.asarray(shares)) * drift)))
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ def observed(values: Floats, errors: Floats, where: NDArray[np.int64], fraction:
     sign = 1.0 if overall >= 0 else -1.0
     # The covariance of a region's effect and the overall one is the overall one's variance.
     spread = np.sqrt(1 / sums + (fraction**2 - 2 * fraction) * variance)
-    p = stats.norm.sf(sign * (means - fraction * overall) / spread)
+    p = normal_sf(sign * (means - fraction * overall) / spread)
     found = tuple(
         Region(float(m), float(s), float(m / overall), bool(sign * m > sign * fraction * overall), float(one))
         for m, s, one in zip(means, 1 / np.sqrt(sums), p, strict=True)
     )
     q = float(sums @ (means - overall) ** 2)
     same = bool(np.all(sign * means > 0))
-    return Consistency(found, overall, variance**0.5, same, q, regions - 1, float(stats.chi2.sf(q, regions - 1)))
+    return Consistency(found, overall, variance**0.5, same, q, regions - 1, float(chi2_sf(q, regions - 1)))

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
+
+from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +78,6 @@ def logit_interval(auc: float, variance: float, level: float = 0.95) -> tuple[fl
     """Limits on the logit scale (Pepe 2003, section 5.2.5): inside (0, 1), and right for areas near 1."""
     if not 0.0 < auc < 1.0:
         return float("nan"), float("nan")
-    reach = stats.norm.ppf(0.5 + level / 2) * np.sqrt(variance) / (auc * (1 - auc))
+    reach = normal_quantile(0.5 + level / 2) * np.sqrt(variance) / (auc * (1 - auc))
     low, high = special.expit(special.logit(auc) + np.array([-reach, reach]))
     return float(low), float(high)

@@ -12,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)

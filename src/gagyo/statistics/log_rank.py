@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import chi2_sf
 
 Floats = NDArray[np.float64]
 
@@ -73,4 +74,4 @@ def test(observed: Floats, expected: Floats, covariance: Floats) -> tuple[float,
     kept = there[:-1]
     difference = (observed - expected)[kept]
     chi = float(difference @ np.linalg.solve(covariance[np.ix_(kept, kept)], difference))
-    return chi, freedom, float(stats.chi2.sf(chi, freedom))
+    return chi, freedom, float(chi2_sf(chi, freedom))

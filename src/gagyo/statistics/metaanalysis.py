@@ -15,7 +15,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize
+
+from gagyo.statistics.distributions import normal_quantile, normal_sf, t_quantile, t_sf
 
 Floats = NDArray[np.float64]
 
@@ -56,12 +58,12 @@ def summarise(
     mean = float(weights @ values / weights.sum())
     factor = max(1.0, float(weights @ (values - mean) ** 2) / (k - 1)) if knapp else 1.0
     error = float(np.sqrt(factor / weights.sum()))
-    spread = stats.t(k - 1) if knapp else stats.norm()
-    reach = float(spread.ppf(0.5 + level / 2)) * error
+    freedom = k - 1 if knapp else np.inf
+    reach = float(t_quantile(0.5 + level / 2, freedom)) * error
     fixed = 1 / variances
     typical = float((k - 1) * fixed.sum() / (fixed.sum() ** 2 - (fixed**2).sum()))
     prediction = _prediction(mean, tau2 + error**2, k, level)
-    p = float(2 * spread.sf(abs(mean) / error))
+    p = float(2 * t_sf(abs(mean) / error, freedom))
     q, i2 = cochran(values, variances), tau2 / (tau2 + typical)
     return Summary(mean, error, mean - reach, mean + reach, tau2, i2, q, k, prediction, p)
 
@@ -70,10 +72,10 @@ def fixed(values: Floats, errors: Floats, level: float = 0.95) -> Summary:
     """The summary of hospitals that share one effect: inverse-variance weights, normal interval."""
     k, weights = len(values), 1 / errors**2
     mean, error = float(weights @ values / weights.sum()), float(1 / np.sqrt(weights.sum()))
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * error
+    reach = float(normal_quantile(0.5 + level / 2)) * error
     q = cochran(values, errors**2)
     i2 = max(0.0, (q - (k - 1)) / q) if q > 0 else 0.0
-    p = float(2 * stats.norm.sf(abs(mean) / error))
+    p = float(2 * normal_sf(abs(mean) / error))
     return Summary(mean, error, mean - reach, mean + reach, 0.0, i2, q, k, None, p)
 
 
@@ -107,7 +109,7 @@ def paule_mandel(values: Floats, variances: Floats) -> float:
 def _prediction(mean: float, variance: float, k: int, level: float) -> tuple[float, float] | None:
     if k < HOSPITALS_FOR_PREDICTION:
         return None
-    reach = float(stats.t.ppf(0.5 + level / 2, k - 2)) * float(np.sqrt(variance))
+    reach = float(t_quantile(0.5 + level / 2, k - 2)) * float(np.sqrt(variance))
     return mean - reach, mean + reach
 
 

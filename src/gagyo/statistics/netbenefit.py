@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ def net_benefit(threshold: Floats, true_positives: Floats, false_positives: Floa
     odds = threshold / (1 - threshold)
     value = (true_positives - odds * false_positives) / people
     squares = (true_positives + odds**2 * false_positives) / people
-    reach = stats.norm.ppf(0.975) * np.sqrt(np.maximum(squares - value**2, 0.0) / people)
+    reach = normal_quantile(0.975) * np.sqrt(np.maximum(squares - value**2, 0.0) / people)
     return Benefit(value, value - reach, value + reach)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import binomial_quantile
 
 Floats = NDArray[np.float64]
 
@@ -100,5 +101,4 @@ def ranks(people: int, share: float) -> tuple[int, float]:
 def interval_ranks(people: int, share: float, confidence: float = 0.95) -> tuple[int, int]:
     """The ranks between which a quantile lies with at least this confidence; 0 and people + 1 where there are none."""
     tail = (1 - confidence) / 2
-    binomial = stats.binom(people, share)
-    return int(binomial.ppf(tail)), int(binomial.ppf(1 - tail)) + 1
+    return binomial_quantile(tail, people, share), binomial_quantile(1 - tail, people, share) + 1

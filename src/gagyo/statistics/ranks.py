@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.statistics.comparisons import Test
+from gagyo.statistics.distributions import chi2_sf, normal_sf, t_sf
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def mann_whitney(table: Floats, correct: bool, single: NDArray[np.bool_]) -> tup
     # Within a cell of several values a pair may go either way.
     open_pairs = float((first * second)[~single].sum() / 2 / (a * b))
     share = u / (a * b)
-    p = float(min(2 * stats.norm.sf(abs(away) / deviation), 1.0))
+    p = float(min(2 * normal_sf(abs(away) / deviation), 1.0))
     return Test(u, 0, p), Superiority(share, share - open_pairs, share + open_pairs)
 
 
@@ -72,7 +72,7 @@ def kruskal_wallis(table: Floats) -> Test:
     sums = midranks(kept.sum(axis=1)) @ kept
     h = (12 * float((sums**2 / groups).sum()) / (n * (n + 1)) - 3 * (n + 1)) / untied
     freedom = len(groups) - 1
-    return Test(float(h), freedom, float(stats.chi2.sf(h, freedom)))
+    return Test(float(h), freedom, float(chi2_sf(h, freedom)))
 
 
 def spearman(products: float, x: Floats, y: Floats) -> tuple[float, Test]:
@@ -83,7 +83,7 @@ def spearman(products: float, x: Floats, y: Floats) -> tuple[float, Test]:
         return float("nan"), NOTHING
     rho = float(np.clip(products / np.sqrt(spread[0] * spread[1]), -1, 1))
     t = rho * np.sqrt((n - 2) / (1 - rho**2)) if abs(rho) < 1 else np.copysign(np.inf, rho)
-    return rho, Test(float(t), n - 2, float(2 * stats.t.sf(abs(t), n - 2)))
+    return rho, Test(float(t), n - 2, float(2 * t_sf(abs(t), n - 2)))
 
 
 STRATUM = 2
@@ -96,7 +96,8 @@ def stratum(x: Floats, second: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     a = n - b
     if a < 1 or b < 1:
         return np.zeros(STRATUM), np.zeros(n)
-    rank = stats.rankdata(x)
+    _, cell, tied = np.unique(x, return_inverse=True, return_counts=True)
+    rank = midranks(tied.astype(np.float64))[cell]
     # Ranks about their mean sum to nothing, so that everyone has a part of the second group's sum.
     parts = (rank - (n + 1) / 2) * (second - b / n) / (n + 1)
     variance = a * b / (n * (n - 1)) * float(((rank - (n + 1) / 2) ** 2).sum()) / (n + 1) ** 2
@@ -109,4 +110,4 @@ def van_elteren(sums: Floats) -> Test:
     if variance <= 0:
         return NOTHING
     chi = statistic**2 / variance
-    return Test(chi, 1, float(stats.chi2.sf(chi, 1)))
+    return Test(chi, 1, float(chi2_sf(chi, 1)))

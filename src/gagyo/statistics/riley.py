@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from gagyo.statistics.distributions import normal_quantile
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def cox_snell(likelihood_ratio: float, people: float) -> float:
 def required(r2: float, parameters: int, prevalence: float) -> Required:
     """People required; r2 is Cox and Snell's, corrected for optimism; parameters without the intercept."""
     target = r2 / (r2 + 0.05 * greatest_r2(prevalence))
-    margin = float(stats.norm.ppf(0.975)) / 0.05
+    margin = float(normal_quantile(0.975)) / 0.05
     return Required(
         shrinkage=_for_shrinkage(0.9, r2, parameters),
         optimism=_for_shrinkage(target, r2, parameters),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
 Limits = tuple[float, float, float]
@@ -72,7 +73,7 @@ def wilson(events: float, people: float, level: float = 0.95) -> Limits:
     """A proportion with Wilson's (1927) score interval; NaN where there is nobody."""
     if people <= 0:
         return UNKNOWN
-    z2 = float(stats.norm.ppf(0.5 + level / 2)) ** 2
+    z2 = float(normal_quantile(0.5 + level / 2)) ** 2
     share = events / people
     centre = (share + z2 / (2 * people)) / (1 + z2 / people)
     reach = float(np.sqrt(z2 * (share * (1 - share) / people + z2 / (4 * people**2)))) / (1 + z2 / people)
@@ -108,5 +109,5 @@ def _ratio(a: float, cases: float, b: float, controls: float) -> Limits:
         return UNKNOWN
     ratio = (a / cases) / (b / controls)
     error = np.sqrt(1 / a - 1 / cases + 1 / b - 1 / controls)
-    reach = float(np.exp(stats.norm.ppf(0.975) * error))
+    reach = float(np.exp(normal_quantile(0.975) * error))
     return ratio, ratio / reach, ratio * reach

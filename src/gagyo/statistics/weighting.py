@@ -14,15 +14,16 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from gagyo.statistics.comparisons import Effect
+from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
 Estimand = Literal["ate", "att", "ato"]
 ESTIMANDS: tuple[Estimand, ...] = ("ate", "att", "ato")
 
-Z95 = float(stats.norm.ppf(0.975))
+Z95 = float(normal_quantile(0.975))
 
 
 @dataclass(frozen=True)

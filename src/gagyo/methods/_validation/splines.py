@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Names, Numbers, local
@@ -26,6 +25,7 @@ from gagyo.protocol.formula import Formula, Plain
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint
 from gagyo.statistics import calibration
+from gagyo.statistics.distributions import chi2_sf
 
 BASIS = 512.0
 """Over any spline of a linear predictor: each is at most 5 times the reach of the scale, 72."""
@@ -182,6 +182,6 @@ def _bends(
     found = yield from fits.newton_fits(ask, many, np.ones(many.shape, bool))
     chi = np.where(found.estimable, 2 * (found.likelihood - likelihood), np.nan)
     return {
-        one: Bend(one, at, float(value), added, float(stats.chi2.sf(value, added)))
+        one: Bend(one, at, float(value), added, float(chi2_sf(value, added)))
         for one, at, value in zip(names, knots, chi, strict=True)
     }

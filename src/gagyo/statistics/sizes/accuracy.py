@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
+from gagyo.statistics.distributions import beta_quantile, normal_cdf, normal_quantile
 from gagyo.statistics.sizes.least import least
 
 Interval = Literal["normal", "wilson", "exact"]
@@ -40,15 +40,15 @@ class Area:
         """The power with so many people with and without the condition; NaN where there are none."""
         if min(cases, controls) <= 0:
             return float("nan")
-        z = float(stats.norm.ppf(1 - self.alpha / self.sides))
+        z = float(normal_quantile(1 - self.alpha / self.sides))
         null, other = (float(np.sqrt(self._variance(one, cases, controls))) for one in (self.null, self.auc))
-        return float(stats.norm.cdf((abs(self.auc - self.null) - z * null) / other))
+        return float(normal_cdf((abs(self.auc - self.null) - z * null) / other))
 
     def _variance(self, auc: float, cases: float, controls: float) -> float:
         if self.variance == "hanley_mcneil":
             return hanley_mcneil(auc, cases, controls)
         # 1.414 and the rounded constants are the paper's own.
-        a, kappa = float(stats.norm.ppf(auc)) * 1.414, controls / cases
+        a, kappa = float(normal_quantile(auc)) * 1.414, controls / cases
         return 0.0099 * float(np.exp(-(a**2) / 2)) * ((5 * a**2 + 8) + (a**2 + 8) / kappa) / cases
 
     def people(self, power: float, ratio: float = 1.0) -> tuple[float, float]:
@@ -59,7 +59,7 @@ class Area:
 
 def for_area(auc: float, half_width: float, ratio: float = 1.0, level: float = 0.95) -> tuple[float, float]:
     """People with and without the condition for an interval of `half_width` around an area, by Hanley and McNeil."""
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = float(normal_quantile(0.5 + level / 2))
 
     def narrow(cases: float) -> float:
         return -z * float(np.sqrt(hanley_mcneil(auc, cases, ratio * cases)))
@@ -70,15 +70,15 @@ def for_area(auc: float, half_width: float, ratio: float = 1.0, level: float = 0
 
 def half_width(proportion: float, people: float, interval: Interval, level: float = 0.95) -> float:
     """Half the width of a proportion's interval where exactly the expected part of the people is found."""
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = float(normal_quantile(0.5 + level / 2))
     if interval == "normal":
         return z * float(np.sqrt(proportion * (1 - proportion) / people))
     if interval == "wilson":
         spread = proportion * (1 - proportion) / people + z**2 / (4 * people**2)
         return z * float(np.sqrt(spread)) / (1 + z**2 / people)
     found, tail = proportion * people, (1 - level) / 2
-    low = float(stats.beta.ppf(tail, found, people - found + 1)) if found > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, found + 1, people - found)) if found < people else 1.0
+    low = float(beta_quantile(tail, found, people - found + 1)) if found > 0 else 0.0
+    high = float(beta_quantile(1 - tail, found + 1, people - found)) if found < people else 1.0
     return (high - low) / 2
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import integrate, stats
 
+from gagyo.statistics.distributions import normal_cdf, t_quantile
 from gagyo.statistics.sizes.least import least
 
 Aim = Literal["superiority", "non_inferiority", "equivalence"]
@@ -50,7 +50,9 @@ class TwoMeans:
         shift = abs(self.difference) / error
         if self.sides == 1:
             return _one_sided(shift, freedom, self.alpha)
-        critical = float(stats.t.ppf(1 - self.alpha / 2, freedom))
+        from scipy import stats  # only here and below: it takes most of a second to load
+
+        critical = float(t_quantile(1 - self.alpha / 2, freedom))
         return float(stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift))
 
     def people(self, power: float, ratio: float = 1.0) -> tuple[float, float]:
@@ -64,11 +66,13 @@ def equivalence(shift: float, margin: float, freedom: float, alpha: float) -> fl
 
     The difference is normal given the estimated deviation, whose distribution is integrated over.
     """
-    critical = float(stats.t.ppf(1 - alpha, freedom))
+    from scipy import integrate, stats
+
+    critical = float(t_quantile(1 - alpha, freedom))
     top = margin / critical
 
     def density(u: float) -> float:
-        inside = stats.norm.cdf(margin - critical * u - shift) - stats.norm.cdf(critical * u - margin - shift)
+        inside = normal_cdf(margin - critical * u - shift) - normal_cdf(critical * u - margin - shift)
         return float(inside * 2 * freedom * u * stats.chi2.pdf(freedom * u * u, freedom))
 
     # Nearly all of the deviation's distribution lies within 12 of its own deviations of 1.
@@ -80,4 +84,6 @@ def equivalence(shift: float, margin: float, freedom: float, alpha: float) -> fl
 
 
 def _one_sided(shift: float, freedom: float, alpha: float) -> float:
-    return float(stats.nct.sf(float(stats.t.ppf(1 - alpha, freedom)), freedom, shift))
+    from scipy import stats
+
+    return float(stats.nct.sf(float(t_quantile(1 - alpha, freedom)), freedom, shift))

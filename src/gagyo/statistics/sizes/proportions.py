@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from gagyo.statistics.distributions import normal_cdf, normal_quantile, normal_sf
 from gagyo.statistics.sizes.least import least
 from gagyo.statistics.sizes.means import Aim
 
@@ -41,24 +41,24 @@ class TwoProportions:
         error = _error(self.control, self.treated, control, treated)
         difference = self.treated - self.control
         if self.aim == "equivalence":
-            z = float(stats.norm.ppf(1 - self.alpha))
-            inside = stats.norm.cdf((self.margin - difference) / error - z)
-            return max(0.0, float(inside - stats.norm.sf((self.margin + difference) / error - z)))
+            z = float(normal_quantile(1 - self.alpha))
+            inside = normal_cdf((self.margin - difference) / error - z)
+            return max(0.0, float(inside - normal_sf((self.margin + difference) / error - z)))
         if self.aim == "non_inferiority":
             return self._non_inferior(error, control, treated)
-        z = float(stats.norm.ppf(1 - self.alpha / self.sides))
+        z = float(normal_quantile(1 - self.alpha / self.sides))
         pooled = (control * self.control + treated * self.treated) / (control + treated)
         null = _error(pooled, pooled, control, treated)
-        return float(stats.norm.cdf((abs(difference) - z * null) / error))
+        return float(normal_cdf((abs(difference) - z * null) / error))
 
     def _non_inferior(self, error: float, control: float, treated: float) -> float:
-        z = float(stats.norm.ppf(1 - self.alpha))
+        z = float(normal_quantile(1 - self.alpha))
         first, second = self.control, self.treated
         if self.better == "lower":
             first, second = 1 - first, 1 - second
         at_control, at_treated = restricted(first, second, treated / control, -self.margin)
         null = _error(at_control, at_treated, control, treated)
-        return float(stats.norm.cdf((second - first + self.margin - z * null) / error))
+        return float(normal_cdf((second - first + self.margin - z * null) / error))
 
     def people(self, power: float, ratio: float = 1.0) -> tuple[float, float]:
         """People in the control and the treated group, `ratio` treated for one control; inf where none are enough."""

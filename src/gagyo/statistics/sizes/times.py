@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from gagyo.statistics.distributions import normal_cdf, normal_quantile, normal_sf
 from gagyo.statistics.sizes.least import least
 from gagyo.statistics.sizes.means import Aim
 
@@ -38,12 +38,12 @@ class HazardRatio:
         root = float(np.sqrt(events * ratio)) / (1 + ratio)
         effect, margin = np.log(self.hazard_ratio), np.log(self.margin)
         if self.aim == "equivalence":
-            z = float(stats.norm.ppf(1 - self.alpha))
-            inside = stats.norm.cdf((margin - effect) * root - z) - stats.norm.sf((margin + effect) * root - z)
+            z = float(normal_quantile(1 - self.alpha))
+            inside = normal_cdf((margin - effect) * root - z) - normal_sf((margin + effect) * root - z)
             return max(0.0, float(inside))
         if self.aim == "non_inferiority":
-            return float(stats.norm.cdf((margin - effect) * root - stats.norm.ppf(1 - self.alpha)))
-        return float(stats.norm.cdf(abs(effect) * root - stats.norm.ppf(1 - self.alpha / self.sides)))
+            return float(normal_cdf((margin - effect) * root - normal_quantile(1 - self.alpha)))
+        return float(normal_cdf(abs(effect) * root - normal_quantile(1 - self.alpha / self.sides)))
 
     def events(self, power: float, ratio: float = 1.0) -> float:
         """Events in both groups together; inf where none are enough."""
@@ -86,7 +86,7 @@ def lachin_foulkes(
     pooled = first * control + second * treated
     null = _variance(course, pooled) * (1 / first + 1 / second)
     other = _variance(course, control) / first + _variance(course, treated) / second
-    z, w = float(stats.norm.ppf(1 - alpha / sides)), float(stats.norm.ppf(power))
+    z, w = float(normal_quantile(1 - alpha / sides)), float(normal_quantile(power))
     return float(((z * np.sqrt(null) + w * np.sqrt(other)) / (control - treated)) ** 2)
 
 
