@@ -57,7 +57,6 @@ BROAD = {
     "site/service.py": "one study's fault touches no other; it is logged by its kind, and told",
     "site/site.py": "the wall: no error text may carry a value out of the hospital",
     "protocol/ucum.py": "whatever the unit parser raises on a text from a file means that the text is no unit",
-    "protocol/formula.py": "whatever the formula parser raises on a text from a file means that it is no formula",
     "exchange/server.py": "a call that fails in a way nobody foresaw is refused and logged, and the hub goes on",
     "exchange/relay.py": "whatever a partner hub sends, the line to it is tried again and this hub goes on",
     "exchange/mailbox/sqlite.py": "a transaction that fails is told to who asked, not to those that share its commit",

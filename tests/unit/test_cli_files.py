@@ -121,6 +121,37 @@ def _environment() -> dict[str, str]:
     return {"PYTHONPATH": str(SOURCE.parent), "PATH": "", "LANG": "en_US.UTF-8", "PYTHONUTF8": "1"}
 
 
+HEAVY = {"scipy.stats", "scipy.optimize", "pandas", "matplotlib", "sklearn", "sqlglot", "pint"}
+
+
+def test_a_service_at_rest_and_the_python_door_load_nothing_that_few_need() -> None:
+    """Each of these takes most of a second, at every start of every hospital."""
+    loaded = _loaded("import gagyo.api, gagyo.site.service")
+    assert "gagyo.site.site" in loaded
+    assert not loaded & HEAVY
+
+
+def test_no_method_loads_the_heavy_ones_but_for_roots_and_minima() -> None:
+    program = (
+        "import importlib, pkgutil, gagyo.methods as m; "
+        "[importlib.import_module('gagyo.methods.' + one.name) for one in pkgutil.iter_modules(m.__path__)]"
+    )
+    loaded = _loaded(program)
+    assert "gagyo.methods.validate" in loaded
+    assert loaded & HEAVY <= {"scipy.optimize"}
+
+
+def _loaded(program: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"],
+        capture_output=True,
+        check=True,
+        text=True,
+        env=_environment(),
+    )
+    return set(done.stdout.split())
+
+
 def test_help_imports_nothing_heavy() -> None:
     """What makes `gagyo --help` quick on any machine; `make bench` measures how quick."""
     program = (
@@ -132,7 +163,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "check" in done.stdout
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "gagyo.cli" in loaded
-    assert not loaded & {"numpy", "polars", "pydantic", "sqlglot", "formulaic", "pint", "ruamel.yaml", "scipy"}
+    assert not loaded & {"numpy", "polars", "pydantic", "sqlglot", "pint", "ruamel.yaml", "scipy"}
 
 
 # ── every code has three languages ────────────────────────────────────────────────────────────────────────────────

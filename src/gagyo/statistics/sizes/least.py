@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil, isfinite
 
-from scipy import optimize
-
 MOST = 1e10
 """More people than there are: a goal that needs more cannot be reached."""
 
@@ -24,6 +22,8 @@ def least(reached: Callable[[float], float], goal: float, start: float) -> float
         top *= 2
         if top > MOST:
             return float("inf")
+    from scipy import optimize  # only here: it takes a third of a second to load
+
     return float(optimize.brentq(lambda size: reached(size) - goal, top / 2, top, xtol=1e-300, rtol=1e-14))
 
 
