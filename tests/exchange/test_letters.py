@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gagyo.errors import ExchangeFault
+from gagyo.exchange.calls import HOLD_SECONDS
 from gagyo.exchange.client import Client
-from gagyo.exchange.letter import chunk_digest, divide, letter_id
+from gagyo.exchange.letter import SMALL, chunk_digest, divide, letter_id
 from gagyo.exchange.mailbox import letters
 from tests.exchange.hubs import Place
 
@@ -69,6 +70,44 @@ def test_an_empty_box_answers_after_the_wait_and_a_letter_wakes_it(lead: Client,
     seoul.acknowledge([taken.id])
 
 
+def test_answers_to_one_question_come_together_and_the_last_is_not_waited_for(lead: Client, seoul: Client) -> None:
+    def send(count: int) -> threading.Thread:
+        sending = threading.Thread(target=lambda: [lead.send("seoul", "s", bytes([n])) for n in range(count)])
+        sending.start()
+        return sending
+
+    for enough in (3, 5):
+        # Of three letters that come one after the other, all are taken; for five it is waited a moment, not for ever.
+        thread, start = send(3), time.monotonic()
+        taken: list[str] = []
+        calls = 0
+        while len(taken) < 3:
+            taken += [one.id for one in seoul.receive(20, acknowledged=taken, enough=enough)]
+            calls += 1
+        assert time.monotonic() - start < 5
+        assert calls <= 3
+        thread.join()
+        seoul.acknowledge(taken)
+    assert seoul.receive(0, enough=4) == []
+    with pytest.raises(ExchangeFault) as fault:
+        seoul._line.call("POST", "/v1/box", body=b'{"wait": 0, "enough": "all"}')
+    assert fault.value.code == "malformed"
+
+
+def test_letters_that_wait_are_held_back_for_others_for_a_moment_only(lead: Client, seoul: Client) -> None:
+    name = lead.send("seoul", "s", b"alone")
+    start = time.monotonic()
+    [taken] = seoul.receive(20, enough=2)
+    assert HOLD_SECONDS <= time.monotonic() - start < 5
+    start = time.monotonic()
+    assert [one.id for one in seoul.receive(20, enough=1)] == [name]
+    seoul.acknowledge([taken.id])
+    large = [lead.send("seoul", "s", bytes([n]) * 400_000) for n in range(3)]
+    # Two of them fill an answer: nothing is waited for.
+    assert [one.id for one in seoul.receive(20, enough=9)] == large[:2]
+    seoul.acknowledge(large)
+
+
 def test_closing_ends_a_long_poll_at_once(place: Place) -> None:
     client = place.client("leaving")
     outcome: list[str] = []
@@ -91,7 +130,7 @@ def test_closing_ends_a_long_poll_at_once(place: Place) -> None:
         client.status()
 
 
-@pytest.mark.parametrize("size", [0, 1, 64 << 10, (64 << 10) + 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 7])
+@pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 7])
 def test_every_size_arrives(place: Place, lead: Client, seoul: Client, size: int) -> None:
     told: list[tuple[int, int]] = []
     sender = Client(lead.membership, tell=lambda name, sent, whole: told.append((sent, whole)))

@@ -77,7 +77,9 @@ class Caller:
     def send(self, recipient: str, study: str, body: bytes) -> str:
         return self._office.post(self.membership.name, recipient, study, body)
 
-    def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
+    def receive(
+        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+    ) -> list[Received]:
         return self._office.take(self.membership.name, min(wait, 0.2), acknowledged)
 
     def acknowledge(self, ids: Sequence[str]) -> None:

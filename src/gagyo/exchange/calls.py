@@ -26,6 +26,8 @@ INLINE = 1 << 20
 """Bytes of bodies that travel in one answer."""
 LONGEST_WAIT = 55.0
 """Seconds of a long poll; proxies often cut at 60."""
+HOLD_SECONDS = 0.05
+"""How long letters are held back while there are fewer than the caller waits for."""
 MOST_LETTERS = 256
 MOST_PLANS = 1_000_000
 PLACE = re.compile(r"[0-9]{1,5}")
@@ -194,31 +196,51 @@ async def open_box(counter: Counter, caller: Caller, call: Call) -> Answer:
     """Acknowledge letters, then wait for others."""
     record, box = call.record(), caller.enrolled.name
     done = texts(record, "acknowledged", 4096)
-    wait, limit = record.get("wait", 0), record.get("limit", 64)
-    if type(limit) is not int or type(wait) not in (int, float) or not 0 <= wait < 1e6 or limit < 0:
-        raise ExchangeFault.of("malformed", found="wait, limit")
+    wait, limit, enough = record.get("wait", 0), record.get("limit", 64), record.get("enough", 1)
+    whole = type(limit) is int and type(enough) is int and limit >= 0
+    if not whole or type(wait) not in (int, float) or not 0 <= wait < 1e6:
+        raise ExchangeFault.of("malformed", found="wait, limit, enough")
     if not all(DIGEST.fullmatch(one) for one in done):
         raise ExchangeFault.of("malformed", found="acknowledged")
     if done:
         await counter.mailbox.write(lambda rows: letters.acknowledge(rows, box, done), durable=False)
-    found = await _next_letters(counter, call, box, min(limit, MOST_LETTERS), min(wait, LONGEST_WAIT))
+    wanted = _Wanted(box, min(limit, MOST_LETTERS), max(1, min(enough, limit, MOST_LETTERS)))
+    found = await _next_letters(counter, call, wanted, min(wait, LONGEST_WAIT))
     return told({"letters": [_letter(one) for one in found]})
 
 
-async def _next_letters(counter: Counter, call: Call, box: str, limit: int, wait: float) -> list[Letter]:
-    until = time.monotonic() + wait if limit else 0.0
-    with counter.mailbox.watch(box) as bell:
-        found = await counter.mailbox.read(lambda rows: letters.waiting(rows, box, limit, INLINE))
-        if found or until <= time.monotonic():
+@dataclass(frozen=True)
+class _Wanted:
+    """What a caller waits for: letters of a box, at most `limit`, and `enough` of them if they come within a moment."""
+
+    box: str
+    limit: int
+    enough: int
+
+    def look(self, rows: Rows) -> list[Letter]:
+        return letters.waiting(rows, self.box, self.limit, INLINE)
+
+    def holds(self, found: Sequence[Letter]) -> bool:
+        """Whether these go out now: there are enough, or no more would fit into one answer."""
+        return len(found) >= self.enough or sum(letter.size for letter in found) >= INLINE // 2
+
+
+async def _next_letters(counter: Counter, call: Call, wanted: _Wanted, wait: float) -> list[Letter]:
+    until = time.monotonic() + wait if wanted.limit else 0.0
+    with counter.mailbox.watch(wanted.box) as bell:
+        found = await counter.mailbox.read(wanted.look)
+        if wanted.holds(found) or until <= time.monotonic():
             return found
         hung_up = asyncio.ensure_future(call.gone())
         hung_up.add_done_callback(lambda _: bell.ring())
         try:
-            while not found and not hung_up.done() and not counter.closing.is_set():
+            while not wanted.holds(found) and not hung_up.done() and not counter.closing.is_set():
+                if found:
+                    until = min(until, time.monotonic() + HOLD_SECONDS)
                 if (left := until - time.monotonic()) <= 0:
                     break
                 await bell.wait(left)
-                found = await counter.mailbox.read(lambda rows: letters.waiting(rows, box, limit, INLINE))
+                found = await counter.mailbox.read(wanted.look)
         finally:
             hung_up.cancel()
     return found

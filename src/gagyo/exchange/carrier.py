@@ -28,8 +28,10 @@ class Carrier(Protocol):
         """Hand over a letter and give its id; the same letter is carried once."""
         ...
 
-    def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
-        """Letters that came; each comes again until it is acknowledged."""
+    def receive(
+        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+    ) -> list[Received]:
+        """Letters that came; each comes again until it is acknowledged. For `enough` of them it may wait a moment."""
         ...
 
     def acknowledge(self, ids: Sequence[str]) -> None:

@@ -76,7 +76,7 @@ class Client:
     def send(self, recipient: str, study: str, body: bytes) -> str:
         """Post a letter and give its id: the same letter has the same id and is posted once.
 
-        Bodies over 64 KiB go in chunks of 1 MiB; those that the hub already has (after a cut, or a restart of this
+        Bodies over 512 KiB go in chunks of 1 MiB; those that the hub already has (after a cut, or a restart of this
         process) are not sent again.
         """
         if not is_study(study):
@@ -112,13 +112,18 @@ class Client:
         with as_agreed("missing"):
             return [one for one in record.get("missing", []) if one in chunks]
 
-    def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
+    def receive(
+        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+    ) -> list[Received]:
         """Letters of the own box, the oldest first; up to `wait` seconds of waiting where there is none.
+
+        Where there are fewer than `enough` the hub waits a moment for the others, so that answers to one question
+        come together.
 
         A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`. Once the bodies
         together exceed 64 MiB the others are left for the next call.
         """
-        asked = {"wait": wait, "limit": limit, "acknowledged": list(acknowledged)}
+        asked = {"wait": wait, "limit": limit, "enough": enough, "acknowledged": list(acknowledged)}
         with_wait = min(wait, 60.0)
         record = self._line.call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=with_wait).record()
         taken: list[Received] = []

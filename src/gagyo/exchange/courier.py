@@ -85,7 +85,9 @@ class Courier:
         )
         return name
 
-    def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
+    def receive(
+        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+    ) -> list[Received]:
         """Letters that were imported, here or by another process."""
         self.acknowledge(acknowledged)
         until = time.monotonic() + wait
@@ -233,11 +235,13 @@ class Both:
         """By the way that leads there."""
         return (self._courier if self.by_courier(recipient) else self._client).send(recipient, study, body)
 
-    def receive(self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = ()) -> list[Received]:
+    def receive(
+        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+    ) -> list[Received]:
         """What came by either way; while the courier has nothing, the hub is waited for, a little at a time."""
         carried = self._courier.receive(0, limit, acknowledged)
         short = min(wait, LOOK_SECONDS) if self._carried else wait
-        return carried + self._client.receive(0 if carried else short, limit, acknowledged)
+        return carried + self._client.receive(0 if carried else short, limit, acknowledged, enough)
 
     def acknowledge(self, ids: Sequence[str]) -> None:
         """At both: each knows its own."""

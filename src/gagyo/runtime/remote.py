@@ -234,7 +234,7 @@ class Remote:
         missed: set[str] = set()
         while posts:
             due = min(post.again for post in posts.values()) - time.monotonic()
-            for message in self._receive(max(0.0, min(WAIT_SECONDS, due))):
+            for message in self._receive(max(0.0, min(WAIT_SECONDS, due)), len(posts)):
                 self._note(message)
                 if message.sender in posts:
                     if _works(message):
@@ -278,8 +278,8 @@ class Remote:
         why = {"waiting": "undecided", "reviewing": "unreviewed"}.get(self.states[site].doing, "silent")
         return Finding(why, values=values)
 
-    def _receive(self, wait: float) -> list[Message]:
-        letters = self._client.receive(wait, acknowledged=self._done)
+    def _receive(self, wait: float, enough: int) -> list[Message]:
+        letters = self._client.receive(wait, acknowledged=self._done, enough=enough)
         self._done = [letter.id for letter in letters]
         return [message for letter in letters if (message := self._read(letter)) is not None]
 
