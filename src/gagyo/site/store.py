@@ -158,7 +158,9 @@ class Store:
         known.update((tag, len(known) + number) for number, tag in enumerate(fresh))
         if fresh:
             self._base.execute("begin")
-            self._base.executemany("insert into people values (?, ?)", ((tag, known[tag]) for tag in fresh))
+            # In the order of the index: at random places of it a million take half as long again.
+            rows = ((tag, known[tag]) for tag in sorted(fresh))
+            self._base.executemany("insert into people values (?, ?)", rows)
             self._base.execute("commit")
         return np.fromiter((known[tag] for tag in tags), np.int64, len(tags))
 
