@@ -19,11 +19,15 @@ def gagyo(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProces
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's folder, run once."""
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The demo, run once: its folder, and what the command said while it ran."""
     folder = tmp_path_factory.mktemp("demo")
-    gagyo("demo", "--out", folder)
-    return folder
+    return folder, gagyo("demo", "--out", folder).stderr
+
+
+@pytest.fixture(scope="module")
+def demo(ran: tuple[Path, str]) -> Path:
+    return ran[0]
 
 
 def test_the_demo_leaves_three_reports_results_and_ledgers(demo: Path) -> None:
@@ -79,7 +83,7 @@ def test_a_hospital_reads_its_ledger_and_withdraws(demo: Path) -> None:
     assert "withdrawn" in refused.stderr
 
 
-def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
-    said = gagyo("demo", "--out", tmp_path / "demo").stderr
+def test_progress_is_plain_lines_where_there_is_no_terminal(ran: tuple[Path, str]) -> None:
+    said = ran[1]
     assert "\r" not in said
     assert "fitting the model" in said

@@ -8,7 +8,7 @@ two descents on the same people then have cells one inside the other, and no dif
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -127,6 +127,8 @@ class Values(Descent):
     shut: set[float] = field(default_factory=set)
     """Cuts beside which a few people lie: so they will in every cell that they divide."""
     tries: dict[tuple[float, float], int] = field(default_factory=dict)
+    _first: dict[tuple[float, float], float | None] = field(default_factory=dict)
+    """The first cut of each cell that was not known to fail when it was last looked for; cuts only ever become known."""
 
     @classmethod
     def of(cls, variable: Variable, people: Floats, least: int) -> Values:
@@ -159,8 +161,15 @@ class Values(Descent):
 
     def next_cut(self, leaf: Leaf) -> float | None:
         """The first cut that is not known to fail; None where a cell is done."""
-        if self.tries.get((leaf.low, leaf.high), 0) >= TRIES:
+        place = leaf.low, leaf.high
+        if self.tries.get(place, 0) >= TRIES:
             return None
+        if place not in self._first or self._first[place] in self.shut:
+            self._first[place] = self.uncut(leaf)
+        return self._first[place]
+
+    def uncut(self, leaf: Leaf) -> float | None:
+        """The first candidate that is not known to fail."""
         return next((cut for cut in self.candidates(leaf) if cut not in self.shut), None)
 
     def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
@@ -169,28 +178,32 @@ class Values(Descent):
 
     def wanted(self, least: int) -> list[int]:
         """The cells that can be divided and that something is wanted of."""
-        can = (i for i, leaf in enumerate(self.leaves) if self.called_for(i) and self.can(leaf))
+        ranked = self.ranked()
+        can = (i for i, leaf in enumerate(self.leaves) if self.called_for(i, ranked) and self.can(leaf))
         return list(islice(can, min(AT_ONCE, AT_ONCE * self.turns)))
 
     def can(self, leaf: Leaf) -> bool:
         """Whether a cell may be divided, as far as is known."""
         return (not leaf.counts or leaf.people >= 2 * self.least) and self.next_cut(leaf) is not None
 
-    def called_for(self, index: int) -> bool:
-        """Whether something is wanted of a cell."""
+    def called_for(self, index: int, ranked: Collection[int]) -> bool:
+        """Whether something is wanted of a cell; ranked: the cells that hold a rank."""
         leaf = self.leaves[index]
         wide = self.width is not None and leaf.high - leaf.low > self.width and leaf.people > self.enough
         if not leaf.counts or wide:
             return True
         if any(low <= leaf.low and leaf.high <= high and leaf.depth == depth for low, high, depth in self.windows):
             return True
-        return any(leaf.low < edge < leaf.high for edge in self.edges_wanted) or self._holds_a_rank(index)
+        return any(leaf.low < edge < leaf.high for edge in self.edges_wanted) or index in ranked
 
-    def _holds_a_rank(self, index: int) -> bool:
-        until = self.counts[: index + 1].sum(axis=0)
-        before = until - self.counts[index]
-        pairs = zip(before, until, self.ranks, strict=False)
-        return any(start < rank <= end for start, end, ranks in pairs for rank in ranks)
+    def ranked(self) -> frozenset[int]:
+        """The cells that hold a wanted rank of some group."""
+        nobody = (0.0,) * max(len(leaf.counts) for leaf in self.leaves)
+        until = np.cumsum([leaf.counts or nobody for leaf in self.leaves], axis=0)
+        pairs = zip(until.T, self.ranks, strict=False)
+        return frozenset(
+            int(index) for one, ranks in pairs for index in np.searchsorted(one, [rank for rank in ranks if rank > 0])
+        )
 
     def filled(self, low: float, high: float) -> bool:
         """Whether the next cut of a cell must leave somebody of every group on both sides.
@@ -252,6 +265,10 @@ class Grouped(Values):
         inside = [one for one, depth in self.everyone.depths.items() if leaf.low < one < leaf.high and depth <= known]
         yield from sorted(inside, key=lambda one: (self.everyone.depths[one], abs(one - middle), one))
 
+    def next_cut(self, leaf: Leaf) -> float | None:
+        """As over everyone; but which cuts there are changes with those over everyone."""
+        return None if self.tries.get((leaf.low, leaf.high), 0) >= TRIES else self.uncut(leaf)
+
     def _known(self, leaf: Leaf) -> float:
         """To which depth the cuts inside a cell are known."""
         inside = (one for one in self.everyone.leaves if leaf.low <= one.low and one.high <= leaf.high)
@@ -259,11 +276,12 @@ class Grouped(Values):
 
     def lacking(self) -> Iterator[tuple[float, float, int]]:
         """The cells in which a rank lies and that cannot be divided before those over everyone are."""
+        ranked = self.ranked()
         for index, leaf in enumerate(self.leaves):
             again = self.tries.get((leaf.low, leaf.high), 0) < TRIES
             held = not leaf.counts or leaf.people >= 2 * self.least
             known = self._known(leaf)
-            if again and held and np.isfinite(known) and self.called_for(index) and self.next_cut(leaf) is None:
+            if again and held and np.isfinite(known) and self.called_for(index, ranked) and self.next_cut(leaf) is None:
                 yield leaf.low, leaf.high, int(known)
 
 

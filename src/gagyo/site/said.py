@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gagyo.protocol.request import Request
@@ -10,7 +12,35 @@ from gagyo.release.case import Spending
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.site.admission import NotAdmitted
 
-CHANNELS = ("each", "pooled")
+OVER = ("analysis", "round", "receiver")
+"""What the rounds of a leave-one-out fit have in common."""
+
+
+@dataclass
+class _Account:
+    """What the links about one plan add up to, so that each is looked at once however long a study is."""
+
+    read: int = 0
+    refused: set[str] = field(default_factory=set)
+    numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Numbers by (receiver, channel)."""
+    fits: dict[str, set[str]] = field(default_factory=dict)
+    shares: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    opened: dict[str, list[tuple[Sequence[str], int]]] = field(default_factory=dict)
+    """The roster and attempt of each opening of a statement."""
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Add one link."""
+        channel, receiver = record["channel"], record["receiver"]
+        if record["code"] == "withheld" and record["step"] != "preflight":
+            self.refused.add(record["request"])
+        self.numbers[receiver, channel] += record["numbers"]
+        if channel == "pooled" and record["fit"]:
+            self.fits.setdefault(receiver, set()).add(record["fit"])
+        if channel == "masked":
+            self.shares[tuple(record[name] for name in OVER)] += 1
+        if channel in ("people", "pooled"):
+            self.opened.setdefault(record["statement"], []).append((record["roster"], record["attempt"]))
 
 
 class Said:
@@ -18,25 +48,28 @@ class Said:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._accounts: dict[str, _Account] = {}
+
+    def _account(self, plan: str) -> _Account:
+        account, links = self._accounts.setdefault(plan, _Account()), self._ledger.about(plan)
+        for link in links[account.read :]:
+            account.take(link.record)
+        account.read = len(links)
+        return account
 
     def refusals(self, plan: str) -> int:
         """How many questions were refused for privacy; one that is asked again, as on a bad line, counts once."""
-        records = (entry.record for entry in self._ledger.about(plan))
-        refused = (one for one in records if one["code"] == "withheld")
-        return len({one["request"] for one in refused if one["step"] != "preflight"})
+        return len(self._account(plan).refused)
 
     def spending(self, plan: str, receiver: str) -> Spending:
         """What one receiver has seen under a plan."""
-        records = [one for entry in self._ledger.about(plan) if (one := entry.record)["receiver"] == receiver]
-        spent = {channel: sum(one["numbers"] for one in records if one["channel"] == channel) for channel in CHANNELS}
-        fits = frozenset(one["fit"] for one in records if one["channel"] == "pooled" and one["fit"])
-        return Spending(spent["each"], spent["pooled"], fits)
+        account = self._account(plan)
+        each, pooled = (account.numbers[receiver, channel] for channel in ("each", "pooled"))
+        return Spending(each, pooled, frozenset(account.fits.get(receiver, ())))
 
     def rounds_of(self, inner: Request) -> int:
         """How many shares this hospital gave to the receiver of a leave-one-out fit."""
-        same = ("analysis", "round", "receiver")
-        records = (entry.record for entry in self._ledger.about(inner.plan))
-        return sum(one["channel"] == "masked" and all(one[n] == getattr(inner, n) for n in same) for one in records)
+        return self._account(inner.plan).shares[tuple(getattr(inner, name) for name in OVER)]
 
     def referral(self, request: Request) -> Entry | None:
         """The receipt of the same referral: it is asked about again and again while people decide."""
@@ -62,8 +95,6 @@ class Said:
 
     def check_not_opened(self, request: Request) -> None:
         """A statement is opened over one roster, once ever: two rosters' sums would give one hospital's values."""
-        for entry in self._ledger.about(request.plan):
-            record = entry.record
-            opened = record["statement"] == request.statement and record["channel"] in ("people", "pooled")
-            if opened and (record["roster"], record["attempt"]) != (list(request.roster), request.attempt):
-                raise NotAdmitted("bad_roster")
+        here = (list(request.roster), request.attempt)
+        if any(opened != here for opened in self._account(request.plan).opened.get(request.statement, ())):
+            raise NotAdmitted("bad_roster")
