@@ -47,6 +47,7 @@ GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
+SAID = "tests/unit/test_said.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
@@ -275,6 +276,10 @@ MUTATIONS = (
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
     ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
+    ("site/said.py", "any(opened != here for opened", "any(False for opened", DOOR),
+    ("site/said.py", 'self.refused.add(record["request"])', "pass", OUTPUT),
+    ("site/said.py", "self.shares[tuple(record[name] for name in OVER)] += 1", "pass", SAID),
+    ("site/said.py", 'self.numbers[receiver, channel] += record["numbers"]', "pass", SAID),
     ("methods/_values.py", "return any(low < cut < high for cut in self.shut)", "return False", QUANTILES),
     ("methods/_values.py", "(halves < self.least) & ~nobody", "(halves < 0) & ~nobody", MEDIANS),
     ("methods/_values.py", "and not ((table > 0) & (table < least)).any()", "", MEDIANS),

@@ -128,7 +128,7 @@ class Values(Descent):
     """Cuts beside which a few people lie: so they will in every cell that they divide."""
     tries: dict[tuple[float, float], int] = field(default_factory=dict)
     _first: dict[tuple[float, float], float | None] = field(default_factory=dict)
-    """The first cut of each cell that was not known to fail when it was last looked for; cuts only ever become known."""
+    """The first cut of each cell that was not known to fail when last looked for: what is known only grows."""
 
     @classmethod
     def of(cls, variable: Variable, people: Floats, least: int) -> Values:
@@ -201,9 +201,7 @@ class Values(Descent):
         nobody = (0.0,) * max(len(leaf.counts) for leaf in self.leaves)
         until = np.cumsum([leaf.counts or nobody for leaf in self.leaves], axis=0)
         pairs = zip(until.T, self.ranks, strict=False)
-        return frozenset(
-            int(index) for one, ranks in pairs for index in np.searchsorted(one, [rank for rank in ranks if rank > 0])
-        )
+        return frozenset(int(np.searchsorted(one, rank)) for one, ranks in pairs for rank in ranks if rank > 0)
 
     def filled(self, low: float, high: float) -> bool:
         """Whether the next cut of a cell must leave somebody of every group on both sides.

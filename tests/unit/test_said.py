@@ -1,0 +1,77 @@
+"""What a hospital has said under a plan: added up link by link, and the same as when the whole ledger is read again."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gagyo.exchange.envelope import Keys
+from gagyo.protocol.request import Request
+from gagyo.release.ledger import Ledger
+from gagyo.site.admission import NotAdmitted
+from gagyo.site.noting import note
+from gagyo.site.said import Said
+
+CHANNELS = ("each", "masked", "people", "pooled")
+
+
+def link(draw: random.Random) -> dict[str, Any]:
+    """A receipt as the door writes them, drawn."""
+    refused = draw.random() < 0.3
+    return note(draw.choice(CHANNELS), draw.choice(("p", "q")), draw.choice("ab"), {}) | {
+        "code": draw.choice(("withheld", "bad_roster")) if refused else "",
+        "step": draw.choice(("preflight", "describe.sums")),
+        "request": f"r{draw.randrange(40)}",
+        "receiver": draw.choice(("coordinator", "busan")),
+        "numbers": draw.randrange(9),
+        "fit": draw.choice(("", "f", "g")),
+        "round": draw.randrange(2),
+        "statement": f"s{draw.randrange(12)}",
+        "roster": draw.choice((["busan", "seoul"], ["busan"])),
+        "attempt": 0,
+    }
+
+
+def request(plan: str, **more: Any) -> Request:
+    fields = {"analysis": "a", "cohort": "all", "round": 0, "site": "seoul", "step": "describe.sums"}
+    return Request(plan=plan, **{**fields, **more})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_added_up_equals_the_ledger_read_again(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    ledger = Ledger(tmp_path / "ledger.jsonl", Keys.make().sign)
+    said = Said(ledger)
+    for _ in range(12):
+        ledger.record([link(draw) for _ in range(draw.randrange(1, 20))])
+        for plan in ("p", "q", "unknown"):
+            records = [entry.record for entry in ledger.entries if entry.record["plan"] == plan]
+            refused = {one["request"] for one in records if one["code"] == "withheld" and one["step"] != "preflight"}
+            assert said.refusals(plan) == len(refused)
+            for receiver in ("coordinator", "busan"):
+                mine = [one for one in records if one["receiver"] == receiver]
+                spent = said.spending(plan, receiver)
+                assert spent.each == sum(one["numbers"] for one in mine if one["channel"] == "each")
+                assert spent.pooled == sum(one["numbers"] for one in mine if one["channel"] == "pooled")
+                assert spent.fits == {one["fit"] for one in mine if one["channel"] == "pooled" and one["fit"]}
+                for number in range(2):
+                    shares = [one for one in mine if one["channel"] == "masked" and one["round"] == number]
+                    asked = request(plan, round=number, receiver=receiver)
+                    assert said.rounds_of(asked) == sum(one["analysis"] == "a" for one in shares)
+
+
+def test_a_statement_is_opened_over_one_roster(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", Keys.make().sign)
+    said = Said(ledger)
+    asked = request("p", roster=("busan", "seoul"))
+    for channel in ("masked", "pooled"):
+        said.check_not_opened(asked)
+        about = {"statement": asked.statement, "roster": ["busan", "seoul"], "attempt": 0}
+        ledger.record([note(channel, "p", "a", {}) | about])
+    said.check_not_opened(asked)
+    for other in ({"roster": ("busan", "daegu", "seoul")}, {"roster": ("busan", "seoul"), "attempt": 1}):
+        with pytest.raises(NotAdmitted):
+            said.check_not_opened(request("p", **other))
