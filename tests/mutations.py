@@ -29,6 +29,7 @@ RANKS = "tests/contract/test_rank_references.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
+SHOWN = "tests/rules/test_commands.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
@@ -460,6 +461,8 @@ MUTATIONS = (
         "least = self.minimum_people",
         DERIVE,
     ),
+    ("report/rules.py", "return _aside(rule, self.tell(", "return rule or _aside(rule, self.tell(", SHOWN),
+    ("site/ruled.py", "f\"{name} [{translate(f'rules.basis.{basis}', language)}]\"", "name", RULED),
     ("governance/grammar.py", "return None if truth is None else not truth", "return not truth", EXAMPLES),
     (
         "governance/grammar.py",

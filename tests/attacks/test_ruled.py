@@ -19,6 +19,7 @@ from gagyo.release.ledger import Entry, Ledger
 from gagyo.result import Words
 from gagyo.site.ruled import Ruled
 from gagyo.site.site_file import Policy, RuleTerms, SiteFile
+from gagyo.text import LANGUAGES
 from tests.attacks.test_reviews import TERMS, again, goes_through
 from tests.conftest import MODEL
 from tests.hospitals import STUDY, House, breast, house
@@ -75,6 +76,8 @@ def test_without_one_document_the_plan_is_not_approved(tmp_path: Path, missing: 
     (finding,) = fault.value.findings
     assert finding.code == "rules_not_met"
     assert missing in str(finding.values["expected"])
+    sure = {"en": "[text read]", "ko": "[원문 확인]", "zh": "[已核对原文]"}
+    assert all(sure[language] in finding.text(language) for language in LANGUAGES), "how sure each rule is"
 
 
 def test_a_study_that_states_nothing_does_not_run(tmp_path: Path) -> None:

@@ -19,14 +19,27 @@ from gagyo.governance.bounds import bounds_over
 from gagyo.governance.check import BLOCKING, Answer, Checked, check
 from gagyo.governance.derive import Given, given, things_of
 from gagyo.governance.evidence import EVERY, Evidence, held_in
-from gagyo.governance.pack import Pack, own_packs
+from gagyo.governance.pack import Basis, Pack, Rule, own_packs
 from gagyo.protocol.governance import Party
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.result import Words
 from gagyo.site.site_file import RuleTerms, SiteFile
+from gagyo.text import Language, translate
 
 Sends = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Rules by name, each with how sure it is, as a text in any language."""
+
+    rules: tuple[tuple[str, Basis], ...]
+
+    def to(self, language: Language) -> str:
+        """The text in a language; a dash where there is none."""
+        told = (f"{name} [{translate(f'rules.basis.{basis}', language)}]" for name, basis in self.rules)
+        return ", ".join(told) or "-"
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ class Ruling:
                     "site": self.site,
                     "thing": Words(f"rules.thing.{one.subject.thing or 'none'}"),
                     "verdict": Words(f"rules.verdict.{one.verdict}"),
-                    "found": ", ".join(_against(one)) or "-",
+                    "found": Named(tuple((each.id, each.basis) for each in _against(one))),
                     "expected": ", ".join(_missing(one)) or "-",
                     "day": self.checked.day.isoformat(),
                 },
@@ -87,7 +100,7 @@ class Ruling:
                     "thing": one.subject.thing,
                     "to": list(one.subject.to),
                     "verdict": one.verdict,
-                    "against": list(_against(one)),
+                    "against": [each.id for each in _against(one)],
                     "missing": list(_missing(one)),
                 }
                 for one in self.answers
@@ -95,9 +108,9 @@ class Ruling:
         }
 
 
-def _against(one: Answer) -> tuple[str, ...]:
+def _against(one: Answer) -> tuple[Rule, ...]:
     """The rules in force that are against it."""
-    return tuple(each.rule.id for each in one.deciding if each.verdict != "may_go_ahead")
+    return tuple(each.rule for each in one.deciding if each.verdict != "may_go_ahead")
 
 
 def _missing(one: Answer) -> tuple[str, ...]:
