@@ -284,10 +284,12 @@ def _assessed(name: str, kind: str, key: str, language: Language, **told: Any) -
 def _checks(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:
     """An assessment for each day's check of the rules that the hospital made itself."""
     for number, one in enumerate(told):
-        allowed = all(answer["verdict"] == "may_go_ahead" for answer in one["answers"])
+        decides = one.get("decides", True)
+        allowed = not decides or all(answer["verdict"] == "may_go_ahead" for answer in one["answers"])
         ended = {"actionStatus": COMPLETED if allowed else FAILED, "description": one["day"]}
         by = {"agent": {"@id": f"#site-{site}"}, "instrument": {"@id": f"#policy-{site}"}}
-        yield _assessed(f"#{site}-check-{number}", "", "check", language, site=site, **ended, **by)
+        key = "check" if decides else "told"
+        yield _assessed(f"#{site}-check-{number}", "", key, language, site=site, **ended, **by)
 
 
 def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:
