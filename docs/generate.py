@@ -366,7 +366,7 @@ RULES_IN: dict[Language, dict[str, str]] = {
     },
     "ko": {
         "lead": "`src/gagyo/governance/packs`의 규칙 묶음에 담긴 내용입니다. **법률 자문이 아닙니다.** 점검 방식과 남은 의문점:\n"
-        "[규칙 설명(영어)](../explanation/rules.md). 규칙을 고치는 방법: [규칙 변경(영어)](../how-to/change-a-rule.md).",
+        "[규칙 설명](../explanation/rules.ko.md). 규칙을 고치는 방법: [규칙 변경(영어)](../how-to/change-a-rule.md).",
         "title": "규칙",
         "pack": "규칙 묶음 `{name}`, 버전 {version}, 규칙 {number}개.",
         "columns": "| 규칙 | 법령, 조문 | 효과 | 시행 | 확실성 |",
@@ -392,7 +392,7 @@ RULES_IN: dict[Language, dict[str, str]] = {
     },
     "zh": {
         "lead": "`src/gagyo/governance/packs` 中各规则包的内容。**不构成法律意见。** 核查如何得出结论、哪些问题尚未明确：\n"
-        "[规则说明（英文）](../explanation/rules.md)。修改规则：[修改规则（英文）](../how-to/change-a-rule.md)。",
+        "[规则说明](../explanation/rules.zh.md)。修改规则：[修改规则（英文）](../how-to/change-a-rule.md)。",
         "title": "规则",
         "pack": "规则包 `{name}`，版本 {version}，共 {number} 条规则。",
         "columns": "| 规则 | 法律文件、条款 | 效果 | 施行 | 把握程度 |",

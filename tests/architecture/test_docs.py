@@ -135,7 +135,13 @@ def test_relative_links_resolve(page: Path) -> None:
 DOCS = ROOT / "docs"
 EDITIONS = [[DOCS / "board" / f"{one}.md" for one in ("en", "ko", "zh")]] + [
     [DOCS / f"{name}{ending}.md" for ending in ("", ".ko", ".zh")]
-    for name in ("how-to/approve-a-study", "how-to/read-a-refusal", "how-to/review-an-output", "reference/rules")
+    for name in (
+        "how-to/approve-a-study",
+        "how-to/read-a-refusal",
+        "how-to/review-an-output",
+        "explanation/rules",
+        "reference/rules",
+    )
 ]
 """What boards, custodians and data-protection officers read; each is written for its readers, not word for word."""
 
@@ -146,8 +152,8 @@ def levels(page: Path) -> list[str]:
 
 
 def numbers(page: Path) -> list[str]:
-    """The numbers of a page's sentences, without those of links and code."""
-    text = re.sub(r"`[^`]*`|\]\([^)]*\)", " ", prose(page))
+    """The numbers of a page's sentences, without those of links and code, and of how sure a rule is (2차 자료)."""
+    text = re.sub(r"`[^`]*`|\]\([^)]*\)", " ", prose(page)).replace(catalogue("ko")["rules.basis.second_hand"], "")
     return sorted(re.findall(r"\d+", text))
 
 
