@@ -365,10 +365,10 @@ RULES_IN: dict[Language, dict[str, str]] = {
         "aside": " ({text})",
     },
     "ko": {
-        "lead": "`src/gagyo/governance/packs`의 규칙 묶음에 담긴 내용입니다. **법률 자문이 아닙니다.** 점검 방식과 남은 의문점:\n"
+        "lead": "`src/gagyo/governance/packs`의 규칙 모음에 담긴 내용입니다. **법률 자문이 아닙니다.** 점검 방식과 남은 의문점:\n"
         "[규칙 설명](../explanation/rules.ko.md). 규칙을 고치는 방법: [규칙 변경(영어)](../how-to/change-a-rule.md).",
         "title": "규칙",
-        "pack": "규칙 묶음 `{name}`, 버전 {version}, 규칙 {number}개.",
+        "pack": "규칙 모음 `{name}`, 버전 {version}, 규칙 {number}개.",
         "columns": "| 규칙 | 법령, 조문 | 효과 | 시행 | 확실성 |",
         "one_by_one": "{title}: 규칙별 내용",
         "from": "{day}부터",
