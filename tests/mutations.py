@@ -29,6 +29,7 @@ RANKS = "tests/contract/test_rank_references.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
+SHOWN = "tests/rules/test_commands.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
@@ -465,6 +466,12 @@ MUTATIONS = (
         "least = self.minimum_people",
         DERIVE,
     ),
+    ("site/site.py", "        check_none(bound.findings())\n", "", RULED),
+    ("site/site.py", "by_rule = ruling.released", "by_rule = bool(session.ruling) and ruling.released", RULED),
+    ("site/decided.py", "        self._note_what_was_told(plan)\n", "", RULED),
+    ("coordinator/acts.py", 'if told.get("decides", True):', "if True:", RULED),
+    ("report/rules.py", "return _aside(rule, self.tell(", "return rule or _aside(rule, self.tell(", SHOWN),
+    ("site/ruled.py", "f\"{name} [{translate(f'rules.basis.{basis}', language)}]\"", "name", RULED),
     ("governance/grammar.py", "return None if truth is None else not truth", "return not truth", EXAMPLES),
     (
         "governance/grammar.py",
@@ -492,7 +499,7 @@ MUTATIONS = (
         DERIVE,
     ),
     ("coordinator/planning.py", "check_none(_shut(study, bounds) if bounds else [])", "pass", DERIVE),
-    ("site/site.py", "asked.stricter(max(self.policy.minimum_people, ruled))", "asked", DERIVE),
+    ("site/site.py", "asked.stricter(max(self.policy.minimum_people, bound.bounds.minimum_people))", "asked", DERIVE),
     ("site/site.py", "        if session.ruling and session.ruling.short:", "        if False:", RULED),
     (
         "governance/approval.py",
@@ -523,8 +530,7 @@ MUTATIONS = (
     ("site/decided.py", "            check_none(found.findings())", "            pass", RULED),
     ("site/site.py", '            raise NotAdmitted("rules_not_met") from None', "            return", RULED),
     ("site/decided.py", "        if found is not session.ruling:", "        if session.ruling is None:", RULED),
-    ("site/site.py", "        by_rule = session.ruling is not None and", "        by_rule = False and", RULED),
-    ("site/site.py", "self._ruled.minimum_people(study, line.sends) if self._ruled", "0 if self._ruled", RULED),
+    ("site/ruled.py", "bounds_over(self._given(study, sends), (), self._own).minimum_people", "0", RULED),
     ("site/ruled.py", "        if last is None or last[:2] != (day, held):", "        if last is None:", RULED),
     (
         "coordinator/acts.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,62 @@ def test_relative_links_resolve(page: Path) -> None:
     assert broken == []
 
 
+# Editions in three languages.
+
+DOCS = ROOT / "docs"
+EDITIONS = [[DOCS / "board" / f"{one}.md" for one in ("en", "ko", "zh")]] + [
+    [DOCS / f"{name}{ending}.md" for ending in ("", ".ko", ".zh")]
+    for name in (
+        "how-to/approve-a-study",
+        "how-to/read-a-refusal",
+        "how-to/review-an-output",
+        "explanation/rules",
+        "reference/rules",
+    )
+]
+"""What boards, custodians and data-protection officers read; each is written for its readers, not word for word."""
+
+
+def levels(page: Path) -> list[str]:
+    """The levels of a page's headings, in order."""
+    return re.findall(r"^(#+) ", prose(page), re.M)
+
+
+def numbers(page: Path) -> list[str]:
+    """The numbers of a page's sentences, without those of links and code, and of how sure a rule is (2차 자료)."""
+    text = re.sub(r"`[^`]*`|\]\([^)]*\)", " ", prose(page)).replace(catalogue("ko")["rules.basis.second_hand"], "")
+    return sorted(re.findall(r"\d+", text))
+
+
+@pytest.mark.parametrize("pages", EDITIONS, ids=lambda pages: str(pages[0].relative_to(DOCS)))
+def test_three_editions_say_the_same(pages: list[Path]) -> None:
+    english, *others = pages
+    for other in others:
+        assert levels(other) == levels(english)
+        assert FENCE.findall(other.read_text("utf-8")) == FENCE.findall(english.read_text("utf-8")), "commands, files"
+        words = [Counter(re.findall(r"`([^`\n]+)`", prose(page))) for page in (other, english)]
+        assert words[0] == words[1], "what is typed"
+        if english.parent.name != "reference":  # laws count their articles each in their own way
+            assert numbers(other) == numbers(english)
+
+
+@pytest.mark.parametrize("pages", EDITIONS, ids=lambda pages: str(pages[0].relative_to(DOCS)))
+def test_an_edition_is_of_one_language_and_leads_to_its_own(pages: list[Path]) -> None:
+    every = {page for found in EDITIONS for page in found}
+    for index, page in enumerate(pages):
+        linked = {(page.parent / link.partition("#")[0]).resolve() for link in links_of(page)}
+        assert set(pages) - {page} <= linked, "the other two editions"
+        for found in EDITIONS:
+            if found is not pages:
+                assert not linked & (set(found) - {found[index]}), "others are linked in the reader's language"
+        text = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|<!--.*?-->", " ", prose(page))
+        if index and page.parent.name != "reference":  # sources are named as they are
+            assert not re.search(r"[A-Za-z]{4,} [a-z]{3,} [a-z]{2,}", text)
+        readme = {(ROOT / link.partition("#")[0]).resolve() for link in links_of(READMES[index])}
+        assert page in readme
+    assert {(DOCS / link.partition("#")[0]).resolve() for link in links_of(DOCS / "index.md")} >= every
+
+
 # Commands.
 
 
@@ -171,8 +228,9 @@ def shape(page: Path) -> tuple[list[int], list[str], list[str]]:
     text = page.read_text(encoding="utf-8")
     levels = [len(marks) for marks in re.findall(r"^(#+) ", prose(page), re.M)]
     blocks = [block for kind, block in FENCE.findall(text) if kind == "console"]
-    # The READMEs link to each other, and each shows the report in its own language.
-    links = [re.sub(r"-(en|ko|zh)\.png", ".png", link) for link in links_of(page) if "README" not in link]
+    # The READMEs link to each other, and each shows the report, and leads to pages, in its own language.
+    own = r"-(en|ko|zh)(?=\.png)|\.(ko|zh)(?=\.md)|(?<=docs/board/)(en|ko|zh)"
+    links = [re.sub(own, "", link) for link in links_of(page) if "README" not in link]
     return levels, [re.sub(r" +#.*", "", block) for block in blocks], sorted(links)
 
 

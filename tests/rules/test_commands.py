@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 
 from gagyo.cli import exits, main
+from gagyo.cli.rules import lines
+from gagyo.cli.speech import speak
 from gagyo.demo import rules as demo
 from gagyo.demo.rules import STUDIES, study_records, with_everything
 from gagyo.governance.check import check
 from gagyo.governance.derive import given
 from gagyo.governance.inventory import inventory
+from gagyo.governance.pack import packs
 from gagyo.protocol.study import Study
 from gagyo.report.rules import render
-from gagyo.text import LANGUAGES, Language
+from gagyo.text import LANGUAGES, Language, translate
 from tests.rules.test_packs import RULE
 
 TODAY = date(2026, 11, 25)
@@ -120,6 +123,37 @@ def test_a_page_says_what_it_is(name: str, language: Language) -> None:
     assert english == [] or language == "en"
 
 
+RULES = {rule.id: rule for pack in packs() for rule in pack.rules}
+NAMED = re.compile("|".join(sorted(map(re.escape, RULES), key=len, reverse=True)))
+OPENS = re.compile(r"</span>|[^<>（(;\]]{0,9}[（(]")
+
+
+def bare(text: str, language: Language) -> str:
+    """A page without the sentences of the packs that speak of another rule."""
+    said = [getattr(rule, part).to(language) for rule in RULES.values() for part in ("explain", "note", "doubt")]
+    for one in sorted((one for one in said if NAMED.search(one)), key=len, reverse=True):
+        text = text.replace(one, "")
+    return text
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_sure_a_rule_is_stands_wherever_it_is_named(name: str, language: Language) -> None:
+    record = records(name)[1]
+    page = bare(render(record, language), language)
+    speak(language)
+    told = bare("\n".join(lines(record)), language)
+    speak("en")
+    found = [(text, one) for text in (page, told) for one in NAMED.finditer(text)]
+    assert len(found) > len(record["rules"])
+    for text, one in found:
+        sure = translate(f"rules.basis.{RULES[one.group()].basis}", language)
+        row = text.startswith("</span>", one.end())  # the table of an answer has it in the rule's own row
+        until = text.index("</tr>", one.end()) if row else text.find("\n", one.end())
+        beside = text[one.end() : until if until > 0 else None]
+        assert sure in (beside if row else NAMED.split(beside)[0]), (one.group(), beside[:90])
+
+
 def test_the_demo_writes_every_page(tmp_path: Path) -> None:
     pages = demo.write(tmp_path, TODAY)
     assert [page.name for page in pages] == ["index.en.html", "index.ko.html", "index.zh.html"]
@@ -150,6 +184,7 @@ def test_rules_as_text_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, shown, _ = run(capsys, "rules", study, "--as-of", "2027-03-10", "--site", "seoul", "--json")
     record = json.loads(shown)
     assert (code, record["day"], list(record["sites"])) == (exits.NOT_YET, "2027-03-10", ["seoul"])
+    assert not any(rule.startswith("CN-") for rule in record["rules"]), "nothing of other hospitals"
     assert record["bounds"]["minimum_people"] == 10
     assert record["bounds"]["shut"]["seoul"] == ["row_level"]
 

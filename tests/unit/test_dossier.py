@@ -66,7 +66,9 @@ def test_the_crate_is_whole(dossier: Path) -> None:
     assert every[METADATA]["about"] == {"@id": "./"}
     root = every["./"]
     assert {"name", "description", "datePublished", "license", "hasPart"} <= set(root)
-    assert root["conformsTo"] == {"@id": "https://w3id.org/5s-crate/0.4"}
+    profile = every[root["conformsTo"]["@id"]]
+    assert (profile["@id"], "Profile" in profile["@type"]) == ("https://w3id.org/5s-crate/0.4", True)
+    assert {every[root[key]["@id"]]["@type"] for key in ("license", "publisher")} == {"CreativeWork", "Organization"}
     outside = ("https://", "http://")
     for one in every.values():
         assert [name for name in references(one) if name not in every and not name.startswith(outside)] == []
@@ -115,6 +117,7 @@ def test_the_plan_is_a_workflow_crate_of_its_own(dossier: Path) -> None:
     main = every[every["./"]["mainEntity"]["@id"]]
     assert set(main["@type"]) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
     assert every[main["programmingLanguage"]["@id"]]["@type"] == "ComputerLanguage"
+    assert [name for name in references(list(every.values())) if name not in every and "://" not in name] == []
     here = {one.name for one in (dossier / "workflow").iterdir()} - {METADATA}
     assert here == {part["@id"] for part in every["./"]["hasPart"]}
 

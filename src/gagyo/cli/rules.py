@@ -92,7 +92,9 @@ def narrowed(record: Mapping[str, Any], site: str) -> dict[str, Any]:
     """The record of one hospital."""
     lists = ("answers", "needed", "questions", "exported")
     parts = {name: [one for one in record[name] if one["site"] == site] for name in lists}
-    return {**record, **parts, "sites": {site: record["sites"][site]}}
+    named = {found["rule"] for one in parts["answers"] for found in one["outcomes"]}
+    rules = {name: rule for name, rule in record["rules"].items() if name in named}
+    return {**record, **parts, "rules": rules, "sites": {site: record["sites"][site]}}
 
 
 # In words.
@@ -107,8 +109,10 @@ def lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield sheet.tell("notice")
     for one in sheet.answers():
         yield from _answer(one, sheet)
+    yield from _doubts(sheet)
     yield from _needed(sheet)
     yield from _questions(sheet)
+    yield from _exported(sheet)
     yield from ("", *(f"{one['rule']}: {one['when']}." for one in sheet.warnings()))
     yield from (f"{pack['name']} {pack['version']} {pack['digest']}" for pack in record["packs"])
 
@@ -136,10 +140,30 @@ def _needed(sheet: Sheet) -> Iterator[str]:
             aside = f" [{sheet.tell('way_to_lift')}]" if one["lifts"] else ""
             takes = f" ({one['takes']})" if one["takes"] else ""
             yield f"    - {one['document']}{takes}{aside}: {one['sites']}"
+            yield f"      {sheet.tell('asked_by')}: {one['why']}"
 
 
 def _questions(sheet: Sheet) -> Iterator[str]:
     questions = sheet.questions()
     if questions:
         yield from ("", sheet.tell("questions"))
-        yield from (f"    - {one['fact']}: {one['sites']}" for one in questions)
+        yield from (
+            f"    - {one['fact']}: {one['sites']}" + (f" [{one['why']}]" if one["why"] else "") for one in questions
+        )
+
+
+def _doubts(sheet: Sheet) -> Iterator[str]:
+    if doubts := sheet.doubts():
+        yield from ("", sheet.tell("doubts"))
+        yield from (f"    - {one['text']} [{one['rule']}]" for one in doubts)
+
+
+def _exported(sheet: Sheet) -> Iterator[str]:
+    """The year's count of persons, for the thresholds of the exporter's law."""
+    yield from ("", sheet.tell("exported"))
+    for one in sheet.record["exported"]:
+        counts = (
+            f"{sheet.tell(way)}: {sheet.tell('not_known') if one[key] is None else one[key]}"
+            for way, key in (("by_platform", "platform"), ("beside", "beside"))
+        )
+        yield f"    - {sheet.name(one['site'])}: {'; '.join(counts)}"

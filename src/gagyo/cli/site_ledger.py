@@ -10,6 +10,8 @@ import typer
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gagyo.release.ledger import Entry
 
 
@@ -59,6 +61,11 @@ def _line(entry: Entry) -> str:
     return say(f"site_ledger.{way}", numbers=record["numbers"], receiver=record["receiver"], **values)
 
 
+def _verdicts(told: dict[str, Any]) -> Iterator[str]:
+    for one in told["answers"]:
+        yield f"{say('rules.thing.' + (one['thing'] or 'none'))}: {say('rules.verdict.' + one['verdict'])}"
+
+
 def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     """What people did: who, where the acts are open already."""
     from gagyo.result import Words
@@ -66,8 +73,8 @@ def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     if told["doing"] == "rotate":
         return say("site_ledger.keys", to=told["to"], **values)
     if told["doing"] == "check":
-        verdicts = ", ".join(f"{one['thing']} {say('rules.verdict.' + one['verdict'])}" for one in told["answers"])
-        return say("site_ledger.plan_check", day=told["day"], verdicts=verdicts, **values)
+        key = "plan_check" if told.get("decides", True) else "plan_told"
+        return say(f"site_ledger.{key}", day=told["day"], verdicts="; ".join(_verdicts(told)), **values)
     acts = [*told.get("acts", ()), *told.get("statements", ())]
     people = ", ".join(one["person"] for one in acts if one["person"])
     if "review" not in told:

@@ -19,7 +19,7 @@ def check_acts(site: str, entries: Sequence[Entry]) -> int:
 
     An answer to what was referred can follow an approved review only; that the hospital's own door sees to. Here it is
     checked that each review went through its states as the table has them, that approvals are signed, and that nothing
-    was released between a check of the rules that did not allow it and the next that did.
+    was released between a check of the rules that did not allow it and the next that did, where checks decide.
 
     Raises:
         Tampered: naming the first link that cannot be.
@@ -41,7 +41,8 @@ def _sound(site: str, record: Mapping[str, Any], states: dict[str, str], shut: s
         return True
     if record["channel"] == "check":
         allowed = all(one["verdict"] == "may_go_ahead" for one in told["answers"])
-        (shut.discard if allowed else shut.add)(record["plan"])
+        if told.get("decides", True):  # the policy lets the rules decide: one that was only told changes nothing
+            (shut.discard if allowed else shut.add)(record["plan"])
         return True
     return _follows(states, told) if "review" in told else _signed(record["plan"], site, told)
 

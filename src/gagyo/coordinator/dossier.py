@@ -31,6 +31,7 @@ CRATE = "https://w3id.org/ro/crate/1.2"
 WORKFLOW = "workflow/"
 """Where the plan is, as a crate of its own."""
 WORKFLOW_CRATE, WORKFLOW_PROFILE = "https://w3id.org/ro/crate/1.1", "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+LICENCE = "#licence"
 SHA256 = "https://www.iana.org/assignments/named-information#sha-256"
 PROFILE = "https://w3id.org/5s-crate/0.4"
 SHP = "https://w3id.org/shp#"
@@ -123,7 +124,9 @@ def _workflow(plan: Plan, language: Language, day: str) -> dict[str, bytes]:
             "name": title,
             "description": translate("dossier.file.plan", language),
             "datePublished": day,
-            "license": translate("dossier.licence", language),
+            "license": {"@id": LICENCE},
+            "publisher": {"@id": "#lead-organisation"},
+            "author": {"@id": "#lead"},
             "mainEntity": {"@id": "plan.json"},
             "hasPart": [{"@id": name} for name in files],
         },
@@ -132,10 +135,17 @@ def _workflow(plan: Plan, language: Language, day: str) -> dict[str, bytes]:
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
             "name": title,
             "identifier": plan.digest,
+            "encodingFormat": "application/json",
             "programmingLanguage": {"@id": "#gagyo"},
         },
-        {"@id": "study.yaml", "@type": "File", "name": translate("dossier.file.study", language)},
+        {
+            "@id": "study.yaml",
+            "@type": "File",
+            "name": translate("dossier.file.study", language),
+            "encodingFormat": "application/yaml",
+        },
         {"@id": "#gagyo", "@type": "ComputerLanguage", "name": "Gagyo", "version": version("gagyo")},
+        *_people(plan, language),
     ]
     files[METADATA] = _json({"@context": f"{WORKFLOW_CRATE}/context", "@graph": graph})
     return {WORKFLOW + name: content for name, content in files.items()}
@@ -186,7 +196,8 @@ def _frame(plan: Plan, files: Mapping[str, bytes], language: Language, day: str)
         "name": translate("dossier.name", language, title=study.title.to(language)),
         "description": translate("dossier.description", language, plan=plan.digest),
         "datePublished": day,
-        "license": translate("dossier.licence", language),
+        "license": {"@id": LICENCE},
+        "publisher": {"@id": "#lead-organisation"},
         "sourceOrganization": {"@id": "#project"},
         "mainEntity": {"@id": WORKFLOW},
         "hasPart": [{"@id": name} for name in (WORKFLOW, *files)],
@@ -200,12 +211,10 @@ def _frame(plan: Plan, files: Mapping[str, bytes], language: Language, day: str)
         "hasPart": [{"@id": name} for name in files if name.startswith(WORKFLOW)],
     }
     yield {"@id": SHA256, "@type": "DefinedTerm", "name": "SHA-256"}
-    yield {"@id": PROFILE, "@type": "CreativeWork", "name": "Five Safes RO-Crate profile"}
+    yield {"@id": PROFILE, "@type": ["CreativeWork", "Profile"], "name": "Five Safes RO-Crate profile"}
     members = [{"@id": "#lead-organisation"}, *({"@id": f"#site-{site}"} for site in study.sites)]
     yield {"@id": "#project", "@type": "Project", "name": study.title.to(language), "member": members}
-    led = {"affiliation": {"@id": "#lead-organisation"}, "memberOf": {"@id": "#project"}}
-    yield {"@id": "#lead", "@type": "Person", "name": study.lead.name, **led}
-    yield {"@id": "#lead-organisation", "@type": "Organization", "name": study.lead.organisation}
+    yield from _people(plan, language, memberOf={"@id": "#project"})
     for site in study.sites:
         signing = plan.keys.get(site, {}).get("signing", "")
         yield {"@id": f"#site-{site}", "@type": "Organization", "name": site, "identifier": signing}
@@ -217,7 +226,17 @@ def _frame(plan: Plan, files: Mapping[str, bytes], language: Language, day: str)
         )
         told = translate(f"dossier.file.{_kind(name)}", language)
         size = {"contentSize": str(len(content)), "sha256": _sha256(content)}
-        yield {"@id": name, "@type": "File", "name": told, "encodingFormat": form, **size}
+        yield {"@id": name, "@type": "File", "name": told, "description": told, "encodingFormat": form, **size}
+
+
+def _people(plan: Plan, language: Language, **beside: Any) -> Iterator[dict[str, Any]]:
+    """Whoever leads the study, their institution, and on what terms they hand the crate on."""
+    lead = plan.study.lead
+    led = {"affiliation": {"@id": "#lead-organisation"}, **beside}
+    yield {"@id": "#lead", "@type": "Person", "name": lead.name, **led}
+    yield {"@id": "#lead-organisation", "@type": "Organization", "name": lead.organisation}
+    terms = translate("dossier.licence", language)
+    yield {"@id": LICENCE, "@type": "CreativeWork", "name": terms, "description": terms}
 
 
 def _kind(name: str) -> str:
@@ -265,10 +284,12 @@ def _assessed(name: str, kind: str, key: str, language: Language, **told: Any) -
 def _checks(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:
     """An assessment for each day's check of the rules that the hospital made itself."""
     for number, one in enumerate(told):
-        allowed = all(answer["verdict"] == "may_go_ahead" for answer in one["answers"])
+        decides = one.get("decides", True)
+        allowed = not decides or all(answer["verdict"] == "may_go_ahead" for answer in one["answers"])
         ended = {"actionStatus": COMPLETED if allowed else FAILED, "description": one["day"]}
         by = {"agent": {"@id": f"#site-{site}"}, "instrument": {"@id": f"#policy-{site}"}}
-        yield _assessed(f"#{site}-check-{number}", "", "check", language, site=site, **ended, **by)
+        key = "check" if decides else "told"
+        yield _assessed(f"#{site}-check-{number}", "", key, language, site=site, **ended, **by)
 
 
 def _decisions(site: str, told: Sequence[Mapping[str, Any]], language: Language) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import reduce
-from typing import Any
 
 from gagyo.governance.check import Bounds, check
-from gagyo.governance.derive import Given, given
+from gagyo.governance.derive import Given
 from gagyo.governance.evidence import Evidence
 from gagyo.governance.pack import Pack, packs
 from gagyo.protocol.study import Study
@@ -18,11 +17,6 @@ def bounds_over(what: Given, evidence: Sequence[Evidence] = (), own: Sequence[Pa
     """The limits of a study from its first day to its last. The clock is not read: everybody gets the same."""
     found = (check(what, day, evidence, own).bounds for day in days_of(what.study, own))
     return reduce(Bounds.strictest, found)
-
-
-def ruled_minimum(study: Study, sends: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
-    """The minimum of people that the rules set; a hospital holds it by its own packs, whatever a plan says."""
-    return bounds_over(given(study, sends)).minimum_people if study.governance else 0
 
 
 def days_of(study: Study, own: Sequence[Pack] = ()) -> list[date]:

@@ -51,6 +51,7 @@ def render(record: Mapping[str, Any], language: Language) -> str:
             name=page.name,
             names=page.names,
             listed=page.listed,
+            ruled=page.ruled,
             colon="：" if language == "zh" else ": ",
         )
     )
@@ -97,6 +98,11 @@ class Sheet:
 
     def names(self, found: Sequence[str]) -> str:
         return self.listed(self.name(one) for one in found)
+
+    def ruled(self, rule: str) -> str:
+        """A rule's name with how sure it is, as it stands wherever a rule is named alone."""
+        known = self.record["rules"].get(rule)  # one that is over on this day is named by what changes with time
+        return _aside(rule, self.tell(f"basis.{known['basis']}"), self.language) if known else rule
 
     def listed(self, texts: Iterable[str]) -> str:
         """Names one after the other, as this language writes them."""
@@ -201,8 +207,13 @@ class Sheet:
             "lifts": lifts,
             "sites": self.names(list(dict.fromkeys(one["site"] for one in needs))),
             "takes": self.text(self.record["evidence"][kind]["takes"]),
-            "why": list(dict.fromkeys(rule for one in needs for rule in one["why"])),
+            "why": self._why(needs),
         }
+
+    def _why(self, asked: Sequence[Mapping[str, Any]]) -> str:
+        """The rules that ask for something, each once, with how sure it is."""
+        names = dict.fromkeys(rule for one in asked for rule in one["why"] if rule)
+        return self.listed(self.ruled(name) for name in names)
 
     def questions(self) -> list[dict[str, Any]]:
         """Facts that nobody stated, each once, with the hospitals that could."""
@@ -213,7 +224,7 @@ class Sheet:
             {
                 "fact": self.text(self.record["facts"][fact]),
                 "sites": self.names([one["site"] for one in asked]),
-                "why": list(dict.fromkeys(rule for one in asked for rule in one["why"] if rule)),
+                "why": self._why(asked),
             }
             for fact, asked in found.items()
         ]
@@ -221,7 +232,9 @@ class Sheet:
     def doubts(self) -> list[dict[str, str]]:
         """Open doubts of the rules that apply, or may."""
         rules = self.record["rules"].items()
-        return [{"rule": name, "text": self.text(rule["doubt"])} for name, rule in rules if rule["doubt"]["en"]]
+        return [
+            {"rule": self.ruled(name), "text": self.text(rule["doubt"])} for name, rule in rules if rule["doubt"]["en"]
+        ]
 
     def warnings(self) -> list[dict[str, str]]:
         """Rules that would apply and are not in force on the day."""
@@ -232,7 +245,7 @@ class Sheet:
         draft = rule["status"] == "draft"
         when = self.tell("warns.draft") if draft else self.tell("warns.future", day=rule["from"])
         return {
-            "rule": name,
+            "rule": self.ruled(name),
             "instrument": self.text(rule["instrument"]),
             "when": when,
             "text": self.text(rule["explain"]),

@@ -12,17 +12,23 @@ from gagyo.protocol.plan import Plan
 from gagyo.release.ledger import Ledger
 from gagyo.site.approvals import Approvals
 from gagyo.site.noting import note
-from gagyo.site.ruled import Ruled
+from gagyo.site.ruled import Ruled, Unlisted
 from gagyo.site.session import Session
 from gagyo.site.site_file import Policy
 from gagyo.site.store import Store
 
 
 class Decided:
-    """Decisions on plans, kept in the store and on the ledger. ruled: the hospital's own check of the rules, if any."""
+    """Decisions on plans, kept in the store and on the ledger. ruled: the hospital's own check of the rules."""
 
     def __init__(
-        self, name: str, policy: Policy, store: Store, ledger: Ledger, approvals: Approvals, ruled: Ruled | None
+        self,
+        name: str,
+        policy: Policy,
+        store: Store,
+        ledger: Ledger,
+        approvals: Approvals,
+        ruled: Ruled | Unlisted,
     ) -> None:
         self._name = name
         self._policy = policy
@@ -49,6 +55,7 @@ class Decided:
             if self.withdrawn(plan.digest):
                 self._note_decision("withdraw", plan.digest)
             raise
+        self._note_what_was_told(plan)
         if counts_only:
             self._note_decision("count", plan.digest, cohorts=len(plan.study.cohorts))
         else:
@@ -88,7 +95,7 @@ class Decided:
 
     def rule_today(self, session: Session) -> None:
         """Make the check of the day, and put it on record where it is another than the last."""
-        if self._ruled is None:
+        if isinstance(self._ruled, Unlisted):
             return
         found = self._ruled.on(session.plan)
         if found is not session.ruling:
@@ -100,6 +107,11 @@ class Decided:
         self.rule_today(session)
         if found := session.ruling:
             check_none(found.findings())
+
+    def _note_what_was_told(self, plan: Plan) -> None:
+        """Where the rules do not decide, what they say on the day of an approval is on record all the same."""
+        if isinstance(self._ruled, Unlisted) and (told := self._ruled.told(plan)):
+            self._note_once(note("check", plan.digest, "", told))
 
     def _check_counting(self, plan: Plan) -> None:
         """A plan that only counts people is answered where the policy allows it, up to so many cohorts in all.

@@ -1,13 +1,14 @@
 """The rules at this hospital's door: what its own check says of a plan on a day, by its own evidence and packs.
 
 A coordinator's check says what a study still needs; this one decides. It reads the hospital's list of evidence anew for
-each request, so that a document that ends, or a rule that comes into force, counts from that day on.
+each request, so that a document that ends, or a rule that comes into force, counts from that day on. A hospital that
+keeps no list is still bound by what its packs forbid, by their minimum, and by the person whom they want to release.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,30 @@ from gagyo.canonical import plain
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
 from gagyo.governance.bounds import bounds_over
-from gagyo.governance.check import BLOCKING, Answer, Checked, check
-from gagyo.governance.derive import Given, given, things_of
+from gagyo.governance.check import BLOCKING, Answer, Bounds, Checked, check
+from gagyo.governance.derive import Given, given, subjects, things_of
 from gagyo.governance.evidence import EVERY, Evidence, held_in
-from gagyo.governance.pack import Pack, own_packs
+from gagyo.governance.pack import Basis, Pack, Rule, own_packs
 from gagyo.protocol.governance import Party
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.result import Words
 from gagyo.site.site_file import RuleTerms, SiteFile
+from gagyo.text import Language, translate
 
 Sends = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Rules by name, each with how sure it is, as a text in any language."""
+
+    rules: tuple[tuple[str, Basis], ...]
+
+    def to(self, language: Language) -> str:
+        """The text in a language; a dash where there is none."""
+        told = (f"{name} [{translate(f'rules.basis.{basis}', language)}]" for name, basis in self.rules)
+        return ", ".join(told) or "-"
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Ruling:
                     "site": self.site,
                     "thing": Words(f"rules.thing.{one.subject.thing or 'none'}"),
                     "verdict": Words(f"rules.verdict.{one.verdict}"),
-                    "found": ", ".join(_against(one)) or "-",
+                    "found": Named(tuple((each.id, each.basis) for each in _against(one))),
                     "expected": ", ".join(_missing(one)) or "-",
                     "day": self.checked.day.isoformat(),
                 },
@@ -87,7 +101,7 @@ class Ruling:
                     "thing": one.subject.thing,
                     "to": list(one.subject.to),
                     "verdict": one.verdict,
-                    "against": list(_against(one)),
+                    "against": [each.id for each in _against(one)],
                     "missing": list(_missing(one)),
                 }
                 for one in self.answers
@@ -95,9 +109,9 @@ class Ruling:
         }
 
 
-def _against(one: Answer) -> tuple[str, ...]:
+def _against(one: Answer) -> tuple[Rule, ...]:
     """The rules in force that are against it."""
-    return tuple(each.rule.id for each in one.deciding if each.verdict != "may_go_ahead")
+    return tuple(each.rule for each in one.deciding if each.verdict != "may_go_ahead")
 
 
 def _missing(one: Answer) -> tuple[str, ...]:
@@ -109,6 +123,58 @@ def _missing(one: Answer) -> tuple[str, ...]:
 def _evidence(one: Evidence) -> dict[str, Any]:
     said = {name: value for name, value in vars(one).items() if value not in (None, "")}
     return {name: value.isoformat() if isinstance(value, date) else plain(value) for name, value in said.items()}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the packs set for a plan at a hospital over the study's whole time, whatever its coordinator left out."""
+
+    site: str
+    bounds: Bounds = field(default_factory=Bounds)
+    things: Mapping[str, str] = field(default_factory=dict)
+    planned: tuple[str, ...] = ()
+
+    def released_by_person(self, analysis: str) -> bool:
+        """Whether a rule wants a named person to release what an analysis sends from here."""
+        return self.things.get(analysis) in self.bounds.releaser.get(self.site, ())
+
+    def findings(self) -> list[Finding]:
+        """A finding for each kind of thing that the plan would send from here, and that a rule forbids."""
+        shut = [thing for thing in self.bounds.shut.get(self.site, ()) if thing in self.planned]
+        return [
+            Finding(
+                "rules_forbidden_here",
+                values={"site": self.site, "thing": Words(f"rules.thing.{thing or 'none'}")},
+            )
+            for thing in shut
+        ]
+
+
+class Unlisted:
+    """The rules at a hospital that keeps no list of evidence: nothing is shown to hold, so prohibitions are not lifted.
+
+    party: what the hospital states of itself, which counts beside what a study states.
+    """
+
+    def __init__(self, site: str, party: Party | None, today: Callable[[], date] = date.today) -> None:
+        self._site, self._today = site, today
+        self._parties = {site: party} if party is not None else {}
+
+    def bound(self, study: Study, sends: Sends) -> Bound:
+        """What the packs set for a plan; nothing where neither the study nor the hospital states a fact."""
+        if study.governance is None and not self._parties:
+            return Bound(self._site)
+        what = given(study, sends, self._parties)
+        planned = tuple(one.thing for one in subjects(what) if one.planned and one.site == self._site)
+        return Bound(self._site, bounds_over(what), things_of(self._site, what), planned)
+
+    def told(self, plan: Plan) -> dict[str, Any] | None:
+        """The check of today for the ledger, of a plan whose study states facts: told to people, and not decisive."""
+        if plan.study.governance is None:
+            return None
+        what = given(plan.study, plan.sends, self._parties)
+        checked = check(what, self._today())
+        return {**Ruling(self._site, checked, (), things_of(self._site, what)).told(), "decides": False}
 
 
 class Ruled:
@@ -134,9 +200,12 @@ class Ruled:
         terms = file.policy.rules
         return None if terms is None else cls(file.site, terms, file.folder, file.governance, today)
 
-    def minimum_people(self, study: Study, sends: Sends) -> int:
-        """The largest minimum that a rule sets over the study's whole time, the hospital's own packs among them."""
-        return bounds_over(self._given(study, sends), (), self._own).minimum_people
+    def bound(self, study: Study, sends: Sends) -> Bound:
+        """The largest minimum that a rule sets over the study's whole time, the hospital's own packs among them.
+
+        What is forbidden, and who must release, its check says on each day.
+        """
+        return Bound(self._site, Bounds(bounds_over(self._given(study, sends), (), self._own).minimum_people))
 
     def on(self, plan: Plan) -> Ruling:
         """The check of a plan today.

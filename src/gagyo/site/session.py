@@ -13,7 +13,7 @@ from gagyo.release.limits import Limits
 from gagyo.site.cohorts import Cohorts, Dataset
 from gagyo.site.history import History
 from gagyo.site.receiving import Receiving
-from gagyo.site.ruled import Ruling
+from gagyo.site.ruled import Bound, Ruling
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Session:
     data: Dataset
     publics: Mapping[str, PublicKeys]
     keys: Keys
+    bound: Bound
     receiving: dict[tuple[str, int], Receiving] = field(default_factory=dict)
     ruling: Ruling | None = None
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gagyo.canonical import digest, plain
-from gagyo.errors import DataFault, FileFault, Tampered
+from gagyo.errors import DataFault, FileFault, Tampered, check_none
 from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
 from gagyo.federation import secure_sum as sums
 from gagyo.federation import wire
@@ -23,7 +23,6 @@ from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
 from gagyo.governance.approval import Statement
-from gagyo.governance.bounds import ruled_minimum
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
@@ -45,7 +44,7 @@ from gagyo.site.mapping import load
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
-from gagyo.site.ruled import Ruled
+from gagyo.site.ruled import Ruled, Unlisted
 from gagyo.site.said import Said
 from gagyo.site.session import Session
 from gagyo.site.site_file import Policy, SiteFile
@@ -76,7 +75,8 @@ class Site:
     """One hospital. `load` maps its data to a study's dictionary; `folder` keeps keys, ledger and memory.
 
     about: what the hospital tells of itself in the preflight, its country and its name in three languages. today: the
-    hospital's calendar, by which approvals begin and expire. ruled: its own check of the rules, where it makes one.
+    hospital's calendar, by which approvals begin and expire. ruled: its own check of the rules; where its policy asks
+    for none, what Gagyo's packs say without any evidence.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Site:
         policy: Policy | None = None,
         about: Mapping[str, Any] | None = None,
         today: Callable[[], date] = date.today,
-        ruled: Ruled | None = None,
+        ruled: Ruled | Unlisted | None = None,
     ) -> None:
         self.name = name
         self.about = dict(about or {})
@@ -99,9 +99,9 @@ class Site:
         self._load = load
         self._log = folder / "faults.log"
         self._gate = Gate()
-        self._ruled = ruled
+        self._ruled = ruled or Unlisted(name, None, today)
         self._approvals = Approvals(self._store, self.policy.approvals, name, today)
-        self.decided = Decided(name, self.policy, self._store, self.ledger, self._approvals, ruled)
+        self.decided = Decided(name, self.policy, self._store, self.ledger, self._approvals, self._ruled)
         self.reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
         self._sessions: dict[str, Session] = {}
         self._sound = False
@@ -112,7 +112,8 @@ class Site:
         """The hospital of a site file; its keys, ledger and memory are kept in `folder`."""
         file = SiteFile.read(path)
         about = {"country": file.country, "label": plain(file.label)}
-        return cls(file.site, folder, lambda study: load(file, study), file.policy, about, ruled=Ruled.of(file))
+        ruled = Ruled.of(file) or Unlisted(file.site, file.governance)
+        return cls(file.site, folder, lambda study: load(file, study), file.policy, about, ruled=ruled)
 
     def close(self) -> None:
         """Close the hospital's files."""
@@ -171,10 +172,11 @@ class Site:
         asked = Limits(**dict(plan.limits))  # type: ignore[arg-type]
         if asked.strictest(Limits()) != asked:
             raise FileFault.of("looser_limits", found=self.name)
-        ruled = self._ruled.minimum_people(study, line.sends) if self._ruled else ruled_minimum(study, line.sends)
-        limits = asked.stricter(max(self.policy.minimum_people, ruled))
+        bound = self._ruled.bound(study, line.sends)
+        check_none(bound.findings())
+        limits = asked.stricter(max(self.policy.minimum_people, bound.bounds.minimum_people))
         cohorts = Cohorts(self.name, study, data, people, line.complete)
-        session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys)
+        session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys, bound)
         self._sessions[plan.digest] = session
         return session
 
@@ -280,7 +282,8 @@ class Site:
         analysis = session.study.analyses.get(request.analysis)
         if analysis is None:
             return False
-        by_rule = session.ruling is not None and session.ruling.released_by_person(request.analysis)
+        ruling = session.ruling or session.bound
+        by_rule = ruling.released_by_person(request.analysis)
         return by_rule or analysis.method in self.policy.referral
 
     def _steps(self, request: Request) -> Callable[[Session, Request], Answer]:
