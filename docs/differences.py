@@ -86,6 +86,8 @@ COMPARED = (
     Compared("weighting", CONTRACT + "weighting_references.py::test_balance_before_and_after", "balance", "from the formulas", "weighting"),
     Compared("weighting", CONTRACT + "weighting_references.py::test_points_are_those_of_statsmodels_weighted_regression", "weighted differences", "statsmodels"),
     Compared("weighting", CONTRACT + "weighted_survival_references.py::test_hazard_ratios_and_errors", "hazard ratios, errors of given and of estimated weights", "survival", "weighted_survival"),
+    Compared("weighting", CONTRACT + "weighted_survival_references.py::test_curves_and_their_errors", "weighted survival, robust errors, limits, on the grid", "survival", "weighted_survival"),
+    Compared("weighting", CONTRACT + "weighted_survival_references.py::test_differences_of_risks_and_restricted_means", "risk differences, restricted means, on the grid", "survival", "weighted_survival"),
     Compared("standardisation", CONTRACT + "standardisation_references.py::test_effects_and_errors", "effects, means, stacked errors", "from the formulas", "standardisation"),
     Compared("standardisation", CONTRACT + "standardisation_references.py::test_the_outcome_models", "the models of the outcome", "glm, lm", "standardisation"),
     Compared("standardisation", CONTRACT + "standardisation_references.py::test_predictions_are_those_of_statsmodels", "differences of predictions", "statsmodels"),

@@ -171,6 +171,14 @@ MORE = {
         minimum=10,
         data="rotterdam",
     ),
+    "weighting, curves": Owed(
+        "tests.contract.test_weighted_survival_references:test_curves_and_their_errors",
+        '  a: {method: weighting, cohort: all, formula: "hormon ~ age + nodes + chemo", outcome: died, time: days,'
+        " estimand: ato, curves: true, at: [1300], tau: 2600, times: [2000]}\n",
+        by_hospital="people are compared within hospitals",
+        minimum=10,
+        data="rotterdam",
+    ),
 }
 """Further examples of methods that ask other questions under some option: `method, option`."""
 EXAMPLES = OWED | MORE

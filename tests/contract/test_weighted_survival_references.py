@@ -15,6 +15,8 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.site.site_file import Policy
+from gagyo.statistics.life_table import LifeTable
+from gagyo.statistics.weighted_life_table import WeightedLifeTable
 from tests.contract.data import GOLDEN, hospitals, study
 from tests.hospitals import SITES, house
 
@@ -24,10 +26,15 @@ DATA = {"cancer": "rotterdam", "lung": "lung"}
 
 
 @cache
-def cases() -> dict[str, Any]:
+def golden() -> dict[str, Any]:
     """What R computed (tests/golden/r/weighted_survival.R)."""
-    found: dict[str, Any] = json.loads((GOLDEN / "weighted_survival.json").read_text())["cases"]
+    found: dict[str, Any] = json.loads((GOLDEN / "weighted_survival.json").read_text())
     return found
+
+
+def cases() -> dict[str, Any]:
+    """Hazard ratios."""
+    return dict(golden()["cases"])
 
 
 def line(name: str, case: dict[str, Any], errors: str) -> str:
@@ -77,6 +84,90 @@ def test_events_and_weighted_events(fits: dict[str, Run], name: str) -> None:
     np.testing.assert_allclose([row[5] for row in rows], case["weighted_events"], rtol=TIGHT)
 
 
+# Curves.
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Every case of curves, in one study; those of one time stand on one grid."""
+    lines = []
+    for name, one in golden()["curves"].items():
+        head = f'{{method: weighting, cohort: {name}, formula: "{one["formula"]}", outcome: {one["event"]}'
+        more = f"time: {one['time']}, estimand: {one['estimand']}, curves: true, tau: {one['tau']}"
+        more += f", propensity_within: [{one['low']}, {one['high']}]"
+        lines.append(f"  {name}: {head}, {more}, times: {one['edges']}, at: {one['edges']}}}\n")
+    text = study("rotterdam", "".join(lines))
+    cohorts = "".join(f"  {name}: {{}}\n" for name in golden()["curves"])
+    text = text.replace("  all: {}\n", cohorts)
+    run = house(tmp_path_factory.mktemp("curves"), text, hospitals("rotterdam"), FIVE).run()
+    assert run.stopped == {}
+    return run
+
+
+@pytest.mark.parametrize("name", golden()["curves"])
+def test_curves_and_their_errors(drawn: Run, name: str) -> None:
+    result, case = drawn.results[name], golden()["curves"][name]
+    for series, group in zip(result.curve("weighted_survival").series, ("untreated", "treated"), strict=True):
+        wanted = case["curves"][group]
+        assert series.x == (0, *case["edges"])
+        np.testing.assert_allclose(series.y[1:], wanted["survival"], rtol=TIGHT)
+        np.testing.assert_allclose(series.lower[1:], wanted["lower"], rtol=TIGHT)
+        np.testing.assert_allclose(series.upper[1:], wanted["upper"], rtol=TIGHT)
+        told = [result.estimate(f"risk.{group}.{edge}") for edge in case["edges"]]
+        np.testing.assert_allclose([one.value for one in told], 1 - np.array(wanted["survival"]), rtol=TIGHT)
+        np.testing.assert_allclose([one.standard_error for one in told], wanted["error"], rtol=TIGHT)
+        np.testing.assert_allclose([one.lower for one in told], 1 - np.array(wanted["upper"]), rtol=TIGHT)
+
+
+@pytest.mark.parametrize("name", golden()["curves"])
+def test_differences_of_risks_and_restricted_means(drawn: Run, name: str) -> None:
+    result, case = drawn.results[name], golden()["curves"][name]
+    one, other = (case["curves"][group] for group in ("treated", "untreated"))
+    for j, edge in enumerate(case["edges"]):
+        found = result.estimate(f"risk_difference.{edge}")
+        np.testing.assert_allclose(found.value, other["survival"][j] - one["survival"][j], rtol=TIGHT)
+        np.testing.assert_allclose(found.standard_error, np.hypot(one["error"][j], other["error"][j]), rtol=TIGHT)
+    for group, wanted in (("treated", one), ("untreated", other)):
+        mean = result.estimate(f"restricted_mean.{group}")
+        np.testing.assert_allclose(
+            [mean.value, mean.standard_error], [wanted["mean"], wanted["mean_error"]], rtol=TIGHT
+        )
+    difference = result.estimate("restricted_mean.difference")
+    np.testing.assert_allclose(difference.value, one["mean"] - other["mean"], rtol=TIGHT)
+    error = np.hypot(one["mean_error"], other["mean_error"])
+    np.testing.assert_allclose(difference.standard_error, error, rtol=TIGHT)
+
+
+def test_single_times_are_survfits_own_curve() -> None:
+    """Every month its own interval: no weight is halved, and the mean is under steps."""
+    case = golden()["exact"]
+    time, event, weight = (np.array(case[name], float) for name in ("time", "event", "weight"))
+    edges = np.append(0.0, case["edges"])
+    at = np.minimum(np.searchsorted(edges[1:], time), len(edges) - 1)
+    cell = 2 * at + event.astype(int)
+    table = [np.bincount(cell, one, minlength=2 * len(edges)).reshape(-1, 2).T for one in (weight, weight**2)]
+    whole = WeightedLifeTable.of(np.append(edges, np.inf), *table, np.ones(len(edges), bool))
+    np.testing.assert_allclose(whole.survival[1 : len(edges)], case["survival"], rtol=TIGHT)
+    np.testing.assert_allclose(whole.error[1 : len(edges)], case["error"], rtol=TIGHT)
+    np.testing.assert_allclose(whole.band[0][1 : len(edges)], case["lower"], rtol=TIGHT)
+    np.testing.assert_allclose(whole.mean(case["tau"]), [case["mean"], case["mean_error"]], rtol=TIGHT)
+
+
+def test_with_weights_of_one_the_survival_is_kaplan_and_meiers() -> None:
+    counts = np.array([[3.0, 5.0, 0.0, 7.0], [6.0, 0.0, 8.0, 9.0]])
+    edges, single = np.array([0.0, 10, 20, 30, 45]), np.array([False, False, True, False])
+    weighted = WeightedLifeTable.of(edges, counts, counts, single)
+    plain = LifeTable(edges, weighted.at_risk, counts[1], counts[0], single)
+    np.testing.assert_array_equal(weighted.survival, plain.survival)
+    np.testing.assert_array_equal(weighted.bounds, plain.bounds)
+    # Greenwood's variance is the jackknife's where nobody is censored before.
+    whole = np.array([np.zeros(4), counts[1]])
+    table = WeightedLifeTable.of(edges, whole, whole, single)
+    np.testing.assert_allclose(
+        table.error[1:4], LifeTable(edges, table.at_risk, counts[1], np.zeros(4), single).error[1:4], rtol=1e-12
+    )
+
+
 def test_balance_is_that_of_the_same_weights_without_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     head = '{method: weighting, cohort: all, formula: "hormon ~ age + nodes", outcome: died, estimand: ate'
     text = study("rotterdam", f"  with: {head}, time: days}}\n  without: {head}}}\n")
@@ -94,6 +185,9 @@ def test_balance_is_that_of_the_same_weights_without_a_time(tmp_path_factory: py
         ("outcome: months, time: died", ["survival_kind", "survival_kind"]),
         ("outcome: died, time: nowhere", ["describe_unknown"]),
         ("outcome: died, ties: breslow, errors: given", ["weighting_time", "weighting_time"]),
+        ("outcome: died, curves: true, tau: 9", ["weighting_time", "weighting_curves"]),
+        ("outcome: died, time: days, at: [9], times: [9]", ["weighting_curves", "weighting_curves"]),
+        ("outcome: died, time: days, curves: true, tau: 9000", ["tau_beyond_range"]),
     ],
 )
 def test_what_does_not_fit_the_study(more: str, codes: list[str]) -> None:

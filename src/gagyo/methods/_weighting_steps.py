@@ -18,6 +18,7 @@ from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, re
 from gagyo.methods._weighting_cells import own_cells, pooled_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import (
+    NOBODY,
     Aggregate,
     Counts,
     Floats,
@@ -25,6 +26,7 @@ from gagyo.release.aggregate import (
     Spread,
     count,
     grouped_bins,
+    joined,
     joint,
     scalar,
     spread_of,
@@ -64,8 +66,19 @@ class Asked:
         """People's part of the propensity model at coefficients (q,)."""
         return scored(rows, self.formula, self.hospitals, coefficients)
 
-    def together(self, rows: Rows, values: Floats, bounds: Floats, spread: Spread) -> Measure:
-        """Numbers that are ruled on together, by all that they could give away."""
+    def together(
+        self,
+        rows: Rows,
+        values: Floats,
+        bounds: Floats,
+        spread: Spread,
+        beside: Measure | None = None,
+        inside: Counts = NOBODY,
+    ) -> Measure:
+        """Numbers that are ruled on together, by all that they could give away.
+
+        beside: further cells over all hospitals; inside: further groups within this one.
+        """
         key = (self.formula.text, self.hospitals, self.outcome, self.balance)
         cells: Measure = rows.kept(
             ("weighting cells", key), lambda: pooled_cells(rows, self.formula, self.outcome, self.balance)
@@ -73,7 +86,8 @@ class Asked:
         own: Counts = rows.kept(
             ("weighting own", key), lambda: own_cells(rows, self.formula, self.outcome, self.hospitals)
         )
-        return joint(values, bounds, cells, spread, own)
+        cells = joined(cells, beside) if beside else cells
+        return joint(values, bounds, cells, spread, np.concatenate([own, inside]))
 
     def groups(self, rows: Rows) -> Floats:
         """Membership (n, 2): treated, untreated."""

@@ -5,9 +5,9 @@ inside it (`gagyo.methods._propensity`). Weights are made at each hospital; what
 outcomes and covariates, and once the sums from which standard errors follow that count the estimated propensities
 (stacked estimating equations, Lunceford & Davidian 2004, Stat Med 23:2937; Li, Morgan & Zaslavsky 2018, J Am Stat Assoc
 113:390). Estimands, weights and effects: `gagyo.statistics.weighting`. Over sites: Shu et al. (2020) Stat
-Methods Med Res 29:1668. With a time, the effect is a hazard ratio within hospitals (`_weighting_hazard`). Reference: R
-`glm` with a column for each hospital, and the stacked sandwich written out in base R; survey's weighted means; R
-`survival::coxph` with weights; statsmodels.
+Methods Med Res 29:1668. With a time, the effect is a hazard ratio within hospitals (`_weighting_hazard`), and curves on
+a grid of times (`_weighting_curves`). Reference: R `glm` with a column for each hospital, and the stacked sandwich
+written out in base R; survey's weighted means; R `survival::coxph` and `survfit` with weights; statsmodels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -29,7 +29,10 @@ from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
+from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.times import time_faults
+from gagyo.methods._weighting_curves import TRIES, draw, exits, weighted_exits
+from gagyo.methods._weighting_curves_told import Curves
 from gagyo.methods._weighting_hazard import Hazard, hazard, hazard_errors, hazard_slopes
 from gagyo.methods._weighting_outcomes_told import Events, Groups, Modelled, Outcome, of_hazards, of_means
 from gagyo.methods._weighting_steps import (
@@ -50,7 +53,7 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Result
 from gagyo.statistics.weighting import Scheme, weighted_variance
 
-OF_TIMES = (hazard, hazard_slopes, hazard_errors)
+OF_TIMES = (hazard, hazard_slopes, hazard_errors, exits, weighted_exits)
 """Steps of a comparison of times to an event, which are found by their names here."""
 
 
@@ -69,6 +72,14 @@ class Options(BaseModel):
     """With `time`: of events at one time."""
     errors: Literal["estimated", "given"] = "estimated"
     """With `time`: whether standard errors count that the weights are estimated, or take them as given."""
+    curves: bool = False
+    """With `time`: also the survival of both groups under the weights, on the grid of times of the cohort."""
+    times: list[PositiveFloat] = []
+    """With `curves`: the grid's times; empty for a grid as fine as the minimum of people allows."""
+    at: list[PositiveFloat] = []
+    """With `curves`: times at which risks and their differences are told."""
+    tau: PositiveFloat | None = None
+    """With `curves`: the time to which restricted mean survival times are taken."""
     estimand: Literal["ate", "att", "ato"]
     """Whose effect: `ate` everyone's, `att` the treated's, `ato` theirs who might have had either (overlap)."""
     stabilised: bool = False
@@ -92,6 +103,7 @@ class Method:
     formula: Formula
     options: Options
     study: Study
+    cohort: str
 
     name: ClassVar[str] = "weighting"
     lossless: ClassVar[bool] = True
@@ -103,7 +115,7 @@ class Method:
         options = Options(**analysis.options)
         formula = formulas.parse(options.formula, study.variables)
         check_none(list(_faults(options, formula, analysis, study)))
-        return cls(formula, options, study)
+        return cls(formula, options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
@@ -157,11 +169,21 @@ class Method:
         return (Sends("weighting.slopes", 2 * q + 2 + 2 * b, 1), Sends("weighting.errors", 3, 1))
 
     def _sends_of_times(self, q: int, b: int) -> tuple[Sends, ...]:
-        return (
+        sends = (
             Sends("weighting.hazard", 4, MOST_ROUNDS),
             Sends("weighting.hazard_slopes", q + 1 + 2 * b, 1),
             Sends("weighting.hazard_errors", 1, 1),
         )
+        if not self.options.curves:
+            return sends
+        exits = grids.sends(self._asked, self.study.variables)
+        return (*sends, exits, Sends("weighting.weighted_exits", 12 * self._asked.most, len(TRIES)))
+
+    @property
+    def _asked(self) -> grids.Asked:
+        """What the descent to a grid asks about, for curves."""
+        one = self.options
+        return grids.Asked.of(exits, self.study, self.cohort, one.time, one.outcome, self.formula.outcome)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Groups, propensity fit, weighted sums, errors, each hospital's effective numbers, overlap; then tell."""
@@ -216,7 +238,11 @@ class Method:
         ratio = yield from sought.find(how, solved, found.centres, f"{self.formula.text} {one.outcome} {one.time}")
         events = Events(before[:, 1], found.means * found.groups.sums)
         modelled = Modelled(one.outcome, one.ties, estimated)
-        told = of_hazards(self._told.treated, self.scheme, found.groups, events, ratio, modelled)
+        treated = self._told.treated
+        told = of_hazards(treated, self.scheme, found.groups, events, ratio, modelled)
+        if one.curves:
+            drawn = yield from draw(self._asked, how, one.tau)
+            told = Curves(treated, self.study.variables[one.time], one.at, one.tau, drawn).with_hazards(told)
         return told, ratio.squares
 
     def _raw(self, beta: Floats, solved: Solved) -> tuple[Floats, Floats]:
@@ -323,19 +349,27 @@ def _balances(study: Study, name: str, taken: tuple[str, str]) -> bool:
     return variable.type in ("number", "integer") or levels_of(variable) > 0
 
 
-TIMED = ("ties", "errors")
+TIMED = ("ties", "errors", "curves")
 """Options that say something where there is a time alone."""
+DRAWN = ("times", "at", "tau")
+"""Options that say something of curves alone."""
 
 
 def _unfit_times(options: Options, analysis: Analysis, study: Study) -> Iterator[Finding]:
     """Times that do not fit, an outcome with one that is no event, and what is said of times where there are none."""
-    if options.time:
-        event = {"event": options.outcome} if options.outcome in study.variables else {}
-        yield from time_faults(analysis, study, time=options.time, **event)
-        return
-    for name in TIMED:
+    for name in TIMED if not options.time else ():
         if name in analysis.options:
             yield Finding("weighting_time", place=analysis.place(name), values={"found": name})
+    for name in DRAWN if not (options.time and options.curves) else ():
+        if name in analysis.options:
+            yield Finding("weighting_curves", place=analysis.place(name), values={"found": name})
+    if options.time:
+        event = {"event": options.outcome} if options.outcome in study.variables else {}
+        faults = list(time_faults(analysis, study, time=options.time, **event))
+        yield from faults
+        if not faults and options.tau and options.tau >= (most := study.variables[options.time].bounds[1]):
+            values = {"found": f"{options.tau:g}", "expected": f"{most:g}"}
+            yield Finding("tau_beyond_range", place=analysis.place("tau"), values=values)
 
 
 def _unfit_bounds(options: Options, analysis: Analysis) -> Iterator[Finding]:

@@ -57,5 +57,34 @@ cases <- list(
   relapse_bounds = hormon("until", "relapsed", estimand = "ate", low = 0.1, high = 0.7),
   relapse_pooled = hormon("until", "relapsed", estimand = "att", hospitals = "pooled"),
   lung_ate = female(estimand = "ate", hospitals = "pooled"), lung_stable = female(estimand = "ate", hospitals = "pooled", stabilised = TRUE, largest = 1.4))
-out <- list(script = "tests/golden/r/weighted_survival.R", R = R.version.string, survival = as.character(packageVersion("survival")), cases = cases)
+# A curve of people with weights at times that are `edges`, and its mean to `tau`: straight between edges, or in steps.
+# Errors are survfit's robust ones over people; a mean's are made of survfit's own derivatives of the survival.
+curve <- function(rows, edges, tau, steps) {
+  rows <<- rows; fit <- survfit(Surv(t, e) ~ 1, rows, weights = k, robust = TRUE, cluster = row, conf.type = "log-log")
+  s <- summary(fit, times = edges); until <- edges[edges <= tau]; wide <- diff(c(0, until))
+  weights <- if (steps) c(wide[-1], 0) else (wide + c(wide[-1], 0)) / 2
+  influence <- rowsum(residuals(fit, times = until, type = "pstate", weighted = TRUE), rows$row)
+  list(survival = s$surv, error = s$std.err, lower = s$lower, upper = s$upper,
+    mean = if (steps) wide[1] + sum(weights * s$surv[seq_along(until)]) else wide[1] / 2 + sum(weights * s$surv[seq_along(until)]),
+    mean_error = sqrt(sum((influence %*% weights)^2)))
+}
+# Both groups on a grid: events at an interval's end, and of those censored half the weight before it and half at it.
+curves <- function(name, formula, gagyo, time, event, estimand, edges, tau, low = 0, high = 1) {
+  d <- get(name); w <- list(estimand = estimand, stabilised = FALSE, low = low, high = high, largest = Inf)
+  d$site <- factor(d$hospital); m <- eval(bquote(glm(.(update(formula, . ~ . + site)), binomial, d, control = glm.control(epsilon = 1e-15, maxit = 100))))
+  a <- m$y; k <- weigh(fitted(m), a, mean(a), w); ends <- c(edges, max(d[[time]]) + 1); starts <- c(0, edges)
+  at <- findInterval(d[[time]], edges, left.open = TRUE) + 1; half <- d[[event]] == 0
+  rows <- data.frame(row = seq_along(a), a, t = ends[at], e = d[[event]], k = ifelse(half, k / 2, k))
+  rows <- rbind(rows, data.frame(row = which(half), a = a[half], t = (starts[at] + ends[at])[half] / 2, e = 0, k = k[half] / 2))
+  both <- lapply(1:0, function(g) curve(rows[rows$a == g, ], edges, tau, FALSE)); names(both) <- c("treated", "untreated")
+  list(data = name, formula = gagyo, time = time, event = event, estimand = estimand, low = low, high = high, edges = edges, tau = tau, curves = both)
+}
+drawn <- list(
+  death_ate = curves("cancer", hormon ~ age + nodes + chemo + tumour, "hormon ~ age + nodes + chemo + C(tumour)", "days", "died", "ate", c(1100, 1826, 2200, 2550, 3000), 2550, low = 0.08, high = 0.95),
+  relapse_att = curves("cancer", hormon ~ age + nodes + chemo, "hormon ~ age + nodes + chemo", "until", "relapsed", "att", c(1100, 1826, 2550), 1826),
+  death_ato = curves("cancer", hormon ~ age + nodes, "hormon ~ age + nodes", "days", "died", "ato", c(1200, 2000, 2900), 2900))
+lungs <- with(lung, data.frame(row = seq_along(time), t = ceiling(time / 30), e = died, k = 0.4 + (seq_along(time) %% 7) / 3))
+months <- sort(unique(lungs$t)); months <- months[months <= 30]
+exact <- c(list(time = lungs$t, event = lungs$e, weight = lungs$k, edges = months, tau = 20), curve(lungs, months, 20, TRUE))
+out <- list(script = "tests/golden/r/weighted_survival.R", R = R.version.string, survival = as.character(packageVersion("survival")), cases = cases, curves = drawn, exact = exact)
 write_json(out, "tests/golden/weighted_survival.json", digits = NA, auto_unbox = TRUE, null = "null")
