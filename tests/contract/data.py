@@ -152,14 +152,27 @@ def study(name: str, analyses: str, minimum: int = 5) -> str:
 
 
 def every_case(
-    folder: Callable[[str], Path], cases: Mapping[str, Any], line: Callable[[str, dict[str, Any]], str]
+    folder: Callable[[str], Path],
+    cases: Mapping[str, Any],
+    line: Callable[[str, dict[str, Any]], str],
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, Run]:
-    """By data set, one run of the cases on it, each an analysis as `line` writes it; `folder` makes a folder."""
+    """By case, a run of it, each an analysis (or more) as `line` writes it; `folder` makes a folder.
+
+    Cases of one data set (whose name `files` may change) and of like weights are one study, as a study asks for no
+    others together.
+    """
+    kinds: dict[Any, list[str]] = {}
+    for name, case in cases.items():
+        likes = (case.get(key) for key in ("low", "high", "largest", "estimand", "stabilised", "estimator"))
+        kinds.setdefault((case["data"], *likes), []).append(name)
     out = {}
-    for data in ("births", "pima"):
-        lines = [line(name, case) for name, case in cases.items() if case["data"] == data]
+    for number_, ((data, *_), names) in enumerate(kinds.items()):
+        file = (files or {}).get(data, data)
+        lines = [line(name, cases[name]) for name in names]
         # 189 births at four hospitals have cells of five at the least.
         own = dict.fromkeys(SITES, Policy(minimum_people=5))
-        out[data] = house(folder(data), study(data, "".join(lines)), hospitals(data), own).run()
-        assert out[data].stopped == {}, [(name, str(why)[:60]) for name, why in out[data].stopped.items()]
+        run = house(folder(f"{data}{number_}"), study(file, "".join(lines)), hospitals(file), own).run()
+        assert run.stopped == {}, [(name, str(why)[:60]) for name, why in run.stopped.items()]
+        out |= dict.fromkeys(names, run)
     return out

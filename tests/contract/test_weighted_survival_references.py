@@ -17,12 +17,11 @@ from gagyo.result import Result
 from gagyo.site.site_file import Policy
 from gagyo.statistics.life_table import LifeTable
 from gagyo.statistics.weighted_life_table import WeightedLifeTable
-from tests.contract.data import GOLDEN, hospitals, study
+from tests.contract.data import GOLDEN, every_case, hospitals, study
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
 FIVE = {site: Policy(minimum_people=5) for site in SITES}
-DATA = {"cancer": "rotterdam", "lung": "lung"}
 
 
 @cache
@@ -49,19 +48,17 @@ def line(name: str, case: dict[str, Any], errors: str) -> str:
 
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Every case with both errors, one study a data set."""
-    out = {}
-    for data, file in DATA.items():
-        mine = {name: one for name, one in cases().items() if one["data"] == data}
-        lines = [line(name, one, errors) for name, one in mine.items() for errors in ("estimated", "given")]
-        out[data] = house(tmp_path_factory.mktemp(data), study(file, "".join(lines)), hospitals(file), FIVE).run()
-        assert out[data].stopped == {}
-    return out
+    """Every case with both errors."""
+
+    def both(name: str, case: dict[str, Any]) -> str:
+        return line(name, case, "estimated") + line(name, case, "given")
+
+    return every_case(tmp_path_factory.mktemp, cases(), both, {"cancer": "rotterdam"})
 
 
 def found(fits: dict[str, Run], name: str, errors: str) -> tuple[Result, Any]:
     case = cases()[name]
-    return fits[case["data"]].results[f"{name}_{errors}"], case
+    return fits[name].results[f"{name}_{errors}"], case
 
 
 @pytest.mark.parametrize("errors", ["estimated", "given"])
@@ -88,25 +85,22 @@ def test_events_and_weighted_events(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Every case of curves, in one study; those of one time stand on one grid."""
-    lines = []
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Every case of curves, a study each."""
+    out = {}
     for name, one in golden()["curves"].items():
-        head = f'{{method: weighting, cohort: {name}, formula: "{one["formula"]}", outcome: {one["event"]}'
+        head = f'{{method: weighting, cohort: all, formula: "{one["formula"]}", outcome: {one["event"]}'
         more = f"time: {one['time']}, estimand: {one['estimand']}, curves: true, tau: {one['tau']}"
         more += f", propensity_within: [{one['low']}, {one['high']}]"
-        lines.append(f"  {name}: {head}, {more}, times: {one['edges']}, at: {one['edges']}}}\n")
-    text = study("rotterdam", "".join(lines))
-    cohorts = "".join(f"  {name}: {{}}\n" for name in golden()["curves"])
-    text = text.replace("  all: {}\n", cohorts)
-    run = house(tmp_path_factory.mktemp("curves"), text, hospitals("rotterdam"), FIVE).run()
-    assert run.stopped == {}
-    return run
+        text = study("rotterdam", f"  {name}: {head}, {more}, times: {one['edges']}, at: {one['edges']}}}\n")
+        out[name] = house(tmp_path_factory.mktemp(name), text, hospitals("rotterdam"), FIVE).run()
+        assert out[name].stopped == {}
+    return out
 
 
 @pytest.mark.parametrize("name", golden()["curves"])
-def test_curves_and_their_errors(drawn: Run, name: str) -> None:
-    result, case = drawn.results[name], golden()["curves"][name]
+def test_curves_and_their_errors(drawn: dict[str, Run], name: str) -> None:
+    result, case = drawn[name].results[name], golden()["curves"][name]
     for series, group in zip(result.curve("weighted_survival").series, ("untreated", "treated"), strict=True):
         wanted = case["curves"][group]
         assert series.x == (0, *case["edges"])
@@ -120,8 +114,8 @@ def test_curves_and_their_errors(drawn: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", golden()["curves"])
-def test_differences_of_risks_and_restricted_means(drawn: Run, name: str) -> None:
-    result, case = drawn.results[name], golden()["curves"][name]
+def test_differences_of_risks_and_restricted_means(drawn: dict[str, Run], name: str) -> None:
+    result, case = drawn[name].results[name], golden()["curves"][name]
     one, other = (case["curves"][group] for group in ("treated", "untreated"))
     for j, edge in enumerate(case["edges"]):
         found = result.estimate(f"risk_difference.{edge}")

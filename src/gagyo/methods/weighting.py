@@ -26,6 +26,7 @@ from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates, middle_of
 from gagyo.methods._groups import levels_of
 from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
+from gagyo.methods._one_scheme import scheme_faults
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
@@ -336,6 +337,7 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
         yield Finding("weighting_stabilised", place=analysis.place("stabilised"), values={"found": options.estimand})
     yield from _unfit_bounds(options, analysis)
     yield from _unfit_times(options, analysis, study)
+    yield from scheme_faults(analysis, study)
 
 
 OUTCOMES = ("boolean", "number", "integer")
