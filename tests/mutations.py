@@ -40,6 +40,7 @@ MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
+TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_weighted_survival_references.py"
 STANDARD = "tests/attacks/test_standardisation.py"
 STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
@@ -220,8 +221,8 @@ MUTATIONS = (
     ("methods/_weighting_cells.py", "parts.append(_within(rows, name, group))", "pass", WEIGHING),
     (
         "methods/_weighting_steps.py",
-        "return joint(values, bounds, cells, spread, own)",
-        "return joint(values, bounds, cells, spread)",
+        "spread, np.concatenate([own, inside]))",
+        "spread)",
         WEIGHING,
     ),
     ("methods/_weighting_steps.py", "scales, spread_of(parts))}", "scales, spread_of(parts[:, :0]))}", WEIGHING),
@@ -232,6 +233,28 @@ MUTATIONS = (
     ("methods/_profile_fit.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
     ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
     ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
+    ("methods/_one_scheme.py", "if self.within != other.within:", "if False:", WEIGHING),
+    ("methods/_one_scheme.py", "return bounded and (self.kind", "return False and (self.kind", WEIGHING),
+    ("methods/_one_scheme.py", 'said.get("estimator") == "aipw":', 'said.get("estimator") == "none":', WEIGHING),
+    ("methods/_weighting_curves.py", "spread, few_or_none(counts), ", "spread, few_or_none(0 * counts), ", TIMED),
+    ("methods/_weighting_curves.py", "_patterns(rows, asked.formula, cell))", "NOBODY)", TIMED),
+    ("methods/_weighting_curves.py", "Spread(whole.largest + whole.second + others, ", "Spread(whole.total, ", TIMED),
+    ("methods/_weighting_curves.py", "grid.coarser(least, apart=True, ", "grid.coarser(1, apart=True, ", TIMED),
+    ("methods/_survival/grid.py", "table = table if apart else table.sum", "table = table.sum", TIMED),
+    ("statistics/weighted_life_table.py", "left = self.beyond + ", "left = ", TIMES),
+    ("statistics/weighted_life_table.py", "if self.beyond else 0.0", "if False else 0.0", TIMES),
+    ("methods/_weighting_hazard.py", "[w * fitted.residuals, fitted.expected]", "[w * fitted.residuals]", TIMED),
+    ("methods/_weighting_hazard.py", "scales), spread_of(parts))}", "scales), spread_of(parts[:, :0]))}", TIMED),
+    ("methods/_weighting_hazard.py", "** 2]), spread_of(squared))}", "** 2]), spread_of(squared[:, :0]))}", TIMED),
+    ("methods/_weighting_hazard.py", "scored.with_intercept(z, weights.slope * u)", "z", TIMES),
+    ("methods/_weighting_hazard.py", "weights.by_share * u, squares]", "0 * u, squares]", TIMES),
+    (
+        "statistics/weighted_cox.py",
+        "by_time(w[dead]) / np.maximum(sets.deaths, 1))[which]",
+        "by_time(w[dead]))[which]",
+        TIMES,
+    ),
+    ("statistics/weighted_cox.py", "gone[dead] -= ", "gone[dead] -= 0 * ", TIMES),
     (
         "methods/_standardisation_cells.py",
         "parts = [design_cells(rows, formula, group) for group in groups]",

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gagyo.errors import FileFault
+from gagyo.federation.line import Line
 from gagyo.federation.rows import Rows
 from gagyo.methods import weighting
+from gagyo.methods._propensity import scored
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case
@@ -21,6 +24,7 @@ from gagyo.release.gate import Gate
 from gagyo.release.limits import Limits
 from gagyo.result import Withheld
 from gagyo.runtime.embedded import Embedded
+from gagyo.statistics.weighting import Scheme, weights
 from tests.attacks.test_door import Stolen, Wiretap, refused
 from tests.contract.data import HEAD, boolean, divide, hospitals, number, study
 from tests.hospitals import House, house
@@ -244,6 +248,65 @@ def test_no_bin_of_scores_holds_a_few_of_a_group(tmp_path: Path) -> None:
     result = house(tmp_path, WOMEN, hospitals("pima")).run().results["a"]
     for row in result.table("overlap").rows:
         assert all(count == 0 or count >= 10 for count in row[2:])
+
+
+# What two analyses tell together.
+
+
+def test_two_bounds_would_tell_the_heaviest_persons_row() -> None:
+    """Sums under both are of everyone, and each may leave; but they differ by the one person beyond a bound."""
+    data = drawn()
+    (rows,) = parts(data, np.zeros(800, int), TEXT % ("x", "y", ""))
+    how: dict[str, Any] = {
+        **asked("t ~ x", "y"),
+        "scheme": ["ate"],
+        "share": np.array([0.4]),
+        "means": np.zeros((2, 1)),
+    }
+    how |= {"balance": ["x"], "coefficients": np.array([0.5])}
+    one = scored(rows, rows.formula("t ~ x"), "own", how["coefficients"])
+    weight = weights(Scheme("ate"), one.eta, one.response, 0.4).weight * data["t"]
+    second, most = np.sort(weight)[-2:]
+    sums = []
+    for largest in (1e12, (second + most) / 2):
+        found = weighting.weighted(rows, **{**how, "bounds": np.array([0.0, 1.0, largest])})
+        assert not ruled_out(found, rows.n)
+        sums.append(found["weighted"].values[:8].reshape(2, 4)[0])
+    of_weights, _, of_outcome, of_x = sums[0] - sums[1]
+    who = int(np.argmax(weight))
+    np.testing.assert_allclose([of_outcome / of_weights, of_x / of_weights], [data["y"][who], data["x"][who]])
+
+
+WEIGHTING = 'method: weighting, cohort: all, outcome: y, formula: "t ~ x"'
+AIPW = 'method: standardisation, cohort: all, treatment: t, estimator: aipw, formula: "y ~ x", propensity: "t ~ x"'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fits"),
+    [
+        (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING}, estimand: ate, propensity_within: [0.1, 0.9]", False),
+        (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING}, estimand: att, propensity_within: [0.1, 0.9]", False),
+        (f"{WEIGHTING}, estimand: ato", f"{WEIGHTING}, estimand: ato, largest_weight: 0.8", False),
+        (f"{WEIGHTING}, estimand: ate, largest_weight: 5", f"{WEIGHTING}, estimand: att, largest_weight: 5", False),
+        (AIPW, f"{AIPW}, propensity_within: [0.1, 0.9]", False),
+        (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING}, estimand: att", True),
+        (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING}, estimand: ate, stabilised: true", True),
+        (f"{WEIGHTING}, estimand: ato", f"{WEIGHTING}, estimand: ate, propensity_within: [0.1, 0.9]", True),
+        (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING.replace('t ~', 's ~')}, estimand: ate, largest_weight: 5", True),
+    ],
+)
+def test_weights_of_one_treatment_that_differ_for_a_few_are_no_study(one: str, other: str, fits: bool) -> None:
+    """In whatever order, and in whatever cohort."""
+    cohort = other.replace("cohort: all", "cohort: grown")
+    head = TEXT.partition("analyses:\n")[0].replace("  all: {}", '  all: {}\n  grown: {where: "x > -9"}')
+    text = f"{head}analyses:\n  a: {{{one}}}\n  b: {{{cohort}}}\n"
+    if fits:
+        assert set(Line(Study.parse(text)).methods) == {"a", "b"}
+        return
+    with pytest.raises(FileFault) as fault:
+        Line(Study.parse(text))
+    found = [finding for finding in fault.value.findings if finding.code == "weighting_one_scheme"]
+    assert [finding.values["found"] for finding in found] == ["b"]
 
 
 # What must pass.

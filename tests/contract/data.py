@@ -20,6 +20,7 @@ LEVELS = {
     "cause": ("alive", "able", "unable"),
     "ending": ("alive", "malignancy", "death"),
     "size": ("small", "middling", "large"),
+    "tumour": ("small", "middling", "large"),
     "ecog": ("full", "restricted", "limited"),
     "race": ("white", "black", "other"),
     "ageband": ("young", "middle", "old"),
@@ -40,6 +41,13 @@ cohorts:
 analyses:
 %s"""
 NUMBERS = {
+    "rotterdam": {
+        "days": (0, 8000),
+        "months": (0, 300),
+        "until": (0, 8000),
+        "age": (18, 100),
+        "nodes": (0, 60),
+    },
     "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
     "mgus": {"months": (0, 600), "decades": (2, 10), "hgb": (4, 20), "mspike": (0, 4)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
@@ -57,6 +65,7 @@ NUMBERS = {
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "flowers": (),
     "lung": ("ecog", "cause"),
+    "rotterdam": ("tumour",),
     "mgus": ("ending", "size"),
     "births": ("race",),
     "pima": ("ageband",),
@@ -64,6 +73,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 BOOLEANS = {
     "flowers": ("setosa",),
     "lung": ("died", "female"),
+    "rotterdam": ("died", "relapsed", "hormon", "chemo", "grade3"),
     "mgus": ("female",),
     "births": ("low", "smoke"),
     "pima": ("diabetic",),
@@ -107,7 +117,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("lung", "mgus"):
+    if name in ("lung", "mgus", "rotterdam"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)
@@ -142,14 +152,27 @@ def study(name: str, analyses: str, minimum: int = 5) -> str:
 
 
 def every_case(
-    folder: Callable[[str], Path], cases: Mapping[str, Any], line: Callable[[str, dict[str, Any]], str]
+    folder: Callable[[str], Path],
+    cases: Mapping[str, Any],
+    line: Callable[[str, dict[str, Any]], str],
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, Run]:
-    """By data set, one run of the cases on it, each an analysis as `line` writes it; `folder` makes a folder."""
+    """By case, a run of it, each an analysis (or more) as `line` writes it; `folder` makes a folder.
+
+    Cases of one data set (whose name `files` may change) and of like weights are one study, as a study asks for no
+    others together.
+    """
+    kinds: dict[Any, list[str]] = {}
+    for name, case in cases.items():
+        likes = (case.get(key) for key in ("low", "high", "largest", "estimand", "stabilised", "estimator"))
+        kinds.setdefault((case["data"], *likes), []).append(name)
     out = {}
-    for data in ("births", "pima"):
-        lines = [line(name, case) for name, case in cases.items() if case["data"] == data]
+    for number_, ((data, *_), names) in enumerate(kinds.items()):
+        file = (files or {}).get(data, data)
+        lines = [line(name, cases[name]) for name in names]
         # 189 births at four hospitals have cells of five at the least.
         own = dict.fromkeys(SITES, Policy(minimum_people=5))
-        out[data] = house(folder(data), study(data, "".join(lines)), hospitals(data), own).run()
-        assert out[data].stopped == {}, [(name, str(why)[:60]) for name, why in out[data].stopped.items()]
+        run = house(folder(f"{data}{number_}"), study(file, "".join(lines)), hospitals(file), own).run()
+        assert run.stopped == {}, [(name, str(why)[:60]) for name, why in run.stopped.items()]
+        out |= dict.fromkeys(names, run)
     return out

@@ -42,11 +42,12 @@ class Owed:
     example: str
     by_hospital: str = ""
     minimum: int = 5
+    data: str = "pima"
 
     @property
     def study(self) -> str:
         """The example as a study."""
-        return study("pima", self.example, self.minimum)
+        return study(self.data, self.example, self.minimum)
 
 
 # Few leave after 60: that time gives way, and the grid takes more than one round.
@@ -161,6 +162,26 @@ OWED = {
         by_hospital="folds are dealt out inside each hospital, and people are compared within hospitals",
     ),
 }
+MORE = {
+    "weighting, times": Owed(
+        "tests.contract.test_weighted_survival_references:test_hazard_ratios_and_errors",
+        '  a: {method: weighting, cohort: all, formula: "hormon ~ age + nodes + chemo", outcome: died, time: days,'
+        " estimand: ate}\n",
+        by_hospital="people are compared within hospitals",
+        minimum=10,
+        data="rotterdam",
+    ),
+    "weighting, curves": Owed(
+        "tests.contract.test_weighted_survival_references:test_curves_and_their_errors",
+        '  a: {method: weighting, cohort: all, formula: "hormon ~ age + nodes + chemo", outcome: died, time: days,'
+        " estimand: ato, curves: true, at: [1300], tau: 2600, times: [2000]}\n",
+        by_hospital="people are compared within hospitals",
+        minimum=10,
+        data="rotterdam",
+    ),
+}
+"""Further examples of methods that ask other questions under some option: `method, option`."""
+EXAMPLES = OWED | MORE
 WHOLE = [name for name, owed in OWED.items() if not owed.by_hospital]
 TABLES = ("describe", "quantiles")
 """Methods that count missing values and keep everyone."""
@@ -223,9 +244,9 @@ def test_a_method_offers_steps_that_declare_their_arguments(name: str) -> None:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Run]]:
     """Each method's example, run behind real doors and written as `gagyo run` does."""
     done = {}
-    for name, owed in OWED.items():
-        folder = tmp_path_factory.mktemp(name)
-        one = house(folder, owed.study, hospitals("pima"))
+    for name, owed in EXAMPLES.items():
+        folder = tmp_path_factory.mktemp(name.replace(", ", "_"))
+        one = house(folder, owed.study, hospitals(owed.data))
         open_folder(folder, one.plan)
         going = one.run()
         finish(folder, going, "embedded", one.journal.answers, {k: site.ledger.path for k, site in one.sites.items()})
@@ -233,26 +254,27 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
     return done
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_runs_and_says_whom_it_covers(examples: Any, name: str) -> None:
     _, going = examples[name]
     assert going.stopped == {}
     result = going.results["a"]
-    assert result.method == name
-    assert result.people == 532
+    method = name.partition(",")[0]
+    assert result.method == method
+    assert result.people == len(columns(EXAMPLES[name].data)["age"])
     assert result.sites == SITES
     assert result.rounds > 0
-    assert result.lossless is method_module(name).Method.lossless
+    assert result.lossless is method_module(method).Method.lossless
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_is_derived_again_from_the_journal_alone(examples: Any, name: str) -> None:
     folder, going = examples[name]
     checked = verify(folder, Journal(folder / "journal.jsonl", Keys.make()))
     assert checked.analyses == len(going.results)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_text_is_in_three_languages(examples: Any, name: str) -> None:
     _, going = examples[name]
     result = going.results["a"]
@@ -270,19 +292,19 @@ def test_every_text_is_in_three_languages(examples: Any, name: str) -> None:
         assert len({words.to(language) for language in LANGUAGES}) == 3
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_result_survives_json(examples: Any, name: str) -> None:
     _, going = examples[name]
     assert Result.from_json(going.results["a"].to_json()) == going.results["a"]
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("after", [7, 20])
 def test_an_interrupted_run_comes_out_the_same(tmp_path: Path, examples: Any, name: str, after: int) -> None:
     from gagyo.canonical import canonical
     from tests.unit.test_run_and_verify import Stopping, released
 
-    text, people = OWED[name].study, hospitals("pima")
+    text, people = EXAMPLES[name].study, hospitals(EXAMPLES[name].data)
     cut = house(tmp_path, text, people, wrap=lambda inner: Stopping(inner, after))
     with pytest.raises(KeyboardInterrupt):
         cut.run()
@@ -344,16 +366,16 @@ def hospitals_of(data: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.random.default_rng(11).integers(0, 4, len(data["age"]))
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("go_on", [True, False])
 def test_a_hospital_that_is_too_small_stops_it_or_is_said_to_be_missing(tmp_path: Path, name: str, go_on: bool) -> None:
-    data = columns("pima")
+    data = columns(EXAMPLES[name].data)
     where = hospitals_of(data)
     small = np.flatnonzero(where == 3)
     keep = np.ones(len(where), bool)
     keep[small[4:]] = False
     people = divide({key: column[keep] for key, column in data.items()}, where[keep])
-    text = OWED[name].study
+    text = EXAMPLES[name].study
     if go_on:
         text = text.replace("variables:\n", "may_go_on_without: 1\nvariables:\n", 1)
     going = run(tmp_path, text, people)

@@ -49,7 +49,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 def found(fits: dict[str, Run], name: str) -> tuple[Result, Any]:
     case = cases()[name]
-    return fits[case["data"]].results[name], case
+    return fits[name].results[name], case
 
 
 @pytest.mark.parametrize("name", cases())

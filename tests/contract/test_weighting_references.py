@@ -57,7 +57,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 def found(fits: dict[str, Run], name: str) -> tuple[Result, Any]:
     case = cases()[name]
-    return fits[case["data"]].results[name], case
+    return fits[name].results[name], case
 
 
 def values(result: Result, *names: str) -> list[float | None]:
@@ -147,9 +147,9 @@ def test_the_bins_of_scores_hold_everybody_and_none_holds_a_few(fits: dict[str, 
 def test_it_is_the_same_where_there_is_no_gate(fits: dict[str, Run]) -> None:
     """Also where bins of scores end, which the gate decides where there is one."""
     names = [name for name, case in cases().items() if case["data"] == "pima"]
-    inside = rehearsed(study("pima", "".join(line(name, cases()[name]) for name in names)), hospitals("pima"))
     for name in names:
-        gated = fits["pima"].results[name]
+        inside = rehearsed(study("pima", line(name, cases()[name])), hospitals("pima"))
+        gated = fits[name].results[name]
         np.testing.assert_allclose(numbers(gated), numbers(inside[name]), rtol=1e-9, atol=NOTHING)
         assert gated.table("overlap").rows == inside[name].table("overlap").rows
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 
+import lifelines
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import statsmodels.api as sm
@@ -147,7 +150,42 @@ def test_reports_in_three_languages_show_the_same_numbers_and_the_love_plot(fini
 
 def test_everything_is_derived_again_from_the_record(finished: Finished, folder: Path) -> None:
     assert finished.stopped == {}
-    assert verify(folder).analyses == 4
+    assert verify(folder).analyses == 5
+
+
+def stabilised() -> tuple[pl.DataFrame, np.ndarray]:
+    """Everybody, and their stabilised weights by statsmodels' propensities."""
+    _, treated, score = propensity()
+    share = treated.mean()
+    return pooled(), np.where(treated == 1, share / score, (1 - share) / (1 - score))
+
+
+def test_the_hazard_ratio_of_progression_is_that_of_lifelines(finished: Finished) -> None:
+    data, weight = stabilised()
+    columns = {name: data[name].cast(pl.Float64).to_numpy() for name in ("experienced", "progressed", "days", "site")}
+    people = pd.DataFrame({**columns, "weight": weight})
+    fit = lifelines.CoxPHFitter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its errors take the weights as given is why they are not compared
+        options = {"precision": 1e-12, "r_precision": 1e-14}
+        fit.fit(people, "days", "progressed", weights_col="weight", strata=["site"], robust=True, fit_options=options)
+    ratio = finished.results["progression"].estimate("hazard_ratio").value
+    np.testing.assert_allclose(ratio, float(np.exp(fit.params_["experienced"])), rtol=1e-8)
+
+
+def test_the_curve_of_exact_times_lies_as_near_as_the_figure_says(finished: Finished) -> None:
+    result, (data, weight) = finished.results["progression"], stabilised()
+    (curve,) = (one for one in result.curves if one.name == "weighted_survival")
+    off = float(curve.notes[0].values["off"])
+    assert 0 < off < 0.02
+    treated = data["experienced"].to_numpy()
+    for series, group in zip(curve.series, (~treated, treated), strict=True):
+        fit = lifelines.KaplanMeierFitter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit.fit(data["days"].to_numpy()[group], data["progressed"].to_numpy()[group], weights=weight[group])
+        exact = fit.survival_function_at_times(series.x).to_numpy()
+        assert np.abs(exact - np.array(series.y)).max() <= off + 5e-4
 
 
 def test_no_bin_of_propensities_holds_a_few(finished: Finished) -> None:
@@ -162,5 +200,7 @@ def test_the_study_of_the_how_to_is_a_study(tmp_path: Path) -> None:
     from gagyo.protocol.study import Study
 
     page = Path(__file__).parents[2] / "docs" / "how-to" / "estimate-a-treatment-effect.md"
-    (text,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    text, more = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
     assert list(Line(Study.parse(text)).methods) == ["effect", "overlap", "doubly"]
+    followed = text.replace("  doubly:\n", f"{more}  doubly:\n")
+    assert list(Line(Study.parse(followed)).methods) == ["effect", "overlap", "survival", "doubly"]

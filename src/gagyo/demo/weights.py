@@ -35,6 +35,8 @@ KOREAN = (
     "CD8",
     "CD4_20주",
     "CD4감소",
+    "진행사망",
+    "관찰일수",
 )
 CHINESE = (
     "患者编号",
@@ -51,8 +53,10 @@ CHINESE = (
     "CD8",
     "CD4_20周",
     "CD4下降",
+    "进展死亡",
+    "观察天数",
 )
-YES_NO = ("experienced", "white", "injected", "symptoms", "fell")
+YES_NO = ("experienced", "white", "injected", "symptoms", "fell", "progressed")
 ARMS = ("zidovudine", "zidovudine_didanosine", "zidovudine_zalcitabine", "didanosine")
 
 
@@ -92,6 +96,8 @@ def divided() -> list[tuple[str, pl.DataFrame]]:
         pl.col("cd80").cast(pl.Float64).alias("cd8"),
         pl.col("cd420").cast(pl.Float64).alias("cd4_later"),
         (pl.col("cd420") < pl.col("cd40")).alias("fell"),
+        (pl.col("cens") == 1).alias("progressed"),
+        pl.col("days").cast(pl.Int64),
     )
     where = pl.Series("site", [_lot(person) for person in rows["person"]])
     return [(site, rows.filter(where == site)) for site in SHARES]

@@ -56,7 +56,7 @@ class Treated:
         return Estimate(name, Words(text=label), one.value, one.standard_error, one.lower, one.upper, p)
 
     def effects(self, table: str, effects: Mapping[str, Effect], whom: Words) -> Table:
-        """All effects, with a note on whose they are."""
+        """All effects, with notes on whose they are and on errors of ratios."""
         columns = (
             Column("effect", Words("weighting.effect"), "text"),
             Column("estimate", Words("result.value_interval"), "interval", 3),
@@ -68,8 +68,8 @@ class Treated:
             (self.named(one.name), Interval(effect.value, effect.lower, effect.upper), one.standard_error, one.p)
             for one, effect in zip(told, effects.values(), strict=True)
         )
-        notes = (whom, Words("weighting.of_logarithm"))
-        return Table(table, self.title, columns, rows, notes=notes[: 1 + (len(effects) > 1)])
+        ratios = (Words("weighting.of_logarithm"),) if set(effects) - {"difference"} else ()
+        return Table(table, self.title, columns, rows, notes=(whom, *ratios))
 
     def means(self, means: Floats, variance: Floats) -> list[Estimate]:
         """The means of treated and untreated with their limits."""

@@ -18,6 +18,7 @@ from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, re
 from gagyo.methods._weighting_cells import own_cells, pooled_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import (
+    NOBODY,
     Aggregate,
     Counts,
     Floats,
@@ -25,6 +26,7 @@ from gagyo.release.aggregate import (
     Spread,
     count,
     grouped_bins,
+    joined,
     joint,
     scalar,
     spread_of,
@@ -64,8 +66,19 @@ class Asked:
         """People's part of the propensity model at coefficients (q,)."""
         return scored(rows, self.formula, self.hospitals, coefficients)
 
-    def together(self, rows: Rows, values: Floats, bounds: Floats, spread: Spread) -> Measure:
-        """Numbers that are ruled on together, by all that they could give away."""
+    def together(
+        self,
+        rows: Rows,
+        values: Floats,
+        bounds: Floats,
+        spread: Spread,
+        beside: Measure | None = None,
+        inside: Counts = NOBODY,
+    ) -> Measure:
+        """Numbers that are ruled on together, by all that they could give away.
+
+        beside: further cells over all hospitals; inside: further groups within this one.
+        """
         key = (self.formula.text, self.hospitals, self.outcome, self.balance)
         cells: Measure = rows.kept(
             ("weighting cells", key), lambda: pooled_cells(rows, self.formula, self.outcome, self.balance)
@@ -73,7 +86,8 @@ class Asked:
         own: Counts = rows.kept(
             ("weighting own", key), lambda: own_cells(rows, self.formula, self.outcome, self.hospitals)
         )
-        return joint(values, bounds, cells, spread, own)
+        cells = joined(cells, beside) if beside else cells
+        return joint(values, bounds, cells, spread, np.concatenate([own, inside]))
 
     def groups(self, rows: Rows) -> Floats:
         """Membership (n, 2): treated, untreated."""
@@ -100,7 +114,7 @@ class Asked:
         return np.column_stack([self.outcomes(rows), columns_of(rows, self.balance)])
 
 
-def _weighed(
+def weighed(
     rows: Rows, *, scheme: list[str], bounds: Floats, coefficients: Floats, share: Floats, **who: Any
 ) -> tuple[Asked, Scored, Weights]:
     """The question, people's part of the propensity model, and their weights."""
@@ -139,12 +153,11 @@ def weighted(rows: Rows, *, means: Floats, **how: Any) -> Aggregate:
 
     Also the squares of the balance columns about each group's unweighted means (2, b).
     """
-    asked, _, found = _weighed(rows, **how)
+    asked, _, found = weighed(rows, **how)
     w = found.weight
     member, beside = asked.groups(rows), asked.beside(rows)
     sums = _by_group(member, np.column_stack([w, w**2, w[:, None] * beside]))
-    about = [(beside[:, 1:] - mean) ** 2 * group[:, None] for group, mean in zip(member.T, means, strict=True)]
-    parts = np.column_stack([sums, *about])
+    parts = np.column_stack([sums, squares_about(rows, asked, means, np.ones_like(w))])
     reach = asked.reach(rows)
     scales = np.concatenate([np.tile(np.append([WORST, WORST**2], WORST * reach), 2), np.tile(4 * reach[1:] ** 2, 2)])
     return {"weighted": asked.together(rows, parts.sum(axis=0), scales, spread_of(parts))}
@@ -157,15 +170,12 @@ def slopes(rows: Rows, *, mean: Floats, centres: Floats, **how: Any) -> Aggregat
     In the coefficients (2, q) and in the share of the treated (2); beside them weighted squares of the balance columns
     about their weighted means `centres` (2, b).
     """
-    asked, one, found = _weighed(rows, **how)
+    asked, one, found = weighed(rows, **how)
     member, beside = asked.groups(rows), asked.beside(rows)
     away = (beside[:, [0]] - mean) * member
-    squares = [
-        found.weight[:, None] * (beside[:, 1:] - centre) ** 2 * group[:, None]
-        for group, centre in zip(member.T, centres, strict=True)
-    ]
+    squares = squares_about(rows, asked, centres, found.weight)
     by_coefficient = [one.columns * (found.slope * part)[:, None] for part in away.T]
-    parts = np.column_stack([*by_coefficient, found.by_share[:, None] * away, *squares])
+    parts = np.column_stack([*by_coefficient, found.by_share[:, None] * away, squares])
     reach, of_columns = asked.reach(rows), reaches(rows, asked.formula, is_own(asked.hospitals))
     size = 2 * WORST * reach[0]
     scales = (np.tile(size * of_columns, 2), np.full(2, size), np.tile(4 * WORST * reach[1:] ** 2, 2))
@@ -178,7 +188,7 @@ def errors(rows: Rows, *, mean: Floats, directions: Floats, **how: Any) -> Aggre
 
     directions (2, 1 + q): how both sums follow the equations of the share and of the coefficients.
     """
-    asked, one, found = _weighed(rows, **how)
+    asked, one, found = weighed(rows, **how)
     away = (asked.outcomes(rows)[:, None] - mean) * asked.groups(rows)
     behind = np.column_stack([one.response - float(how["share"][0]), one.score])
     z = np.column_stack([one.with_intercept(found.weight * part, found.slope * part) for part in away.T])
@@ -191,7 +201,7 @@ def errors(rows: Rows, *, mean: Floats, directions: Floats, **how: Any) -> Aggre
 @local("weighting", **HOW)
 def by_hospital(rows: Rows, **how: Any) -> Aggregate:
     """This hospital's own people, and their effective number under the weights, of treated and of untreated."""
-    asked, _, found = _weighed(rows, **how)
+    asked, _, found = weighed(rows, **how)
     w = found.weight
     member = asked.groups(rows)
     inside = w[:, None] * member
@@ -231,6 +241,13 @@ def overlap(rows: Rows, *, coefficients: Floats, which: Floats, edges: Floats, f
 def _ordered(rows: Rows, asked: Asked, coefficients: Floats) -> list[Floats]:
     score = within_one(asked.scored(rows, coefficients).eta)
     return [np.sort(score[group == 1]) for group in asked.groups(rows).T]
+
+
+def squares_about(rows: Rows, asked: Asked, centres: Floats, weight: Floats) -> Floats:
+    """Weighted squares of the balance columns about each group's centres (2, b), 0 outside the group (n, 2 b)."""
+    columns = columns_of(rows, asked.balance)
+    about = zip(asked.groups(rows).T, centres, strict=True)
+    return np.column_stack([(weight * group)[:, None] * (columns - centre) ** 2 for group, centre in about])
 
 
 def _by_group(member: Floats, columns: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""How a weighted comparison is told: effects, weighted means, balance before and after, effective numbers, overlap."""
+"""How a weighted comparison is told beside its outcome: balance before and after, effective numbers, overlap, model."""
 
 from __future__ import annotations
 
@@ -9,31 +9,21 @@ import numpy as np
 
 from gagyo.federation.ask import Numerals
 from gagyo.methods._balance import Covariate, covariates
-from gagyo.methods._effects_told import GROUPS, Treated, limits, of, ratio
+from gagyo.methods._effects_told import GROUPS, Treated, of, ratio
 from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._weighting_outcomes_told import Groups, Outcome
 from gagyo.methods._weighting_steps import UNBOUNDED
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Result, Series, Table, Withheld, Words
-from gagyo.statistics.weighting import Z95, Scheme, effective_size, mean_differences, mean_effects
+from gagyo.statistics.weighting import Z95, Scheme, mean_differences
 from gagyo.text import Text
 
 SMALL = 0.1
 """A standardised difference under this is commonly taken for balance (Austin 2009, Stat Med 28:3083)."""
-
-
-@dataclass(frozen=True)
-class Weighted:
-    """Of treated and untreated (2,): people, sums of weights and of their squares, means; the means' covariance."""
-
-    people: Floats
-    sums: Floats
-    of_squares: Floats
-    means: Floats
-    variance: Floats
 
 
 @dataclass(frozen=True)
@@ -99,10 +89,15 @@ class Told:
         return self.formula.columns(self.study.variables)[self.own :]
 
     def result(
-        self, found: Weighted, model: Propensity, balance: Balance, each: Mapping[str, Numerals], seen: Overlap
+        self,
+        outcome: Outcome,
+        groups: Groups,
+        model: Propensity,
+        balance: Balance,
+        each: Mapping[str, Numerals],
+        seen: Overlap,
     ) -> Result:
         """The result; each: people and effective numbers by hospital."""
-        effects = mean_effects(found.means, found.variance, self.treated.binary)
         scores = list(self._model_estimates(model))
         return Result(
             method="weighting",
@@ -110,54 +105,25 @@ class Told:
             people=model.people,
             sites=model.sites,
             rounds=model.rounds,
-            estimates=(
-                *(self.treated.effect(name, effect) for name, effect in effects.items()),
-                *self.treated.means(found.means, found.variance),
-                *self._sizes(found),
-                *self._balance_estimates(balance),
-                *scores,
-            ),
+            estimates=(*outcome.estimates, *self._sizes(groups), *self._balance_estimates(balance), *scores),
             tables=(
-                self.treated.effects("weighted_effects", effects, Words(f"weighting.whom_{self.scheme.estimand}")),
-                self._groups(found),
+                *outcome.tables,
                 self._balance(balance),
                 self._hospitals(each),
                 *self._overlap(seen),
                 self._model(scores),
             ),
-            curves=tuple(self._scores(seen)),
-            notes=(*self._notes(balance), *alias_notes(self.columns, np.isnan(model.fit[0]))),
-            methods_text=tuple(self._texts()),
+            curves=(*outcome.curves, *self._scores(seen)),
+            notes=(*outcome.notes, *self._notes(balance), *alias_notes(self.columns, np.isnan(model.fit[0]))),
+            methods_text=(*self._texts(), *outcome.texts, Words("weighting.text_balance")),
         )
 
     # Groups.
 
-    def _sizes(self, found: Weighted) -> Iterator[Estimate]:
-        for name, size in zip(GROUPS, effective_size(found.sums, found.of_squares), strict=True):
+    def _sizes(self, groups: Groups) -> Iterator[Estimate]:
+        for name, size in zip(GROUPS, groups.sizes, strict=True):
             label = of(self.treated.group(name == "treated"), "weighting.of_effective")
             yield Estimate(f"effective.{name}", label, float(size))
-
-    def _groups(self, found: Weighted) -> Table:
-        columns = (
-            Column("group", Words("weighting.group"), "text"),
-            Column("people", Words("describe.people"), "count"),
-            Column("effective", Words("weighting.effective"), "number", 1),
-            Column("weights", Words("weighting.mean_weight"), "number", 3),
-            Column("mean", Words("weighting.risk" if self.treated.binary else "weighting.mean"), "interval", 3),
-        )
-        means = self.treated.means(found.means, found.variance)
-        sizes = effective_size(found.sums, found.of_squares)
-        rows = tuple(
-            (
-                self.treated.group(i == 0),
-                int(found.people[i]),
-                float(sizes[i]),
-                float(found.sums[i] / found.people[i]),
-                limits(means[i]),
-            )
-            for i in (1, 0)
-        )
-        return Table("weighted_groups", Words("weighting.groups"), columns, rows)
 
     def _hospitals(self, each: Mapping[str, Numerals]) -> Table:
         columns = [Column("hospital", Words("result.hospital"), "text")]
@@ -275,8 +241,6 @@ class Told:
             yield Words("weighting.text_within", {"low": f"{one.low:g}", "high": f"{one.high:g}"})
         if one.largest < UNBOUNDED:
             yield Words("weighting.text_largest", {"found": f"{one.largest:g}"})
-        yield Words("weighting.text_errors")
-        yield Words("weighting.text_balance")
 
 
 def _coefficient(one: Estimate) -> tuple[Cell, ...]:

@@ -22,6 +22,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
 from gagyo.methods._balance import middle_of
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
+from gagyo.methods._one_scheme import scheme_faults
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._standardisation_steps import errors, groups, means, outcomes, propensities, slopes
@@ -225,6 +226,7 @@ def _faults(
     if ends and not (propensity and len(ends) == 2 and 0 <= ends[0] < ends[1] <= 1):
         values = {"found": str(ends), "expected": "estimator: aipw; 0 ≤ low < high ≤ 1"}
         yield Finding("weighting_bounds", place=analysis.place("propensity_within"), values=values)
+    yield from scheme_faults(analysis, study)
 
 
 OUTCOMES = ("boolean", "number", "integer")

@@ -5,8 +5,9 @@ inside it (`gagyo.methods._propensity`). Weights are made at each hospital; what
 outcomes and covariates, and once the sums from which standard errors follow that count the estimated propensities
 (stacked estimating equations, Lunceford & Davidian 2004, Stat Med 23:2937; Li, Morgan & Zaslavsky 2018, J Am Stat Assoc
 113:390). Estimands, weights and effects: `gagyo.statistics.weighting`. Over sites: Shu et al. (2020) Stat
-Methods Med Res 29:1668. Reference: R `glm` with a column for each hospital, and the stacked sandwich written out in
-base R; survey's weighted means; statsmodels.
+Methods Med Res 29:1668. With a time, the effect is a hazard ratio within hospitals (`_weighting_hazard`), and curves on
+a grid of times (`_weighting_curves`). Reference: R `glm` with a column for each hospital, and the stacked sandwich
+written out in base R; survey's weighted means; R `survival::coxph` and `survfit` with weights; statsmodels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -25,9 +26,16 @@ from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates, middle_of
 from gagyo.methods._groups import levels_of
 from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
+from gagyo.methods._one_scheme import scheme_faults
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
+from gagyo.methods._survival import grid as grids
+from gagyo.methods._survival.times import time_faults
+from gagyo.methods._weighting_curves import TRIES, draw, exits, weighted_exits
+from gagyo.methods._weighting_curves_told import Curves
+from gagyo.methods._weighting_hazard import Hazard, hazard, hazard_errors, hazard_slopes
+from gagyo.methods._weighting_outcomes_told import Events, Groups, Modelled, Outcome, of_hazards, of_means
 from gagyo.methods._weighting_steps import (
     UNBOUNDED,
     by_hospital,
@@ -38,13 +46,16 @@ from gagyo.methods._weighting_steps import (
     slopes,
     weighted,
 )
-from gagyo.methods._weighting_told import Balance, Propensity, Told, Weighted
+from gagyo.methods._weighting_told import Balance, Propensity, Told
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result
 from gagyo.statistics.weighting import Scheme, weighted_variance
+
+OF_TIMES = (hazard, hazard_slopes, hazard_errors, exits, weighted_exits)
+"""Steps of a comparison of times to an event, which are found by their names here."""
 
 
 class Options(BaseModel):
@@ -55,7 +66,21 @@ class Options(BaseModel):
     formula: str
     """The propensity model: a yes/no treatment on what may confound it with the outcome."""
     outcome: str
-    """What is compared: a yes/no variable (risks) or a measurement (means)."""
+    """What is compared: a yes/no variable (risks) or a measurement (means); with `time`, the event (hazards)."""
+    time: str = ""
+    """How long each person was observed, where the outcome is an event that some had no time to have."""
+    ties: Literal["efron", "breslow"] = "efron"
+    """With `time`: of events at one time."""
+    errors: Literal["estimated", "given"] = "estimated"
+    """With `time`: whether standard errors count that the weights are estimated, or take them as given."""
+    curves: bool = False
+    """With `time`: also the survival of both groups under the weights, on the grid of times of the cohort."""
+    times: list[PositiveFloat] = []
+    """With `curves`: the grid's times; empty for a grid as fine as the minimum of people allows."""
+    at: list[PositiveFloat] = []
+    """With `curves`: times at which risks and their differences are told."""
+    tau: PositiveFloat | None = None
+    """With `curves`: the time to which restricted mean survival times are taken."""
     estimand: Literal["ate", "att", "ato"]
     """Whose effect: `ate` everyone's, `att` the treated's, `ato` theirs who might have had either (overlap)."""
     stabilised: bool = False
@@ -79,6 +104,7 @@ class Method:
     formula: Formula
     options: Options
     study: Study
+    cohort: str
 
     name: ClassVar[str] = "weighting"
     lossless: ClassVar[bool] = True
@@ -90,12 +116,14 @@ class Method:
         options = Options(**analysis.options)
         formula = formulas.parse(options.formula, study.variables)
         check_none(list(_faults(options, formula, analysis, study)))
-        return cls(formula, options, study)
+        return cls(formula, options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
-        """All variables of the formula, the outcome and those whose balance is told."""
-        return frozenset([*self.formula.variables, self.options.outcome, *self.options.balance])
+        """All variables of the formula, the outcome, its time and those whose balance is told."""
+        one = self.options
+        times = [one.time] if one.time else []
+        return frozenset([*self.formula.variables, one.outcome, *times, *one.balance])
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -131,13 +159,32 @@ class Method:
             Sends("weighting.groups", 1 + 2 * (2 + b), 1),
             Sends("weighting.propensity", size_of(q), MOST_ROUNDS),
             Sends("weighting.weighted", 2 * (3 + b) + 2 * b, 1),
-            Sends("weighting.slopes", 2 * q + 2 + 2 * b, 1),
-            Sends("weighting.errors", 3, 1),
+            *(self._sends_of_times(q, b) if self.options.time else self._sends_of_means(q, b)),
             Sends("weighting.by_hospital", 4, 1, each=True),
         ]
         if self.options.overlap:
             sends.append(Sends("weighting.overlap", 1 + 2 * 2 * _overlap.FINEST // 2, _overlap.MOST_ROUNDS))
         return tuple(sends)
+
+    def _sends_of_means(self, q: int, b: int) -> tuple[Sends, ...]:
+        return (Sends("weighting.slopes", 2 * q + 2 + 2 * b, 1), Sends("weighting.errors", 3, 1))
+
+    def _sends_of_times(self, q: int, b: int) -> tuple[Sends, ...]:
+        sends = (
+            Sends("weighting.hazard", 4, MOST_ROUNDS),
+            Sends("weighting.hazard_slopes", q + 1 + 2 * b, 1),
+            Sends("weighting.hazard_errors", 1, 1),
+        )
+        if not self.options.curves:
+            return sends
+        exits = grids.sends(self._asked, self.study.variables)
+        return (*sends, exits, Sends("weighting.weighted_exits", 12 * self._asked.most, len(TRIES)))
+
+    @property
+    def _asked(self) -> grids.Asked:
+        """What the descent to a grid asks about, for curves."""
+        one = self.options
+        return grids.Asked.of(exits, self.study, self.cohort, one.time, one.outcome, self.formula.outcome)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Groups, propensity fit, weighted sums, errors, each hospital's effective numbers, overlap; then tell."""
@@ -154,26 +201,50 @@ class Method:
         second = yield Ask(weighted, {**how, "means": plain}, doing="weighting")
         check_whole(second, "weighted")
         found = self._weighted(second["weighted"], sizes)
+        if self.options.time:
+            outcome, squares = yield from self._hazards(how, found, before, solved)
+        else:
+            outcome, squares = yield from self._means(how, found, solved, people)
+        each = yield Ask(by_hospital, how, each=True, doing="weighting")
+        seen = (yield from self._overlap(beta)) if self.options.overlap else _overlap.Overlap.begin()
+        weighed = weighted_variance(squares, found.groups.sums, found.groups.of_squares)
+        balance = Balance(plain, found.squares / (sizes[:, None] - 1), found.centres, weighed)
+        rounds = fit.rounds + 3 + outcome.rounds + seen.rounds
+        model = Propensity(self._raw(beta, solved), people, first.sites, rounds)
+        return self._told.result(outcome, found.groups, model, balance, each, seen)
+
+    @property
+    def _told(self) -> Told:
+        return Told(self.study, self.formula, self.options.outcome, self.balanced, self.scheme, self.own)
+
+    def _means(
+        self, how: dict[str, Any], found: _Found, solved: Solved, people: int
+    ) -> Generator[Ask, Pooled, tuple[Outcome, Floats]]:
+        """The weighted means with their covariance; and the weighted squares of the balance columns."""
         third = yield Ask(slopes, {**how, "mean": found.means, "centres": found.centres}, doing="weighting")
         check_whole(third, "slopes")
         directions, squares = self._directions(third["slopes"], solved, people)
         fourth = yield Ask(errors, {**how, "mean": found.means, "directions": directions}, doing="weighting")
         check_whole(fourth, "errors")
-        variance = symmetric(fourth["errors"], 2) / np.outer(found.sums, found.sums)
-        each = yield Ask(by_hospital, how, each=True, doing="weighting")
-        seen = (yield from self._overlap(beta)) if self.options.overlap else _overlap.Overlap.begin()
-        rounds = fit.rounds + 5 + seen.rounds
-        shift = middle_of(self.study.variables[self.options.outcome])
-        weighed = weighted_variance(squares, found.sums, found.of_squares)
-        balance = Balance(plain, found.squares / (sizes[:, None] - 1), found.centres, weighed)
-        told = Told(self.study, self.formula, self.options.outcome, self.balanced, self.scheme, self.own)
-        return told.result(
-            Weighted(sizes, found.sums, found.of_squares, found.means + shift, variance),
-            Propensity(self._raw(beta, solved), people, first.sites, rounds),
-            balance,
-            each,
-            seen,
-        )
+        variance = symmetric(fourth["errors"], 2) / np.outer(found.groups.sums, found.groups.sums)
+        means = found.means + middle_of(self.study.variables[self.options.outcome])
+        return of_means(self._told.treated, self.scheme, found.groups, means, variance), squares
+
+    def _hazards(
+        self, how: dict[str, Any], found: _Found, before: Floats, solved: Solved
+    ) -> Generator[Ask, Pooled, tuple[Outcome, Floats]]:
+        """The hazard ratio; and the weighted squares of the balance columns."""
+        one, estimated = self.options, self.options.errors == "estimated"
+        sought = Hazard(self.formula.outcome, one.time, one.ties, estimated, int(found.groups.people.sum()))
+        ratio = yield from sought.find(how, solved, found.centres, f"{self.formula.text} {one.outcome} {one.time}")
+        events = Events(before[:, 1], found.means * found.groups.sums)
+        modelled = Modelled(one.outcome, one.ties, estimated)
+        treated = self._told.treated
+        told = of_hazards(treated, self.scheme, found.groups, events, ratio, modelled)
+        if one.curves:
+            drawn = yield from draw(self._asked, how, one.tau)
+            told = Curves(treated, self.study.variables[one.time], one.at, one.tau, drawn).with_hazards(told)
+        return told, ratio.squares
 
     def _raw(self, beta: Floats, solved: Solved) -> tuple[Floats, Floats]:
         """Coefficients and standard errors of measured columns as they are; NaN where aliased."""
@@ -218,7 +289,8 @@ class Method:
         sums = table[:, 0]
         if sums.min() <= 0:
             raise Stopped(Finding("weighting_nothing", values={"found": self.formula.outcome}))
-        return _Found(sums, table[:, 1], table[:, 2] / sums, table[:, 3:] / sums[:, None], squares)
+        means, centres = table[:, 2] / sums, table[:, 3:] / sums[:, None]
+        return _Found(Groups(sizes, sums, table[:, 1]), means, centres, squares)
 
     def _directions(self, values: Floats, solved: Solved, people: int) -> tuple[Floats, Floats]:
         """How both sums follow the other equations (2, 1 + q); and the weighted squares of the balance columns."""
@@ -237,11 +309,10 @@ class Method:
 
 @dataclass(frozen=True)
 class _Found:
-    """Of treated and untreated: sums of weights and of their squares, weighted means of the outcome (2,) and of the
-    balance columns (2, b), and unweighted squares of these about their unweighted means (2, b)."""
+    """Of treated and untreated: weighted means of the outcome (2,) and of the balance columns (2, b), and unweighted
+    squares of these about their unweighted means (2, b)."""
 
-    sums: Floats
-    of_squares: Floats
+    groups: Groups
     means: Floats
     centres: Floats
     squares: Floats
@@ -265,6 +336,8 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
     if options.stabilised and options.estimand != "ate":
         yield Finding("weighting_stabilised", place=analysis.place("stabilised"), values={"found": options.estimand})
     yield from _unfit_bounds(options, analysis)
+    yield from _unfit_times(options, analysis, study)
+    yield from scheme_faults(analysis, study)
 
 
 OUTCOMES = ("boolean", "number", "integer")
@@ -276,6 +349,29 @@ def _balances(study: Study, name: str, taken: tuple[str, str]) -> bool:
     if variable is None or name in taken:
         return False
     return variable.type in ("number", "integer") or levels_of(variable) > 0
+
+
+TIMED = ("ties", "errors", "curves")
+"""Options that say something where there is a time alone."""
+DRAWN = ("times", "at", "tau")
+"""Options that say something of curves alone."""
+
+
+def _unfit_times(options: Options, analysis: Analysis, study: Study) -> Iterator[Finding]:
+    """Times that do not fit, an outcome with one that is no event, and what is said of times where there are none."""
+    for name in TIMED if not options.time else ():
+        if name in analysis.options:
+            yield Finding("weighting_time", place=analysis.place(name), values={"found": name})
+    for name in DRAWN if not (options.time and options.curves) else ():
+        if name in analysis.options:
+            yield Finding("weighting_curves", place=analysis.place(name), values={"found": name})
+    if options.time:
+        event = {"event": options.outcome} if options.outcome in study.variables else {}
+        faults = list(time_faults(analysis, study, time=options.time, **event))
+        yield from faults
+        if not faults and options.tau and options.tau >= (most := study.variables[options.time].bounds[1]):
+            values = {"found": f"{options.tau:g}", "expected": f"{most:g}"}
+            yield Finding("tau_beyond_range", place=analysis.place("tau"), values=values)
 
 
 def _unfit_bounds(options: Options, analysis: Analysis) -> Iterator[Finding]:

@@ -112,11 +112,14 @@ PLACES = (
             "weighted_effects",
             "standardised_effects",
             "weighted_groups",
+            "weighted_risks",
+            "weighted_means",
             "standardised_means",
             "weighted_hospitals",
             "propensity",
             "outcome_models",
         ),
+        ("weighted_survival",),
     ),
     Place("balance", ("balance", "overlap"), ("overlap",)),
     Place(
@@ -163,9 +166,9 @@ PLACES = (
 )
 
 
-ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at"}
+ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at", "weighted_risks"}
 """Tables that may stand on a grid of times."""
-UNBINNED = {"survival", "incidence", "histogram", "path", "penalties", "overlap"}
+UNBINNED = {"survival", "weighted_survival", "incidence", "histogram", "path", "penalties", "overlap"}
 """Curves that do not rest on bins of a score."""
 DESCRIBING = {"characteristics", "quantiles", "groups", "weighting", "agreement"}
 """Sections that describe or compare people, and make no model for others to use."""

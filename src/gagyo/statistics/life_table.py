@@ -61,17 +61,22 @@ class LifeTable:
             return np.where(d > 0, d / (n * (n - d)), 0.0)
 
     @property
+    def log_variance(self) -> Floats:
+        """(K + 1,) the variance of the logarithm of the survival."""
+        return np.append(0.0, np.cumsum(self.spread))
+
+    @property
     def error(self) -> Floats:
-        """(K + 1,) Greenwood's standard error of the survival."""
+        """(K + 1,) the standard error of the survival."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.survival * np.sqrt(np.append(0.0, np.cumsum(self.spread))))
+            return np.asarray(self.survival * np.sqrt(self.log_variance))
 
     @property
     def band(self) -> tuple[Floats, Floats]:
         """(K + 1,) limits of the survival, 95 %, on the log(-log) scale; NaN where the curve is at zero."""
-        S, log_variance = self.survival, np.append(0.0, np.cumsum(self.spread))
+        S = self.survival
         with np.errstate(divide="ignore", invalid="ignore"):
-            reach = Z95 * np.sqrt(log_variance) / np.abs(np.log(S))
+            reach = Z95 * np.sqrt(self.log_variance) / np.abs(np.log(S))
             low, high = S ** np.exp(reach), S ** np.exp(-reach)
         known = (S > 0) & (S < 1)
         return np.where(S == 1, 1.0, np.where(known, low, np.nan)), np.where(S == 1, 1.0, np.where(known, high, np.nan))
@@ -113,9 +118,12 @@ class LifeTable:
         area = wide * np.where(single, before, (before + after) / 2)
         later = np.cumsum(area[::-1])[::-1] - area
         weight = later + np.where(single, 0.0, wide * after / 2)
+        return float(area.sum()), float(np.sqrt(self.variance_of(weight)))
+
+    def variance_of(self, weight: Floats) -> float:
+        """The variance of the sum of the first intervals' log factors, each times its weight."""
         with np.errstate(invalid="ignore"):
-            parts = np.where(weight > 0, weight**2 * self.spread[inside], 0.0)
-        return float(area.sum()), float(np.sqrt(parts.sum()))
+            return float(np.where(weight > 0, weight**2 * self.spread[: len(weight)], 0.0).sum())
 
     def mean_bounds(self, until: float) -> tuple[float, float]:
         """Between which the area under the ungridded curve lies, for certain."""

@@ -100,9 +100,13 @@ def _effect(value: float, gradient: Floats, variance: Floats) -> Effect:
 
 
 def _ratio(log: float, gradient: Floats, variance: Floats) -> Effect:
-    plain = _effect(float(log), gradient, variance)
-    value, lower, upper = np.exp([plain.value, plain.lower, plain.upper]).tolist()
-    return Effect(value, plain.standard_error, lower, upper)
+    return ratio_effect(float(log), float(np.sqrt(gradient @ variance @ gradient)))
+
+
+def ratio_effect(log: float, error: float) -> Effect:
+    """A ratio with its limits from its logarithm and that one's standard error."""
+    value, lower, upper = np.exp([log, log - Z95 * error, log + Z95 * error]).tolist()
+    return Effect(value, error, lower, upper)
 
 
 def mean_differences(means: Floats, variances: Floats) -> Floats:

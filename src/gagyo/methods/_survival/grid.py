@@ -22,7 +22,7 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._survival.times import groups_of, levels_of
 from gagyo.methods._validation.present import everyone
-from gagyo.protocol.study import Study
+from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats
 from gagyo.release.aggregate import exits as measured
@@ -35,7 +35,7 @@ PARTS = (1 / 2, 1 / 4, 3 / 4, 3 / 8, 5 / 8)
 """Where an interval is cut, one after the other."""
 
 ON_GRIDS = ("cumulative_incidence", "kaplan_meier", "restricted_mean")
-"""Methods that stand on a grid; a pooled log-rank test and a pooled Cox model do too."""
+"""Methods that stand on a grid; a pooled log-rank test, a pooled Cox model and weighted curves do too."""
 
 MANY = 16
 """Parts of an interval that holds very many: fewer rounds."""
@@ -163,27 +163,38 @@ class Grid:
         kept = int((self.at_risk[:, group] > 0).sum())
         return kept - int(kept > 0 and not self.single[kept - 1])
 
-    def coarser(self, least: int) -> Grid:
-        """The grid of one group with neighbours merged until each interval has no event or `least`, and no other exit
-        or `least`: for sums over those with an event, and so over those without.
-        """
-        ends: list[int] = []
-        for end in range(1, len(self.exits) + 1):
-            if self._enough(ends[-1] if ends else 0, end, least):
-                ends.append(end)
-        if not ends or ends[-1] < len(self.exits):
-            while ends and not self._enough(ends[-1], len(self.exits), least):
-                ends.pop()
-            ends.append(len(self.exits))
-        starts = np.array([0, *ends[:-1]])
-        alone = np.diff([0, *ends]) == 1
-        edges = np.append(self.edges[0], self.edges[ends])
-        exits = np.add.reduceat(self.exits, starts, axis=0)
-        return replace(self, edges=edges, exits=exits, single=self.single[starts] & alone)
+    def coarser(self, least: int, apart: bool = False, keep: Sequence[float] = ()) -> Grid:
+        """The grid with neighbours merged until each interval has no event or `least`, and no other exit or `least`.
 
-    def _enough(self, start: int, end: int, least: int) -> bool:
-        others, *events = self.exits[start:end].sum(axis=(0, 1)).tolist()
-        return all(count == 0 or count >= least for count in (others, sum(events)))
+        For sums over those with an event, and so over those without. apart: in each group; else in all together. keep:
+        times at which the grid should go on having an edge.
+        """
+        last = len(self.exits)
+        kept = [end for end in range(1, last) if self.edges[end] in set(keep)]
+        ends = [0]
+        for end in self._merged(0, [*kept, last], least, apart):
+            ends += self._merged(ends[-1], list(range(ends[-1] + 1, end + 1)), least, apart)
+        starts, alone = np.array(ends[:-1]), np.diff(ends) == 1
+        exits = np.add.reduceat(self.exits, starts, axis=0)
+        return replace(self, edges=self.edges[ends], exits=exits, single=self.single[starts] & alone)
+
+    def _merged(self, start: int, candidates: list[int], least: int, apart: bool) -> list[int]:
+        """Those of the candidate ends, the last one always, between which intervals from `start` hold enough."""
+        ends = [start]
+        for end in candidates:
+            if self._enough(ends[-1], end, least, apart):
+                ends.append(end)
+        if ends[-1] != candidates[-1]:
+            while len(ends) > 1 and not self._enough(ends[-1], candidates[-1], least, apart):
+                ends.pop()
+            ends.append(candidates[-1])
+        return ends[1:]
+
+    def _enough(self, start: int, end: int, least: int, apart: bool) -> bool:
+        table = self.exits[start:end].sum(axis=0)
+        table = table if apart else table.sum(axis=0, keepdims=True)
+        counts = np.column_stack([table[:, 0], table[:, 1:].sum(axis=1)])
+        return bool(((counts == 0) | (counts >= least)).all())
 
     def left_at(self, group: int, edge: float) -> float:
         """How many of a group are still under observation after an edge."""
@@ -219,6 +230,11 @@ class Asked:
         return cls(step, study.variables[time], event, own, groups, tuple(sorted(cuts)), only, least)
 
     @property
+    def most(self) -> int:
+        """How many intervals there can be."""
+        return len(self.cuts) + 1 if self.only else MOST
+
+    @property
     def unit(self) -> float:
         """The least distance of two times; 0 where there is none."""
         return 1.0 if self.time.type == "integer" else 0.0
@@ -233,13 +249,19 @@ def on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, A
     """The options of every analysis that stands on a grid of a cohort's times."""
     for one in study.analyses.values():
         options = one.options
-        gridded = one.method in ON_GRIDS or "pooled" in (options.get("compare"), options.get("hospitals"))
-        if gridded and one.cohort == cohort and options.get("time") == time:
-            yield options
+        if one.cohort == cohort and options.get("time") == time and _gridded(one):
+            curves = {"by": str(options.get("formula")).partition("~")[0].strip()} if one.method == "weighting" else {}
+            yield {**options, **curves}
+
+
+def _gridded(one: Analysis) -> bool:
+    if one.method == "weighting":
+        return bool(one.options.get("curves"))
+    return one.method in ON_GRIDS or "pooled" in (one.options.get("compare"), one.options.get("hospitals"))
 
 
 def _cuts(options: Mapping[str, Any]) -> list[float]:
-    tau = [options["tau"]] if "tau" in options else []
+    tau = [options["tau"]] if options.get("tau") else []
     return [float(one) for one in (*options.get("times", ()), *options.get("at", ()), *tau)]
 
 
@@ -358,9 +380,8 @@ def sends(asked: Asked, variables: Mapping[str, Variable]) -> Sends:
     groups = sum(groups_of(variables, one) for one in asked.by)
     halvings = int(np.ceil(np.log2(max(asked.time.bounds[1] - asked.time.bounds[0], 2)))) if asked.unit else DEEPEST
     deep = 0 if asked.only else min(halvings, DEEPEST)
-    widest = len(asked.cuts) + 1 if asked.only else MOST
     return Sends(
         asked.step.name,
-        2 * widest * groups * levels_of(variables[asked.event]) + 1,
+        2 * asked.most * groups * levels_of(variables[asked.event]) + 1,
         len(PARTS) * deep + len(asked.cuts),
     )
