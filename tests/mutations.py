@@ -300,6 +300,8 @@ MUTATIONS = (
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
     ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
+    ("governance/approval.py", "terms.at_least.get(role, 1)", "1", YES),
+    ("governance/approval.py", "one.key == other.key or same_person(one.person, other.person)", "False", YES),
     ("site/said.py", "any(opened != here for opened", "any(False for opened", DOOR),
     ("site/said.py", 'self.refused.add(record["request"])', "pass", OUTPUT),
     ("site/said.py", "self.shares[tuple(record[name] for name in OVER)] += 1", "pass", SAID),

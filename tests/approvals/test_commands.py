@@ -10,6 +10,7 @@ import pytest
 
 from gagyo.canonical import digest
 from gagyo.cli import exits, main
+from gagyo.errors import FileFault
 from gagyo.governance import role_key
 from gagyo.governance.approval import Statement, parse_statement, read_statement
 from gagyo.governance.role_key import RoleKey
@@ -251,6 +252,18 @@ def test_a_policy_says_whose_approvals_a_plan_needs(study: Path) -> None:
     terms = SiteFile.read(study / "sites" / "seoul.yaml").policy.approvals
     assert terms.required == ("custodian", "data_protection")
     assert {role: len(keys) for role, keys in terms.keys.items()} == {"custodian": 1, "data_protection": 1}
+
+
+def test_a_policy_may_ask_for_several_people_of_a_role(study: Path) -> None:
+    seoul, key = study / "sites" / "seoul.yaml", "ab" * 32
+    policy(seoul, {"custodian": key, "review_board": "cd" * 32 + ", " + "ef" * 32}, "custodian, review_board")
+    plain = seoul.read_text()
+    seoul.write_text(plain.replace("required: [", "at_least: {review_board: 2}, required: ["))
+    assert SiteFile.read(seoul).policy.approvals.at_least == {"review_board": 2}
+    for wrong in ("{review_board: 3}", "{review_board: 0}", "{custodian: 2}", "{lead: 1}", "{review_board: two}"):
+        seoul.write_text(plain.replace("required: [", f"at_least: {wrong}, required: ["))
+        with pytest.raises(FileFault):
+            SiteFile.read(seoul)
 
 
 RULES = "policy: {rules: {evidence: ../evidence.yaml}}"

@@ -117,6 +117,31 @@ def test_a_plan_runs_once_every_required_role_has_signed(seoul: Hospital) -> Non
     assert seoul.code() == ""
 
 
+def test_two_people_of_a_board_are_two_people(seed: tuple[Path, Plan, Plan], tmp_path: Path) -> None:
+    """Attack: one person's yes made twice, with a second key, or under the same name counts once."""
+    keys = [RoleKey.make("review_board", name) for name in ("Kim Minji", "KIM  Minji", "Park Jiho", "Lee Sora")]
+    named = {**TERMS.keys, "review_board": tuple(key.public for key in keys)}
+    one = hospital(seed, tmp_path / "seoul", Terms(("custodian", "review_board"), named, at_least={"review_board": 2}))
+    days = (DAY.isoformat(), (DAY + timedelta(days=30)).isoformat())
+
+    def yes(number: int, **change: object) -> Statement:
+        draft = Statement(one.plan.digest, "seoul", "review_board", "", *days, "", data="")
+        return sign(replace(draft, **change), keys[number])  # type: ignore[arg-type]
+
+    assert one.approve(one.yes("custodian")) == ["approval_missing"]
+    assert one.approve(yes(0), yes(0, conditions="again")) == ["approval_too_few"]
+    assert one.approve(yes(1)) == ["approval_too_few"]
+    assert one.approve(yes(2, until=DAY.isoformat())) == []
+    assert one.code() == ""
+    one.day = LATER
+    assert one.code() == "approval_too_few", "the second has ended"
+    assert one.approve(yes(3)) == []
+    assert one.code() == ""
+    one.approve(yes(2, decision="withdraw"))
+    assert one.code() in ("withdrawn", "approval_withdrawn"), "one of them may stop it"
+    one.site.close()
+
+
 def test_without_approvals_in_the_policy_the_command_is_the_approval(
     seed: tuple[Path, Plan, Plan], tmp_path: Path
 ) -> None:

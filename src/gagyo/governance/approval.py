@@ -36,6 +36,7 @@ Lack = Literal[
     "approval_expired",
     "approval_other_data",
     "approval_scope",
+    "approval_too_few",
     "approval_withdrawn",
 ]
 """What keeps an approval from counting, the farthest from a yes first; `answer_<code>` is what the outside hears."""
@@ -91,8 +92,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a hospital's policy asks: each required role once, by one of the keys that it names for that role.
+    """What a hospital's policy asks: of each required role one person, by one of the keys that it names for that role.
 
+    at_least: by role, of how many people where one does not suffice.
     carry_over: whether a yes to an earlier plan of the study counts for what an amendment left as it was. Never a
     custodian's: keys and data are theirs to look at, for every plan.
     """
@@ -100,6 +102,7 @@ class Terms:
     required: tuple[Role, ...] = ()
     keys: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     carry_over: bool = False
+    at_least: Mapping[Role, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,9 +191,21 @@ def _lack_of(role: Role, terms: Terms, statements: Sequence[Statement], asked: A
     found = [lack(one, terms, asked) for one in own]
     if any(why is None and one.decision == "withdraw" for one, why in zip(own, found, strict=True)):
         return "approval_withdrawn"
-    if None in found:
+    if (signed := people(role, terms, statements, asked)) >= terms.at_least.get(role, 1):
         return None
+    if signed:
+        return "approval_too_few"
     return max((why for why in found if why), key=LACKS.index, default="approval_missing")
+
+
+def people(role: Role, terms: Terms, statements: Iterable[Statement], asked: Asked) -> int:
+    """How many people of a role said a yes that counts: a second key or a second yes of one person adds nobody."""
+    persons: list[Statement] = []
+    for one in statements:
+        counts = one.role == role and one.decision == "approve" and lack(one, terms, asked) is None
+        if counts and not any(one.key == other.key or same_person(one.person, other.person) for other in persons):
+            persons.append(one)
+    return len(persons)
 
 
 def finding(why: Lack, role: Role, asked: Asked, one: Statement | None = None) -> Finding:

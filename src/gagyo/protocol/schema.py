@@ -192,6 +192,7 @@ def _approvals() -> Schema:
     others = ("analyst", "site_engineer", "reviewer", "hub_operator", "auditor")
     keys = {role: _list(_pattern(r"[0-9a-f]{64}")) for role in (*asked, *others)}
     properties = {"required": {**_list({"enum": list(asked)}), "minItems": 1}, "roles": _table(keys)}
+    properties["at_least"] = _table({role: {"type": "integer", "minimum": 1} for role in asked})
     properties["amendments"] = {"enum": ["sign_anew", "carry_over"]}
     return _table(properties, ("roles",))
 

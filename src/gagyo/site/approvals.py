@@ -8,7 +8,7 @@ from datetime import date
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.governance.approval import LACKS, Asked, Lack, Statement, Terms, asks_for_it, finding, lack, lacks
+from gagyo.governance.approval import LACKS, Asked, Lack, Statement, Terms, asks_for_it, finding, lack, lacks, people
 from gagyo.governance.roles import Role
 from gagyo.protocol.amendment import Amendment
 from gagyo.protocol.plan import Plan
@@ -49,9 +49,16 @@ class Approvals:
             faults.append(Finding("approval_withdrawn", values={"found": plan}))
         else:
             told = {one.role for one, why in found if why}
-            faults += [finding(why, role, asked) for role, why in short.items() if role not in told]
+            faults += [self._told(why, role, asked) for role, why in short.items() if role not in told]
         if faults:
             raise FileFault(*faults)
+
+    def _told(self, why: Lack, role: Role, asked: Asked) -> Finding:
+        if why != "approval_too_few":
+            return finding(why, role, asked)
+        signed = people(role, self._terms, self._statements(asked), asked)
+        told = {"found": signed, "expected": self._terms.at_least[role], "plan": asked.plan, "site": asked.site}
+        return Finding(why, values={"role": Words(f"approval.role.{role}"), **told})
 
     def keep_withdrawals(self, plan: str, statements: Sequence[Statement]) -> None:
         """Keep whose word a withdrawal was."""

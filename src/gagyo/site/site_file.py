@@ -34,7 +34,7 @@ POLICY = (
     "feasibility",
     "rules",
 )
-APPROVALS = (("roles",), ("required", "amendments"))
+APPROVALS = (("roles",), ("required", "at_least", "amendments"))
 AMENDMENTS = ("sign_anew", "carry_over")
 RULES = ("evidence", "packs")
 ROLE_KEY = r"[0-9a-f]{64}"
@@ -362,7 +362,18 @@ def _terms(entry: Entry) -> Terms:
     for key in sorted({one for one in every if every.count(one) > 1}):
         entry.fault("approval_key_twice", found=key)
     amendments = inner["amendments"].one_of(AMENDMENTS) if "amendments" in inner else None
-    return Terms(required, keys, amendments == "carry_over")
+    least = inner["at_least"].table((), required) if "at_least" in inner else {}
+    return Terms(required, keys, amendments == "carry_over", _least(least, keys))
+
+
+def _least(written: Mapping[str, Entry], keys: Mapping[Role, tuple[str, ...]]) -> dict[Role, int]:
+    """Of how many people of a role an approval is needed: no more than it has keys."""
+    found: dict[Role, int] = {}
+    for role, entry in written.items():
+        most = len(keys.get(role, ()))  # type: ignore[call-overload]
+        if (number := entry.whole(1, max(most, 1))) is not None:
+            found[role] = number  # type: ignore[index]
+    return found
 
 
 def _role_keys(entry: Entry) -> tuple[str, ...]:
