@@ -52,6 +52,24 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
 
 
+def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
+    """The head counts of a part of the people whose sums follow from those of all less those of the rest.
+
+    Nobody, or k: in all; with and without each 0/1 column and level of the outcome; away from zero and the ends of each
+    range, and of few values with each, beside each 0/1 column too; and of a design of traits alone, each combination.
+    """
+    having, columns = _traits(rows, formula, part), measured(rows, formula)
+    beside = supported_beside(having, columns, part)
+    return joined(part_traits(rows, formula, part), beside, *_patterns(rows, formula, part))
+
+
+def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
+    """`part_cells` without what two columns or more say together."""
+    having = _traits(rows, formula, part)
+    sides = np.concatenate([[len(having)], having.sum(axis=0), (~having).sum(axis=0)]).astype(np.int64)
+    return joined(few_or_none(sides), supported(measured(rows, formula), part))
+
+
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
     indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]

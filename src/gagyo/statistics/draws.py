@@ -1,8 +1,8 @@
 """Random numbers that anyone can make again: uniforms from SHA-256 of a text, others from these by their quantiles.
 
-The number j (from 0) of a text t is the first 53 bits of SHA-256(t + " " + j), plus a half, times 2^-53: between 0 and 1
-and never either. It is written down rather than left to a library's generator, because a hospital's own copy, a later
-version and a reader with another language must come to the same number.
+The number j (from 0) of a text t is the first 53 bits of SHA-256(t + " " + j), plus a half, times 2^-53: between 0 and
+1, and never either. It is written down rather than left to a library's generator, because a hospital's own copy, a
+later version and a reader with another language must come to the same number.
 """
 
 from __future__ import annotations
