@@ -1,9 +1,10 @@
-"""The gate lets ordinary multiple imputation through: 30 random well-posed studies of real columns, and none is refused.
+"""The gate lets ordinary multiple imputation through: 30 random well-posed studies of real columns, none is refused.
 
 Well-posed as in `test_ordinary_studies`, and: a fifth or more lack each imputed variable, twelve or more at each
 hospital; every cell of a category and the outcome holds ten people among those who lack nothing, as a regression of
-these alone would need, and among those who lack each. Hospitals have levels of their own where each of them holds ten people of each class of the outcome among
-those who have the variable, and no category is in the model (of its levels a hospital may have three people); else one.
+these alone would need, and among those who lack each. Hospitals have levels of their own where each of them holds ten
+people of each class of the outcome among those who have the variable, and no category is in the model (of its levels a
+hospital may have three people); else they share one.
 """
 
 from __future__ import annotations

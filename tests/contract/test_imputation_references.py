@@ -136,3 +136,16 @@ def golden() -> dict[str, Any]:
     """What R's mice imputed and pooled (tests/golden/r/imputation.R)."""
     found: dict[str, Any] = json.loads((GOLDEN / "imputation.json").read_text())
     return found
+
+
+def test_the_study_of_the_how_to_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "impute-missing-values.md"
+    text = page.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    data = columns("pima_missing")
+    going = house(tmp_path, text, at_hospitals(data, data["hospital"])).run()
+    assert going.stopped == {}
+    result = going.results["imputed"]
+    assert result.people == 532
+    assert [row[2] for row in result.table("missing").rows] == [
+        np.isnan(data[name]).sum() for name in ("bmi", "diabetic")
+    ]
