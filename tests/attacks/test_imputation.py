@@ -15,6 +15,7 @@ from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import _ask
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._imputation_cells import alone_in_span
+from gagyo.methods._imputation_chains import Chains
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from gagyo.site.differencing import family_overlap, isolated
@@ -106,6 +107,36 @@ def test_a_trait_of_few_who_lack_a_value_stops_it(tmp_path: Path) -> None:
         there = people(data, {"v": np.concatenate([without[:100], with_s[:few]])})
         found = stopped(tmp_path / folder, text(one("pooled")), there)
         assert found in WITHHELD if few < 10 else found == []
+
+
+def test_two_traits_of_few_who_lack_a_value_stop_it(tmp_path: Path) -> None:
+    """Cross-products of two traits are opened over everyone, and over those who have the value."""
+    data = drawn() | {"d": (np.random.default_rng(9).random(800) < 0.5).astype(float)}
+    study = text(one("pooled").replace("y ~ x", "d ~ x").replace("linear", "logistic"))
+    study = study.replace("cohorts:\n", boolean("d") + "\ncohorts:\n")
+    kinds = [np.flatnonzero((data["s"] == s) & (data["d"] == d)) for s in (0, 1) for d in (0, 1)]
+    for folder, few in (("few", 4), ("enough", 40)):
+        there = people(data, {"v": np.concatenate([*(one[:40] for one in kinds[:3]), kinds[3][:few]])})
+        found = stopped(tmp_path / folder, study, there)
+        assert found in WITHHELD if few < 10 else found == []
+
+
+@pytest.mark.parametrize("few", [6, 60])
+def test_few_who_lack_a_value_stop_it_however_many_lack_another(tmp_path: Path, few: int) -> None:
+    lacking = {"v": np.arange(few), "w": np.arange(few // 2, 200)}
+    found = stopped(tmp_path, text(two("pooled")), people(drawn(), lacking))
+    assert found in WITHHELD if few < 10 else found == []
+
+
+def test_imputed_values_stay_near_the_declared_range() -> None:
+    """What a model run wild would give is brought in, so that no sum says more than its people and the range."""
+    parsed = Study.parse(text(one("pooled")))
+    rows = people(drawn(), {"v": np.arange(160)})["seoul"]
+    inside = Inside("seoul", parsed.variables, rows.columns, rows.persons, "k 0")
+    spec = Line(parsed).methods["a"].spec  # type: ignore[attr-defined]
+    draws = np.tile([1e6, 0.0, 0.0, 0.0, 1.0], (5, 1))
+    values = Chains.at(inside, spec, np.array([[0.0, 1.0]]), draws).values["v"]
+    assert values.max() == 150, "the range is -50 to 50"
 
 
 def test_a_hospital_with_few_who_lack_a_value_hides_among_the_others_only_without_its_own_level(tmp_path: Path) -> None:

@@ -7,37 +7,14 @@ The numbers are those of `gagyo.statistics.draws`, named by study, seed, variabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from gagyo.errors import Stopped
 from gagyo.finding import Finding
-from gagyo.methods._newton import ALIAS, Solved, aliased_columns, solve, symmetric
+from gagyo.methods._newton import Solved
+from gagyo.methods._profile_fit import Opened
 from gagyo.release.aggregate import Floats
 from gagyo.statistics.draws import chi_square, normals
-
-
-@dataclass(frozen=True)
-class Opened:
-    """One chain's sums of an imputation model: score (q,), information (q, q), squares (q,), log-likelihood."""
-
-    score: Floats
-    information: Floats
-    squares: Floats
-    likelihood: float
-
-    @classmethod
-    def of(cls, values: Floats, width: int) -> Opened:
-        """The sums of `_propensity.fit_values`."""
-        upper = values[width : -1 - width]
-        return cls(values[:width], symmetric(upper, width), values[-1 - width : -1], float(values[-1]))
-
-    def solve(self) -> Solved:
-        """The step from where the sums were taken; what hospitals' own levels determine is left out as aliased."""
-        constant = np.diag(self.information) <= ALIAS * self.squares
-        aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, self.information))
-        return solve(self.score, self.information, aliased)
 
 
 def drawn_linear(opened: Opened, freedom_of: int, label: str) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._glm_sums import both
 from gagyo.methods._imputation_cells import imputation_cells, own_cells
 from gagyo.methods._imputation_chains import DRAWN, SPEC, Chains, Spec
 from gagyo.methods._logistic_sums import Sample, bounds_of, fit_sums, largest_of
@@ -24,11 +25,6 @@ COEFFICIENTS = Numbers((None, None), -1e12, 1e12)
 def _together(rows: Rows, spec: Spec, values: Floats, bound: Floats, spread: Spread) -> Measure:
     """Numbers of an analysis, ruled on by all that they could give away."""
     return joint(values, bound, imputation_cells(rows, spec), spread, own_cells(rows, spec))
-
-
-def _stacked(spreads: list[Spread]) -> Spread:
-    names = ("total", "largest", "second")
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
 
 
 @local("imputation", **SPEC)
@@ -73,7 +69,7 @@ def model(rows: Rows, *, starts: Floats, draws: Floats, variable: str, coefficie
     bound = np.append(fit_bounds(reach, high - low), _most(spec, variable))
     given = chains.imputed()[spec.impute.index(variable)]
     values = np.column_stack([np.array([one for one, _ in fits]), given])
-    return {"fit": _together(rows, spec, values, bound, _stacked([one for _, one in fits]))}
+    return {"fit": _together(rows, spec, values, bound, both(*[one for _, one in fits]))}
 
 
 def _reach(spec: Spec, formula: Formula) -> Floats:
@@ -103,7 +99,7 @@ def sums(rows: Rows, *, starts: Floats, draws: Floats, **said: Any) -> Aggregate
     given, most = _given(spec, chains)
     values = np.column_stack([np.array([one.sum(axis=0) for one in columns]), given])
     bound = np.concatenate([np.append(*bounds(chains.completed(0), spec.formula)), most])
-    return {"sums": _together(rows, spec, values, bound, _stacked([spread_of(one) for one in columns]))}
+    return {"sums": _together(rows, spec, values, bound, both(*[spread_of(one) for one in columns]))}
 
 
 @local("imputation", **SPEC, **DRAWN, centre=COEFFICIENTS)
@@ -115,7 +111,7 @@ def products(rows: Rows, *, starts: Floats, draws: Floats, centre: Floats, **sai
     bound = 2 * np.append(*bounds(chains.completed(0), spec.formula))
     upper, right = triangle(len(bound))
     values = np.array([(one.T @ one)[upper, right] for one in columns])
-    spread = _stacked([spread_of(one**2) for one in columns])
+    spread = both(*[spread_of(one**2) for one in columns])
     return {"products": _together(rows, spec, values, bound[upper] * bound[right], spread)}
 
 
@@ -138,4 +134,4 @@ def newton(rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats, *
     given, most = _given(spec, chains)
     values = np.column_stack([np.concatenate([one for one, _ in found]), given])
     bound = np.concatenate([bounds_of(largest_of(chains.completed(0), spec.formula)), most])
-    return {"fit": _together(rows, spec, values, bound, _stacked([one for _, one in found]))}
+    return {"fit": _together(rows, spec, values, bound, both(*[one for _, one in found]))}

@@ -127,7 +127,7 @@ class Told:
     def _notes(self, pooled: rubin.Pooled, fits: Fits) -> Iterator[Words]:
         by_chance = np.nan_to_num(pooled.by_chance / pooled.error)
         if by_chance.max(initial=0.0) > ENOUGH:
-            yield Words("imputation.more_times", {"found": f"{100 * by_chance.max():.0f}", "times": self.spec.times})
+            yield Words("imputation.more_times", {"found": f"{100 * by_chance.max():.1f}", "times": self.spec.times})
         moving = [one.name for one in fits.seen if (_mixed(one) or 1.0) > SETTLED]
         if moving:
             yield Words("imputation.more_sweeps", {"found": ", ".join(moving), "sweeps": self.sweeps})
@@ -137,9 +137,9 @@ class Told:
 
 
 def _mixed(one: Seen) -> float | None:
-    """The scale reduction of the second half of the sweeps; None where there is too little to tell."""
-    late = one.given[1 + (len(one.given) - 1) // 2 :] if one.lacking else one.given
-    return scale_reduction(late) if len(late) > 1 else None
+    """The scale reduction over the sweeps after the start; None where there is too little to tell."""
+    swept = one.given[1:]
+    return scale_reduction(swept) if len(swept) > 1 else None
 
 
 def _label(variable: Variable) -> Words:

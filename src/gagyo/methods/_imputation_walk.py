@@ -14,7 +14,7 @@ from gagyo.federation.local import LocalStep
 from gagyo.finding import Finding
 from gagyo.methods import _imputation_steps as steps
 from gagyo.methods._imputation_chains import Spec
-from gagyo.methods._imputation_drawn import Opened, drawn_linear, drawn_logistic
+from gagyo.methods._imputation_drawn import drawn_linear, drawn_logistic
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
@@ -25,7 +25,7 @@ from gagyo.methods._newton import (
     solve,
     symmetric,
 )
-from gagyo.methods._profile_fit import check_whole, size_of
+from gagyo.methods._profile_fit import Opened, check_whole, size_of
 from gagyo.methods._regression import about_zero, middles
 from gagyo.release.aggregate import Floats
 
