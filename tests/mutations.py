@@ -199,6 +199,7 @@ MUTATIONS = (
     ("methods/_imputation_cells.py", "parts.append(part_cells(rows, spec.known, ~present))", "pass", IMPUTING),
     ("methods/_imputation_cells.py", "joined(*parts, _patterns(rows, spec, having))", "joined(*parts)", IMPUTING),
     ("methods/_imputation_cells.py", "> 1 - 1e-9", "> 2", IMPUTING),
+    ("methods/_imputation_cells.py", "spec.swept > MOST_SWEPT", "spec.times * spec.sweeps > MOST_SWEPT", IMPUTING),
     (
         "methods/_imputation_cells.py",
         "[own_table(groups), np.array([(~present).sum()])]",

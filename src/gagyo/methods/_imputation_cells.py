@@ -18,6 +18,14 @@ from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined
 
 Bools = NDArray[np.bool_]
 
+MOST_SWEPT = 2
+"""Chains times sweeps of a study for each person of a hospital, past which every pattern is ruled on.
+
+What was drawn differs from chain to chain, and a regression of the opened sums on it tells of those who lack several
+variables: of one person each column, with an error of about sqrt(people / (chains x sweeps)) standard deviations. With
+three hospitals or more that is one, or more.
+"""
+
 
 def imputation_cells(rows: Rows, spec: Spec) -> Measure:
     """The cells over all hospitals; kept for the next round."""
@@ -45,14 +53,14 @@ def _patterns(rows: Rows, spec: Spec, having: dict[str, Bools]) -> Measure:
     """Who lacks exactly these variables and has the others: where sums give them away, nobody or k.
 
     Sums are opened over everyone and over those who have each variable. Where the people of a pattern here lie in the
-    span of these, the hospital counts them, with and without each trait; else it counts everybody, as then no sum over
-    hospitals is theirs alone.
+    span of these, or chains and sweeps are many for the people here, the hospital counts them, with and without each
+    trait; else it counts everybody, as then no sum over hospitals is theirs alone.
     """
     lacking = np.column_stack([~present for present in having.values()])
     codes = lacking.astype(np.int64) @ (1 << np.arange(lacking.shape[1]))
     size = 1 << lacking.shape[1]
     people = np.array([part_traits(rows, spec.known, codes == code).people for code in range(size)])
-    alone = alone_in_span(codes, lacking)
+    alone = alone_in_span(codes, lacking) | (spec.swept > MOST_SWEPT * rows.n)
     return few_or_none(np.where(alone[:, None], people, rows.n).ravel().astype(np.int64))
 
 

@@ -31,6 +31,8 @@ SPEC: dict[str, Any] = {
     "auxiliary": Names(),
     "hospitals": Name(),
     "times": Whole(1, 1000),
+    "sweeps": Whole(1, 1000),
+    "swept": Whole(1, 2**31 - 1),
     "seed": Whole(0, 2**31 - 1),
 }
 """The arguments that say what is imputed, and how: all stand in the study."""
@@ -41,13 +43,18 @@ DRAWN: dict[str, Any] = {"starts": Numbers((None, 2), -1e12, 1e12), "draws": Num
 
 @dataclass(frozen=True)
 class Spec:
-    """What an analysis imputes: the variables of `impute`, in this order, each from everything else in its models."""
+    """What an analysis imputes: the variables of `impute`, in this order, each from everything else in its models.
+
+    swept: chains times sweeps, of all analyses of the study that impute.
+    """
 
     formula: Formula
     impute: tuple[str, ...]
     auxiliary: tuple[str, ...]
     hospitals: str
     times: int
+    sweeps: int
+    swept: int
     seed: int
     variables: Mapping[str, Variable] = field(compare=False, repr=False)
 
@@ -60,17 +67,19 @@ class Spec:
         auxiliary: Sequence[str],
         hospitals: str,
         times: int,
+        sweeps: int,
+        swept: int,
         seed: int,
     ) -> Spec:
         """The analysis of a step's arguments."""
-        text = (formula, tuple(impute), tuple(auxiliary), hospitals, times, seed)
+        text = (formula, tuple(impute), tuple(auxiliary), hospitals, times, sweeps, swept, seed)
         made: Spec = rows.kept(("imputation", text), lambda: cls(rows.formula(formula), *text[1:], rows.variables))
         return made
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What a step's `SPEC` holds."""
-        said = {name: getattr(self, name) for name in ("hospitals", "times", "seed")}
+        said = {name: getattr(self, name) for name in ("hospitals", "times", "sweeps", "swept", "seed")}
         return {
             **said,
             "formula": self.formula.text,

@@ -34,11 +34,10 @@ SETTLED = 1.1
 
 @dataclass(frozen=True)
 class Told:
-    """What an analysis is told as: its model, `linear` or `logistic`, and its sweeps."""
+    """What an analysis is told as: what was imputed and its model, `linear` or `logistic`."""
 
     spec: Spec
     model: str
-    sweeps: int
 
     def result(self, fits: Fits) -> Result:
         """The pooled result."""
@@ -76,7 +75,7 @@ class Told:
         spec = self.spec
         measured = ", ".join(name for name in spec.impute if spec.is_measured(name))
         others = ", ".join(name for name in spec.impute if not spec.is_measured(name))
-        yield Words("imputation.text", {"times": spec.times, "sweeps": self.sweeps, "seed": spec.seed})
+        yield Words("imputation.text", {"times": spec.times, "sweeps": self.spec.sweeps, "seed": spec.seed})
         if measured:
             yield Words("imputation.text_norm", {"found": measured})
         if others:
@@ -130,7 +129,7 @@ class Told:
             yield Words("imputation.more_times", {"found": f"{100 * by_chance.max():.1f}", "times": self.spec.times})
         moving = [one.name for one in fits.seen if (_mixed(one) or 1.0) > SETTLED]
         if moving:
-            yield Words("imputation.more_sweeps", {"found": ", ".join(moving), "sweeps": self.sweeps})
+            yield Words("imputation.more_sweeps", {"found": ", ".join(moving), "sweeps": self.spec.sweeps})
         whole = [one.name for one in fits.seen if not one.lacking]
         if whole:
             yield Words("imputation.nothing_lacks", {"found": ", ".join(whole)})

@@ -68,7 +68,6 @@ class Walk:
     """
 
     spec: Spec
-    sweeps: int
     seed: str
     people: int = 0
     events: float = 0.0
@@ -83,7 +82,7 @@ class Walk:
     def walk(self, logistic: bool) -> Walking:
         """Start, sweep, and fit the completed data."""
         yield from self._start()
-        for sweep in range(1, self.sweeps + 1):
+        for sweep in range(1, self.spec.sweeps + 1):
             for name in self.spec.impute:
                 yield from self._model(name, sweep)
         values, variances, aliased = yield from (self._logistic() if logistic else self._linear())

@@ -105,7 +105,17 @@ class Method:
         """What is imputed from what."""
         one = self.options
         auxiliary = tuple(dict.fromkeys(one.auxiliary))
-        return Spec(self.formula, self.imputes, auxiliary, one.hospitals, one.times, one.seed, self.study.variables)
+        return Spec(
+            self.formula,
+            self.imputes,
+            auxiliary,
+            one.hospitals,
+            one.times,
+            one.sweeps,
+            _swept(self.study),
+            one.seed,
+            self.study.variables,
+        )
 
     def sends(self) -> tuple[Sends, ...]:
         """Moments; of each variable its model in every chain, sweep by sweep; the fits of the completed data."""
@@ -124,9 +134,15 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Impute, fit, pool, tell."""
         logistic = self.options.model == "logistic"
-        walk = Walk(self.spec, self.options.sweeps, f"{self.study.study} {self.study.seed}")
+        walk = Walk(self.spec, f"{self.study.study} {self.study.seed}")
         fits = yield from walk.walk(logistic)
-        return Told(self.spec, self.options.model, self.options.sweeps).result(fits)
+        return Told(self.spec, self.options.model).result(fits)
+
+
+def _swept(study: Study) -> int:
+    """Chains times sweeps, of all analyses of a study that impute: other draws tell more of the same people."""
+    imputing = [Options(**one.options) for one in study.analyses.values() if one.method == Method.name]
+    return sum(one.times * one.sweeps for one in imputing)
 
 
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:
