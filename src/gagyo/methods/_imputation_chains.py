@@ -280,7 +280,7 @@ class Chains:
         return np.asarray(uniform < chance, dtype=np.float64)
 
     def _uniforms(self, name: str, sweep: int, chain: int) -> Floats:
-        """A number for each person who lacks a variable; at the start for everyone (n,)."""
+        """A number between 0 and 1 for each person who lacks a variable."""
         uniform = self.rows.uniforms(self.spec.label(name, sweep, chain))
         return uniform[self.lacking[name]]
 
