@@ -252,7 +252,12 @@ MUTATIONS = (
     ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
     ("methods/_overlap.py", "few = bool(((halves < self.least) & ~nobody).any())", "few = False", WEIGHED),
     ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
-    ("methods/_profile_fit.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
+    (
+        "methods/_profile_fit.py",
+        "constant = np.diag(self.information) <=",
+        "constant = np.diag(self.information) < 0 *",
+        WEIGHED,
+    ),
     ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
     ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
     (
