@@ -62,7 +62,7 @@ bench: .venv/.bench
 differences: .venv/.test
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python docs/differences.py
 
-# Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor, pwr, rpact, cmprsk).
+# Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor, pwr, rpact, cmprsk, mice).
 references:
 	for script in tests/golden/r/*.R; do echo "$$script"; Rscript "$$script" || exit 1; done
 

@@ -57,6 +57,8 @@ COMPARED = (
     Compared("logistic", CONTRACT + "robust_references.py::test_errors_of_clusters_are_those_of_clubsandwich[logistic", "errors of clusters", "sandwich", "robust"),
     Compared("glm", CONTRACT + "robust_references.py::test_errors_of_leverages_are_those_of_sandwich[rate", "HC2, HC3", "sandwich", "robust"),
     Compared("glm", CONTRACT + "robust_references.py::test_errors_of_clusters_are_those_of_clubsandwich[counts", "errors of clusters", "sandwich", "robust"),
+    Compared("imputation", CONTRACT + "imputation_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows", "coefficients, errors, imputed means", "the same draws, numpy"),
+    Compared("imputation", "unit/test_imputation_statistics.py::test_ten_fits_of_imputed_women_are_pooled_as_pool_does", "Rubin's rules, degrees of freedom", "mice", "imputation"),
     Compared("categorical", CONTRACT + "categorical_references.py::test_coefficients_and_errors", "coefficients, errors, likelihood", "ordinal, nnet", "categorical"),
     Compared("categorical", CONTRACT + "categorical_references.py::test_a_multinomial_fit_is_that_of_statsmodels", "coefficients", "statsmodels"),
     Compared("compare", CONTRACT + "compare_references.py::test_tests_between_two_groups", "t and Welch's test", "t.test", "compare"),

@@ -48,6 +48,7 @@ FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
+IMPUTING, IMPUTED = "tests/attacks/test_imputation.py", "tests/contract/test_imputation_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
@@ -198,6 +199,30 @@ MUTATIONS = (
         PENALISED,
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
+    ("methods/_imputation_cells.py", "parts.append(part_cells(rows, spec.known, ~present))", "pass", IMPUTING),
+    ("methods/_imputation_cells.py", "joined(*parts, _patterns(rows, spec, having))", "joined(*parts)", IMPUTING),
+    ("methods/_imputation_cells.py", "> 1 - 1e-9", "> 2", IMPUTING),
+    ("methods/_imputation_cells.py", "spec.swept > MOST_SWEPT", "spec.times * spec.sweeps > MOST_SWEPT", IMPUTING),
+    (
+        "methods/_imputation_cells.py",
+        "[own_table(groups), np.array([(~present).sum()])]",
+        "[own_table(groups)]",
+        IMPUTING,
+    ),
+    ("methods/_imputation_chains.py", "np.clip(given, low, high)", "given", IMPUTING),
+    ("methods/_imputation_chains.py", "+ own / np.sqrt(weight)", "", IMPUTED),
+    ("methods/_imputation_chains.py", "rest.mean() + sigma * own", "rest.mean() + 0 * own", IMPUTED),
+    ("methods/_regression.py", "np.triu_indices(sides.shape[1])", "np.diag_indices(sides.shape[1])", IMPUTING),
+    ("federation/line.py", "check_none(needed_elsewhere(study, self.methods))", "pass", IMPUTING),
+    ("site/cohorts.py", "self._people.remember_part(self[name].key, part)", "pass", IMPUTING),
+    ("site/cohorts.py", "_least(found.atom, beside.atom)", "found.atom", IMPUTING),
+    ("site/differencing.py", "if members not in known", "", IMPUTING),
+    (
+        "statistics/rubin.py",
+        "extra = (1 + 1 / m) * between",
+        "extra = between",
+        "tests/unit/test_imputation_statistics.py",
+    ),
     (
         "methods/_survival/one_baseline.py",
         "grid=self.grid.coarser(times * self.least)",
@@ -230,7 +255,12 @@ MUTATIONS = (
     ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
     ("methods/_overlap.py", "few = bool(((halves < self.least) & ~nobody).any())", "few = False", WEIGHED),
     ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
-    ("methods/_profile_fit.py", "constant = np.diag(information) <=", "constant = np.diag(information) < 0 *", WEIGHED),
+    (
+        "methods/_profile_fit.py",
+        "constant = np.diag(self.information) <=",
+        "constant = np.diag(self.information) < 0 *",
+        WEIGHED,
+    ),
     ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
     ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
     ("methods/_one_scheme.py", "if self.within != other.within:", "if False:", WEIGHING),

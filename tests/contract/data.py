@@ -96,6 +96,8 @@ def columns(name: str) -> dict[str, np.ndarray]:
 
 
 def _number(key: str, text: str) -> float:
+    if text == "NA":
+        return float("nan")
     return float(LEVELS[key].index(text)) if key in LEVELS else float(text)
 
 

@@ -97,6 +97,12 @@ OWED = {
         "tests.contract.test_glm_references:test_coefficients_and_errors",
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma, robust: HC1}\n',
     ),
+    "imputation": Owed(
+        "tests.contract.test_imputation_references:test_coefficients_are_those_of_the_same_draws_on_pooled_rows",
+        '  a: {method: imputation, cohort: all, formula: "glu ~ bmi + skin + diabetic", model: linear,'
+        " impute: [bmi, diabetic], times: 4, sweeps: 2}\n",
+        by_hospital="hospitals have levels of their own",
+    ),
     "kaplan_meier": Owed(
         "tests.contract.test_survival_references:test_curves_on_a_grid",
         f"  a: {{method: kaplan_meier, {ON_A_GRID}, times: [20, 28, 36, 60], at: [28]}}\n",

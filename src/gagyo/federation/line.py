@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gagyo.errors import Stopped
+from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Question
-from gagyo.federation.method import Method, read_method
+from gagyo.federation.method import Method, imputed_by, read_method
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -34,12 +34,38 @@ def complete_variables(study: Study, methods: Mapping[str, Method]) -> dict[str,
     return needed
 
 
+def needed_elsewhere(study: Study, methods: Mapping[str, Method]) -> list[Finding]:
+    """A finding for each variable that one analysis imputes and that its cohort lets nobody lack.
+
+    A cohort has one set of people: who lacks what another of its analyses needs is in none of them.
+    """
+    return [
+        Finding(
+            "imputed_is_needed",
+            place=study.analyses[name].place("impute"),
+            values={"found": variable, "expected": ", ".join(needing), "cohort": study.analyses[name].cohort},
+        )
+        for name, method in methods.items()
+        for variable in imputed_by(method)
+        if (needing := _needing(study, methods, study.analyses[name].cohort, variable))
+    ]
+
+
+def _needing(study: Study, methods: Mapping[str, Method], cohort: str, variable: str) -> list[str]:
+    """What needs a variable of everyone in a cohort: the cohort itself, or analyses by name."""
+    of_cohort = study.cohorts[cohort]
+    itself = [f"cohorts.{cohort}"] if variable in of_cohort.variables or variable in of_cohort.complete else []
+    others = [name for name, one in methods.items() if study.analyses[name].cohort == cohort]
+    return [*itself, *(f"analyses.{name}" for name in others if variable in methods[name].complete)]
+
+
 class Line:
     """All analyses of a study in order; `question` is the current one, `answer` moves on."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
         self.methods = {name: read_method(analysis, study) for name, analysis in study.analyses.items()}
+        check_none(needed_elsewhere(study, self.methods))
         self.complete = complete_variables(study, self.methods)
         self.results: dict[str, Result] = {}
         self.stopped: dict[str, Stopped] = {}
@@ -48,6 +74,10 @@ class Line:
         self.question: Question | None = None
         self.cursor: Cursor | None = None
         self._open_next()
+
+    def imputed(self, analysis: str) -> tuple[str, ...]:
+        """The variables whose missing values an analysis fills in; none where there is no such analysis."""
+        return imputed_by(self.methods[analysis]) if analysis in self.methods else ()
 
     @property
     def sends(self) -> dict[str, tuple[dict[str, Any], ...]]:

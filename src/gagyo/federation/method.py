@@ -46,3 +46,8 @@ def read_method(analysis: Analysis, study: Study) -> Method:
     """The installed method that an analysis names."""
     method: Any = method_module(analysis.method).Method
     return method.read(analysis, study)  # type: ignore[no-any-return]
+
+
+def imputed_by(method: Method) -> tuple[str, ...]:
+    """The variables whose missing values a method fills in: a person who lacks one is still of the cohort."""
+    return tuple(getattr(method, "imputes", ()))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gagyo.protocol.formula import Formula, parse
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
+from gagyo.statistics.draws import bits_of, normals, uniform_of
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -107,6 +108,18 @@ class Rows:
         start = int.from_bytes(hashlib.sha256(f"{self._seed} {self.site}".encode()).digest()[:4], "big")
         fold[order] = (np.arange(self.n) + start) % number
         return fold
+
+    def completed(self, variables: Mapping[str, Variable], columns: Mapping[str, Floats]) -> Rows:
+        """The same people with other columns in place of some, declared as `variables` say: imputed values."""
+        return Rows(self.site, variables, {**self._columns, **columns}, self._persons, self._seed)
+
+    def uniforms(self, label: str) -> NDArray[np.float64]:
+        """A number between 0 and 1 for each person (n,), of the person's keyed hash and a label."""
+        return uniform_of(self._stream(bits_of(label)))
+
+    def own_normal(self, label: str) -> float:
+        """A standard normal of this hospital's own, for a label."""
+        return float(normals(f"gagyo hospital {self._seed} {self.site} {label}", 1)[0])
 
     def poisson(self, replicate: int) -> NDArray[np.float64]:
         """Bootstrap weights of one replicate: Poisson(1) by inversion of the person's keyed hash."""

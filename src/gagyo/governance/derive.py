@@ -24,6 +24,7 @@ ESTIMATES = (
     "firth",
     "gee",
     "glm",
+    "imputation",
     "linear",
     "log_rank",
     "logistic",

@@ -42,6 +42,28 @@ def size_of(q: int) -> int:
     return 2 * q + q * (q + 1) // 2 + 1
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a round of one model opened: score (q,), information (q, q), squares (q,), log-likelihood."""
+
+    score: Floats
+    information: Floats
+    squares: Floats
+    likelihood: float
+
+    @classmethod
+    def of(cls, values: Floats, width: int) -> Opened:
+        """The sums of `_propensity.fit_values`."""
+        upper = values[width : -1 - width]
+        return cls(values[:width], symmetric(upper, width), values[-1 - width : -1], float(values[-1]))
+
+    def solve(self) -> Solved:
+        """The step from where the sums were taken; what hospitals' own levels determine is left out as aliased."""
+        constant = np.diag(self.information) <= ALIAS * self.squares
+        aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, self.information))
+        return solve(self.score, self.information, aliased)
+
+
 def fit_profiles(
     ask: Callable[[Floats], Ask], models: int, terms: Sequence[str], people: float, linear: bool = False
 ) -> Generator[Ask, Pooled, Fitted]:
@@ -75,13 +97,9 @@ def fit_profiles(
 def _step(values: Floats, diagonals: list[Floats]) -> tuple[Solved, float]:
     """A model's next step, and its log-likelihood."""
     # size_of(q) = q (q + 5) / 2 + 1
-    q = round((np.sqrt(25 + 8 * (len(values) - 1)) - 5) / 2)
-    information = symmetric(values[q : -1 - q], q)
-    diagonals.append(np.diag(information))
-    # What hospitals' own intercepts determine is left out too: it does not vary within hospitals.
-    constant = np.diag(information) <= ALIAS * values[-1 - q : -1]
-    aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, information))
-    return solve(values[:q], information, aliased), float(values[-1])
+    opened = Opened.of(values, round((np.sqrt(25 + 8 * (len(values) - 1)) - 5) / 2))
+    diagonals.append(np.diag(opened.information))
+    return opened.solve(), opened.likelihood
 
 
 def check_whole(answer: Numerals, *names: str) -> None:

@@ -52,6 +52,25 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
 
 
+def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
+    """The head counts of a part of the people whose sums follow from those of all less those of the rest.
+
+    `part_traits`, and of a design of traits alone who has each combination: nobody, or k.
+    """
+    return joined(part_traits(rows, formula, part), *_patterns(rows, formula, part))
+
+
+def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
+    """Nobody of a part, or k: in all; with and without each 0/1 column and level of the outcome, and each two of them;
+    away from zero and the ends of each range, and of few values with each, beside each 0/1 column too.
+    """
+    having, columns = _traits(rows, formula, part), measured(rows, formula)
+    sides = np.concatenate([having, ~having], axis=1).astype(np.float64)
+    pairs = (sides.T @ sides)[np.triu_indices(sides.shape[1])]  # on the diagonal each side alone
+    counts = few_or_none(np.append(len(having), np.rint(pairs)).astype(np.int64))
+    return joined(counts, supported(columns, part), supported_beside(having, columns, part))
+
+
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
     indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,9 +77,22 @@ class Cohorts:
             self._missing[variable] = mask if mask is not None and mask.any() else None
         return self._missing[variable]
 
-    def overlap(self, name: str) -> Overlap:
-        """How a cohort overlaps with those that were answered up to now."""
-        return self._people.overlap(self[name].key, self[name].members)
+    def overlap(self, name: str, imputed: Sequence[str] = ()) -> Overlap:
+        """How a cohort overlaps with those that were answered up to now, and the parts of it that have a value each.
+
+        imputed: the variables of those parts, whose missing values an analysis fills in.
+        """
+        cohort, parts = self[name], self._having(name, imputed)
+        found = self._people.overlap(cohort.key, cohort.members)
+        beside = self._people.overlap_with_parts(cohort.key, cohort.members, parts)
+        return Overlap(_least(found.difference, beside.difference), _least(found.atom, beside.atom))
+
+    def _having(self, name: str, imputed: Sequence[str]) -> list[NDArray[np.uint8]]:
+        """Of the people analysed, those who have each variable, where some lack it."""
+        masks = {variable: self.missing(variable) for variable in imputed}
+        complete = self[name].complete
+        lacking = [mask for mask in masks.values() if mask is not None and (mask & complete).any()]
+        return [self._people.members(complete & ~mask) for mask in lacking]
 
     def selection_isolates(self, name: str, least: int) -> bool:
         """Whether those selected differ from an earlier selection by a few people."""
@@ -125,9 +138,11 @@ class Cohorts:
         members = self._people.members(self[name].selected)
         return "selected " + hashlib.sha256(members.tobytes()).hexdigest(), members
 
-    def remember(self, name: str) -> None:
-        """An answer about this cohort leaves."""
+    def remember(self, name: str, imputed: Sequence[str] = ()) -> None:
+        """An answer about this cohort leaves, and about those of it who have each variable that is imputed."""
         self._people.remember(self[name].key, self[name].members)
+        for part in self._having(name, imputed):
+            self._people.remember_part(self[name].key, part)
 
     def _make(self, name: str) -> Cohort:
         where = self._study.cohorts[name].where
@@ -150,3 +165,7 @@ class Cohorts:
             persons = [person for person, inside in zip(persons, chosen, strict=True) if inside]
         seed = f"{self._study.study} {self._study.seed}"
         return Rows(self._site, self._study.variables, columns, persons, seed)
+
+
+def _least(*sizes: int | None) -> int | None:
+    return min((size for size in sizes if size is not None), default=None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,47 @@ class People:
             self._seen[key, len(cohorts)] = overlap(members, before)
         return self._seen[key, len(cohorts)]
 
+    def overlap_with_parts(self, key: str, members: NDArray[np.uint8], parts: Sequence[NDArray[np.uint8]]) -> Overlap:
+        """How a cohort, and the parts of it that sums are opened of, overlap with cohorts and parts answered before.
+
+        A part is those who have a value that is imputed for the rest. That it differs from its own cohort by a few at
+        this hospital is for the rule over all hospitals, which counts those who lack the value; here the cohort and its
+        parts must isolate nobody together with what was answered about others.
+        """
+        every = {name: bits for name, bits in self._store.cohorts().items() if _is_plain(name) or _is_part(name)}
+        if not parts and not any(_is_part(name) for name in every):
+            return Overlap()
+        asked = {key: members} | {_part_key(key, part): part for part in parts}
+        place = (" ".join(asked), len(every))
+        if place not in self._seen:
+            before = {name: bits for name, bits in every.items() if name not in asked}
+            self._seen[place] = family_overlap(asked, before)
+        return self._seen[place]
+
     def remember(self, key: str, members: NDArray[np.uint8]) -> None:
         """An answer about this cohort leaves: it counts from now on."""
         self._store.keep_cohort(key, members)
+
+    def remember_part(self, key: str, part: NDArray[np.uint8]) -> None:
+        """Sums over a part of a cohort leave."""
+        self._store.keep_cohort(_part_key(key, part), part)
+
+
+def _part_key(cohort: str, part: NDArray[np.uint8]) -> str:
+    return f"part {cohort} {hashlib.sha256(part.tobytes()).hexdigest()}"
+
+
+def _is_plain(key: str) -> bool:
+    return " " not in key
+
+
+def _is_part(key: str) -> bool:
+    return key.startswith("part ")
+
+
+def _cohort_of(key: str) -> str:
+    """The cohort that a part is of; a cohort's own key."""
+    return key.split(" ")[1] if _is_part(key) else key
 
 
 def numbered(persons: Sequence[bytes]) -> list[bytes]:
@@ -73,19 +111,62 @@ def overlap(members: NDArray[np.uint8], before: Sequence[NDArray[np.uint8]]) -> 
     return Overlap(smallest, _smallest_atom(packed))
 
 
-def _smallest_atom(packed: NDArray[np.uint8]) -> int | None:
-    codes = _atom_of_each(np.unpackbits(packed, axis=1))
+def family_overlap(asked: Mapping[str, NDArray[np.uint8]], before: Mapping[str, NDArray[np.uint8]]) -> Overlap:
+    """Of a cohort and its parts (`asked`, by key), against those before: the smallest difference from another family's,
+    and the smallest atom that is isolated now, and neither was before nor is within the family alone.
+    """
+    width = max(len(bits) for bits in (*asked.values(), *before.values()))
+    now, then = (
+        {name: np.pad(bits, (0, width - len(bits))) for name, bits in sets.items()} for sets in (asked, before)
+    )
+    differences = [
+        int(np.bitwise_count(one ^ other).sum())
+        for name, one in now.items()
+        for earlier, other in then.items()
+        if _cohort_of(name) != _cohort_of(earlier)
+    ]
+    own = {_cohort_of(name) for name in now}
+    family = [*now.values(), *(bits for name, bits in then.items() if _cohort_of(name) in own)]
+    known = isolated(family) | isolated(list(then.values()))
+    fresh = [size for members, size in isolated([*now.values(), *then.values()]).items() if members not in known]
+    return Overlap(min((size for size in differences if size > 0), default=None), min(fresh, default=None))
+
+
+def isolated(sets: Sequence[NDArray[np.uint8]]) -> dict[bytes, int]:
+    """The atoms that sums over sets of people (packed bits of one width) isolate: who is in each, and how many."""
+    packed = np.vstack(list({one.tobytes(): one for one in sets}.values())) if sets else np.zeros((0, 0), np.uint8)
     bits = np.unpackbits(packed, axis=1)
+    if not bits.any():
+        return {}
+    codes = _atom_of_each(bits)
+    numbers, first, sizes = np.unique(codes, return_index=True, return_counts=True)
+    incidence = bits[:, first].T.astype(np.float64)
+    alone = _in_span(incidence) & incidence.any(axis=1)
+    return {
+        np.packbits(codes == number).tobytes(): int(size)
+        for number, size, found in zip(numbers, sizes, alone, strict=True)
+        if found
+    }
+
+
+def _smallest_atom(packed: NDArray[np.uint8]) -> int | None:
+    bits = np.unpackbits(packed, axis=1)
+    codes = _atom_of_each(bits)
     _, first, sizes = np.unique(codes, return_index=True, return_counts=True)
     incidence = bits[:, first].T.astype(np.float64)  # atoms x cohorts
     incidence, sizes = incidence[incidence.any(axis=1)], sizes[incidence.any(axis=1)]
     if not sizes.size:
         return None
+    alone = _in_span(incidence)
+    return int(sizes[alone].min()) if alone.any() else None
+
+
+def _in_span(incidence: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which atoms (rows) have an indicator in the span of the cohorts' (columns): a combination of sums is theirs."""
     basis, singular, _ = np.linalg.svd(incidence, full_matrices=False)
     basis = basis[:, singular > 1e-9 * singular[0]]
-    # An atom's indicator lies in the span of the cohorts' indicators where its projection keeps its full length.
-    isolated = np.sum(basis**2, axis=1) > 1 - 1e-9
-    return int(sizes[isolated].min()) if isolated.any() else None
+    # It lies there where its projection keeps its full length.
+    return np.asarray(np.sum(basis**2, axis=1) > 1 - 1e-9)
 
 
 def _atom_of_each(bits: NDArray[np.uint8]) -> NDArray[np.int64]:

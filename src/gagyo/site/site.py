@@ -359,7 +359,7 @@ class Site:
         # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
         if isinstance(decision, Referral) or (ask is not None and self._referred(session, request)):
             self.reviews.check(Subject(request.plan, "output", request.analysis, request.digest), payload)
-        session.cohorts.remember(request.cohort)
+        session.cohorts.remember(request.cohort, session.line.imputed(request.analysis))
         return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
@@ -370,7 +370,7 @@ class Site:
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._refuse(request, "withheld", decision.rules)
-        session.cohorts.remember(request.cohort)
+        session.cohorts.remember(request.cohort, session.line.imputed(request.analysis))
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
         payload = opening.masked(share, request.summand, session.keys, session.publics)
         return self._release(request, payload, channel="masked", numbers=share.values.size, ask=ask)
@@ -503,7 +503,7 @@ class Site:
             fit=_fit_name(request, ask),
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
-            overlap=session.cohorts.overlap(cohort),
+            overlap=session.cohorts.overlap(cohort, session.line.imputed(request.analysis)),
             spending=self._said.spending(session.plan.digest, request.receiver),
         )
 

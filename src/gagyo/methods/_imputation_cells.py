@@ -1,0 +1,98 @@
+"""Which head counts multiple imputation gives away: who lacks each variable is a group like any other.
+
+Everyone's sums less those of the people who have a variable are the sums of those who lack it: its missingness is ruled
+on as a trait, with and without each other trait. Sums of chains differ by drawn values alone, so that what each model
+has of imputed columns is known as a regression of those who lack nothing would tell it, and is ruled on as that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.rows import Rows
+from gagyo.methods._imputation_chains import Spec
+from gagyo.methods._regression import design_cells, part_cells, part_traits
+from gagyo.methods._weighting_cells import traits_of
+from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
+
+Bools = NDArray[np.bool_]
+
+MOST_SWEPT = 2
+"""Chains times sweeps of a study for each person of a hospital, past which every pattern is ruled on.
+
+What was drawn differs from chain to chain, and a regression of the opened sums on it tells of those who lack several
+variables: of one person each column, with an error of about sqrt(people / (chains x sweeps)) standard deviations. With
+three hospitals or more that is one, or more.
+"""
+
+
+def imputation_cells(rows: Rows, spec: Spec) -> Measure:
+    """The cells over all hospitals; kept for the next round."""
+    cells: Measure = rows.kept(("imputation cells", spec), lambda: _cells(rows, spec))
+    return cells
+
+
+def own_cells(rows: Rows, spec: Spec) -> Counts:
+    """The cells of this hospital alone, where it has levels of its own; kept for the next round."""
+    own: Counts = rows.kept(("imputation own", spec), lambda: _own(rows, spec) if spec.own else NOBODY)
+    return own
+
+
+def _cells(rows: Rows, spec: Spec) -> Measure:
+    having = {name: rows.present(name) for name in spec.impute}
+    nothing_lacks = np.logical_and.reduce([*having.values()])
+    parts = [design_cells(rows, spec.known), design_cells(rows, spec.whole, nothing_lacks)]
+    for name, present in having.items():
+        parts.append(design_cells(rows, spec.known_of(name), present))
+        parts.append(part_cells(rows, spec.known, ~present))
+    return joined(*parts, _patterns(rows, spec, having))
+
+
+def _patterns(rows: Rows, spec: Spec, having: dict[str, Bools]) -> Measure:
+    """Who lacks exactly these variables and has the others: where sums give them away, nobody or k.
+
+    Sums are opened over everyone and over those who have each variable. Where the people of a pattern here lie in the
+    span of these, or chains and sweeps are many for the people here, the hospital counts them, with and without each
+    trait; else it counts everybody, as then no sum over hospitals is theirs alone.
+    """
+    lacking = np.column_stack([~present for present in having.values()])
+    codes = lacking.astype(np.int64) @ (1 << np.arange(lacking.shape[1]))
+    size = 1 << lacking.shape[1]
+    people = np.array([part_traits(rows, spec.known, codes == code).people for code in range(size)])
+    alone = alone_in_span(codes, lacking) | (spec.swept > MOST_SWEPT * rows.n)
+    return few_or_none(np.where(alone[:, None], people, rows.n).ravel().astype(np.int64))
+
+
+def alone_in_span(codes: NDArray[np.int64], lacking: Bools) -> Bools:
+    """Which patterns (2^q,) of missing values are a combination of everyone and of those who have each variable.
+
+    codes (n,): each person's pattern; lacking (n, q). A pattern that nobody has counts as such: it hides nobody.
+    """
+    found = np.unique(codes)
+    bits = (found[:, None] >> np.arange(lacking.shape[1])) & 1
+    sets = np.column_stack([np.ones(len(found)), 1 - bits])
+    basis, singular, _ = np.linalg.svd(sets, full_matrices=False)
+    basis = basis[:, singular > 1e-9 * max(singular.max(initial=0.0), 1.0)]
+    alone = np.ones(1 << lacking.shape[1], bool)
+    alone[found] = np.sum(basis**2, axis=1) > 1 - 1e-9
+    return alone
+
+
+def _own(rows: Rows, spec: Spec) -> Counts:
+    """What a hospital adds about its own level is made of its own shares: they are ruled on as its own table.
+
+    Of each imputed variable: k who have it (of yes or no, k of each), nobody or k who lack it; among those who have it
+    nobody or k with and without each trait, and with, without and lacking each other variable that is imputed.
+    """
+    found = []
+    for name in spec.impute:
+        present, x = rows.present(name), rows[name]
+        groups = [present.sum()] if spec.is_measured(name) else [(x == 0).sum(), (x == 1).sum()]
+        found += [own_table(groups), np.array([(~present).sum()])]
+        found.append(traits_of(rows, spec.known_of(name), present, []))
+        for other in (one for one in spec.impute if one != name):
+            y = rows[other][present]
+            sides = [np.isnan(y)] if spec.is_measured(other) else [np.isnan(y), y == 0, y == 1]
+            found.append(np.array([side.sum() for side in sides]))
+    return np.concatenate(found).astype(np.int64)
