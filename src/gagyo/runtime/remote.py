@@ -278,7 +278,7 @@ class Remote:
         why = {"waiting": "undecided", "reviewing": "unreviewed"}.get(self.states[site].doing, "silent")
         return Finding(why, values=values)
 
-    def _receive(self, wait: float, enough: int) -> list[Message]:
+    def _receive(self, wait: float, enough: int = 1) -> list[Message]:
         letters = self._client.receive(wait, acknowledged=self._done, enough=enough)
         self._done = [letter.id for letter in letters]
         return [message for letter in letters if (message := self._read(letter)) is not None]
