@@ -62,7 +62,9 @@ bench: .venv/.bench
 differences: .venv/.test
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python docs/differences.py
 
-# Every reference that the tests compare with, computed again in R (with jsonlite, survival, sandwich, MASS, rms, pROC, metafor, pwr, rpact, cmprsk, mice).
+# Every reference that the tests compare with, computed again in R (with clubSandwich, cmprsk, geepack, glmnet,
+# Hmisc, jsonlite, lmerTest, MASS, metafor, mice, mvtnorm, nnet, numDeriv, ordinal, pROC, psych, pwr, rms, rpact,
+# sandwich, survey, survival).
 references:
 	for script in tests/golden/r/*.R; do echo "$$script"; Rscript "$$script" || exit 1; done
 
