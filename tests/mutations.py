@@ -332,6 +332,7 @@ MUTATIONS = (
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("governance/approval.py", "terms.at_least.get(role, 1)", "1", YES),
     ("governance/approval.py", "one.key == other.key or same_person(one.person, other.person)", "False", YES),
+    ("runtime/journal.py", '"behind": self._missed', '"later": self._missed', LEFT),
     ("site/said.py", "any(opened != here for opened", "any(False for opened", DOOR),
     ("site/said.py", 'self.refused.add(record["request"])', "pass", OUTPUT),
     ("site/said.py", "self.shares[tuple(record[name] for name in OVER)] += 1", "pass", SAID),

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gagyo.coordinator.folder import finish, open_folder
+from gagyo.coordinator.verify import verify
 from gagyo.errors import GagyoError
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation import wire
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer
 from gagyo.runtime.embedded import Embedded
+from gagyo.runtime.journal import Journal
 from tests.attacks.test_door import SITES, stopped_at
 from tests.conftest import MODEL
 from tests.hospitals import STUDY, House, breast, house
@@ -122,9 +125,18 @@ def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(
         return honest(requests)
 
     journal_inner.ask = forgetful  # type: ignore[method-assign, assignment]
-    again = one.run().results["validation"]
+    open_folder(tmp_path / "cut", one.plan)
+    going = one.run()
+    again = going.results["validation"]
     assert seen[0] > 1
     assert again.to_json() == whole.to_json()
+    ledgers = {name: site.ledger.path for name, site in one.sites.items()}
+    finish(tmp_path / "cut", going, "embedded", one.journal.answers, ledgers)
+    audit = Journal(tmp_path / "cut" / "journal.jsonl", Keys.make())
+    assert verify(tmp_path / "cut", audit).analyses == len(going.results), "the journal alone starts again as well"
+    asked = seen[0]
+    assert one.run().results["validation"].to_json() == whole.to_json()
+    assert seen[0] == asked, "a run that is taken up again does not ask it a second time"
     for site in one.sites.values():
         given = [entry.record["request"] for entry in site.ledger.entries if entry.record["channel"] == "masked"]
         assert len(given) == len(set(given)), "a share was released twice"

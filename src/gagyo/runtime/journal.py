@@ -64,14 +64,15 @@ class Journal:
         """Recorded answers where there are any; what is new is asked, written down, and only then given.
 
         A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands. That one
-        did not answer is written down only by `go_on_without`.
+        did not answer is written down only by `go_on_without`; that one had lost its place in a fit, at once: the fit
+        begins again, now and whenever the journal is read.
         """
         known = {**self._missed, **self._given}
         if isinstance(self._inner, Nobody):
             known = {**self._refused, **known}
         fresh = [request for request in requests if request.digest not in known]
         answers = self._inner.ask([self._acknowledging(request) for request in fresh])
-        self._write(answer for answer in answers if answer.outcome not in ("behind", "silent"))
+        self._write(answer for answer in answers if answer.outcome != "silent")
         now = {**self._refused, **known, **self._given, **{one.request: one for one in answers}}
         return [now[request.digest] for request in requests]
 
@@ -89,5 +90,5 @@ class Journal:
         return request.relaying(journal=self.head)
 
     def _note(self, answer: Answer) -> None:
-        kept = {"released": self._given, "relay": self._given, "silent": self._missed}
+        kept = {"released": self._given, "relay": self._given, "silent": self._missed, "behind": self._missed}
         kept.get(answer.outcome, self._refused)[answer.request] = answer
