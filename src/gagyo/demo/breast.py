@@ -7,6 +7,7 @@ a public hash with weights by diagnosis and size, so that the sites are unequal 
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ WEIGHTS = {
 }
 """By (malignant, tertile of mean radius): the chances of each site."""
 
-MEASURES = ("radius", "texture", "smoothness", "compactness", "concavity", "symmetry")
+MEASURES = {"radius": 0, "texture": 1, "smoothness": 4, "compactness": 5, "concavity": 6, "symmetry": 8}
+"""The means that are used, and their columns among the thirty; the diagnosis, 0 for malignant, is the last."""
 
 KOREAN = ("환자번호", "반지름", "질감", "평활도", "조밀도", "오목도", "대칭성", "진단")
 CHINESE = ("患者编号", "半径", "纹理", "光滑度", "紧致度", "凹度", "对称性", "诊断")
@@ -51,20 +53,32 @@ def prepare(folder: Path) -> tuple[Path, Path]:
 
 def divided() -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.int64]]]:
     """All 569 people (person, six measures, malignant), and the number of the site that each goes to."""
-    try:
-        from sklearn.datasets import load_breast_cancer
-    except ImportError:
-        raise FileFault.of("demo_needs_sklearn") from None
-    raw = load_breast_cancer()
-    names = list(raw.feature_names)
-    columns = {name: raw.data[:, names.index(f"mean {name}")] for name in MEASURES}
-    malignant = raw.target == 0
+    raw = wisconsin()
+    columns = {name: raw[:, column] for name, column in MEASURES.items()}
+    malignant = raw[:, -1] == 0
     tertile = np.searchsorted(np.quantile(columns["radius"], [1 / 3, 2 / 3]), columns["radius"], side="right")
     draw = np.array([_draw(person) for person in range(len(malignant))])
     chances = np.array([WEIGHTS[bool(m), int(t)] for m, t in zip(malignant, tertile, strict=True)])
     where = (draw[:, None] >= np.cumsum(chances, axis=1)[:, :3]).sum(axis=1)
     person = [f"W{number:04d}" for number in range(len(malignant))]
     return pl.DataFrame({"person": person, **columns, "malignant": malignant}), where
+
+
+def wisconsin() -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The data (569, 31) from scikit-learn's own file: to import the library for it takes over a second and 150 MB.
+
+    Raises:
+        FileFault: scikit-learn is not installed.
+    """
+    found = find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        raise FileFault.of("demo_needs_sklearn")
+    file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "breast_cancer.csv"
+    if not file.exists():  # a version that keeps it elsewhere
+        from sklearn.datasets import load_breast_cancer
+
+        return np.column_stack(load_breast_cancer(return_X_y=True))
+    return np.loadtxt(file, delimiter=",", skiprows=1)
 
 
 def _draw(person: int) -> float:
