@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ def known_commands() -> dict[str, set[str]]:
     root = typer.main.get_command(application())
     return {
         name: {option for one in verb.params for option in one.opts if option.startswith("-")} | {"--help"}
-        for name, verb in GENERATE.verbs(root)
+        for name, verb in import_module("made.commands").verbs(root)
     }
 
 
