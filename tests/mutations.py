@@ -337,6 +337,8 @@ MUTATIONS = (
     ("site/said.py", 'self.refused.add(record["request"])', "pass", OUTPUT),
     ("site/said.py", "self.shares[tuple(record[name] for name in OVER)] += 1", "pass", SAID),
     ("site/said.py", 'self.numbers[receiver, channel] += record["numbers"]', "pass", SAID),
+    ("methods/_values.py", "if rank > 0)", "if rank > 1)", "tests/unit/test_descent_cells.py"),
+    ("methods/_values.py", " or self._first[place] in self.shut", "", "tests/unit/test_descent_cells.py"),
     ("methods/_values.py", "return any(low < cut < high for cut in self.shut)", "return False", QUANTILES),
     ("methods/_values.py", "(halves < self.least) & ~nobody", "(halves < 0) & ~nobody", MEDIANS),
     ("methods/_values.py", "and not ((table > 0) & (table < least)).any()", "", MEDIANS),
