@@ -1,4 +1,4 @@
-"""Which cells of a descent hold a wanted rank, against the definition; and that a cut that failed is not tried twice."""
+"""Which cells of a descent hold a wanted rank, against the definition; a cut that failed is not tried twice."""
 
 from __future__ import annotations
 
