@@ -373,6 +373,18 @@ MUTATIONS = (
     ("site/site.py", "if request.receiver != COORDINATOR:", "if False:", DOOR),
     ("site/site.py", "not in ((), request.roster):", "not in ((), request.roster) and False:", DOOR),
     ("site/site.py", "        self._said.check_not_opened(request)\n", "", DOOR),
+    (
+        "site/site.py",
+        "        return all(self._store.roster(key) == request.roster for key",
+        "        return True or all(self._store.roster(key) == request.roster for key",
+        DOOR,
+    ),
+    (
+        "site/said.py",
+        'OPENING = ("people", "masked_people", "pooled")\n',
+        'OPENING = ("people", "pooled")\n',
+        DOOR,
+    ),
     ("site/site.py", "return kept if kept is not None else", "return", DOOR),
     ("site/site.py", 'if state != "approved":', "if False:", RUN),
     ("site/site.py", "traceback.format_tb(fault.__traceback__)", "str(fault)", DOOR),

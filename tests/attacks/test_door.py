@@ -160,7 +160,7 @@ def phases(one: House, honest: Request) -> tuple[list[Answer], list[Request]]:
 
 def test_asking_again_with_another_roster_opens_nothing_new(tmp_path: Path) -> None:
     """Joint minus leave-one-out: the same statement over two rosters would give one hospital's values."""
-    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.outcome")
     shares, people = phases(one, honest)
     # An incomplete first phase is asked anew, with new masks ...
     again = [one.sites[site].answer(replace(honest, site=site, attempt=1)) for site in SITES]
@@ -206,13 +206,40 @@ def test_a_first_sum_over_two_hospitals_is_refused(tmp_path: Path) -> None:
     refused(one.sites["seoul"], replace(honest, roster=("seoul", "busan")), "bad_roster")
 
 
-def test_values_are_not_opened_without_everyones_share(tmp_path: Path) -> None:
-    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+@pytest.mark.parametrize("step", ["logistic.outcome", "logistic.newton"])
+def test_values_are_not_opened_without_everyones_share(tmp_path: Path, step: str) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, step)
     shares, people = phases(one, honest)
     for relay in ({}, {"shares": shares[:3]}, {"shares": [*shares[:3], shares[0]]}):
         refused(one.sites["seoul"], replace(people[0], relay=relay), "bad_roster")
+
+
+def test_the_first_sum_over_a_roster_has_three_turns(tmp_path: Path) -> None:
+    """People's masks leave when a hospital has seen that all the others shared over this roster, and no other."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.outcome")
+    shares, people = phases(one, honest)
+    assert not any("boxes" in share.payload for share in shares)
+    assert people[0].step == "open.people"
     skipped = replace(people[0], step="open.values", relay={"shares": shares})
     refused(one.sites["seoul"], skipped, "bad_roster")
+
+
+def test_later_sums_over_it_have_two_and_are_asked_in_one_attempt(tmp_path: Path) -> None:
+    """With its people's mask opened, a statement that is asked anew over other masks would be opened twice."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    shares, values = phases(one, honest)
+    assert {request.step for request in values} == {"open.values"}
+    refused(one.sites["seoul"], replace(honest, site="seoul", attempt=1), "bad_roster")
+    # The recorded bytes again, and never others: a hospital that was asked twice adds nothing.
+    assert one.sites["seoul"].answer(replace(honest, site="seoul")).written == shares[0].written
+    # One share of four without its mask (its hospital opened another cohort) asks for all masks in a turn of their own.
+    bare = replace(shares[1], payload={name: value for name, value in shares[1].payload.items() if name != "boxes"})
+    asking = secure_sum(honest)
+    next(asking)
+    assert {request.step for request in asking.send([shares[0], bare, *shares[2:]])} == {"open.people"}
+    # Leaving a mask out of a signed share is noticed.
+    stripped = replace(values[0], relay={"shares": [shares[0], bare, *shares[2:]]})
+    refused(one.sites["seoul"], stripped, "bad_record")
 
 
 def test_a_share_says_nothing_alone(tmp_path: Path) -> None:
@@ -240,12 +267,17 @@ def test_an_opened_share_is_still_hidden_by_its_partners(tmp_path: Path) -> None
 
 
 def test_people_counts_are_not_opened_to_the_coordinator(tmp_path: Path) -> None:
-    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.outcome")
     _, people = phases(one, honest)
-    answer = one.sites["seoul"].answer(people[0])
-    assert set(answer.payload) == {"boxes"}
-    with pytest.raises(GagyoError):
-        Keys.open(tmp_path / "coordinator.keys").unseal(answer.payload["boxes"]["busan"], b"any")
+    alone = one.sites["seoul"].answer(people[0])
+    assert set(alone.payload) == {"boxes"}
+    one, (honest, *_) = stopped_at(tmp_path / "later", "logistic.newton")
+    with_share = one.sites["seoul"].answer(replace(honest, site="seoul"))
+    for answer, folder in ((alone, tmp_path), (with_share, tmp_path / "later")):
+        assert set(answer.payload["boxes"]) == set(SITES) - {"seoul"}
+        for box in answer.payload["boxes"].values():
+            with pytest.raises(GagyoError):
+                Keys.open(folder / "coordinator.keys").unseal(box, honest.statement.encode())
 
 
 def test_the_same_request_again_gives_the_recorded_bytes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from gagyo.site.admission import NotAdmitted
 from gagyo.site.noting import note
 from gagyo.site.said import Said
 
-CHANNELS = ("each", "masked", "people", "pooled")
+CHANNELS = ("each", "masked", "masked_people", "people", "pooled")
 
 
 def link(draw: random.Random) -> dict[str, Any]:
@@ -58,16 +58,19 @@ def test_what_is_added_up_equals_the_ledger_read_again(tmp_path: Path, seed: int
                 assert spent.pooled == sum(one["numbers"] for one in mine if one["channel"] == "pooled")
                 assert spent.fits == {one["fit"] for one in mine if one["channel"] == "pooled" and one["fit"]}
                 for number in range(2):
-                    shares = [one for one in mine if one["channel"] == "masked" and one["round"] == number]
+                    shares = [
+                        one for one in mine if one["channel"] in ("masked", "masked_people") and one["round"] == number
+                    ]
                     asked = request(plan, round=number, receiver=receiver)
                     assert said.rounds_of(asked) == sum(one["analysis"] == "a" for one in shares)
 
 
-def test_a_statement_is_opened_over_one_roster(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opening", ["people", "masked_people", "pooled"])
+def test_a_statement_is_opened_over_one_roster(tmp_path: Path, opening: str) -> None:
     ledger = Ledger(tmp_path / "ledger.jsonl", Keys.make().sign)
     said = Said(ledger)
     asked = request("p", roster=("busan", "seoul"))
-    for channel in ("masked", "pooled"):
+    for channel in ("masked", opening):
         said.check_not_opened(asked)
         about = {"statement": asked.statement, "roster": ["busan", "seoul"], "attempt": 0}
         ledger.record([note(channel, "p", "a", {}) | about])

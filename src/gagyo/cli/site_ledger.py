@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from gagyo.release.ledger import Entry
 
+CHANNELS = frozenset({"each", "pooled", "masked", "masked_people", "people", "sealed", "close"})
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -55,9 +57,7 @@ def _line(entry: Entry) -> str:
         return _noted(values, record["told"])
     if record["outcome"] in ("refused", "referred"):
         return say(f"site_ledger.{record['outcome']}", code=record["code"], **values)
-    way = (
-        record["channel"] if record["channel"] in ("each", "pooled", "masked", "people", "sealed", "close") else "each"
-    )
+    way = record["channel"] if record["channel"] in CHANNELS else "each"
     return say(f"site_ledger.{way}", numbers=record["numbers"], receiver=record["receiver"], **values)
 
 

@@ -1,5 +1,7 @@
 """The secure sum as a conversation: shares, then the cells to the hospitals, then the values to the receiver.
 
+Where its roster was opened before, the cells' masks come with the shares, and one of the three turns is saved.
+
 Used by whoever receives a sum: the coordinator, or the hospital that is left out. Every number that it reads is signed
 by the hospital that sent it; `check_record` lets a third party (each hospital, `gagyo verify`) repeat the sum.
 """
@@ -56,10 +58,12 @@ def secure_sum(first: Request) -> Asking:
     shares = yield [first.to(site) for site in roster]
     _check_released(shares)
     opening = replace(first, arguments={"statement": first.statement}).relaying(shares=shares)
-    asking_people = replace(opening, step="open.people")
-    people = yield [asking_people.to(site) for site in roster]
-    _check_released(people)
-    asking_values = replace(opening, step="open.values").relaying(people=people)
+    asking_values = replace(opening, step="open.values")
+    if not all("boxes" in one.payload for one in shares):
+        asking_people = replace(opening, step="open.people")
+        people = yield [asking_people.to(site) for site in roster]
+        _check_released(people)
+        asking_values = asking_values.relaying(people=people)
     values = yield [asking_values.to(site) for site in roster]
     _check_released(values)
     record = Record(tuple(values), tuple(shares))

@@ -59,9 +59,12 @@ def people_boxes(first: Summand, entries: int, keys: Keys, publics: Publics) -> 
 
 
 def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: Keys, publics: Publics) -> Counts:
-    """The pooled people block, from all shares and the masks that the other hospitals sealed to this one."""
-    boxes: list[Answer] = list(opening.relay.get("people", ()))
-    if [one.site for one in boxes] != list(opening.roster):
+    """The pooled people block, from all shares and the masks that the other hospitals sealed to this one.
+
+    These came as answers of their own, or with the shares where every hospital had opened this roster before.
+    """
+    boxes: list[Answer] = list(opening.relay.get("people", shares))
+    if [one.site for one in boxes] != list(opening.roster) or not all("boxes" in one.payload for one in boxes):
         raise NotAdmitted("bad_roster")
     entries = len(shares[0].payload["people"])
     masks = [own_mask(keys.sealing, first, "people", entries)]

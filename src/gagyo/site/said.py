@@ -14,6 +14,10 @@ from gagyo.site.admission import NotAdmitted
 
 OVER = ("analysis", "round", "receiver")
 """What the rounds of a leave-one-out fit have in common."""
+SHARED = ("masked", "masked_people")
+"""Channels of shares; the second also opens the people's mask to the other hospitals."""
+OPENING = ("people", "masked_people", "pooled")
+"""Channels in which a mask was opened."""
 
 
 @dataclass
@@ -37,9 +41,9 @@ class _Account:
         self.numbers[receiver, channel] += record["numbers"]
         if channel == "pooled" and record["fit"]:
             self.fits.setdefault(receiver, set()).add(record["fit"])
-        if channel == "masked":
+        if channel in SHARED:
             self.shares[tuple(record[name] for name in OVER)] += 1
-        if channel in ("people", "pooled"):
+        if channel in OPENING:
             self.opened.setdefault(record["statement"], []).append((record["roster"], record["attempt"]))
 
 
@@ -86,7 +90,7 @@ class Said:
         same = ("analysis", "cohort", "round", "receiver", "attempt")
         for entry in reversed(self._ledger.about(opening.plan)):
             record = entry.record
-            if record["statement"] == statement and record["channel"] == "masked" and record["outcome"] == "released":
+            if record["statement"] == statement and record["channel"] in SHARED and record["outcome"] == "released":
                 alike = all(record[name] == getattr(opening, name) for name in same)
                 if not alike or record["roster"] != list(opening.roster):
                     raise NotAdmitted("bad_roster")

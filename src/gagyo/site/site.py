@@ -373,7 +373,13 @@ class Site:
         session.cohorts.remember(request.cohort, session.line.imputed(request.analysis))
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
         payload = opening.masked(share, request.summand, session.keys, session.publics)
-        return self._release(request, payload, channel="masked", numbers=share.values.size, ask=ask)
+        channel = "masked"
+        if self._is_fixed(session, request):
+            channel = "masked_people"
+            payload["boxes"] = opening.people_boxes(
+                request.summand, len(payload["people"]), session.keys, session.publics
+            )
+        return self._release(request, payload, channel=channel, numbers=share.values.size, ask=ask)
 
     def _open_people(self, session: Session, request: Request) -> Answer:
         first, own = self._first_phase(session, request)
@@ -414,6 +420,10 @@ class Site:
         """Within a plan all sums that a receiver sees have one roster; about the same people, over all plans too."""
         receiver = session.publics[request.receiver].signing
         return (f"{request.plan} {receiver}", f"{session.cohorts[request.cohort].key} {receiver}")
+
+    def _is_fixed(self, session: Session, request: Request) -> bool:
+        """Whether this receiver was opened this roster before, and so will never be opened another."""
+        return all(self._store.roster(key) == request.roster for key in self._roster_keys(session, request))
 
     def _check_one_roster(self, session: Session, request: Request) -> None:
         """Sums over two rosters differ by a hospital: one receiver is opened one roster."""
