@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,8 +15,9 @@ import pytest
 from gagyo.errors import ExchangeFault
 from gagyo.exchange.calls import HOLD_SECONDS
 from gagyo.exchange.client import Client
-from gagyo.exchange.letter import SMALL, chunk_digest, divide, letter_id
+from gagyo.exchange.letter import CARRIED, SMALL, Sending, chunk_digest, divide, letter_id
 from gagyo.exchange.mailbox import letters
+from gagyo.exchange.rates import RATES, Rate
 from tests.exchange.hubs import Place
 
 
@@ -92,6 +96,85 @@ def test_answers_to_one_question_come_together_and_the_last_is_not_waited_for(le
     with pytest.raises(ExchangeFault) as fault:
         seoul._line.call("POST", "/v1/box", body=b'{"wait": 0, "enough": "all"}')
     assert fault.value.code == "malformed"
+
+
+def test_one_call_posts_acknowledges_and_waits(lead: Client, seoul: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = lead.send("seoul", "s", b"question")
+    seoul.receive(5)
+    calls: list[str] = []
+    call = seoul._line.call
+
+    def counted(method: str, path: str, *given: Any, **named: Any) -> Any:
+        calls.append(path)
+        return call(method, path, *given, **named)
+
+    monkeypatch.setattr(seoul._line, "call", counted)
+    small = [Sending("lead", "s", bytes([n]) * 1000) for n in range(3)]
+    large = [Sending("lead", "s", bytes([n]) * (CARRIED - 2999)) for n in range(2)]
+    assert seoul.receive(0, acknowledged=[question], sending=[*small, *large]) == []
+    assert calls == ["/v1/letters", "/v1/letters", "/v1/box"], "what is too large goes by itself, the others together"
+    came = lead.receive(5)
+    assert sorted(one.body for one in came) == sorted(one.body for one in [*small, *large])
+    # The same letters again, as after a cut, are posted once.
+    seoul.receive(0, sending=small)
+    lead.acknowledge([one.id for one in came])
+    assert lead.receive(0) == []
+
+
+def test_a_letter_that_may_not_be_posted_keeps_back_no_other(lead: Client, seoul: Client) -> None:
+    waits = lead.send("seoul", "s", b"waits")
+    ways = [("nobody", "s"), ("lead", "s"), ("lead", "not open"), ("seoul", "s"), ("lead", "s")]
+    sending = [Sending(to, study, str(place).encode()) for place, (to, study) in enumerate(ways)]
+    with pytest.raises(ExchangeFault) as fault:
+        seoul.receive(0, acknowledged=[waits], sending=sending)
+    assert (fault.value.code, fault.value.findings[0].values["found"]) == ("no_such_recipient", "nobody")
+    came = lead.receive(5)
+    assert [one.body for one in came] == [b"1", b"4"]
+    lead.acknowledge([one.id for one in came])
+    assert seoul.receive(0) == [], "what was acknowledged with them is gone"
+    record = seoul._line.call("POST", "/v1/box", body=json.dumps(_along(sending)).encode()).record()
+    assert record == {"letters": [], "refused": [0, 2, 3]}
+    lead.acknowledge([one.id for one in lead.receive(5)])
+
+
+def _along(sending: Sequence[Sending], **more: object) -> dict[str, object]:
+    along = [
+        {"recipient": one.recipient, "study": one.study, "body": base64.b64encode(one.body).decode()} for one in sending
+    ]
+    return {"wait": 0, "limit": 0, "letters": along, **more}
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["all", [7], ["text"], [{"recipient": "lead", "study": "s"}], [{"recipient": "lead", "study": "s", "body": "?"}]],
+)
+def test_letters_of_another_form_are_refused_and_nothing_is_done(lead: Client, seoul: Client, given: object) -> None:
+    waits = lead.send("seoul", "s", b"waits")
+    record = _along([Sending("lead", "s", b"x")], acknowledged=[waits])
+    good = record["letters"]
+    assert isinstance(good, list)
+    record["letters"] = [*good, *given] if isinstance(given, list) else given
+    with pytest.raises(ExchangeFault) as fault:
+        seoul._line.call("POST", "/v1/box", body=json.dumps(record).encode())
+    assert fault.value.code == "malformed"
+    assert lead.receive(0) == []
+    [taken] = seoul.receive(5)
+    seoul.acknowledge([taken.id])
+
+
+def test_letters_that_come_along_count_as_the_calls_they_save(
+    lead: Client, seoul: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ExchangeFault) as fault:
+        seoul._line.call("POST", "/v1/box", body=json.dumps(_along([Sending("lead", "s", b"x")] * 65)).encode())
+    assert fault.value.code == "malformed"
+    monkeypatch.setitem(RATES, "site", Rate(1, 30, 8))
+    with pytest.raises(ExchangeFault) as fault:
+        seoul._line.call(
+            "POST", "/v1/box", body=json.dumps(_along([Sending("lead", "s", b"x")] * 40)).encode(), patience=0
+        )
+    assert fault.value.code == "too_many"
+    assert lead.receive(0) == []
 
 
 def test_letters_that_wait_are_held_back_for_others_for_a_moment_only(lead: Client, seoul: Client) -> None:

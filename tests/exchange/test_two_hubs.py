@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gagyo.exchange import enrolment, operator, partners, relay
 from gagyo.exchange.access import Role
 from gagyo.exchange.client import Client
 from gagyo.exchange.envelope import Keys
+from gagyo.exchange.hub_folder import HubFolder
 from gagyo.exchange.mailbox import register
 from gagyo.exchange.mailbox.register import Enrolled
 from tests.exchange.hubs import Place, after_first_second, new_hub, served
@@ -147,6 +149,33 @@ def test_the_line_is_cut_in_mid_sending(pair: Pair) -> None:
     assert taken(pair.lead) == [body]
     assert pair.between.cut_count == before + 2
     assert pair.between.up_bytes - sent < (6 << 20) + 2 * (1 << 20) + 300_000
+
+
+def test_letters_that_cross_together_do_not_keep_each_other_back(pair: Pair) -> None:
+    """One of three is about a study that is closed while it waits: the others arrive, and nothing is left behind."""
+    pair.lead.open_study("gone", ["beijing"])
+    pair.lead.open_study("s", ["seoul", "beijing"])
+    answer(pair.beijing, "gone", b"1")
+    assert taken(pair.lead) == [b"1"]
+    pair.between.down = True
+    pair.between.cut()
+    wait_for(lambda: pair.cn.hub.operate(partners.lines)[pair.kr.hub.name]["state"] != "up")
+    for body, study in ((b"a", "s"), (b"b", "gone"), (b"c", "s")):
+        pair.beijing.send("lead", study, body)
+        pair.lead.send("beijing", study, body)
+    pair.lead.close_study("gone")
+    pair.between.down = False
+    for client in (pair.lead, pair.beijing):
+        came: set[bytes] = set()
+        while not {b"a", b"c"} <= came:
+            came |= set(taken(client))
+        assert came <= {b"a", b"b", b"c"}
+    for place in (pair.kr, pair.cn):
+        wait_for(partial(_holds_no_letter, place.hub, "s"))
+
+
+def _holds_no_letter(hub: HubFolder, study: str) -> bool:
+    return hub.operate(lambda rows: rows("SELECT COUNT(*) FROM letter WHERE study = ?", study)) == [(0,)]
 
 
 def test_a_study_that_is_closed_is_closed_at_both(pair: Pair) -> None:

@@ -18,7 +18,7 @@ from gagyo.coordinator.planning import make_plan
 from gagyo.coordinator.run import Run
 from gagyo.exchange.client import Member
 from gagyo.exchange.envelope import Keys
-from gagyo.exchange.letter import Received, chunk_digest, letter_id
+from gagyo.exchange.letter import Received, Sending, chunk_digest, letter_id
 from gagyo.exchange.membership import Membership
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
@@ -78,8 +78,15 @@ class Caller:
         return self._office.post(self.membership.name, recipient, study, body)
 
     def receive(
-        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+        self,
+        wait: float = 25.0,
+        limit: int = 64,
+        acknowledged: Sequence[str] = (),
+        enough: int = 1,
+        sending: Sequence[Sending] = (),
     ) -> list[Received]:
+        for one in sending:
+            self.send(one.recipient, one.study, one.body)
         return self._office.take(self.membership.name, min(wait, 0.2), acknowledged)
 
     def acknowledge(self, ids: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,18 @@ from gagyo.errors import ExchangeFault
 from gagyo.exchange import enrolment, partners
 from gagyo.exchange.access import DOING, Role, refusal
 from gagyo.exchange.envelope import Keys
-from gagyo.exchange.letter import CHUNK, DIGEST, SMALL, Letter, chunk_count, chunk_digest, is_name, is_study, letter_id
+from gagyo.exchange.letter import (
+    CHUNK,
+    DIGEST,
+    SMALL,
+    TOGETHER,
+    Letter,
+    chunk_count,
+    chunk_digest,
+    is_name,
+    is_study,
+    letter_id,
+)
 from gagyo.exchange.mailbox import letters, register
 from gagyo.exchange.mailbox.letters import Limits
 from gagyo.exchange.mailbox.port import Mailbox, Rows
@@ -71,6 +83,8 @@ class Call:
     body: bytes
     gone: Callable[[], Awaitable[None]]
     """Returns when the caller hangs up."""
+    charge: Callable[[int], None]
+    """Counts further calls in place of which this one stands; ExchangeFault `too_many`."""
 
     def record(self) -> dict[str, Any]:
         """The body as a JSON object; ExchangeFault `malformed`."""
@@ -139,12 +153,15 @@ def allowed_way(rows: Rows, caller: Enrolled, sender: str, recipient: str, study
 async def post_letter(counter: Counter, caller: Caller, call: Call) -> Answer:
     """A small letter: its body is the call's."""
     way = await _way(counter, caller.enrolled, call.query)
-    chunks = (chunk_digest(call.body),)
-    name = letter_id(way.sender.name, way.recipient.name, call.query["study"], chunks)
-    size = len(call.body)
-    letter = Letter(name, way.sender.name, way.recipient.name, call.query["study"], size, chunks, call.body)
+    letter = _small(way, call.query["study"], call.body)
     await _post(counter, way, letter)
-    return told({"id": name}, 201)
+    return told({"id": letter.id}, 201)
+
+
+def _small(way: _Way, study: str, body: bytes) -> Letter:
+    chunks = (chunk_digest(body),)
+    name = letter_id(way.sender.name, way.recipient.name, study, chunks)
+    return Letter(name, way.sender.name, way.recipient.name, study, len(body), chunks, body)
 
 
 async def post_parcel(counter: Counter, caller: Caller, call: Call) -> Answer:
@@ -193,7 +210,11 @@ async def put_chunk(counter: Counter, caller: Caller, call: Call) -> Answer:
 
 
 async def open_box(counter: Counter, caller: Caller, call: Call) -> Answer:
-    """Acknowledge letters, then wait for others."""
+    """Post small letters and acknowledge others, in one transaction; then wait for the next.
+
+    A letter that may not be posted keeps back none of the others: `refused` are the places of such letters, and who
+    posts one by itself is told why.
+    """
     record, box = call.record(), caller.enrolled.name
     done = texts(record, "acknowledged", 4096)
     wait, limit, enough = record.get("wait", 0), record.get("limit", 64), record.get("enough", 1)
@@ -202,11 +223,58 @@ async def open_box(counter: Counter, caller: Caller, call: Call) -> Answer:
         raise ExchangeFault.of("malformed", found="wait, limit, enough")
     if not all(DIGEST.fullmatch(one) for one in done):
         raise ExchangeFault.of("malformed", found="acknowledged")
-    if done:
-        await counter.mailbox.write(lambda rows: letters.acknowledge(rows, box, done), durable=False)
+    refused = await _turn(counter, caller.enrolled, _brought(record, call), done)
     wanted = _Wanted(box, min(limit, MOST_LETTERS), max(1, min(enough, limit, MOST_LETTERS)))
     found = await _next_letters(counter, call, wanted, min(wait, LONGEST_WAIT))
-    return told({"letters": [_letter(one) for one in found]})
+    answer: dict[str, Any] = {"letters": [_letter(one) for one in found]}
+    return told(answer | {"refused": refused} if refused else answer)
+
+
+@dataclass(frozen=True)
+class _Brought:
+    """A letter as it came along with a call."""
+
+    query: Mapping[str, str]
+    body: bytes
+
+
+def _brought(record: Mapping[str, Any], call: Call) -> list[_Brought]:
+    """The letters that came along; each counts as the call that it saves."""
+    given = record.get("letters", [])
+    if not isinstance(given, list) or len(given) > TOGETHER:
+        raise ExchangeFault.of("malformed", found="letters")
+    call.charge(len(given))
+    try:
+        bodies = [base64.b64decode(one["body"], validate=True) for one in given]
+        queries = [{name: str(one[name]) for name in ("recipient", "study", "sender") if name in one} for one in given]
+    except (KeyError, TypeError, ValueError):
+        raise ExchangeFault.of("malformed", found="letters") from None
+    return [_Brought(query, body) for query, body in zip(queries, bodies, strict=True)]
+
+
+async def _turn(counter: Counter, caller: Enrolled, brought: Sequence[_Brought], done: Sequence[str]) -> list[int]:
+    """Post and acknowledge; the places of the letters that may not be posted."""
+    ways: dict[int, _Way] = {}
+    for place, one in enumerate(brought):
+        with suppress(ExchangeFault):
+            ways[place] = await _way(counter, caller, one.query)
+
+    def work(rows: Rows) -> list[int]:
+        letters.acknowledge(rows, caller.name, done)
+        full = []
+        for place, way in ways.items():
+            try:
+                letter = _small(way, brought[place].query["study"], brought[place].body)
+                letters.post(rows, way.recipient.box, letter, counter.limits, int(time.time()))
+            except ExchangeFault:
+                full.append(place)
+        return full
+
+    if not ways and not done:
+        return list(range(len(brought)))
+    rings = {way.recipient.box for way in ways.values()}
+    full = await counter.mailbox.write(work, durable=bool(ways), rings=rings)
+    return sorted({*full, *(place for place in range(len(brought)) if place not in ways)})
 
 
 @dataclass(frozen=True)
@@ -366,7 +434,7 @@ CALLS: Mapping[tuple[str, str], CallKind] = {
     ("POST", "/v1/letters"): CallKind(post_letter, SMALL),
     ("POST", "/v1/parcels"): CallKind(post_parcel, 512 << 10),
     ("PUT", "/v1/chunks"): CallKind(put_chunk, CHUNK),
-    ("POST", "/v1/box"): CallKind(open_box, 512 << 10),
+    ("POST", "/v1/box"): CallKind(open_box, 1 << 20),
     ("GET", "/v1/letters"): CallKind(get_chunk),
     ("PUT", "/v1/studies"): CallKind(put_study, 128 << 10, roles=("coordinator",)),
     ("PUT", "/v1/doing"): CallKind(put_doing, roles=("site",)),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gagyo.exchange.access import Doing
 from gagyo.exchange.client import Member
-from gagyo.exchange.letter import Received
+from gagyo.exchange.letter import Received, Sending
 from gagyo.exchange.membership import Membership
 
 DAY_SECONDS = 86_400
@@ -29,9 +29,18 @@ class Carrier(Protocol):
         ...
 
     def receive(
-        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+        self,
+        wait: float = 25.0,
+        limit: int = 64,
+        acknowledged: Sequence[str] = (),
+        enough: int = 1,
+        sending: Sequence[Sending] = (),
     ) -> list[Received]:
-        """Letters that came; each comes again until it is acknowledged. For `enough` of them it may wait a moment."""
+        """Letters that came; each comes again until it is acknowledged. For `enough` of them it may wait a moment.
+
+        The letters of `sending` are handed over first. Where that is refused, they may be carried in part, and what
+        came is left for the next time.
+        """
         ...
 
     def acknowledge(self, ids: Sequence[str]) -> None:

@@ -12,7 +12,19 @@ from typing import Any
 from gagyo.errors import ExchangeFault
 from gagyo.exchange.access import Doing
 from gagyo.exchange.envelope import PublicKeys
-from gagyo.exchange.letter import DIGEST, SMALL, Received, chunk_count, chunk_digest, divide, is_study, letter_id
+from gagyo.exchange.letter import (
+    CARRIED,
+    DIGEST,
+    SMALL,
+    TOGETHER,
+    Received,
+    Sending,
+    chunk_count,
+    chunk_digest,
+    divide,
+    is_study,
+    letter_id,
+)
 from gagyo.exchange.line import Line
 from gagyo.exchange.membership import Membership
 from gagyo.exchange.records import as_agreed
@@ -113,19 +125,30 @@ class Client:
             return [one for one in record.get("missing", []) if one in chunks]
 
     def receive(
-        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+        self,
+        wait: float = 25.0,
+        limit: int = 64,
+        acknowledged: Sequence[str] = (),
+        enough: int = 1,
+        sending: Sequence[Sending] = (),
     ) -> list[Received]:
         """Letters of the own box, the oldest first; up to `wait` seconds of waiting where there is none.
 
         Where there are fewer than `enough` the hub waits a moment for the others, so that answers to one question
-        come together.
+        come together. The letters of `sending` are posted first, small ones in the same call.
 
         A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`. Once the bodies
         together exceed 64 MiB the others are left for the next call.
         """
+        along = self._send_apart(sending)
         asked = {"wait": wait, "limit": limit, "enough": enough, "acknowledged": list(acknowledged)}
+        asked |= {"letters": [_carried(one) for one in along]} if along else {}
         with_wait = min(wait, 60.0)
         record = self._line.call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=with_wait).record()
+        with as_agreed("refused"):
+            refused = [along[place] for place in record.get("refused", [])]
+        for one in refused:  # again by itself: it is told why, and tried again where that may pass
+            self.send(one.recipient, one.study, one.body)
         taken: list[Received] = []
         with as_agreed("letters"):
             for one in list(record["letters"]):
@@ -133,6 +156,16 @@ class Client:
                 if sum(len(letter.body) for letter in taken) >= TAKEN:
                     break
         return taken
+
+    def _send_apart(self, sending: Sequence[Sending]) -> list[Sending]:
+        """Send those letters that are too large to go along with a call; the others."""
+        along: list[Sending] = []
+        for one in sending:
+            if len(one.body) + sum(len(other.body) for other in along) <= CARRIED and len(along) < TOGETHER:
+                along.append(one)
+            else:
+                self.send(one.recipient, one.study, one.body)
+        return along
 
     def _received(self, record: Mapping[str, Any]) -> Received:
         letter, sender, study = str(record["id"]), str(record["sender"]), str(record["study"])
@@ -200,6 +233,10 @@ class Client:
     def status(self, patience: float | None = None) -> dict[str, Any]:
         """The hub's `version` and `time`, this institution's `state` and `box`, and the state of `partners`."""
         return self._line.call("GET", "/v1/status", patience=patience).record()
+
+
+def _carried(one: Sending) -> dict[str, str]:
+    return {"recipient": one.recipient, "study": one.study, "body": base64.b64encode(one.body).decode()}
 
 
 def _member(record: Mapping[str, Any]) -> Member:

@@ -19,7 +19,7 @@ from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier
 from gagyo.exchange.client import Client, Member
 from gagyo.exchange.envelope import PublicKeys
-from gagyo.exchange.letter import Letter, Received, chunk_digest, divide, letter_id
+from gagyo.exchange.letter import Letter, Received, Sending, chunk_digest, divide, letter_id
 from gagyo.exchange.membership import Membership
 from gagyo.exchange.parcel import Card, Parcel
 
@@ -86,9 +86,16 @@ class Courier:
         return name
 
     def receive(
-        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+        self,
+        wait: float = 25.0,
+        limit: int = 64,
+        acknowledged: Sequence[str] = (),
+        enough: int = 1,
+        sending: Sequence[Sending] = (),
     ) -> list[Received]:
         """Letters that were imported, here or by another process."""
+        for one in sending:
+            self.send(one.recipient, one.study, one.body)
         self.acknowledge(acknowledged)
         until = time.monotonic() + wait
         query = "select id, sender, study, body from incoming where body is not null order by number limit ?"
@@ -236,12 +243,19 @@ class Both:
         return (self._courier if self.by_courier(recipient) else self._client).send(recipient, study, body)
 
     def receive(
-        self, wait: float = 25.0, limit: int = 64, acknowledged: Sequence[str] = (), enough: int = 1
+        self,
+        wait: float = 25.0,
+        limit: int = 64,
+        acknowledged: Sequence[str] = (),
+        enough: int = 1,
+        sending: Sequence[Sending] = (),
     ) -> list[Received]:
         """What came by either way; while the courier has nothing, the hub is waited for, a little at a time."""
-        carried = self._courier.receive(0, limit, acknowledged)
+        by_hub = [one for one in sending if not self.by_courier(one.recipient)]
+        by_bag = [one for one in sending if self.by_courier(one.recipient)]
+        carried = self._courier.receive(0, limit, acknowledged, sending=by_bag)
         short = min(wait, LOOK_SECONDS) if self._carried else wait
-        return carried + self._client.receive(0 if carried else short, limit, acknowledged, enough)
+        return carried + self._client.receive(0 if carried else short, limit, acknowledged, enough, by_hub)
 
     def acknowledge(self, ids: Sequence[str]) -> None:
         """At both: each knows its own."""

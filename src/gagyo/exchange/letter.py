@@ -12,6 +12,10 @@ CHUNK = 1 << 20
 """Bytes of a chunk; only the last of a letter may be shorter."""
 SMALL = 512 << 10
 """Letters up to this many bytes travel in one call: a cut costs less than the chunk in flight of a larger one."""
+CARRIED = 256 << 10
+"""Bytes of letters that travel with the call in which their sender waits for the next."""
+TOGETHER = 64
+"""Letters that travel with one such call."""
 STUDY = 100
 """Characters of a study's name."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -37,6 +41,15 @@ class Received:
 
     id: str
     sender: str
+    study: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A letter as its sender hands it over."""
+
+    recipient: str
     study: str
     body: bytes
 

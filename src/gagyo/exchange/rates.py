@@ -47,14 +47,24 @@ class Rates:
     def call(self, name: str, rate: Rate) -> Iterator[None]:
         """One call, for as long as it is open; ExchangeFault `too_many` where it is one too many."""
         use = self._uses.setdefault(name, _Use(rate.burst, self.clock()))
-        now = self.clock()
-        use.tokens = min(rate.burst, use.tokens + (now - use.at) * rate.calls)
-        use.at = now
-        if use.tokens < 1 or use.open >= rate.open:
-            raise ExchangeFault.of("too_many", found=name, expected=f"{rate.calls:g}")
-        use.tokens -= 1
+        if use.open >= rate.open:
+            raise _too_many(name, rate)
+        self.charge(name, rate, 1)
         use.open += 1
         try:
             yield
         finally:
             use.open -= 1
+
+    def charge(self, name: str, rate: Rate, calls: int) -> None:
+        """Count what one call does in place of `calls` of them; ExchangeFault `too_many` as `call`."""
+        use, now = self._uses.setdefault(name, _Use(rate.burst, self.clock())), self.clock()
+        use.tokens = min(rate.burst, use.tokens + (now - use.at) * rate.calls)
+        use.at = now
+        if use.tokens < calls:
+            raise _too_many(name, rate)
+        use.tokens -= calls
+
+
+def _too_many(name: str, rate: Rate) -> ExchangeFault:
+    return ExchangeFault.of("too_many", found=name, expected=f"{rate.calls:g}")

@@ -6,14 +6,14 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gagyo.errors import ExchangeFault
 from gagyo.exchange import partners
 from gagyo.exchange.calls import Counter, allowed_way
-from gagyo.exchange.letter import SMALL, Letter, chunk_count, chunk_digest, letter_id
+from gagyo.exchange.letter import CARRIED, SMALL, Letter, chunk_count, chunk_digest, letter_id
 from gagyo.exchange.line import Line, Reply
 from gagyo.exchange.mailbox import letters, register
 from gagyo.exchange.mailbox.port import Rows
@@ -111,12 +111,22 @@ class Relay:
                     continue
                 if partners.told_digest(await self._tell()) != self._told:
                     await self._exchange_registers()
-                await asyncio.gather(*(self._send(letter) for letter in found))
+                await self._send_all(found)
                 await self._forget([letter.id for letter in found])
                 await self._note("up")
 
     async def _forget(self, sent: list[str]) -> None:
         await self._mailbox.write(lambda rows: letters.acknowledge(rows, self._hub, sent), durable=False)
+
+    async def _send_all(self, found: Sequence[Letter]) -> None:
+        """The small ones in one call; those that are refused in it again by themselves, as the large ones are sent."""
+        small = [letter for letter in found if letter.body is not None and letter.size <= CARRIED // len(found)]
+        others = [letter for letter in found if letter not in small]
+        if small:
+            asked = {"wait": 0, "limit": 0, "letters": [_carried(letter) for letter in small]}
+            reply = await self._call("POST", "/v1/box", body=json.dumps(asked).encode())
+            others += [small[place] for place in reply.record().get("refused", [])]
+        await asyncio.gather(*(self._send(letter) for letter in others))
 
     async def _send(self, letter: Letter) -> None:
         query = {"recipient": letter.recipient, "study": letter.study, "sender": letter.sender}
@@ -205,6 +215,11 @@ def _known(rows: Rows, hub: str) -> Enrolled:
     if known is None or known.role != "hub" or known.state != "active":
         raise ExchangeFault.of("not_enrolled", found=hub)
     return known
+
+
+def _carried(letter: Letter) -> dict[str, str]:
+    record = {"sender": letter.sender, "recipient": letter.recipient, "study": letter.study}
+    return record | {"body": base64.b64encode(letter.body or b"").decode()}
 
 
 def _letter(record: Mapping[str, Any]) -> Letter:

@@ -76,7 +76,11 @@ class Exchange:
             await self._check_fresh(signed)
             await self._note(caller)
             content = await body.read(kind.limit, headers.get("content-digest", ""))
-            call = Call(_query(scope), scope["path"].split("/")[3:], content, body.gone)
+
+            def charge(calls: int) -> None:
+                self.rates.charge(caller.name if caller else "", rate, calls)
+
+            call = Call(_query(scope), scope["path"].split("/")[3:], content, body.gone, charge)
             return await kind.answer(self.counter, Caller(signed.keyid, caller), call)
 
     async def _caller(

@@ -16,7 +16,7 @@ from typing import Any
 from gagyo.errors import ExchangeFault, Refused, SiteSilent, Tampered
 from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
-from gagyo.exchange.letter import Received
+from gagyo.exchange.letter import CARRIED, Received, Sending
 from gagyo.federation.message import Message, read, write
 from gagyo.federation.once import Outgoing, answer_of
 from gagyo.finding import Finding
@@ -80,6 +80,7 @@ class Remote:
         self._tell = tell or (lambda states: None)
         self._plan = ""
         self._done: list[str] = []
+        self._outbox: list[Sending] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="post")
         known = client.directory()
         absent = [site for site in sites if site not in known or known[site].role != "site"]
@@ -205,7 +206,10 @@ class Remote:
         return _Post(message, self._hospitals[site].keys)
 
     def _send(self, post: _Post) -> None:
-        """Send, or send again: the same bytes, so that a letter that still lies at the hub is not doubled."""
+        """Have a letter sent, or sent again, with the next call: the same bytes, so that it is not doubled at the hub.
+
+        It is written here, in threads of their own for those of one question.
+        """
         now = time.time() + self._client.clock_offset
         site = post.message.recipient
         lasting = lasting_seconds(self._client, site)
@@ -214,7 +218,7 @@ class Remote:
             post.letter = write(post.message, self._keys, post.to)
             if self._client.by_courier(site):
                 self._set_state(site, "to_carry")
-        self._client.send(site, self._study, post.letter)
+        self._outbox.append(Sending(site, self._study, post.letter))
         post.again = time.monotonic() + post.pause
         post.pause = min(2 * post.pause, LAST_AGAIN)
 
@@ -279,7 +283,11 @@ class Remote:
         return Finding(why, values=values)
 
     def _receive(self, wait: float, enough: int = 1) -> list[Message]:
-        letters = self._client.receive(wait, acknowledged=self._done, enough=enough)
+        sending, self._outbox = self._outbox, []
+        large = [one for one in sending if len(one.body) > CARRIED]
+        list(self._pool.map(lambda one: self._client.send(one.recipient, one.study, one.body), large))
+        along = [one for one in sending if len(one.body) <= CARRIED]
+        letters = self._client.receive(wait, acknowledged=self._done, enough=enough, sending=along)
         self._done = [letter.id for letter in letters]
         return [message for letter in letters if (message := self._read(letter)) is not None]
 

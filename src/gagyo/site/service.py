@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
 from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
-from gagyo.exchange.letter import Received
+from gagyo.exchange.letter import Received, Sending
 from gagyo.federation.message import Message, read, write
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
@@ -65,6 +65,9 @@ class Service:
         self._told = 0.0
         self._state = "starting"
         self._said: tuple[Doing, int] | None = None
+        self._serving = 0
+        self._outbox: list[Sending] = []
+        """What the serving thread says; it leaves with its next call."""
 
     @property
     def busy(self) -> bool:
@@ -86,18 +89,36 @@ class Service:
             self._say("stopped")
 
     def _serve(self, ending: threading.Event) -> None:
+        self._serving = threading.get_ident()
         done: list[str] = []
         while not ending.is_set():
             try:
                 if self._state != "connected":
                     self._connect()
-                letters = self._client.receive(WAIT_SECONDS, acknowledged=done)
+                letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._taken_out())
+                # What is not acknowledged when the service ends comes again, and is answered from the record.
+                done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
             except ExchangeFault as fault:
+                # An answer that was not sent is asked for again, and given from the record.
                 self._note_hub(fault.code)
                 ending.wait(PAUSE_SECONDS)
-                continue
-            # What is not acknowledged when the service ends comes again, and is answered from the record.
-            done = [letter.id for letter in letters if self._take(letter, ending)]
+        with suppress(ExchangeFault):
+            self._flush()
+
+    def _by_study(self, letters: Sequence[Received]) -> Iterator[Received]:
+        """The letters; answers that are ready leave before those of another study are worked on."""
+        for before, letter in zip([None, *letters], letters, strict=False):
+            if before is not None and before.study != letter.study:
+                self._flush()
+            yield letter
+
+    def _taken_out(self) -> list[Sending]:
+        sending, self._outbox = self._outbox, []
+        return sending
+
+    def _flush(self) -> None:
+        for one in self._taken_out():
+            self._client.send(one.recipient, one.study, one.body)
 
     def drain(self) -> None:
         """Answer what lies ready, once, and end: for a hospital by courier that keeps no service running."""
@@ -153,7 +174,7 @@ class Service:
     def _take(self, letter: Received, ending: threading.Event) -> bool:
         """Whether a letter is done with.
 
-        One that met a fault of this machine (a full disk), or whose answer could not be sent, comes again.
+        One that met a fault of this machine (a full disk) comes again.
         """
         try:
             with self._turn:
@@ -338,7 +359,11 @@ class Service:
         expires = int(self._now()) + lasting_seconds(self._client, recipient)
         plan = proposed.plan if proposed else ""
         message = Message(kind, self.name, recipient, study, body, plan, request, expires=expires)
-        self._client.send(recipient, study, write(message, self._client.membership.keys, to))
+        letter = Sending(recipient, study, write(message, self._client.membership.keys, to))
+        if threading.get_ident() == self._serving:
+            self._outbox.append(letter)
+        else:
+            self._client.send(letter.recipient, letter.study, letter.body)
 
     def _tell(self, proposed: Proposed, request: str = "") -> None:
         """Say where a plan stands: waiting, approved, refused, withdrawn, closed."""
