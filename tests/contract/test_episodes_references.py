@@ -91,6 +91,18 @@ def test_likelihood_and_proportional_hazards(fits: Run, relapsed: Run, name: str
     np.testing.assert_allclose(tests, np.array(case["zph"], dtype=float), rtol=1e-7)
 
 
+def test_the_study_of_the_how_to_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "follow-a-covariate-that-changes.md"
+    text = page.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    going = house(tmp_path, text, hospitals("relapse")).run()
+    assert going.stopped == {}
+    result = going.results["death"]
+    assert result.people == 1546
+    assert [one.name for one in result.estimates] == ["age", "hormon", "nodes", "relapse", "nodes:relapse"]
+    said = [note.to("en") for note in result.notes]
+    assert any(note.startswith("Relapsed: no until “Time from surgery to relapse”") for note in said)
+
+
 def test_immortal_time_would_have_made_a_benefit(fits: Run) -> None:
     """The textbook's point: known from the start, a transplant seems to save lives."""
     naive = golden()["immortal"][2]
