@@ -24,12 +24,10 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import RESERVED, Analysis, Study
 from gagyo.protocol.variables import Variable
 from gagyo.protocol.written import NAME
-from gagyo.release.aggregate import Floats, Measure, few_or_none, joined
+from gagyo.release.aggregate import Floats, Measure, joined
 from gagyo.text import Text
 
 Bools = NDArray[np.bool_]
-MOST_CHANGES = 3
-"""Changes of one model: more make more orders of them than head counts could be ruled on."""
 
 
 class Labels(BaseModel):
@@ -64,8 +62,6 @@ def declared(study: Study, changes: Mapping[str, Change]) -> Study:
 def change_faults(analysis: Analysis, study: Study, changes: Mapping[str, Change], time: str) -> Iterator[Finding]:
     """What is wrong with the changes that an analysis declares."""
     place = analysis.place("changes")
-    if len(changes) > MOST_CHANGES:
-        yield Finding("change_too_many", place=place, values={"found": len(changes), "expected": MOST_CHANGES})
     for name, one in changes.items():
         if name in study.variables or name in RESERVED or not (re.fullmatch(NAME, name) and usable(name)):
             yield Finding("change_name", place=place, values={"found": name})
@@ -117,28 +113,19 @@ class Changing:
     def cells(self, formula: Formula, size: int) -> Measure:
         """The head counts behind a fit to the first `size` people: each person once, whatever their episodes.
 
-        As for any trait, of those who had changed when they left, and of those who had not. Besides, nobody or k had
-        changed when they came, had not, and changed in between, in all and with each other trait and the event; and
-        nobody or k went through each state of any two changes.
+        As for any trait, of those who had changed when they left, and of those who had not. Besides, those who had
+        changed when they came, and those who had not, are each nobody or k, in all, with each trait and each two of
+        them; of the latter who had changed when they left, and so while they were observed, is such a trait.
         """
         traits = trait_cells(self.rows, formula, slice(size))
-        return joined(traits, *self._parts(formula, size), *self._states(size)) if self.changed else traits
+        return joined(traits, *self._parts(formula, size)) if self.changed else traits
 
     def _parts(self, formula: Formula, size: int) -> Iterator[Measure]:
         inside = np.arange(self.rows.n) < size
-        for name, at in zip(self.changed, self.at, strict=True):
-            came, left = self.rows[at] <= self.lower, self.rows[name] == 1
-            for part in (came, ~came, left & ~came):
+        for at in self.at:
+            came = self.rows[at] <= self.lower
+            for part in (came, ~came):
                 yield part_traits(self.rows, formula, part & inside)
-
-    def _states(self, size: int) -> Iterator[Measure]:
-        """By two changes, how many people were in each of the four states of both for some time."""
-        made = self.episodes(size)
-        for one, first in enumerate(self.changed):
-            for second in self.changed[one + 1 :]:
-                state = (2 * made.columns[first] + made.columns[second]).astype(np.int64)
-                of_people = [len(np.unique(made.who[state == number])) for number in range(4)]
-                yield few_or_none(np.array(of_people, np.int64))
 
     def episodes(self, size: int) -> Episodes:
         """The episodes of the first `size` people."""
