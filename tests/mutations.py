@@ -612,6 +612,7 @@ MUTATIONS = (
     ("methods/_survival/episodes.py", "(rows[when] < rows[time])", "(rows[when] <= rows[time])", EPISODES),
     ("methods/_survival/episodes.py", "& (when[who] < stop)", "& (when[who] <= stop)", CHANGED),
     ("federation/line.py", '("change_is_needed", "changes", may_lack)', "", EPISODES),
+    ("federation/line.py", "frozenset(may_lack(method)).intersection(absent)", "frozenset()", EPISODES),
     ("statistics/cox.py", "        if self.who is None:\n", "        if True:\n", CHANGED),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
 )

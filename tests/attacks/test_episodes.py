@@ -11,6 +11,7 @@ import pytest
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.federation.rows import Rows as Inside
+from gagyo.methods._survival.episodes import Changing
 from gagyo.methods.cox import newton
 from gagyo.protocol.study import Study
 from tests.contract.data import HEAD, boolean, divide, label, number
@@ -134,12 +135,14 @@ def test_few_who_had_the_second_change_alone_are_not_told(tmp_path: Path, few: i
     assert found == (["answer_withheld"] if few == 4 else [])
 
 
-@pytest.mark.parametrize(("day", "found"), [(50.0, ["answer_withheld"]), (51.0, [])])
-def test_an_event_at_the_change_is_before_it(tmp_path: Path, day: float, found: list[str]) -> None:
+@pytest.mark.parametrize(("day", "seen", "found"), [(50.0, 9, ["answer_withheld"]), (51.0, 60, [])])
+def test_an_event_at_the_change_is_before_it(tmp_path: Path, day: float, seen: int, found: list[str]) -> None:
     """All but a few of those who changed left on that very day: they count as never changed."""
     data = only(patients(), 60, ALL)
     changed = np.flatnonzero(~np.isnan(data["first"]))
     data["days"][changed[:51]] = day
+    inside = Inside("s", Study.parse(text(line("age + one", "one"))).variables, data, [b"p"] * 600)
+    assert Changing.of(inside, "days", "", ["one"], ["first"]).rows["one"].sum() == seen
     assert outcome(tmp_path, data, line("age + one", "one")) == found
 
 
@@ -154,6 +157,16 @@ def test_ordinary_studies_pass(tmp_path: Path, seed: int) -> None:
         line("age + two", "two", more=", strata: severe, ties: breslow"),
     ]
     assert outcome(tmp_path, data, kinds[seed % 4]) == []
+
+
+def test_who_is_at_a_hospital_that_records_no_change_is_not_taken_for_unchanged(tmp_path: Path) -> None:
+    people = divide(patients(), np.arange(600) % 4)
+    people["busan"].columns["first"][:] = np.nan
+    people["busan"].absent = ["first"]  # type: ignore[attr-defined]
+    written = text(line("age + one", "one"))
+    assert "a" in house(tmp_path / "all", written, people).run().stopped
+    without = written.replace("release:", "may_go_on_without: 1\nrelease:")
+    assert house(tmp_path / "three", without, people).run().results["a"].people == 450
 
 
 def faults(analyses: str, variables: list[str] = VARIABLES) -> list[str]:
@@ -174,6 +187,7 @@ UNIT = [*VARIABLES[:-2], VARIABLES[-2].replace("type: number", "type: number, un
         (line("age + one", "one").replace("at: first", "at: severe"), "change_kind"),
         (line("age + severe", "one").replace("{one:", "{severe:"), "change_name"),
         (line("age + one", "one", more=", hospitals: pooled"), "cox_pooled"),
+        (line("age + one", "one", more=", strata: one"), "describe_unknown"),
     ],
 )
 def test_faults_of_a_file_are_said(analyses: str, code: str) -> None:

@@ -5,7 +5,7 @@ Both walk the same line on the same opened numbers, so each hospital knows what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,6 +81,16 @@ class Line:
     def imputed(self, analysis: str) -> tuple[str, ...]:
         """The variables whose missing values an analysis fills in; none where there is no such analysis."""
         return imputed_by(self.methods[analysis]) if analysis in self.methods else ()
+
+    def complete_without(self, absent: Collection[str]) -> dict[str, frozenset[str]]:
+        """`complete` at a hospital that never records some variables: there, no value is no answer.
+
+        Where a missing time says that a change never came, it says so only where changes are recorded.
+        """
+        needed = dict(self.complete)
+        for name, method in self.methods.items():
+            needed[self.study.analyses[name].cohort] |= frozenset(may_lack(method)).intersection(absent)
+        return needed
 
     @property
     def sends(self) -> dict[str, tuple[dict[str, Any], ...]]:

@@ -295,10 +295,10 @@ class Method:
         """The method of an analysis; FileFault where it does not fit the study."""
         options = Options(**analysis.options)
         check_none(list(change_faults(analysis, study, options.changes, options.time)))
-        study = declared(study, options.changes)
+        known, study = study, declared(study, options.changes)
         formula = formulas.parse(options.formula, study.variables)
         named = {"time": options.time, "entry": options.entry, "strata": options.strata, "event": formula.outcome}
-        findings = [*time_faults(analysis, study, **named), *unused_faults(analysis, formula, options.changes)]
+        findings = [*time_faults(analysis, known, **named), *unused_faults(analysis, formula, options.changes)]
         if not formula.intercept or not formula.terms:
             findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
         findings += per_faults(analysis, formula.columns(study.variables)[1:], options.per)
