@@ -42,5 +42,6 @@ models <- list(
 heart$ever <- as.integer(!is.na(heart$waited))
 immortal <- coxph(Surv(days, died) ~ age + year + ever + strata(hospital), heart, control = tight)
 
-write_json(list(cox = models, immortal = unname(coef(immortal)), versions = list(R = R.version.string, survival = as.character(packageVersion("survival")))),
-  "tests/golden/episodes.json", digits = NA, auto_unbox = TRUE, pretty = TRUE)
+out <- list(R = R.version.string, survival = as.character(packageVersion("survival")), cox = models,
+  immortal = unname(coef(immortal)))
+write_json(out, "tests/golden/episodes.json", digits = NA, auto_unbox = TRUE, pretty = TRUE)
