@@ -25,6 +25,7 @@ ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
 QUANTILES, MEDIANS = "tests/attacks/test_quantiles.py", "tests/contract/test_quantiles_references.py"
+EPISODES, CHANGED = "tests/attacks/test_episodes.py", "tests/contract/test_episodes_references.py"
 RANKS = "tests/contract/test_rank_references.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
 LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enrolment", "two_hubs"))
@@ -611,6 +612,23 @@ MUTATIONS = (
         "return True",
         RULED,
     ),
+    (
+        "methods/_survival/episodes.py",
+        "for part in (came, ~came):",
+        "for part in (~came,):",
+        EPISODES,
+    ),
+    (
+        "methods/_survival/episodes.py",
+        "for part in (came, ~came):",
+        "for part in (came,):",
+        EPISODES,
+    ),
+    ("methods/_survival/episodes.py", "(rows[when] < rows[time])", "(rows[when] <= rows[time])", EPISODES),
+    ("methods/_survival/episodes.py", "& (when[who] < stop)", "& (when[who] <= stop)", CHANGED),
+    ("federation/line.py", '("change_is_needed", "changes", may_lack)', "", EPISODES),
+    ("federation/line.py", "frozenset(may_lack(method)).intersection(absent)", "frozenset()", EPISODES),
+    ("statistics/cox.py", "        if self.who is None:\n", "        if True:\n", CHANGED),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
 )
 

@@ -49,6 +49,14 @@ NUMBERS = {
         "nodes": (0, 60),
     },
     "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
+    "heart": {"days": (0, 2000), "waited": (0, 2000), "age": (-50, 50), "year": (0, 10)},
+    "relapse": {
+        "days": (0, 8000),
+        "relapsing": (0, 8000),
+        "came": (0, 8000),
+        "age": (18, 100),
+        "nodes": (0, 60),
+    },
     "mgus": {"months": (0, 600), "decades": (2, 10), "hgb": (4, 20), "mspike": (0, 4)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
     "flowers": {"length": (4, 8), "width": (1, 5)},
@@ -64,6 +72,8 @@ NUMBERS = {
 }
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "flowers": (),
+    "heart": (),
+    "relapse": (),
     "lung": ("ecog", "cause"),
     "rotterdam": ("tumour",),
     "mgus": ("ending", "size"),
@@ -72,6 +82,8 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 BOOLEANS = {
     "flowers": ("setosa",),
+    "heart": ("died",),
+    "relapse": ("died", "hormon"),
     "lung": ("died", "female"),
     "rotterdam": ("died", "relapsed", "hormon", "chemo", "grade3"),
     "mgus": ("female",),
@@ -119,7 +131,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("lung", "mgus", "rotterdam"):
+    if name in ("heart", "lung", "mgus", "relapse", "rotterdam"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)

@@ -5,13 +5,13 @@ Both walk the same line on the same opened numbers, so each hospital knows what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Question
-from gagyo.federation.method import Method, imputed_by, read_method
+from gagyo.federation.method import Method, imputed_by, may_lack, read_method
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -35,18 +35,21 @@ def complete_variables(study: Study, methods: Mapping[str, Method]) -> dict[str,
 
 
 def needed_elsewhere(study: Study, methods: Mapping[str, Method]) -> list[Finding]:
-    """A finding for each variable that one analysis imputes and that its cohort lets nobody lack.
+    """A finding for each variable that one analysis imputes, or takes for never, and that its cohort lets nobody lack.
 
-    A cohort has one set of people: who lacks what another of its analyses needs is in none of them.
+    A cohort has one set of people: who lacks what another of its analyses needs is in none of them. For the time of a
+    change that would be worse than a loss: only who lived to change would be left (immortal time).
     """
+    kinds = (("imputed_is_needed", "impute", imputed_by), ("change_is_needed", "changes", may_lack))
     return [
         Finding(
-            "imputed_is_needed",
-            place=study.analyses[name].place("impute"),
+            code,
+            place=study.analyses[name].place(option),
             values={"found": variable, "expected": ", ".join(needing), "cohort": study.analyses[name].cohort},
         )
+        for code, option, lacking in kinds
         for name, method in methods.items()
-        for variable in imputed_by(method)
+        for variable in lacking(method)
         if (needing := _needing(study, methods, study.analyses[name].cohort, variable))
     ]
 
@@ -78,6 +81,16 @@ class Line:
     def imputed(self, analysis: str) -> tuple[str, ...]:
         """The variables whose missing values an analysis fills in; none where there is no such analysis."""
         return imputed_by(self.methods[analysis]) if analysis in self.methods else ()
+
+    def complete_without(self, absent: Collection[str]) -> dict[str, frozenset[str]]:
+        """`complete` at a hospital that never records some variables: there, no value is no answer.
+
+        Where a missing time says that a change never came, it says so only where changes are recorded.
+        """
+        needed = dict(self.complete)
+        for name, method in self.methods.items():
+            needed[self.study.analyses[name].cohort] |= frozenset(may_lack(method)).intersection(absent)
+        return needed
 
     @property
     def sends(self) -> dict[str, tuple[dict[str, Any], ...]]:

@@ -74,9 +74,18 @@ class Told:
     time: str
 
     def result(
-        self, fit: Fit, variance: Floats, tested: Proportionality | None, strata: str, truncated: bool
+        self,
+        fit: Fit,
+        variance: Floats,
+        tested: Proportionality | None,
+        strata: str,
+        truncated: bool,
+        changes: Mapping[str, str],
     ) -> Result:
-        """The result, with the covariance of the coefficients (p, p) that the study asks for."""
+        """The result, with the covariance of the coefficients (p, p) that the study asks for.
+
+        changes: by covariate that changes, the variable of its time.
+        """
         columns = self.formula.columns(self.study.variables)[1:]
         estimates = self.estimates(fit, variance)
         tests = (self._proportional(tested),) if tested else ()
@@ -88,8 +97,12 @@ class Told:
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
             tables=(self.ratios(estimates), _fit_table(fit, self.observed()), *tests),
-            notes=(Words("survival.within_hospitals"), *alias_notes(columns, fit.solved.aliased)),
-            methods_text=self._text(strata, truncated, tested),
+            notes=(
+                Words("survival.within_hospitals"),
+                *self._changes(changes),
+                *alias_notes(columns, fit.solved.aliased),
+            ),
+            methods_text=(*self._text(strata, truncated, tested), *([Words("survival.episodes")] if changes else [])),
         )
 
     def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
@@ -141,6 +154,11 @@ class Told:
         if tested:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
+
+    def _changes(self, changes: Mapping[str, str]) -> tuple[Words, ...]:
+        """What each covariate that changes is, by the names that people read."""
+        known = self.study.variables
+        return tuple(_change(known[name].label, known[at].label) for name, at in changes.items())
 
     def observed(self) -> Words:
         """What everyone's time of observation is called, with its unit."""
@@ -194,6 +212,11 @@ def _row(one: Estimate, per: float, unit: str) -> tuple[Cell, ...]:
         limits = np.exp(np.array([one.value, one.lower, one.upper]) * per)
     ratio = Interval(*limits.tolist()) if np.isfinite(limits).all() else None
     return (_per(one.label, per, unit), ratio, one.value, one.standard_error, one.p)
+
+
+def _change(label: Text, at: Text) -> Words:
+    said = (translate("survival.changes", one, found=label.to(one), at=at.to(one)) for one in LANGUAGES)
+    return Words(text=Text(*said))
 
 
 def _per(label: Words, per: float, code: str) -> Words:

@@ -4,8 +4,9 @@ Each round a hospital sends the score, the information and the log-likelihood of
 are those of the pooled fit `coxph(... + strata(hospital))`, whose hazard ratios compare people within hospitals. With
 `hospitals: pooled` all have one baseline hazard, on a grid of times that the hospitals agree on; the fit is that of the
 times rounded up to the grid. Cox (1972) J R Stat Soc B 34:187; Lu CL et al. (2015) WebDISCO, J Am Med Inform Assoc
-22:1212. Ties: Efron (1977), Breslow (1974). Robust errors: Lin & Wei (1989). Proportional hazards: the score test of
-Grambsch & Therneau (1994). Reference: R `survival::coxph`, `cox.zph`, `basehaz`.
+22:1212. Ties: Efron (1977), Breslow (1974). Covariates that change at a person's own time: Andersen & Gill (1982).
+Robust errors: Lin & Wei (1989). Proportional hazards: the score test of Grambsch & Therneau (1994). Reference: R
+`survival::coxph`, `tmerge`, `cox.zph`, `basehaz`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
-from gagyo.federation.local import Name, Numbers, Whole, local
+from gagyo.federation.local import Name, Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._cox_told import Baseline, Fit, Proportionality, Told
@@ -31,12 +32,13 @@ from gagyo.methods._newton import (
     symmetric,
     triangle,
 )
-from gagyo.methods._regression import column_widths, middles, term_columns, trait_cells
+from gagyo.methods._regression import column_widths, middles, term_columns
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.climb import Climb, fit_scales, sandwich
+from gagyo.methods._survival.episodes import Change, Changing, change_faults, declared, unused_faults
 from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, scores
 from gagyo.methods._survival.telling import dropped_note, time_words
-from gagyo.methods._survival.times import entries, per_faults, strata_of, time_faults
+from gagyo.methods._survival.times import per_faults, strata_of, time_faults
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Analysis, Study
@@ -59,15 +61,18 @@ MODEL: dict[str, Any] = {
     "time": Name(),
     "entry": Name(),
     "strata": Name(),
+    "changed": Names(),
+    "at": Names(),
     "coefficients": Numbers((None,), -1e12, 1e12),
     "ties": Whole(0, len(TIES) - 1),
 }
-"""What every step is told of the model; `entry` and `strata` are empty where there are none."""
+"""What every step is told of the model; `entry`, `strata`, `changed` and `at` are empty where there are none."""
 
 
-@local(formula=Name(), time=Name(), entry=Name())
-def people(rows: Rows, formula: str, time: str, entry: str) -> Aggregate:
+@local(formula=Name(), time=Name(), entry=Name(), changed=Names(), at=Names())
+def people(rows: Rows, formula: str, time: str, entry: str, changed: list[str], at: list[str]) -> Aggregate:
     """How many people, how many with the event, and their time of observation together."""
+    rows = Changing.of(rows, time, entry, changed, at).rows
     event = rows[rows.formula(formula).outcome] == 1
     observed = rows[time] - (rows[entry] if entry else 0.0)
     bound = rows.variables[time].bounds[1]
@@ -76,15 +81,25 @@ def people(rows: Rows, formula: str, time: str, entry: str) -> Aggregate:
 
 @local(**MODEL, part=Whole(1, 64))
 def newton(
-    rows: Rows, formula: str, time: str, entry: str, strata: str, coefficients: Floats, ties: int, part: int
+    rows: Rows,
+    formula: str,
+    time: str,
+    entry: str,
+    strata: str,
+    changed: list[str],
+    at: list[str],
+    coefficients: Floats,
+    ties: int,
+    part: int,
 ) -> Aggregate:
     """Score (p), information (upper triangle), log-likelihood, and log-likelihood of no effect, of the hospital's own
     partial likelihood. part: use one row in `part` only, for the first rounds on many people; 1 is everyone.
     """
-    parsed, size = rows.formula(formula), rows.n // part
-    sets = _risk_sets(rows, parsed, time, entry, strata, size)
+    there, size = Changing.of(rows, time, entry, changed, at), rows.n // part
+    parsed = there.rows.formula(formula)
+    sets = _risk_sets(there, parsed, strata, size)
     fits = [kernel.evaluate(one, coefficients, TIES[ties]) for one in sets]
-    null = rows.kept(
+    null = there.rows.kept(
         ("cox null", formula, time, entry, strata, size, ties),
         lambda: sum(kernel.null_likelihood(one, TIES[ties]) for one in sets),
     )
@@ -92,41 +107,62 @@ def newton(
     likelihood = sum(one.likelihood for one in fits)
     values = np.concatenate([score, information[triangle(len(score))], [likelihood, null]])
     spread = _spread_bounds(fits)
-    return _fit(rows, parsed, size, values, spread if _settled(spread) else _exact_spread(fits))
+    return _fit(there, parsed, size, values, spread if _settled(spread) else _exact_spread(fits))
 
 
 @local(**MODEL)
-def meat(rows: Rows, formula: str, time: str, entry: str, strata: str, coefficients: Floats, ties: int) -> Aggregate:
+def meat(
+    rows: Rows,
+    formula: str,
+    time: str,
+    entry: str,
+    strata: str,
+    changed: list[str],
+    at: list[str],
+    coefficients: Floats,
+    ties: int,
+) -> Aggregate:
     """The sum of u u' of score residuals u (upper triangle): the middle of Lin and Wei's sandwich."""
-    parsed = rows.formula(formula)
-    sets = _risk_sets(rows, parsed, time, entry, strata, rows.n)
-    u = np.concatenate([kernel.evaluate(one, coefficients, TIES[ties]).residuals() for one in sets])
+    there = Changing.of(rows, time, entry, changed, at)
+    parsed = there.rows.formula(formula)
+    sets = _risk_sets(there, parsed, strata, rows.n)
+    u = np.concatenate([one.by_person(kernel.evaluate(one, coefficients, TIES[ties]).residuals()) for one in sets])
     bound = (
-        2 * column_widths(parsed, rows.variables)[1:]
+        2 * column_widths(parsed, there.rows.variables)[1:]
     )  # a person who went through much hazard has a residual over one width
     upper = triangle(len(bound))
-    cells = trait_cells(rows, parsed)
+    cells = there.cells(parsed, rows.n)
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
 
 
 @local(**MODEL, transform=Whole(0, len(TRANSFORMS) - 1))
 def schoenfeld(
-    rows: Rows, formula: str, time: str, entry: str, strata: str, coefficients: Floats, ties: int, transform: int
+    rows: Rows,
+    formula: str,
+    time: str,
+    entry: str,
+    strata: str,
+    changed: list[str],
+    at: list[str],
+    coefficients: Floats,
+    ties: int,
+    transform: int,
 ) -> Aggregate:
     """The sum of Schoenfeld residuals times g(t) (p), and the information times g(t) and g(t)^2 (upper triangles)."""
-    parsed = rows.formula(formula)
-    sets = _risk_sets(rows, parsed, time, entry, strata, rows.n)
+    there = Changing.of(rows, time, entry, changed, at)
+    parsed = there.rows.formula(formula)
+    sets = _risk_sets(there, parsed, strata, rows.n)
     fits = [kernel.evaluate(one, coefficients, TIES[ties]) for one in sets]
     g = [_transformed(one.times, rows.variables[time].bounds, TRANSFORMS[transform]) for one in sets]
     each = list(zip(fits, g, strict=True))
-    score = np.sum([one.weighted_score(at) for one, at in each], axis=0)
+    score = np.sum([one.weighted_score(by) for one, by in each], axis=0)
     upper = triangle(len(score))
-    mixed, both = (np.sum([one.weighted_information(at**k) for one, at in each], axis=0)[upper] for k in (1, 2))
-    spread = spread_of(np.concatenate([one.residuals(at) for one, at in each]))
-    bound = column_widths(parsed, rows.variables)[1:]
+    mixed, both = (np.sum([one.weighted_information(by**k) for one, by in each], axis=0)[upper] for k in (1, 2))
+    spread = spread_of(np.concatenate([one.sets.by_person(one.residuals(by)) for one, by in each]))
+    bound = column_widths(parsed, there.rows.variables)[1:]
     squares = bound[upper[0]] * bound[upper[1]]
     scales = np.concatenate([bound, squares, squares])
-    return {"fit": joint(np.concatenate([score, mixed, both]), scales, trait_cells(rows, parsed), spread)}
+    return {"fit": joint(np.concatenate([score, mixed, both]), scales, there.cells(parsed, rows.n), spread)}
 
 
 def _transformed(times: Floats, bounds: tuple[float, float], transform: str) -> Floats:
@@ -136,21 +172,32 @@ def _transformed(times: Floats, bounds: tuple[float, float], transform: str) -> 
     return np.asarray((2 * g - low - high) / (high - low))
 
 
-def _risk_sets(rows: Rows, formula: Formula, time: str, entry: str, strata: str, size: int) -> list[RiskSets]:
+def _risk_sets(there: Changing, formula: Formula, strata: str, size: int) -> list[RiskSets]:
     """The risk sets of the first `size` people, one for each stratum inside the hospital; kept for the next round."""
+    rows = there.rows
 
     def make() -> list[RiskSets]:
-        X = formula.design({name: rows[name][:size] for name in formula.variables})[:, 1:]
-        exits, event, came = rows[time][:size], rows[formula.outcome][:size] == 1, entries(rows, time, entry)
-        if not strata:
-            return [kernel.risk_sets(X, exits, event, None if came is None else came[:size])]
-        parts = [inside[:size] for inside in strata_of(rows, strata)]
+        episodes = there.episodes(size)
+        who, start = episodes.who, episodes.start
+        columns = {name: rows[name][:size] for name in formula.variables}
+        if there.changed:
+            columns = {name: column[who] for name, column in columns.items()} | dict(episodes.columns)
+        X = formula.design({name: columns[name] for name in formula.variables})[:, 1:]
+        event = (columns[formula.outcome] == 1) & episodes.last
+        whose = who if there.changed else None
+        parts = [inside[:size][who] for inside in strata_of(rows, strata)] if strata else [slice(None)]
         return [
-            kernel.risk_sets(X[one], exits[one], event[one], None if came is None else came[:size][one])
+            kernel.risk_sets(
+                X[one],
+                episodes.stop[one],
+                event[one],
+                None if start is None else start[one],
+                None if whose is None else whose[one],
+            )
             for one in parts
         ]
 
-    found: list[RiskSets] = rows.kept(("cox sets", formula.text, time, entry, strata, size), make)
+    found: list[RiskSets] = rows.kept(("cox sets", formula.text, there.time, there.entry, strata, size), make)
     return found
 
 
@@ -158,8 +205,9 @@ def _summed(fits: Sequence[Fitted]) -> tuple[Floats, Floats]:
     return np.sum([one.score for one in fits], axis=0), np.sum([one.information for one in fits], axis=0)
 
 
-def _fit(rows: Rows, formula: Formula, size: int, values: Floats, spread: Spread) -> Aggregate:
-    cells: Measure = rows.kept(("cox cells", formula.text, size), lambda: trait_cells(rows, formula, slice(size)))
+def _fit(there: Changing, formula: Formula, size: int, values: Floats, spread: Spread) -> Aggregate:
+    rows = there.rows
+    cells: Measure = rows.kept(("cox cells", formula.text, size), lambda: there.cells(formula, size))
     return {"fit": joint(values, fit_scales(column_widths(formula, rows.variables)[1:]), cells, spread)}
 
 
@@ -170,7 +218,7 @@ def _spread_bounds(fits: Sequence[Fitted]) -> Spread:
     one person is most of the expected events is what a runaway fit looks like: every risk set's mean is then theirs.
     """
     reach = np.max([one.sets.reach for one in fits], axis=0)
-    most = max((float(one.expected.max(initial=0.0)) for one in fits), default=0.0)
+    most = max((float(one.sets.by_person(one.expected).max(initial=0.0)) for one in fits), default=0.0)
     safe = np.where(reach > 0, 2 * reach, 1.0)
     events = float(sum(one.sets.events for one in fits))
     squares = np.sum([one.schoenfeld_squares for one in fits], axis=0)
@@ -187,7 +235,10 @@ def _settled(spread: Spread) -> bool:
 def _exact_spread(fits: Sequence[Fitted]) -> Spread:
     """The same of each person: the score residuals, the part in the second moments, the expected events."""
     parts = [
-        np.column_stack([one.residuals(), one.sets.X[:-1] ** 2 * one.expected[:, None], one.expected]) for one in fits
+        one.sets.by_person(
+            np.column_stack([one.residuals(), one.sets.X[:-1] ** 2 * one.expected[:, None], one.expected])
+        )
+        for one in fits
     ]
     return spread_of(np.concatenate(parts))
 
@@ -217,6 +268,8 @@ class Options(BaseModel):
     """Lin and Wei's standard errors instead of the model's."""
     proportional: Literal["identity", "log", "none"] = "identity"
     """The transform of time in the test of proportional hazards; a pooled fit has none."""
+    changes: dict[str, Change] = {}
+    """Covariates by name that are 0 until a person's own time and 1 after it; a person without a time never changes."""
     per: dict[str, PositiveFloat] = {}
     """By column of the model, the increment that its hazard ratio is given for; 1 where none is stated."""
 
@@ -241,9 +294,11 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where it does not fit the study."""
         options = Options(**analysis.options)
+        check_none(list(change_faults(analysis, study, options.changes, options.time)))
+        known, study = study, declared(study, options.changes)
         formula = formulas.parse(options.formula, study.variables)
         named = {"time": options.time, "entry": options.entry, "strata": options.strata, "event": formula.outcome}
-        findings = list(time_faults(analysis, study, **named))
+        findings = [*time_faults(analysis, known, **named), *unused_faults(analysis, formula, options.changes)]
         if not formula.intercept or not formula.terms:
             findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
         findings += per_faults(analysis, formula.columns(study.variables)[1:], options.per)
@@ -251,16 +306,22 @@ class Method:
             found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
             findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
         if options.hospitals == "pooled":
-            only = [name for name in ("entry", "strata", "robust") if getattr(options, name)]
+            only = [name for name in ("entry", "strata", "robust", "changes") if getattr(options, name)]
             findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
         check_none(findings)
         return cls(formula, options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
-        """All variables of the formula, and those of time, entry and strata."""
+        """All variables of the formula, and those of time, entry and strata; a change may never have come."""
         more = (self.options.time, self.options.entry, self.options.strata)
-        return frozenset([*self.formula.variables, *(name for name in more if name)])
+        named = (*self.formula.variables, *more)
+        return frozenset(name for name in named if name and name not in self.options.changes)
+
+    @property
+    def may_lack(self) -> tuple[str, ...]:
+        """The times of changes: who has none never changed, and is of the cohort all the same."""
+        return tuple(dict.fromkeys(one.at for one in self.options.changes.values()))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -308,7 +369,8 @@ class Method:
         tested = None
         if self.options.proportional != "none":
             tested = yield from self._proportional(fit)
-        return told.result(fit, variance, tested, self.options.strata, bool(self.options.entry))
+        changes = {name: one.at for name, one in self.options.changes.items()}
+        return told.result(fit, variance, tested, self.options.strata, bool(self.options.entry), changes)
 
     def fit(self) -> Fitting:
         """Newton-Raphson from no effect to a squared decrement under 1e-16, halving steps that do not climb."""
@@ -335,7 +397,7 @@ class Method:
         )
 
     def _counts(self) -> Generator[Ask, Pooled, tuple[Pooled, int, int]]:
-        counts = yield Ask(people, self._named("formula", "time", "entry"), doing="counting")
+        counts = yield Ask(people, self._named("formula", "time", "entry", "changed", "at"), doing="counting")
         if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         return counts, int(counts["people"][0]), int(counts["people"][1])
@@ -379,6 +441,8 @@ class Method:
             "time": self.options.time,
             "entry": self.options.entry,
             "strata": self.options.strata,
+            "changed": list(self.options.changes),
+            "at": [one.at for one in self.options.changes.values()],
             "ties": TIES.index(self.options.ties),
         }
         return {name: whole[name] for name in names or whole}

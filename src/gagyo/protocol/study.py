@@ -451,7 +451,7 @@ def _check_analysis(analysis: Analysis, study: Study, models: Mapping[str, type[
         near = nearest(analysis.method, models)
         values = {"found": analysis.method, "expected": listed(sorted(models)), "hint": near}
         return [Finding("unknown_method", place=analysis.place("method"), values=values)]
-    findings = _check_formula(analysis, study)
+    findings = _check_formula(analysis, _known(analysis, study, models[analysis.method]))
     try:
         models[analysis.method].model_validate(analysis.options)
     except ValidationError as fault:
@@ -460,14 +460,21 @@ def _check_analysis(analysis: Analysis, study: Study, models: Mapping[str, type[
     return findings
 
 
-def _check_formula(analysis: Analysis, study: Study) -> list[Finding]:
+def _known(analysis: Analysis, study: Study, model: type[BaseModel]) -> dict[str, Variable]:
+    """The variables that a formula may have: the study's, and covariates that the analysis itself makes of them."""
+    made = analysis.options.get("changes") if "changes" in model.model_fields else None
+    names = [str(name) for name in made] if isinstance(made, dict) else []
+    return {**study.variables, **{name: Variable(name, "boolean", Text(name)) for name in names}}
+
+
+def _check_formula(analysis: Analysis, variables: Mapping[str, Variable]) -> list[Finding]:
     from dataclasses import replace
 
     text = analysis.options.get("formula")
     if not isinstance(text, str):
         return []
     try:
-        formulas.parse(text, study.variables)
+        formulas.parse(text, variables)
     except FileFault as fault:
         return [replace(finding, place=analysis.place("formula")) for finding in fault.findings]
     return []

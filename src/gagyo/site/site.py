@@ -175,7 +175,8 @@ class Site:
         bound = self._ruled.bound(study, line.sends)
         check_none(bound.findings())
         limits = asked.stricter(max(self.policy.minimum_people, bound.bounds.minimum_people))
-        cohorts = Cohorts(self.name, study, data, people, line.complete)
+        complete = line.complete_without(getattr(data, "absent", ()))
+        cohorts = Cohorts(self.name, study, data, people, complete)
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys, bound)
         self._sessions[plan.digest] = session
         return session

@@ -28,7 +28,8 @@ class RiskSets:
 
     X: (n + 1, p) about the columns' means, with a row of zeros at the end. times: (K,) distinct times of events.
     first: (K,) the first row at risk; deaths: (K,) how many had the event, the rows that start there. entered: (n,) how
-    many event times had passed at each person's entry, None where all were there from the start.
+    many event times had passed at each person's entry, None where all were there from the start. who: (n,) whose each
+    row is, from 0 on, where a person may have several; None where each row is a person.
     """
 
     X: Floats
@@ -36,10 +37,11 @@ class RiskSets:
     first: NDArray[np.int64]
     deaths: NDArray[np.int64]
     entered: NDArray[np.int64] | None
+    who: NDArray[np.int64] | None = None
 
     @property
     def people(self) -> int:
-        """How many rows there are."""
+        """How many rows there are: people, or their episodes."""
         return len(self.X) - 1
 
     @property
@@ -108,6 +110,15 @@ class RiskSets:
         later = np.cumsum(parts[:, ::-1], axis=1)[:, ::-1][:, 1:]
         return later.reshape(*values.shape[:-1], size - 1)
 
+    def by_person(self, values: Floats) -> Floats:
+        """Of values (n, ...) of rows the sums over each person's: (persons, ...)."""
+        if self.who is None:
+            return values
+        persons, whose = np.unique(self.who, return_inverse=True)
+        out = np.zeros((len(persons), *values.shape[1:]))
+        np.add.at(out, whose, values)
+        return out
+
     def gone_through(self, per_time: Floats) -> Floats:
         """The sum of values by event time (K,) or (K, q) over the times at which each row was at risk: (n, ...)."""
         total = np.concatenate([np.zeros((1, *per_time.shape[1:])), np.cumsum(per_time, axis=0)])
@@ -117,10 +128,16 @@ class RiskSets:
         return out if self.entered is None else out - total[self.entered]
 
 
-def risk_sets(X: Floats, exits: Floats, event: NDArray[np.bool_], entries: Floats | None = None) -> RiskSets:
+def risk_sets(
+    X: Floats,
+    exits: Floats,
+    event: NDArray[np.bool_],
+    entries: Floats | None = None,
+    who: NDArray[np.int64] | None = None,
+) -> RiskSets:
     """The risk sets of columns X (n, p), times of exit (n,), who had the event (n,), and times of entry (n,).
 
-    A person is at risk at t where entry < t <= exit.
+    A person is at risk at t where entry < t <= exit. who: (n,) whose each row is, where rows are episodes.
     """
     order = by_exit(exits, event)
     time, had = exits[order], event[order]
@@ -135,7 +152,7 @@ def risk_sets(X: Floats, exits: Floats, event: NDArray[np.bool_], entries: Float
     entered = None
     if entries is not None and len(times) and bool((entries >= times[0]).any()):
         entered = np.searchsorted(times, entries[order], side="right")
-    return RiskSets(sorted_X, times, first, deaths.astype(np.int64), entered)
+    return RiskSets(sorted_X, times, first, deaths.astype(np.int64), entered, None if who is None else who[order])
 
 
 def by_exit(exits: Floats, event: NDArray[np.bool_]) -> NDArray[np.intp]:
