@@ -145,6 +145,13 @@ OWED = {
         '  a: {method: mixed, cohort: all, formula: "glu ~ bmi + skin", cluster: ageband}\n',
         by_hospital="hospitals have intercepts of their own",
     ),
+    "mixed_logistic": Owed(
+        "tests.contract.test_mixed_logistic_references:test_coefficients_and_errors",
+        '  a: {method: mixed_logistic, cohort: all, formula: "died ~ age + nodes", cluster: tumour}\n',
+        by_hospital="hospitals have intercepts of their own",
+        minimum=10,
+        data="rotterdam",
+    ),
     "penalised": Owed(
         "tests.contract.test_penalised_references:test_the_chosen_models_fulfil_the_conditions_of_the_optimum",
         '  a: {method: penalised, cohort: all, formula: "diabetic ~ glu + bmi + age", family: binomial, values: 6,'
