@@ -1,4 +1,4 @@
-"""Newton's steps of a logistic mixed model, outside the hospitals: first without a variance, then from a deviation of 1."""
+"""Newton's steps of a logistic mixed model, outside the hospitals: without a variance, then from a deviation of 1."""
 
 from __future__ import annotations
 
