@@ -157,7 +157,6 @@ MUTATIONS = (
     ("methods/mixed_logistic.py", "and len(fit.sites) < FEWEST:", "and False:", LOGIT),
     ("methods/mixed_logistic.py", "np.where(constant, 0.0, own)", "own", LOGIT),
     ("methods/_mixed_logistic_walk.py", "or found.likelihood <= plain.likelihood", "and False", LOGIT),
-    ("methods/_mixed_logistic_walk.py", "check_separation(seen[0]", "(lambda *_: None)(seen[0]", LOGIT),
     ("statistics/laplace.py", "(moved < low) | (moved > high) |", "(moved < low) &", LAPLACE),
     ("statistics/laplace.py", "hessian += mixed + mixed.T", "hessian += mixed", LAPLACE),
     ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
