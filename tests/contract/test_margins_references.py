@@ -16,7 +16,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, columns, hospitals, study
 from tests.contract.test_methods import rehearsed
-from tests.hospitals import house
+from tests.hospitals import Rows, house
 
 TIGHT = 1e-8
 
@@ -88,3 +88,21 @@ def test_without_the_option_nothing_more_is_asked() -> None:
     assert told(plain) == {}
     assert more.rounds == plain.rounds + 1
     assert more.estimates[: len(plain.estimates)] == plain.estimates
+
+
+def test_a_factor_that_stands_in_a_product_alone_is_counted(tmp_path: Path) -> None:
+    """Attack: the slope of npreg:bp in npreg is bp, which is no column of the fit: here that of three women who were
+    never pregnant, at whom the product is zero.
+    """
+    people = {site: Rows(dict(one.columns), one.persons) for site, one in hospitals("pima").items()}
+    left = 3
+    for one in people.values():
+        none = np.flatnonzero(one.columns["npreg"] == 0)[:left]
+        bp = np.zeros(len(one.persons))
+        bp[none], left = 70.0 + np.arange(len(none)), left - len(none)
+        one.columns["bp"] = bp
+    line = text("logistic", "diabetic ~ glu + npreg + npreg:bp")
+    plain = house(tmp_path / "plain", line.replace(", marginal_effects: true", ""), people).run()
+    assert plain.stopped == {}
+    run = house(tmp_path / "more", line, people).run()
+    assert {one.code for one in run.stopped["a"].findings} == {"answer_withheld"}

@@ -176,6 +176,16 @@ OWED = {
     ),
 }
 MORE = {
+    "logistic, marginal effects": Owed(
+        "tests.contract.test_margins_references:test_effects_and_errors",
+        '  a: {method: logistic, cohort: all, formula: "diabetic ~ rcs(glu, 90, 120, 150) + bmi + C(ageband)",'
+        " marginal_effects: true}\n",
+    ),
+    "glm, marginal effects": Owed(
+        "tests.contract.test_margins_references:test_effects_and_errors",
+        '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
+        " marginal_effects: true}\n",
+    ),
     "weighting, times": Owed(
         "tests.contract.test_weighted_survival_references:test_hazard_ratios_and_errors",
         '  a: {method: weighting, cohort: all, formula: "hormon ~ age + nodes + chemo", outcome: died, time: days,'

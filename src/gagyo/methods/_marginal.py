@@ -17,7 +17,7 @@ from gagyo.methods._sandwich import Variance
 from gagyo.protocol.formula import Factor, Formula, Spline
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Floats, Measure, Spread, joint
+from gagyo.release.aggregate import Floats, Measure, Spread, few_or_none, joined, joint
 from gagyo.result import Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import t_quantile, t_sf
 from gagyo.statistics.margins import MEANS
@@ -72,18 +72,25 @@ def average(
     """The sum over people of each effect, and of its derivatives in the coefficients: (effects, 1 + p).
 
     beta: of columns about `middle` (p,). offset (n,): what stands in the predictor without a coefficient. reach (p,)
-    and worst: the ring's scales of columns and of the mean. No outcome is looked at: the head counts are the design's.
+    and worst: the ring's scales of columns and of the mean. No outcome is looked at: the head counts are the design's,
+    and of each column that moves who is away from zero, nobody or k.
     """
     effects, place = effects_of(formula, rows.variables), _Place(formula, middle, beta, link)
     values, spread = np.zeros((len(effects), 1 + formula.width)), _Top(len(effects) * (1 + formula.width))
+    having = np.zeros(sum(formula.width * len(one.levels or (0,)) for one in effects), np.int64)
     for start in range(0, rows.n, BLOCK):
         part = slice(start, start + BLOCK)
         columns = {name: rows[name][part] for name in formula.predictors}
-        each = [place.contributions(effect, columns, offset[part]) for effect in effects]
+        moved = [place.moved(effect, columns) for effect in effects]
+        each = [
+            place.contributions(effect, one, columns, offset[part]) for effect, one in zip(effects, moved, strict=True)
+        ]
         values += np.array([one.sum(axis=0) for one in each])
         spread.add(np.concatenate(each, axis=1))
+        having += np.concatenate([(one != 0).sum(axis=0).ravel() for one in moved])
     bounds = np.concatenate([[worst], reach * worst])
-    return joint(values, np.broadcast_to(bounds, values.shape), cells, spread.spread())
+    behind = joined(cells, few_or_none(having))
+    return joint(values, np.broadcast_to(bounds, values.shape), behind, spread.spread())
 
 
 @dataclass(frozen=True)
@@ -95,20 +102,28 @@ class _Place:
     beta: Floats
     link: str
 
-    def contributions(self, effect: Effect, columns: Mapping[str, Floats], offset: Floats) -> Floats:
+    def moved(self, effect: Effect, columns: Mapping[str, Floats]) -> Floats:
+        """By person the columns that the effect's sums are made of (n, k, p): the design's slopes, or the design at
+        either level. A product without its factor in the formula shows a column here that no fit does.
+        """
+        if effect.levels is None:
+            return slopes(self.formula, columns, effect.variable)[:, None]
+        n = len(columns[effect.variable])
+        designs = [self.formula.design({**columns, effect.variable: np.full(n, level)}) for level in effect.levels]
+        return np.stack(designs, axis=1)
+
+    def contributions(self, effect: Effect, moved: Floats, columns: Mapping[str, Floats], offset: Floats) -> Floats:
         """By person the effect and its derivatives (n, 1 + p)."""
         if effect.levels is not None:
-            before, after = (self._mean_at(effect.variable, level, columns, offset) for level in effect.levels)
+            before, after = (self._mean_at(moved[:, side] - self.middle, offset) for side in (0, 1))
             return after - before
-        X = self.formula.design(columns) - self.middle
-        moved = slopes(self.formula, columns, effect.variable)
+        X, turned = self.formula.design(columns) - self.middle, moved[:, 0]
         _, slope, bend = MEANS[self.link](X @ self.beta + offset)
-        along = moved @ self.beta
-        return np.column_stack([slope * along, (bend * along)[:, None] * X + slope[:, None] * moved])
+        along = turned @ self.beta
+        return np.column_stack([slope * along, (bend * along)[:, None] * X + slope[:, None] * turned])
 
-    def _mean_at(self, name: str, level: float, columns: Mapping[str, Floats], offset: Floats) -> Floats:
-        """By person the mean and its derivatives (n, 1 + p), were the variable at a level."""
-        X = self.formula.design({**columns, name: np.full(len(offset), level)}) - self.middle
+    def _mean_at(self, X: Floats, offset: Floats) -> Floats:
+        """By person the mean and its derivatives (n, 1 + p) at a design about the middles."""
         mean, slope, _ = MEANS[self.link](X @ self.beta + offset)
         return np.column_stack([mean, slope[:, None] * X])
 
