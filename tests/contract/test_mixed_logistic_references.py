@@ -187,7 +187,7 @@ def test_few_hospitals_without_clusters_are_columns_of_a_logistic_fit() -> None:
 
 def test_a_column_that_is_constant_in_each_hospital_is_aliased() -> None:
     data = people("pupils")
-    data = data | {"ses": 10.1 + 0.3 * data["hospital"]}  # whose mean is not it to the last figure
+    data = data | {"ses": 17.3 + 1.1 * data["hospital"]}  # whose mean is not it to the last figure
     more = 'formula: "pass ~ verbal + ses", cluster: class'
     result = rehearsed(text(more, SITES), divided(data, SITES))["a"]
     assert [one.name for one in result.estimates if one.value is None] == ["ses"]
