@@ -90,6 +90,10 @@ def test_without_the_option_nothing_more_is_asked() -> None:
     assert more.estimates[: len(plain.estimates)] == plain.estimates
 
 
+def test_an_intercept_alone_has_no_effects() -> None:
+    assert told(rehearsed(text("logistic", "diabetic ~ 1"), hospitals("pima"))["a"]) == {}
+
+
 def test_a_factor_that_stands_in_a_product_alone_is_counted(tmp_path: Path) -> None:
     """Attack: the slope of npreg:bp in npreg is bp, which is no column of the fit: here that of three women who were
     never pregnant, at whom the product is zero.

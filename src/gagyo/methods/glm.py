@@ -240,7 +240,7 @@ class Method:
             sends.append(
                 Sends("glm.dispersed_meat" if self._negative_binomial else "glm.meat", self.robust.numbers(p), 1)
             )
-        if self.options.marginal_effects:
+        if self._tells_effects:
             sends.append(Sends("glm.marginal", numbers(self.formula, self.study), 1))
         return tuple(sends)
 
@@ -259,6 +259,10 @@ class Method:
             return False
         return self.family.dispersed or (counted and self.options.robust == "none")
 
+    @property
+    def _tells_effects(self) -> bool:
+        return self.options.marginal_effects and bool(self.formula.terms)
+
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fit = yield from (self._fit_dispersed() if self._negative_binomial else self._fit())
@@ -268,7 +272,7 @@ class Method:
         to_raw = about_zero(middles(self.formula, self.study.variables))
         told = Told(self.formula, self.study, self.options.family, self.options.link, self.robust)
         result = told.result(fit.at(to_raw), variance.at(to_raw))
-        if not self.options.marginal_effects:
+        if not self._tells_effects:
             return result
         named = {name: one for name, one in self._named(np.nan_to_num(fit.coefficients)).items() if name != "family"}
         answer = yield Ask(marginal, named, doing="fitting")

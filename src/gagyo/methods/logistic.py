@@ -217,11 +217,15 @@ class Method:
         sends.append(Sends("logistic.score", p, CHORD_ROUNDS))
         if self.options.robust != "none":
             sends.append(Sends("logistic.meat", self.robust.numbers(p), 1))
-        if self.options.marginal_effects:
+        if self._tells_effects:
             sends.append(Sends("logistic.marginal", numbers(self.formula, self.study), 1))
         if self.options.likelihood_ratio:
             sends.append(Sends("logistic.newton", size * len(self.formula.terms), MOST_ROUNDS))
         return tuple(sends)
+
+    @property
+    def _tells_effects(self) -> bool:
+        return self.options.marginal_effects and bool(self.formula.terms)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
@@ -235,7 +239,7 @@ class Method:
         told = Told(self.formula, self.study, self.robust, self.options.per)
         to_raw = about_zero(middles(self.formula, self.study.variables))
         result = told.result(fit.at(to_raw), variance.at(to_raw), tests)
-        if not self.options.marginal_effects:
+        if not self._tells_effects:
             return result
         named = {"formula": self.formula.text, "coefficients": np.nan_to_num(fit.coefficients)}
         answer = yield Ask(marginal, named, doing="fitting")
