@@ -38,6 +38,8 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 DECLARED = "tests/attacks/test_declared_measurements.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
+MARGINS = "tests/contract/test_margins_references.py"
+LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit/test_laplace.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
@@ -153,6 +155,16 @@ MUTATIONS = (
     ("methods/rank_tests.py", "return np.concatenate([groups, own_table(table)])", "return groups", TABLES),
     ("methods/rank_tests.py", "return np.append(groups, len(x) - ties.max(initial=0))", "return groups", TABLES),
     ("methods/_mixed_cells.py", "every = [having, clusters", "every = [clusters", MIXED),
+    ("methods/_marginal.py", "behind = joined(cells, few_or_none(having))", "behind = cells", MARGINS),
+    ("methods/_marginal.py", "+ slope[:, None] * turned])", "])", MARGINS),
+    ("methods/_marginal.py", "np.maximum(x - at, 0.0) ** 2", "(x - at) ** 2", MARGINS),
+    ("methods/mixed_logistic.py", "cells, spread, own)", "cells, spread)", LOGIT),
+    ("methods/mixed_logistic.py", ", own_spread(rows, parsed, cluster))", ")", LOGIT),
+    ("methods/mixed_logistic.py", "and len(fit.sites) < FEWEST:", "and False:", LOGIT),
+    ("methods/mixed_logistic.py", "np.where(constant, 0.0, own)", "own", LOGIT),
+    ("methods/_mixed_logistic_walk.py", "or found.likelihood <= plain.likelihood", "and False", LOGIT),
+    ("statistics/laplace.py", "(moved < low) | (moved > high) |", "(moved < low) &", LAPLACE),
+    ("statistics/laplace.py", "hessian += mixed + mixed.T", "hessian += mixed", LAPLACE),
     ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
     ("methods/mixed.py", "cells = block_cells(rows, parsed, slopes)", "cells = product_cells(rows, parsed)", MIXED),
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),

@@ -282,3 +282,12 @@ def test_what_does_not_fit_together_is_said_at_once(more: str, wanted: set[str])
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(text(more)))
     assert {one.code for one in caught.value.findings} == wanted
+
+
+def test_traits_alone_have_clusters_too() -> None:
+    """A design without any measurement, which has no values to count in a cluster."""
+    data = pupils() | {"comb": (np.arange(len(table("pupils")["comb"])) % 2).astype(float)}
+    result = solved('formula: "pass ~ comb", family: binomial, cluster: class, correlation: independence', data)
+    share = [data["pass"][data["comb"] == level].mean() for level in (0, 1)]
+    odds = np.log(np.array(share) / (1 - np.array(share)))
+    np.testing.assert_allclose([one.value for one in result.estimates], [odds[0], odds[1] - odds[0]], rtol=TIGHT)

@@ -145,6 +145,13 @@ OWED = {
         '  a: {method: mixed, cohort: all, formula: "glu ~ bmi + skin", cluster: ageband}\n',
         by_hospital="hospitals have intercepts of their own",
     ),
+    "mixed_logistic": Owed(
+        "tests.contract.test_mixed_logistic_references:test_coefficients_and_errors",
+        '  a: {method: mixed_logistic, cohort: all, formula: "died ~ age + nodes", cluster: tumour}\n',
+        by_hospital="hospitals have intercepts of their own",
+        minimum=10,
+        data="rotterdam",
+    ),
     "penalised": Owed(
         "tests.contract.test_penalised_references:test_the_chosen_models_fulfil_the_conditions_of_the_optimum",
         '  a: {method: penalised, cohort: all, formula: "diabetic ~ glu + bmi + age", family: binomial, values: 6,'
@@ -169,6 +176,16 @@ OWED = {
     ),
 }
 MORE = {
+    "logistic, marginal effects": Owed(
+        "tests.contract.test_margins_references:test_effects_and_errors",
+        '  a: {method: logistic, cohort: all, formula: "diabetic ~ rcs(glu, 90, 120, 150) + bmi + C(ageband)",'
+        " marginal_effects: true}\n",
+    ),
+    "glm, marginal effects": Owed(
+        "tests.contract.test_margins_references:test_effects_and_errors",
+        '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
+        " marginal_effects: true}\n",
+    ),
     "weighting, times": Owed(
         "tests.contract.test_weighted_survival_references:test_hazard_ratios_and_errors",
         '  a: {method: weighting, cohort: all, formula: "hormon ~ age + nodes + chemo", outcome: died, time: days,'

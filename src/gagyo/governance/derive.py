@@ -30,6 +30,7 @@ ESTIMATES = (
     "logistic",
     "meta",
     "mixed",
+    "mixed_logistic",
     "penalised",
     "restricted_mean",
     "standardisation",

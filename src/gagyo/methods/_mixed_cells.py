@@ -96,8 +96,8 @@ def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:
     Clusters weigh otherwise at each variance ratio: as the rounds go by, the sums of one of a size of its own follow.
     """
     having = clusters.sums(_having(rows, formula))
-    away = [[one.x != value for value in (0.0, *one.ends)] for one in measured(rows, formula)]
-    places = clusters.sums(np.column_stack([one for three in away for one in three]).astype(np.float64))
+    away = [one.x != value for one in measured(rows, formula) for value in (0.0, *one.ends)]
+    places = clusters.sums(np.column_stack([np.zeros((rows.n, 0)), *away]))  # a design of traits alone has none
     every = [having, clusters.sizes[:, None] - having, places]  # everybody has the intercept
     return _whole(np.concatenate([one.ravel() for one in every]))
 

@@ -28,8 +28,19 @@ from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_negative_binomial import Dispersed, dispersed_meat
 from gagyo.methods._glm_negative_binomial import dispersed as dispersed
-from gagyo.methods._glm_sums import WORST, both, cells_of, design_and_parts, most, reach_of, scales_of, worst_of
+from gagyo.methods._glm_sums import (
+    WORST,
+    both,
+    cells_of,
+    design_and_parts,
+    most,
+    offset_of,
+    reach_of,
+    scales_of,
+    worst_of,
+)
 from gagyo.methods._glm_told import Fit, Told
+from gagyo.methods._marginal import average, numbers, with_effects
 from gagyo.methods._newton import (
     MOST_ROUNDS,
     Solved,
@@ -121,6 +132,16 @@ def meat(
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
+@local(formula=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def marginal(rows: Rows, formula: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+    """Sums over people of each marginal effect, and of its derivatives in the coefficients (effects, 1 + p)."""
+    parsed = rows.formula(formula)
+    middle, offset = middles(parsed, rows.variables), np.zeros(rows.n) + offset_of(rows, exposure)
+    reach, worst = reach_of(rows, parsed), most(rows.variables[parsed.outcome])
+    cells = cells_of(rows, parsed, exposure)
+    return {"effects": average(rows, parsed, link, coefficients, offset, middle, reach, worst, cells)}
+
+
 class Options(BaseModel):
     """What a study file may say of a generalised linear model."""
 
@@ -139,6 +160,8 @@ class Options(BaseModel):
     cluster: str = ""
     """For CR0 to CR2 a category or whole number, such as the ward: a cluster for each of its values in each hospital.
     Without it each hospital is a cluster."""
+    marginal_effects: bool = False
+    """Also tell the average marginal effect of each variable, on the scale of the mean: one more sum."""
 
 
 @dataclass
@@ -217,6 +240,8 @@ class Method:
             sends.append(
                 Sends("glm.dispersed_meat" if self._negative_binomial else "glm.meat", self.robust.numbers(p), 1)
             )
+        if self._tells_effects:
+            sends.append(Sends("glm.marginal", numbers(self.formula, self.study), 1))
         return tuple(sends)
 
     @property
@@ -234,6 +259,10 @@ class Method:
             return False
         return self.family.dispersed or (counted and self.options.robust == "none")
 
+    @property
+    def _tells_effects(self) -> bool:
+        return self.options.marginal_effects and bool(self.formula.terms)
+
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fit = yield from (self._fit_dispersed() if self._negative_binomial else self._fit())
@@ -242,7 +271,14 @@ class Method:
             variance = yield from self._robust(fit)
         to_raw = about_zero(middles(self.formula, self.study.variables))
         told = Told(self.formula, self.study, self.options.family, self.options.link, self.robust)
-        return told.result(fit.at(to_raw), variance.at(to_raw))
+        result = told.result(fit.at(to_raw), variance.at(to_raw))
+        if not self._tells_effects:
+            return result
+        named = {name: one for name, one in self._named(np.nan_to_num(fit.coefficients)).items() if name != "family"}
+        answer = yield Ask(marginal, named, doing="fitting")
+        if not answer.whole("effects"):
+            raise Stopped(Finding("withheld_fit"))
+        return with_effects(result, self.formula, self.study, answer["effects"], variance)
 
     def _fit_dispersed(self) -> Generator[Ask, Pooled, Fit]:
         """A negative binomial fit, from the Poisson fit on."""

@@ -33,6 +33,7 @@ from gagyo.methods._logistic_sums import (
     settled,
 )
 from gagyo.methods._logistic_told import Fit, Told
+from gagyo.methods._marginal import average, numbers, with_effects
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
@@ -107,6 +108,15 @@ def meat(rows: Rows, formula: str, coefficients: Floats, errors: str, cluster: s
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
+@local(formula=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+def marginal(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
+    """Sums over people of each marginal effect, and of its derivatives in the coefficients (effects, 1 + p)."""
+    parsed = rows.formula(formula)
+    middle, largest = middles_of(rows, parsed), largest_of(rows, parsed)
+    cells, nothing = everyone(rows, parsed).cells, np.zeros(rows.n)
+    return {"effects": average(rows, parsed, "logit", coefficients, nothing, middle, largest, 1.0, cells)}
+
+
 class Options(BaseModel):
     """What a study file may say of a logistic regression."""
 
@@ -120,6 +130,8 @@ class Options(BaseModel):
     Without it each hospital is a cluster."""
     likelihood_ratio: bool = False
     """Also test each term by refitting without it; the model as a whole is always tested."""
+    marginal_effects: bool = False
+    """Also tell the average marginal effect of each variable, on the scale of the probability: one more sum."""
     per: dict[str, PositiveFloat] = {}
     """By column of the design, the increment that its odds ratio is given for; 1 where none is stated."""
 
@@ -205,9 +217,15 @@ class Method:
         sends.append(Sends("logistic.score", p, CHORD_ROUNDS))
         if self.options.robust != "none":
             sends.append(Sends("logistic.meat", self.robust.numbers(p), 1))
+        if self._tells_effects:
+            sends.append(Sends("logistic.marginal", numbers(self.formula, self.study), 1))
         if self.options.likelihood_ratio:
             sends.append(Sends("logistic.newton", size * len(self.formula.terms), MOST_ROUNDS))
         return tuple(sends)
+
+    @property
+    def _tells_effects(self) -> bool:
+        return self.options.marginal_effects and bool(self.formula.terms)
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
@@ -220,7 +238,14 @@ class Method:
             tests = yield from self._without_each_term(fit)
         told = Told(self.formula, self.study, self.robust, self.options.per)
         to_raw = about_zero(middles(self.formula, self.study.variables))
-        return told.result(fit.at(to_raw), variance.at(to_raw), tests)
+        result = told.result(fit.at(to_raw), variance.at(to_raw), tests)
+        if not self._tells_effects:
+            return result
+        named = {"formula": self.formula.text, "coefficients": np.nan_to_num(fit.coefficients)}
+        answer = yield Ask(marginal, named, doing="fitting")
+        if not answer.whole("effects"):
+            raise Stopped(Finding("withheld_fit"))
+        return with_effects(result, self.formula, self.study, answer["effects"], variance)
 
     def fit(self) -> Fitting:
         """Newton-Raphson to a squared decrement under 1e-16 (1e-17 a person, where that is more)."""

@@ -144,6 +144,7 @@ PLACES = (
         (
             "selection",
             "coefficients",
+            "marginal_effects",
             "fixed_effects",
             "variances",
             "deviations",
