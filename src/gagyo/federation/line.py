@@ -11,7 +11,7 @@ from typing import Any
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Question
-from gagyo.federation.method import Method, imputed_by, read_method
+from gagyo.federation.method import Method, imputed_by, may_lack, read_method
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -35,18 +35,22 @@ def complete_variables(study: Study, methods: Mapping[str, Method]) -> dict[str,
 
 
 def needed_elsewhere(study: Study, methods: Mapping[str, Method]) -> list[Finding]:
-    """A finding for each variable that one analysis imputes and that its cohort lets nobody lack.
+    """A finding for each variable that one analysis lets people lack and that its cohort lets nobody lack.
 
     A cohort has one set of people: who lacks what another of its analyses needs is in none of them.
     """
     return [
         Finding(
-            "imputed_is_needed",
-            place=study.analyses[name].place("impute"),
+            code,
+            place=study.analyses[name].place(option),
             values={"found": variable, "expected": ", ".join(needing), "cohort": study.analyses[name].cohort},
         )
         for name, method in methods.items()
-        for variable in imputed_by(method)
+        for code, option, lacked in (
+            ("imputed_is_needed", "impute", imputed_by(method)),
+            ("start_is_needed", "start", may_lack(method)),
+        )
+        for variable in lacked
         if (needing := _needing(study, methods, study.analyses[name].cohort, variable))
     ]
 

@@ -51,3 +51,8 @@ def read_method(analysis: Analysis, study: Study) -> Method:
 def imputed_by(method: Method) -> tuple[str, ...]:
     """The variables whose missing values a method fills in: a person who lacks one is still of the cohort."""
     return tuple(getattr(method, "imputes", ()))
+
+
+def may_lack(method: Method) -> tuple[str, ...]:
+    """Variables that mean something where they are missing, as a start does of who never started."""
+    return tuple(getattr(method, "may_lack", ()))

@@ -33,6 +33,7 @@ ESTIMATES = (
     "penalised",
     "restricted_mean",
     "standardisation",
+    "target_trial",
     "validate",
     "weighting",
 )
