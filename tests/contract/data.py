@@ -48,6 +48,8 @@ NUMBERS = {
         "age": (18, 100),
         "nodes": (0, 60),
     },
+    "grafts": {"days": (0, 1000), "start": (0, 6000), "age": (18, 100)},
+    "heart": {"days": (0, 2000), "start": (0, 2000), "age": (5, 70)},
     "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
     "mgus": {"months": (0, 600), "decades": (2, 10), "hgb": (4, 20), "mspike": (0, 4)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
@@ -64,6 +66,8 @@ NUMBERS = {
 }
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "flowers": (),
+    "grafts": (),
+    "heart": (),
     "lung": ("ecog", "cause"),
     "rotterdam": ("tumour",),
     "mgus": ("ending", "size"),
@@ -72,6 +76,8 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 BOOLEANS = {
     "flowers": ("setosa",),
+    "grafts": ("died", "severe"),
+    "heart": ("died", "surgery"),
     "lung": ("died", "female"),
     "rotterdam": ("died", "relapsed", "hormon", "chemo", "grade3"),
     "mgus": ("female",),
@@ -119,7 +125,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("lung", "mgus", "rotterdam"):
+    if name in ("grafts", "heart", "lung", "mgus", "rotterdam"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)

@@ -63,9 +63,7 @@ class Asked:
     people: Histories
 
     @classmethod
-    def of(
-        cls, rows: Rows, formula: str, hospitals: str, time: str, start: str, edges: Floats, grace: int
-    ) -> Asked:
+    def of(cls, rows: Rows, formula: str, hospitals: str, time: str, start: str, edges: Floats, grace: int) -> Asked:
         """The question of a step's arguments; kept for the next round."""
 
         def made() -> Asked:
@@ -174,7 +172,9 @@ class _Weighed:
         for a, chosen in zip(STRATEGIES, (within, ~within), strict=True):
             w = self.weights[a].weight[chosen, -1][:, None]
             parts.append(of_few(np.column_stack([w, w**2, w * columns[chosen]]), least))
-        return Spread(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("total", "largest", "second")))
+        return Spread(
+            *(np.concatenate([getattr(one, name) for one in parts]) for name in ("total", "largest", "second"))
+        )
 
 
 @local("target_trial", **WHO)

@@ -6,10 +6,10 @@ Starting is a logistic regression pooled over the intervals of the grace period,
 started before, on a level of each interval, baseline covariates and an intercept of each hospital. Weights in interval
 j: who waits, the product over intervals before j of 1 / (1 - p); who starts, 1 to the end of the grace period, then
 1 / p of its last interval for those who started in that one. Hazards by interval are weighted events over those under
-observation less half of those who leave without. Lossless on the grid. Hernan & Robins (2016) Am J Epidemiol 183:758;
+observation less half of those who leave without. It is lossless on the grid. Hernan & Robins (2016) Am J Epidemiol 183:758;
 Cain et al. (2010) Int J Biostat 6(2):18; Maringe et al. (2020) Int J Epidemiol 49:1719. Errors by stacked equations, by
-person, both clones together (Stefanski & Boos 2002, Am Stat 56:29). Reference: R, clones with `glm` and weighted sums
-written out; errors by the infinitesimal jackknife, each person's weight moved and everything fitted again.
+person, both clones together (Stefanski & Boos 2002, Am Stat 56:29). Reference: R, clones as rows, `glm` and weighted
+sums; errors by derivatives taken as differences, and by moving each person's weight and fitting everything again.
 """
 
 from __future__ import annotations
@@ -158,9 +158,8 @@ class Method:
         who = self._who(edges)
         fit = yield from self._fit(who, edges, people)
         beta, solved = fit.coefficients[0], fit.solved[0]
-        least = self.study.release.minimum_people
         how = {**who, "coefficients": beta, "largest": np.array([self.options.largest_weight or UNBOUNDED])}
-        how["least"] = least
+        how["least"] = self._fewest(first["table"], self.grace_of(edges))
         second = yield Ask(arms, how, doing="weighting")
         check_whole(second, "arms")
         K, values = len(edges), second["arms"]
@@ -198,6 +197,11 @@ class Method:
             "edges": edges,
             "grace": self.grace_of(edges),
         }
+
+    def _fewest(self, table: Floats, grace: int) -> int:
+        """How many people at the least make up a sum over those of one arm who leave alike; the table is open."""
+        ends = np.array([table[:grace].sum(axis=0), table[grace]])
+        return int(ends[ends > 0].min())
 
     def _histories(self) -> Generator[Ask, Pooled, tuple[Floats, Pooled, int]]:
         """The first grid whose cells the hospitals open, with their table, and how many were tried."""
