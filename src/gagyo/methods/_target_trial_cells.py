@@ -50,7 +50,7 @@ def pooled_cells(rows: Rows, formula: Formula, people: Histories) -> Measure:
 
 
 def _with_traits(rows: Rows, formula: Formula, part: Bools) -> Measure:
-    """Of a part of the people, who has each trait and who has not, and who is away from where a measurement is known."""
+    """Of a part of the people, who has each trait and who has not, and who is away from a measurement's ends."""
     having = design_traits(rows, formula)[part]
     sides = np.concatenate([having.sum(axis=0), (~having).sum(axis=0)]).astype(np.int64)
     return joined(few_or_none(sides), supported(measured_columns(rows, formula), part))

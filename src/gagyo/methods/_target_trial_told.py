@@ -1,4 +1,4 @@
-"""How an emulated trial is told: effects, curves, who departs when, balance, the model of starting, and the protocol."""
+"""How an emulated trial is told: effects, curves, who departs when, balance, the model of starting, its protocol."""
 
 from __future__ import annotations
 

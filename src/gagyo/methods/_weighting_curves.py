@@ -63,7 +63,7 @@ def _spread(values: Floats, treated: NDArray[np.bool_], least: int) -> Spread:
 
 
 def of_few(values: Floats, least: int) -> Spread:
-    """Of a sum over at least so many people (n, m): the two greatest there are here, and else people of average size."""
+    """Of a sum over at least so many people (n, m): the two greatest there are here, else people of average size."""
     whole = spread_of(values)
     others = max(least - 2, 1) * whole.total / max(len(values), 1)
     return Spread(whole.largest + whole.second + others, whole.largest, whole.second)

@@ -6,10 +6,10 @@ Starting is a logistic regression pooled over the intervals of the grace period,
 started before, on a level of each interval, baseline covariates and an intercept of each hospital. Weights in interval
 j: who waits, the product over intervals before j of 1 / (1 - p); who starts, 1 to the end of the grace period, then
 1 / p of its last interval for those who started in that one. Hazards by interval are weighted events over those under
-observation less half of those who leave without. It is lossless on the grid. Hernan & Robins (2016) Am J Epidemiol 183:758;
-Cain et al. (2010) Int J Biostat 6(2):18; Maringe et al. (2020) Int J Epidemiol 49:1719. Errors by stacked equations, by
-person, both clones together (Stefanski & Boos 2002, Am Stat 56:29). Reference: R, clones as rows, `glm` and weighted
-sums; errors by derivatives taken as differences, and by moving each person's weight and fitting everything again.
+observation less half of those who leave without. It is lossless on the grid. Hernan & Robins (2016) Am J Epidemiol
+183:758; Cain et al. (2010) Int J Biostat 6(2):18; Maringe et al. (2020) Int J Epidemiol 49:1719. Errors by stacked
+equations, by person, both clones together (Stefanski & Boos 2002, Am Stat 56:29). Reference: R, clones as rows, `glm`
+and weighted sums; errors by derivatives taken as differences, and by moving each person's weight and fitting again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MOST_EDGES = 40
 
 
 class Options(BaseModel):
-    """What a study file may say of an emulated trial. Eligible is the analysis's cohort; time zero is that of `time`."""
+    """What a study file may say of an emulated trial. Eligible is its cohort; time zero is that of `time`."""
 
     model_config = ConfigDict(extra="forbid")
 
