@@ -1,7 +1,7 @@
-"""The gate lets ordinary emulated trials through: 20 random studies of a thousand people and more, most with fine grids.
+"""The gate lets ordinary emulated trials through: 20 random studies of more than a thousand people.
 
-They differ in size, hazards, confounding, grace period and covariates, and are not picked by what the gate says of them.
-A grid that has too few of some history gives way to a coarser one; at most one study in ten is withheld whole.
+They differ in size, hazards, confounding, grace period and covariates, and are not picked by what the gate says. A grid
+that has too few of some history gives way to a coarser one; at most one study in ten is withheld whole.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def drawn(seed: int) -> tuple[str, dict[str, np.ndarray], np.ndarray]:
     times = "[180, 270]" if seed % 2 else "[]"
     hospitals = "own" if seed % 3 else "pooled"
     analysis = (
-        f"  a: {{method: target_trial, cohort: all, time: days, event: died, start: start, grace: {grace}, horizon: 360,"
-        f' times: {times}, adjust: "{adjust}", hospitals: {hospitals}}}\n'
+        f"  a: {{method: target_trial, cohort: all, time: days, event: died, start: start, grace: {grace},"
+        f' horizon: 360, times: {times}, adjust: "{adjust}", hospitals: {hospitals}}}\n'
     )
     data = {"days": days, "died": (dies <= days).astype(float), "start": start, "age": age, "severe": severe}
     return study("grafts", analysis, 10), data, rng.integers(0, 4, size)

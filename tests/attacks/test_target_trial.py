@@ -1,4 +1,4 @@
-"""Attacks on an emulated trial: both arms share people, so their differences are groups; chosen arguments; heavy clones."""
+"""Attacks on an emulated trial: both arms share people, whom their differences show; chosen arguments; heavy clones."""
 
 from __future__ import annotations
 

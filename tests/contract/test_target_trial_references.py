@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from gagyo.federation import rows as federation
 from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
-from gagyo.result import Result
+from gagyo.result import Result, Words
 from gagyo.site.site_file import Policy
 from gagyo.statistics.target_trial import STARTS, WAITS, Histories, clone_weights
+from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, columns, divide, hospitals, study
 from tests.hospitals import SITES, house
 
@@ -282,3 +284,17 @@ def test_who_never_started_stays_in_the_analysis(results: dict[str, Result]) -> 
     data = columns("grafts")
     assert np.isnan(data["start"]).sum() > 100
     assert results["grafts_own"].people == len(data["start"])
+
+
+def test_the_study_of_the_how_to_runs_and_tells_its_protocol(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "emulate-a-target-trial.md"
+    text = page.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    run = house(tmp_path, text, hospitals("grafts")).run()
+    result = run.results["early"]
+    assert [row[0] for row in result.table("trial_intervals").rows] == [90, 180, 360]
+    table = result.table("trial_protocol")
+    assert len(table.rows) == 7
+    for language in LANGUAGES:
+        told = [cell.to(language) for row in table.rows for cell in row if isinstance(cell, Words)]
+        assert len(told) == 21
+        assert "age >= 18" in told[1]
