@@ -39,6 +39,7 @@ TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
+EMULATING, EMULATED = "tests/attacks/test_target_trial.py", "tests/contract/test_target_trial_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
 TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_weighted_survival_references.py"
 STANDARD = "tests/attacks/test_standardisation.py"
@@ -235,6 +236,32 @@ MUTATIONS = (
         "few_or_none(self.exits().sum(axis=(0, 2, 3)))",
         "tests/attacks/test_survival.py",
     ),
+    ("methods/_target_trial_cells.py", "few_or_none(counted(people).ravel()),", "", EMULATING),
+    ("methods/_target_trial_cells.py", "*(_with_traits(rows, formula, one) for one in ends),", "", EMULATING),
+    (
+        "methods/_target_trial_cells.py",
+        "found.append(own_table([[(a & b).sum() for b in (event, ~event)] for a in (within, ~within)]))",
+        "",
+        EMULATING,
+    ),
+    ("methods/_target_trial_steps.py", "w * columns[chosen]]), least))", "w * columns[chosen]]), 10**9))", EMULATING),
+    ("methods/_target_trial_steps.py", "(began > until).any()", "(began > np.inf).any()", EMULATED),
+    ("methods/_target_trial_steps.py", "@ directions.T + own", "@ directions.T", EMULATED),
+    (
+        "methods/target_trial.py",
+        ".variables & {options.time, options.event, options.start}",
+        ".variables & set()",
+        EMULATED,
+    ),
+    (
+        "methods/target_trial.py",
+        "[*self.formula.predictors, self.options.time,",
+        "[self.options.start, self.options.time,",
+        EMULATED,
+    ),
+    ("statistics/target_trial.py", "np.minimum(leaves, self.grace - 1))", "self.start - self.grace)", EMULATED),
+    ("statistics/target_trial.py", "last = np.where(within, self.start, leaves)", "last = leaves", EMULATED),
+    ("statistics/target_trial.py", "before = min(j, g)", "before = min(j + 1, g)", EMULATED),
     (
         "methods/_weighting_cells.py",
         "found = [having.sum(axis=0), (~having).sum(axis=0), away",

@@ -99,6 +99,18 @@ def test_with_an_intercept_of_its_own_a_hospital_shows_no_few_of_its_own(
     assert ("a" in run.stopped) == out
 
 
+@pytest.mark.parametrize(("left", "grid"), [(4, [90, 360]), (30, [45, 90, 360])])
+def test_a_few_who_started_early_and_left_later_give_a_time_up(tmp_path: Path, left: int, grid: list[int]) -> None:
+    """Those who started by 45 days and died between 45 and 90: no end and no start alone is of a few people."""
+    data = people(size=4800)
+    early = (data["start"] <= 45) & (data["days"] > 45) & (data["days"] <= 90) & (data["died"] == 1)
+    assert early.sum() >= 30
+    data = moved_away(data, early, left)
+    finer = text("age").replace("horizon: 360", "horizon: 360, times: [45]")
+    run = house(tmp_path, finer, divide(data, np.arange(4800) % 4)).run()
+    assert [row[0] for row in run.results["a"].table("trial_intervals").rows] == grid
+
+
 def stopped_at(folder: Path, step: str) -> tuple[House, Any]:
     """A house whose run stands right before a step, and the honest request for it."""
     tap: list[Wiretap] = []

@@ -118,6 +118,12 @@ def test_numbers_at_risk_effective_numbers_balance_and_the_model(results: dict[s
         np.testing.assert_allclose([row[3 + 4 * a] for row in rows], case["effective"][arm], rtol=TIGHT)
     for row, wanted in zip(result.table("trial_balance").rows, case["balance"], strict=True):
         np.testing.assert_allclose([row[2], row[3]], wanted, rtol=TIGHT)
+    sixteenths = np.array(case["bands"])
+    bins = result.table("trial_weights").rows
+    assert len(bins) > 1
+    for row in bins:
+        low, high = (round(16 * float(str(end))) for end in row[:2])
+        assert list(row[3:]) == sixteenths[low:high].sum(axis=0).tolist()
     if "*" in case["adjust"]:
         return  # R's product is of columns about other middles
     model = [result.estimate(f"starting.{term}") for term in case["terms"]]
@@ -134,6 +140,18 @@ def test_how_people_are_divided_does_not_matter_without_intercepts_of_hospitals(
     whole = rehearsed("heart", text, np.zeros(size))
     values = [np.array([[e.value, e.standard_error] for e in r.estimates], float) for r in (one, whole)]
     np.testing.assert_allclose(*values, rtol=1e-9, atol=1e-11)
+
+
+def test_two_treatments_of_one_study_are_not_taken_for_each_other() -> None:
+    data = {**made_without_effect(size=3000)}
+    data["start2"] = np.where(data["start"] <= data["days"] / 2, data["start"], np.nan)
+    text = study("grafts", ANALYSIS + ANALYSIS.replace("  a:", "  b:").replace("start: start", "start: start2"), 10)
+    parsed = Study.parse(text.replace("  age:", "  start2: {type: number, range: [0, 6000], label: {en: s}}\n  age:"))
+    methods = Line(parsed).methods
+    rows = [federation.Rows("seoul", parsed.variables, data, [b"p"] * 3000, "x") for _ in range(2)]
+    alone = rehearse(methods["b"].combine({}), {"seoul": rows[0]})
+    rehearse(methods["a"].combine({}), {"seoul": rows[1]})
+    assert rehearse(methods["b"].combine({}), {"seoul": rows[1]}).estimates == alone.estimates
 
 
 # Immortal time.

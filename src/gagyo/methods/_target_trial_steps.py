@@ -12,13 +12,14 @@ from gagyo.errors import DataFault
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._balance import columns_of, covariates
+from gagyo.methods._descent import halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, profile, raw_columns, reaches
 from gagyo.methods._target_trial_cells import counted, own_cells, pooled_cells
 from gagyo.methods._weighting_curves import of_few
 from gagyo.methods._weighting_steps import WORST
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, grouped_bins, joint, spread_of
 from gagyo.statistics.target_trial import STARTS, WAITS, CloneWeights, Histories, clone_weights
 
 STRATEGIES = (STARTS, WAITS)
@@ -55,12 +56,16 @@ def histories(rows: Rows, time: str, event: str, start: str, edges: Floats, grac
 
 @dataclass(frozen=True)
 class Asked:
-    """A question's people: the covariates' formula (its outcome is the event), whose intercepts, their histories."""
+    """A question's people: the covariates' formula (its outcome is the event), whose intercepts, their histories.
+
+    key: what of the question tells it from others on the same rows.
+    """
 
     rows: Rows
     formula: Formula
     hospitals: str
     people: Histories
+    key: tuple[object, ...]
 
     @classmethod
     def of(cls, rows: Rows, formula: str, hospitals: str, time: str, start: str, edges: Floats, grace: int) -> Asked:
@@ -68,9 +73,10 @@ class Asked:
 
         def made() -> Asked:
             parsed = rows.formula(formula)
-            return cls(rows, parsed, hospitals, histories(rows, time, parsed.outcome, start, edges, grace))
+            return cls(rows, parsed, hospitals, histories(rows, time, parsed.outcome, start, edges, grace), key)
 
-        asked: Asked = rows.kept(("trial", formula, hospitals, time, start, edges.tobytes(), grace), made)
+        key = ("trial", formula, hospitals, time, start, edges.tobytes(), grace)
+        asked: Asked = rows.kept(key, made)
         return asked
 
     @property
@@ -104,8 +110,7 @@ class Asked:
             who, at = self.episodes
             return profile(self.raw, self.people.starts[who, at].astype(np.float64), self.own, coefficients)
 
-        key = ("trial scored", self.formula.text, self.hospitals, self.people.shape, coefficients.tobytes())
-        found: Scored = self.rows.kept(key, made)
+        found: Scored = self.rows.kept((*self.key, "scored", coefficients.tobytes()), made)
         return found
 
     def by_person(self, parts: Floats) -> Floats:
@@ -115,14 +120,14 @@ class Asked:
         return out
 
     @cached_property
-    def cells(self) -> tuple[Measure, Counts]:
+    def ruled_by(self) -> tuple[Measure, Counts]:
         """All that the numbers could give away: over all hospitals, and within this one."""
         pooled = pooled_cells(self.rows, self.formula, self.people)
         return pooled, own_cells(self.rows, self.formula, self.people, self.hospitals)
 
     def together(self, values: Floats, bounds: Floats, spread: Spread) -> Measure:
         """Numbers that are ruled on together."""
-        pooled, own = self.cells
+        pooled, own = self.ruled_by
         return joint(values, bounds, pooled, spread, own)
 
 
@@ -230,6 +235,38 @@ def arms(rows: Rows, *, least: int, **how: Any) -> Aggregate:
 def _both(spread: Spread, *parts: Floats) -> Spread:
     found = [spread, *(spread_of(part) for part in parts)]
     return Spread(*(np.concatenate([getattr(one, name) for one in found]) for name in ("total", "largest", "second")))
+
+
+@local(
+    "target_trial",
+    **HOW,
+    which=Numbers((None,), 0, 0),
+    filled=Numbers((None,), 0, 1),
+    cuts=Numbers((None, 3), 0, 1),
+)
+def overlap(rows: Rows, *, which: Floats, cuts: Floats, filled: Floats, least: int, **how: Any) -> Aggregate:
+    """Those followed past the grace period under each strategy, on both sides of the cuts of bins (low, cut, high) of
+    the inverse of their weight: the probability of not having departed.
+
+    filled: 1 of a bin whose sides stay shut where nobody of a strategy is on one of them.
+    """
+    key = tuple(value.tobytes() if isinstance(value, np.ndarray) else value for _, value in sorted(how.items()))
+
+    def ranked(_: int) -> list[Floats]:
+        """Both strategies' probabilities in order, kept for the next level of the descent."""
+        made: list[Floats] = rows.kept(("trial ranked", key), lambda: _ordered(_Weighed.of(rows, least=least, **how)))
+        return made
+
+    table = halves_of(ranked, which, cuts)
+    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": count(np.ones(rows.n, bool))}
+
+
+def _ordered(one: _Weighed) -> list[Floats]:
+    g, out = one.asked.people.grace, []
+    for a in STRATEGIES:
+        weight = one.weights[a].weight[one.asked.people.clones(a)[0][:, g], g]
+        out.append(np.sort(np.minimum(1 / weight, np.nextafter(1.0, 0.0))))
+    return out
 
 
 @local("target_trial", **HOW, hazards=Numbers((2, None), 0, 1))

@@ -12,6 +12,7 @@ import numpy as np
 from gagyo.methods._balance import Covariate, covariates, middle_of
 from gagyo.methods._effects_told import limits, of, ratio, spoken
 from gagyo.methods._newton import wald
+from gagyo.methods._overlap import Overlap
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._survival.telling import amount, time_words
 from gagyo.protocol.formula import DesignColumn, Formula
@@ -32,6 +33,7 @@ class Found:
     """What was opened. grace: intervals of the grace period; table: who started and left when (grace + 1, K + 1, 2);
     balance: sums past the grace period (2, 1 + b), of everyone (b,), and of everyone's squares (b,), as one list.
 
+    seen: people followed past the grace period by the probability of not having departed.
     model: coefficients and errors of the model of starting (q,), NaN where aliased; terms: its columns' names.
     """
 
@@ -39,6 +41,7 @@ class Found:
     grace: int
     table: Floats
     balance: Floats
+    seen: Overlap
     model: tuple[Floats, Floats]
     terms: tuple[str, ...]
     people: int
@@ -103,6 +106,7 @@ class Told:
                 self._strategies(found, risks),
                 self._intervals(found),
                 self._balance_table(balance),
+                *self._bands(found),
                 self._model(model),
                 self._protocol(found),
             ),
@@ -284,6 +288,23 @@ class Told:
     def _balance_estimates(self, balance: tuple[Floats, Floats]) -> Iterator[Estimate]:
         for j, one in enumerate(self._covariates):
             yield Estimate(f"{one.name}.smd", of(one.label, "trial.smd"), _known(balance[1][2, j]))
+
+    def _bands(self, found: Found) -> Iterator[Table]:
+        """Positivity: how probable it was not to have departed, of those followed past the grace period."""
+        if not found.seen.opened:
+            return
+        columns = (
+            Column("from", Words("trial.followed_from"), "number", 4),
+            Column("below", Words("trial.followed_below"), "number", 4),
+            Column("weight", Words("trial.weight_over"), "number", 2),
+            Column("start", self._strategy(STARTS), "count"),
+            Column("wait", self._strategy(WAITS), "count"),
+        )
+        rows = tuple(
+            (leaf.low, leaf.high, 1 / leaf.high, int(leaf.counts[0]), int(leaf.counts[1])) for leaf in found.seen.leaves
+        )
+        title = self._say("bands", grace=self._grace)
+        yield Table("trial_weights", title, columns, rows, notes=(Words("trial.bands_note"),))
 
     # The model of starting.
 

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
+from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
@@ -33,6 +34,7 @@ from gagyo.methods._survival.times import time_faults
 from gagyo.methods._target_trial_steps import arms as arms
 from gagyo.methods._target_trial_steps import errors as errors
 from gagyo.methods._target_trial_steps import histories_table as histories_table
+from gagyo.methods._target_trial_steps import overlap as overlap
 from gagyo.methods._target_trial_steps import slopes as slopes
 from gagyo.methods._target_trial_steps import starting as starting
 from gagyo.methods._target_trial_told import Found, Told
@@ -149,6 +151,7 @@ class Method:
             Sends("target_trial.arms", 8 * K + 2 * (1 + b) + 2 * b, 1),
             Sends("target_trial.slopes", 2 * K * q, 1),
             Sends("target_trial.errors", K * (2 * K + 1), 1),
+            Sends("target_trial.overlap", 1 + 2 * 2 * _overlap.FINEST // 2, _overlap.MOST_ROUNDS),
         )
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -173,17 +176,19 @@ class Method:
         exposed = np.concatenate([one.exposed for one in both])
         scale = np.divide(1.0, exposed, out=np.zeros_like(exposed), where=exposed > 0)
         covariance = symmetric(fourth["errors"], 2 * K) * np.outer(scale, scale)
+        seen = yield from self._overlap(how)
         error = np.sqrt(np.diag(solved.inverse))
         found = Found(
             Contrast((both[0], both[1]), edges, covariance),
             self.grace_of(edges),
             first["table"],
             values[8 * K :],
+            seen,
             (np.where(solved.aliased, np.nan, beta), error),
             tuple(self.terms(edges)),
             people,
             first.sites,
-            tried + fit.rounds + 3,
+            tried + fit.rounds + 3 + seen.rounds,
         )
         return Told(self.study, self.formula, self.options, self.study.cohorts[self.cohort]).result(found)
 
@@ -197,6 +202,12 @@ class Method:
             "edges": edges,
             "grace": self.grace_of(edges),
         }
+
+    def _overlap(self, how: Mapping[str, Any]) -> Generator[Ask, Pooled, _overlap.Overlap]:
+        def ask(which: Floats, cuts: Floats, filled: Floats) -> Ask:
+            return Ask(overlap, {**how, "which": which, "cuts": cuts, "filled": filled}, doing="counting_values")
+
+        return (yield from _overlap.grow(self.study.release.minimum_people, ask))
 
     def _fewest(self, table: Floats, grace: int) -> int:
         """How many people at the least make up a sum over those of one arm who leave alike; the table is open."""
@@ -285,7 +296,9 @@ def _others(options: Options, analysis: Analysis, study: Study) -> Iterator[Find
     """Other analyses with another grid of these times, or other bounds: both together tell of a few people."""
     mine = [analysis.options.get(name) for name in PROTOCOL]
     for other in study.analyses.values():
-        alike = other.method == Method.name and other.options.get("start") == options.start
+        alike = other.method == Method.name and (
+            other.options.get("start") == options.start or other.options.get("time") == options.time
+        )
         if alike and [other.options.get(name) for name in PROTOCOL] != mine:
             yield Finding("trial_one_protocol", place=analysis.place("grace"), values={"found": other.name})
     if any(True for cohort in study.cohorts for _ in on_one_grid(study, cohort, options.time)):

@@ -129,6 +129,7 @@ PLACES = (
             "trial_protocol",
             "trial_intervals",
             "trial_balance",
+            "trial_weights",
             "trial_model",
         ),
         ("trial_survival",),

@@ -101,12 +101,13 @@ one <- function(data, formula, gagyo, covariates, ends, grace, hospitals, larges
   means <- sapply(covariates, function(name) sapply(c("start", "wait"), function(a) { k <- past & cl$arm == a; weighted.mean(d[cl$person[k], name], w[k]) }))
   people <- matrix(sums(rep(1, length(w)))[2 * K + seq_len(2 * K)], 2, byrow = TRUE); at_risk <- matrix(u[2 * K + seq_len(2 * K)], 2, byrow = TRUE)
   squares <- matrix(sums(w^2)[2 * K + seq_len(2 * K)], 2, byrow = TRUE); effective <- at_risk^2 / squares
+  bands <- sapply(c("start", "wait"), function(a) table(cut(pmin(1 / w[past & cl$arm == a], 1 - 1e-16), seq(0, 1, 1 / 16), right = FALSE)))
   names <- setdiff(grep("level|site|Intercept", names(coef(m)), invert = TRUE, value = TRUE), ""); k <- match(names, names(coef(m)))
   list(data = data, adjust = gagyo, covariates = covariates, ends = ends, grace = grace, hospitals = hospitals, largest = if (is.finite(largest)) largest else NULL,
     people = n, terms = names, coefficients = unname(coef(m)[k]), coefficient_errors = sqrt(diag(inverse))[k],
     risks = list(start = theta[1:K], wait = theta[K + 1:K]), risk_errors = list(start = error[1:K], wait = error[K + 1:K]),
     at_risk = list(start = people[1, ], wait = people[2, ]), effective = list(start = effective[1, ], wait = effective[2, ]),
-    difference = theta[2 * K + 1], difference_error = error[2 * K + 1], log_ratio = theta[2 * K + 2], log_ratio_error = error[2 * K + 2],
+    bands = unname(as.matrix(unname(bands))), difference = theta[2 * K + 1], difference_error = error[2 * K + 1], log_ratio = theta[2 * K + 2], log_ratio_error = error[2 * K + 2],
     means = theta[2 * K + 3:5], mean_errors = error[2 * K + 3:5], balance = lapply(seq_along(covariates), function(j) unname(means[, j])))
 }
 cases <- list(
