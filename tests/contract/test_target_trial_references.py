@@ -146,7 +146,8 @@ def test_two_treatments_of_one_study_are_not_taken_for_each_other() -> None:
     data = {**made_without_effect(size=3000)}
     data["start2"] = np.where(data["start"] <= data["days"] / 2, data["start"], np.nan)
     text = study("grafts", ANALYSIS + ANALYSIS.replace("  a:", "  b:").replace("start: start", "start: start2"), 10)
-    parsed = Study.parse(text.replace("  age:", "  start2: {type: number, range: [0, 6000], label: {en: s, ko: s, zh: s}}\n  age:"))
+    declared = "  start2: {type: number, range: [0, 6000], label: {en: s, ko: s, zh: s}}"
+    parsed = Study.parse(text.replace("  age:", f"{declared}\n  age:"))
     methods = Line(parsed).methods
     rows = [federation.Rows("seoul", parsed.variables, data, [b"p"] * 3000, "x") for _ in range(2)]
     alone = rehearse(methods["b"].combine({}), {"seoul": rows[0]})
