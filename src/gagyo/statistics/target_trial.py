@@ -156,7 +156,7 @@ class Arm:
     @property
     def survival(self) -> Floats:
         """At the ends of the intervals (K,)."""
-        return np.cumprod(1 - self.hazard)
+        return np.asarray(np.cumprod(1 - self.hazard), dtype=np.float64)
 
     @property
     def effective(self) -> Floats:
@@ -192,4 +192,4 @@ class Contrast:
 
     def error(self, gradient: Floats) -> float:
         """The standard error of what has a gradient (2 K,) in the hazards."""
-        return float(np.sqrt(max(gradient @ self.covariance @ gradient, 0.0)))
+        return float(np.sqrt(max(float(gradient @ self.covariance @ gradient), 0.0)))
