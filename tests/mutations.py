@@ -42,6 +42,7 @@ MARGINS = "tests/contract/test_margins_references.py"
 LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit/test_laplace.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
+EMULATING, EMULATED = "tests/attacks/test_target_trial.py", "tests/contract/test_target_trial_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
 TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_weighted_survival_references.py"
 STANDARD = "tests/attacks/test_standardisation.py"
@@ -249,6 +250,32 @@ MUTATIONS = (
         "few_or_none(self.exits().sum(axis=(0, 2, 3)))",
         "tests/attacks/test_survival.py",
     ),
+    ("methods/_target_trial_cells.py", "few_or_none(counted(people).ravel()),", "", EMULATING),
+    ("methods/_target_trial_cells.py", "*(_with_traits(rows, formula, one) for one in ends),", "", EMULATING),
+    (
+        "methods/_target_trial_cells.py",
+        "found.append(own_table([[(a & b).sum() for b in (event, ~event)] for a in (within, ~within)]))",
+        "",
+        EMULATING,
+    ),
+    ("methods/_target_trial_steps.py", "w * columns[chosen]]), least))", "w * columns[chosen]]), 10**9))", EMULATING),
+    ("methods/_target_trial_steps.py", "(began > until).any()", "(began > np.inf).any()", EMULATED),
+    ("methods/_target_trial_steps.py", "@ directions.T + own", "@ directions.T", EMULATED),
+    (
+        "methods/target_trial.py",
+        ".variables & {options.time, options.event, options.start}",
+        ".variables & set()",
+        EMULATED,
+    ),
+    (
+        "methods/target_trial.py",
+        "[*self.formula.predictors, self.options.time,",
+        "[self.options.start, self.options.time,",
+        EMULATED,
+    ),
+    ("statistics/target_trial.py", "np.minimum(leaves, self.grace - 1))", "self.start - self.grace)", EMULATED),
+    ("statistics/target_trial.py", "last = np.where(within, self.start, leaves)", "last = leaves", EMULATED),
+    ("statistics/target_trial.py", "before = min(j, g)", "before = min(j + 1, g)", EMULATED),
     (
         "methods/_weighting_cells.py",
         "found = [having.sum(axis=0), (~having).sum(axis=0), away",
@@ -638,7 +665,7 @@ MUTATIONS = (
     ),
     ("methods/_survival/episodes.py", "(rows[when] < rows[time])", "(rows[when] <= rows[time])", EPISODES),
     ("methods/_survival/episodes.py", "& (when[who] < stop)", "& (when[who] <= stop)", CHANGED),
-    ("federation/line.py", '("change_is_needed", "changes", may_lack)', "", EPISODES),
+    ("federation/line.py", '        ("change_is_needed", "changes", may_lack),\n', "", EPISODES),
     ("federation/line.py", "frozenset(may_lack(method)).intersection(absent)", "frozenset()", EPISODES),
     ("statistics/cox.py", "        if self.who is None:\n", "        if True:\n", CHANGED),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),

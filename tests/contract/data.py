@@ -48,8 +48,10 @@ NUMBERS = {
         "age": (18, 100),
         "nodes": (0, 60),
     },
+    "grafts": {"days": (0, 1000), "start": (0, 6000), "age": (18, 100)},
+    "heart": {"days": (0, 2000), "start": (0, 2000), "age": (5, 70)},
     "lung": {"time": (0, 2000), "entry": (0, 2000), "age": (18, 100), "karno": (0, 100), "interval": (0, 6)},
-    "heart": {"days": (0, 2000), "waited": (0, 2000), "age": (-50, 50), "year": (0, 10)},
+    "transplants": {"days": (0, 2000), "waited": (0, 2000), "age": (-50, 50), "year": (0, 10)},
     "relapse": {
         "days": (0, 8000),
         "relapsing": (0, 8000),
@@ -72,8 +74,10 @@ NUMBERS = {
 }
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "flowers": (),
-    "heart": (),
+    "transplants": (),
     "relapse": (),
+    "grafts": (),
+    "heart": (),
     "lung": ("ecog", "cause"),
     "rotterdam": ("tumour",),
     "mgus": ("ending", "size"),
@@ -82,8 +86,10 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 BOOLEANS = {
     "flowers": ("setosa",),
-    "heart": ("died",),
+    "transplants": ("died",),
     "relapse": ("died", "hormon"),
+    "grafts": ("died", "severe"),
+    "heart": ("died", "surgery"),
     "lung": ("died", "female"),
     "rotterdam": ("died", "relapsed", "hormon", "chemo", "grade3"),
     "mgus": ("female",),
@@ -131,7 +137,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("heart", "lung", "mgus", "relapse", "rotterdam"):
+    if name in ("grafts", "heart", "lung", "mgus", "relapse", "rotterdam", "transplants"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)

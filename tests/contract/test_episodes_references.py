@@ -46,7 +46,9 @@ def one(name: str, case: dict[str, Any], kind: str, changes: str) -> str:
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Every case of the Stanford patients, with the model's and with robust errors, in one study."""
-    return ran(tmp_path_factory.mktemp("heart"), "heart", [name for name in CASES if name not in ILL], CHANGES)
+    return ran(
+        tmp_path_factory.mktemp("transplants"), "transplants", [name for name in CASES if name not in ILL], CHANGES
+    )
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,14 @@ OWED = {
         '  a: {method: standardisation, cohort: all, formula: "bp ~ bmi", treatment: diabetic, estimator: g_formula}\n',
         by_hospital="hospitals have intercepts of their own",
     ),
+    "target_trial": Owed(
+        "tests.contract.test_target_trial_references:test_risks_and_their_errors",
+        "  a: {method: target_trial, cohort: all, time: days, event: died, start: start, grace: 90, horizon: 360,"
+        ' times: [180], adjust: "age + severe"}\n',
+        by_hospital="hospitals have intercepts of their own",
+        minimum=10,
+        data="grafts",
+    ),
     "validate": Owed(
         "tests.unit.test_validate:test_cross_validation_equals_refits_on_pooled_rows",
         MODEL + "  a: {method: validate, model: m, folds: 3, bootstrap: 0}\n",

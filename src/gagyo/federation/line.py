@@ -35,12 +35,16 @@ def complete_variables(study: Study, methods: Mapping[str, Method]) -> dict[str,
 
 
 def needed_elsewhere(study: Study, methods: Mapping[str, Method]) -> list[Finding]:
-    """A finding for each variable that one analysis imputes, or takes for never, and that its cohort lets nobody lack.
+    """A finding for each variable that one analysis lets people lack and that its cohort lets nobody lack.
 
     A cohort has one set of people: who lacks what another of its analyses needs is in none of them. For the time of a
-    change that would be worse than a loss: only who lived to change would be left (immortal time).
+    change or of a start that would be worse than a loss: only who lived to change would be left (immortal time).
     """
-    kinds = (("imputed_is_needed", "impute", imputed_by), ("change_is_needed", "changes", may_lack))
+    kinds = (
+        ("imputed_is_needed", "impute", imputed_by),
+        ("change_is_needed", "changes", may_lack),
+        ("start_is_needed", "start", may_lack),
+    )
     return [
         Finding(
             code,
@@ -49,6 +53,7 @@ def needed_elsewhere(study: Study, methods: Mapping[str, Method]) -> list[Findin
         )
         for code, option, lacking in kinds
         for name, method in methods.items()
+        if option in study.analyses[name].options
         for variable in lacking(method)
         if (needing := _needing(study, methods, study.analyses[name].cohort, variable))
     ]

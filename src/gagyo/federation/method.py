@@ -48,11 +48,11 @@ def read_method(analysis: Analysis, study: Study) -> Method:
     return method.read(analysis, study)  # type: ignore[no-any-return]
 
 
-def may_lack(method: Method) -> tuple[str, ...]:
-    """The variables whose absence is an answer of its own: the time of a change that never came."""
-    return tuple(getattr(method, "may_lack", ()))
-
-
 def imputed_by(method: Method) -> tuple[str, ...]:
     """The variables whose missing values a method fills in: a person who lacks one is still of the cohort."""
     return tuple(getattr(method, "imputes", ()))
+
+
+def may_lack(method: Method) -> tuple[str, ...]:
+    """The variables whose absence is an answer of its own: the time of a start or a change that never came."""
+    return tuple(getattr(method, "may_lack", ()))

@@ -34,6 +34,7 @@ ESTIMATES = (
     "penalised",
     "restricted_mean",
     "standardisation",
+    "target_trial",
     "validate",
     "weighting",
 )

@@ -58,11 +58,12 @@ def _spread(values: Floats, treated: NDArray[np.bool_], least: int) -> Spread:
 
     Who leaves beside somebody is at other hospitals too; were those of average weight, nobody may outweigh them.
     """
-    parts = [_of_few(values[group], least) for group in (treated, ~treated)]
+    parts = [of_few(values[group], least) for group in (treated, ~treated)]
     return Spread(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("total", "largest", "second")))
 
 
-def _of_few(values: Floats, least: int) -> Spread:
+def of_few(values: Floats, least: int) -> Spread:
+    """Of a sum over at least so many people (n, m): the two greatest there are here, else people of average size."""
     whole = spread_of(values)
     others = max(least - 2, 1) * whole.total / max(len(values), 1)
     return Spread(whole.largest + whole.second + others, whole.largest, whole.second)

@@ -121,6 +121,19 @@ PLACES = (
         ),
         ("weighted_survival",),
     ),
+    Place(
+        "trial",
+        (
+            "trial_effects",
+            "trial_strategies",
+            "trial_protocol",
+            "trial_intervals",
+            "trial_balance",
+            "trial_weights",
+            "trial_model",
+        ),
+        ("trial_survival",),
+    ),
     Place("balance", ("balance", "overlap"), ("overlap",)),
     Place(
         "agreement",
@@ -167,11 +180,11 @@ PLACES = (
 )
 
 
-ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at", "weighted_risks"}
+ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at", "weighted_risks", "trial_effects"}
 """Tables that may stand on a grid of times."""
-UNBINNED = {"survival", "weighted_survival", "incidence", "histogram", "path", "penalties", "overlap"}
+UNBINNED = {"survival", "weighted_survival", "trial_survival", "incidence", "histogram", "path", "penalties", "overlap"}
 """Curves that do not rest on bins of a score."""
-DESCRIBING = {"characteristics", "quantiles", "groups", "weighting", "agreement"}
+DESCRIBING = {"characteristics", "quantiles", "groups", "weighting", "trial", "agreement"}
 """Sections that describe or compare people, and make no model for others to use."""
 
 
@@ -267,7 +280,7 @@ def _of_survival(result: Result) -> bool:
 
 def _of_a_treatment(result: Result) -> bool:
     """Whether a result is the effect of a treatment, which is its first estimate."""
-    return _home(result) == "weighting"
+    return _home(result) in ("weighting", "trial")
 
 
 def _effect(analysis: Analysis) -> Estimate:

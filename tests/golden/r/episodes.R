@@ -8,7 +8,7 @@ heart <- with(survival::jasa, data.frame(
   hospital = seq_along(futime) %% 4, days = futime + 1, died = fustat, waited = wait.time + 1,
   age = age - 48, year = as.numeric(accept.dt - as.Date("1967-10-01")) / 365.25))
 heart <- rbind(heart, within(heart, hospital <- (hospital + 1) %% 4))
-write.csv(heart, "tests/golden/data/heart.csv", row.names = FALSE, quote = FALSE)
+write.csv(heart, "tests/golden/data/transplants.csv", row.names = FALSE, quote = FALSE)
 
 heart$id <- seq_len(nrow(heart))
 made <- tmerge(heart, heart, id = id, died = event(days, died), transplant = tdc(waited))

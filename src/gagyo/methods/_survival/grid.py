@@ -257,6 +257,8 @@ def on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, A
 def _gridded(one: Analysis) -> bool:
     if one.method == "weighting":
         return bool(one.options.get("curves"))
+    if one.method == "target_trial":
+        return False  # its intervals are its own, and no other analysis of a study may have a grid of its time
     return one.method in ON_GRIDS or "pooled" in (one.options.get("compare"), one.options.get("hospitals"))
 
 
