@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gagyo.coordinator.document import flow
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.federation.rows import Rows as Inside
@@ -202,3 +203,14 @@ def test_a_cohort_of_those_who_changed_alone_is_a_fault() -> None:
     """Another analysis that needs the time would leave only who lived to change: immortal time by the back door."""
     other = '  b: {method: linear, cohort: all, formula: "first ~ age"}\n'
     assert "change_is_needed" in faults(line("age + one", "one") + other)
+
+
+def test_the_table_of_missing_values_says_what_no_value_means(tmp_path: Path) -> None:
+    """Half of all lack a time of the change, and none of them is left out: a reader must not take them for missing."""
+    people = divide(patients(), np.arange(600) % 4)
+    notes = {}
+    for name, analysis in (("plain", line("age")), ("changing", line("age + one", "one"))):
+        tables = flow(house(tmp_path / name, text(analysis), people).run()).tables
+        notes[name] = [note.to("en") for table in tables if table.name == "missing" for note in table.notes]
+    said = "first: no value means that it never happened. Nobody is left out for it."
+    assert notes["changing"] == [*notes["plain"], said]

@@ -15,6 +15,7 @@ from gagyo.errors import Stopped
 from gagyo.protocol.plan import Plan
 from gagyo.release.decision import Answer
 from gagyo.result import Cell, Column, Result, Table, Withheld, Words
+from gagyo.text import LANGUAGES, Text, join, translate
 
 FLOW = ("analysed", "not_selected", "missing")
 
@@ -132,8 +133,6 @@ def _flow_row(run: Run, site: str, cohort: str, least: Withheld) -> tuple[Cell, 
 
 
 def _label(run: Run, site: str) -> Any:
-    from gagyo.text import Text
-
     return Text(**_site(run, site)["label"])
 
 
@@ -145,14 +144,13 @@ def _missing(run: Run, cohort: str) -> Table:
         (Words(text=variable.label), *(_missing_cell(run, site, cohort, number) for site in ready))
         for number, variable in enumerate(run.study.variables.values())
     )
+    notes = [Words("flow.missing_note", {"number": run.study.release.minimum_people})]
+    if never := run.never(cohort):
+        labels = join(", ", *(run.study.variables[one].label for one in never))
+        said = (translate("flow.never_note", one, found=labels.to(one)) for one in LANGUAGES)
+        notes.append(Words(text=Text(*said)))
     name = _cohort_name(run, "missing", cohort)
-    return Table(
-        name,
-        _title(run, "flow.missing_title", cohort),
-        columns,
-        rows,
-        notes=(Words("flow.missing_note", {"number": run.study.release.minimum_people}),),
-    )
+    return Table(name, _title(run, "flow.missing_title", cohort), columns, rows, notes=tuple(notes))
 
 
 def _missing_cell(run: Run, site: str, cohort: str, number: int) -> Cell:

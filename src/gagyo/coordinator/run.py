@@ -70,6 +70,10 @@ class Run:
         """The analyses that stopped, and why."""
         return self._line.stopped
 
+    def never(self, cohort: str) -> tuple[str, ...]:
+        """The variables of a cohort whose absence says that something never happened."""
+        return self._line.never(cohort)
+
     def __iter__(self) -> Iterator[tuple[str, Result | Stopped]]:
         """Each analysis as it ends."""
         self._ask_preflight()

@@ -87,6 +87,11 @@ class Line:
         """The variables whose missing values an analysis fills in; none where there is no such analysis."""
         return imputed_by(self.methods[analysis]) if analysis in self.methods else ()
 
+    def never(self, cohort: str) -> tuple[str, ...]:
+        """The variables of a cohort whose absence says that something never happened."""
+        methods = (self.methods[name] for name, one in self.study.analyses.items() if one.cohort == cohort)
+        return tuple(dict.fromkeys(name for method in methods for name in may_lack(method)))
+
     def complete_without(self, absent: Collection[str]) -> dict[str, frozenset[str]]:
         """`complete` at a hospital that never records some variables: there, no value is no answer.
 
