@@ -22,14 +22,14 @@ SITE = """
 import sys
 from pathlib import Path
 from gagyo.exchange.client import Client
+from gagyo.exchange.letter import Sending
 from gagyo.exchange.membership import Membership
 with Client(Membership.open(Path(sys.argv[1]))) as client:
-    done = []
+    done, answers = [], []
     while True:
-        letters = client.receive(25, acknowledged=done)
+        letters = client.receive(25, acknowledged=done, sending=answers)
         done = [one.id for one in letters]
-        for one in letters:
-            client.send(one.sender, one.study, one.body[::-1])
+        answers = [Sending(one.sender, one.study, one.body[::-1]) for one in letters]
 """
 
 
@@ -52,11 +52,15 @@ def _resident(process: subprocess.Popen[Any], what: str = "VmRSS") -> float:
 
 
 def _round(client: Any, pool: ThreadPoolExecutor, names: Sequence[str], size: int, done: list[str]) -> list[str]:
+    from gagyo.exchange.letter import Sending, carried
+
     body = os.urandom(size)
-    list(pool.map(lambda site: client.send(site, "s", body), names))
+    along, apart = carried([Sending(site, "s", body) for site in names])
+    list(pool.map(lambda one: client.send(one.recipient, one.study, one.body), apart))
     taken: list[str] = []
     while len(taken) < len(names):
-        letters = client.receive(25, acknowledged=done)
+        letters = client.receive(25, acknowledged=done, enough=len(names) - len(taken), sending=along)
+        along = []
         assert all(one.body == body[::-1] for one in letters)
         done = [one.id for one in letters]
         taken += done

@@ -15,7 +15,7 @@ import pytest
 from gagyo.errors import ExchangeFault
 from gagyo.exchange.calls import HOLD_SECONDS
 from gagyo.exchange.client import Client
-from gagyo.exchange.letter import CARRIED, SMALL, Sending, chunk_digest, divide, letter_id
+from gagyo.exchange.letter import SMALL, Sending, chunk_digest, divide, letter_id
 from gagyo.exchange.mailbox import letters
 from gagyo.exchange.rates import RATES, Rate
 from tests.exchange.hubs import Place
@@ -110,9 +110,9 @@ def test_one_call_posts_acknowledges_and_waits(lead: Client, seoul: Client, monk
 
     monkeypatch.setattr(seoul._line, "call", counted)
     small = [Sending("lead", "s", bytes([n]) * 1000) for n in range(3)]
-    large = [Sending("lead", "s", bytes([n]) * (CARRIED - 2999)) for n in range(2)]
+    large = [Sending("lead", "s", bytes([n]) * (SMALL - 9)) for n in range(2)]
     assert seoul.receive(0, acknowledged=[question], sending=[*small, *large]) == []
-    assert calls == ["/v1/letters", "/v1/letters", "/v1/box"], "what is too large goes by itself, the others together"
+    assert calls == ["/v1/letters", "/v1/box"], "what has no room goes by itself, the others together"
     came = lead.receive(5)
     assert sorted(one.body for one in came) == sorted(one.body for one in [*small, *large])
     # The same letters again, as after a cut, are posted once.

@@ -13,12 +13,11 @@ from gagyo.errors import ExchangeFault
 from gagyo.exchange.access import Doing
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.exchange.letter import (
-    CARRIED,
     DIGEST,
     SMALL,
-    TOGETHER,
     Received,
     Sending,
+    carried,
     chunk_count,
     chunk_digest,
     divide,
@@ -140,9 +139,11 @@ class Client:
         A letter comes again until it is acknowledged, here with `acknowledged` or by `acknowledge`. Once the bodies
         together exceed 64 MiB the others are left for the next call.
         """
-        along = self._send_apart(sending)
+        along, apart = carried(sending)
+        for one in apart:
+            self.send(one.recipient, one.study, one.body)
         asked = {"wait": wait, "limit": limit, "enough": enough, "acknowledged": list(acknowledged)}
-        asked |= {"letters": [_carried(one) for one in along]} if along else {}
+        asked |= {"letters": [_as_record(one) for one in along]} if along else {}
         with_wait = min(wait, 60.0)
         record = self._line.call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=with_wait).record()
         with as_agreed("refused"):
@@ -156,16 +157,6 @@ class Client:
                 if sum(len(letter.body) for letter in taken) >= TAKEN:
                     break
         return taken
-
-    def _send_apart(self, sending: Sequence[Sending]) -> list[Sending]:
-        """Send those letters that are too large to go along with a call; the others."""
-        along: list[Sending] = []
-        for one in sending:
-            if len(one.body) + sum(len(other.body) for other in along) <= CARRIED and len(along) < TOGETHER:
-                along.append(one)
-            else:
-                self.send(one.recipient, one.study, one.body)
-        return along
 
     def _received(self, record: Mapping[str, Any]) -> Received:
         letter, sender, study = str(record["id"]), str(record["sender"]), str(record["study"])
@@ -235,7 +226,7 @@ class Client:
         return self._line.call("GET", "/v1/status", patience=patience).record()
 
 
-def _carried(one: Sending) -> dict[str, str]:
+def _as_record(one: Sending) -> dict[str, str]:
     return {"recipient": one.recipient, "study": one.study, "body": base64.b64encode(one.body).decode()}
 
 

@@ -12,7 +12,7 @@ CHUNK = 1 << 20
 """Bytes of a chunk; only the last of a letter may be shorter."""
 SMALL = 512 << 10
 """Letters up to this many bytes travel in one call: a cut costs less than the chunk in flight of a larger one."""
-CARRIED = 256 << 10
+CARRIED = 600 << 10
 """Bytes of letters that travel with the call in which their sender waits for the next."""
 TOGETHER = 64
 """Letters that travel with one such call."""
@@ -52,6 +52,18 @@ class Sending:
     recipient: str
     study: str
     body: bytes
+
+
+def carried(sending: Sequence[Sending]) -> tuple[list[Sending], list[Sending]]:
+    """The letters that travel together with one call, the first that fit; and those that are sent by themselves."""
+    along: list[Sending] = []
+    apart: list[Sending] = []
+    room = CARRIED
+    for one in sending:
+        fits = len(one.body) <= room and len(along) < TOGETHER
+        (along if fits else apart).append(one)
+        room -= len(one.body) if fits else 0
+    return along, apart
 
 
 def divide(body: bytes) -> list[memoryview]:

@@ -120,7 +120,7 @@ class Relay:
 
     async def _send_all(self, found: Sequence[Letter]) -> None:
         """The small ones in one call; those that are refused in it again by themselves, as the large ones are sent."""
-        small = [letter for letter in found if letter.body is not None and letter.size <= CARRIED // len(found)]
+        small = [letter for letter in found if letter.body is not None and letter.size <= CARRIED // BATCH]
         others = [letter for letter in found if letter not in small]
         if small:
             asked = {"wait": 0, "limit": 0, "letters": [_carried(letter) for letter in small]}

@@ -16,7 +16,7 @@ from typing import Any
 from gagyo.errors import ExchangeFault, Refused, SiteSilent, Tampered
 from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
-from gagyo.exchange.letter import CARRIED, Received, Sending
+from gagyo.exchange.letter import Received, Sending, carried
 from gagyo.federation.message import Message, read, write
 from gagyo.federation.once import Outgoing, answer_of
 from gagyo.finding import Finding
@@ -283,10 +283,8 @@ class Remote:
         return Finding(why, values=values)
 
     def _receive(self, wait: float, enough: int = 1) -> list[Message]:
-        sending, self._outbox = self._outbox, []
-        large = [one for one in sending if len(one.body) > CARRIED]
-        list(self._pool.map(lambda one: self._client.send(one.recipient, one.study, one.body), large))
-        along = [one for one in sending if len(one.body) <= CARRIED]
+        (along, apart), self._outbox = carried(self._outbox), []
+        list(self._pool.map(lambda one: self._client.send(one.recipient, one.study, one.body), apart))
         letters = self._client.receive(wait, acknowledged=self._done, enough=enough, sending=along)
         self._done = [letter.id for letter in letters]
         return [message for letter in letters if (message := self._read(letter)) is not None]
