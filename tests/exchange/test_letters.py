@@ -110,7 +110,7 @@ def test_one_call_posts_acknowledges_and_waits(lead: Client, seoul: Client, monk
 
     monkeypatch.setattr(seoul._line, "call", counted)
     small = [Sending("lead", "s", bytes([n]) * 1000) for n in range(3)]
-    large = [Sending("lead", "s", bytes([n]) * (SMALL - 9)) for n in range(2)]
+    large = [Sending("lead", "s", bytes([n]) * (SMALL - 40_000)) for n in range(2)]
     assert seoul.receive(0, acknowledged=[question], sending=[*small, *large]) == []
     assert calls == ["/v1/letters", "/v1/box"], "what has no room goes by itself, the others together"
     came = lead.receive(5)
