@@ -215,37 +215,45 @@ class Run:
     # Leave one hospital out: the coordinator only carries what it cannot read.
 
     def _leave_out(self, cursor: Cursor, cohort: str, roster: tuple[str, ...]) -> Record:
-        answers = []
-        for site in roster:
-            others = tuple(other for other in roster if other != site)
-            attempt = 0
-            while (answer := self._received(cursor, cohort, site, others, attempt)) is None:
-                attempt += 1
-            answers.append(answer)
-        return Record(tuple(answers))
+        """Every hospital fits the others' model at the same time: a turn of all these fits is asked together."""
+        fits = {site: self._received(cursor, cohort, site, roster) for site in roster}
+        ended: dict[str, Answer] = {}
+        waiting = {site: next(fit) for site, fit in fits.items()}
+        while waiting:
+            answers = iter(self._ask([request for requests in waiting.values() for request in requests]))
+            asked, waiting = waiting, {}
+            for site, requests in asked.items():
+                try:
+                    waiting[site] = fits[site].send([next(answers) for _ in requests])
+                except StopIteration as end:
+                    ended[site] = end.value
+        return Record(tuple(ended[site] for site in roster))
 
-    def _received(self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int) -> Answer | None:
-        """What the hospital that is left out releases in the end; None where it lost its place and must start again."""
+    def _received(self, cursor: Cursor, cohort: str, site: str, roster: tuple[str, ...]) -> Asking:
+        """What the hospital that is left out releases in the end; where it lost its place its fit starts again."""
+        others = tuple(other for other in roster if other != site)
+        attempt = 0
+        while (answer := (yield from self._attempted(cursor, cohort, site, others, attempt))).outcome == "behind":
+            attempt += 1
+        return answer
+
+    def _attempted(self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int) -> Asking:
         sealed: dict[str, bytes] = {}
         for turn in range(MOST_TURNS):
             arguments = {"turn": turn, "others": list(others)}
-            asked = self._request(cursor, cohort, site, "receive", arguments, attempt, {"sealed": sealed})
-            (answer,) = self._ask([asked])
-            if answer.outcome == "behind":
-                return None
-            if answer.outcome == "released":
+            (answer,) = yield [self._request(cursor, cohort, site, "receive", arguments, attempt, {"sealed": sealed})]
+            if answer.outcome in ("behind", "released"):
                 return answer
             if answer.outcome != "relay":
                 raise IncompleteError([answer])
-            sealed = self._carry(cursor, cohort, site, answer, (turn, attempt))
+            sealed = yield from self._carry(cursor, cohort, site, answer, (turn, attempt))
         raise IncompleteError([answer])
 
-    def _carry(self, cursor: Cursor, cohort: str, sender: str, answer: Answer, at: tuple[int, int]) -> dict[str, bytes]:
-        requests = [
+    def _carry(self, cursor: Cursor, cohort: str, sender: str, answer: Answer, at: tuple[int, int]) -> Asking:
+        answers = yield [
             self._request(cursor, cohort, site, "relayed", {"from": sender, "turn": at[0]}, at[1], {"sealed": letter})
             for site, letter in answer.payload["sealed"].items()
         ]
-        answers = self._ask(requests)
         refused = [one for one in answers if one.outcome != "relay"]
         if refused:
             raise IncompleteError(refused)

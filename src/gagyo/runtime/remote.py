@@ -8,7 +8,7 @@ is said.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,6 +50,11 @@ class _Post:
     letter: bytes = b""
     again: float = 0.0
     pause: float = field(default_factory=lambda: FIRST_AGAIN)
+
+    @property
+    def to_site(self) -> str:
+        """The hospital."""
+        return self.message.recipient
 
 
 @dataclass
@@ -159,7 +164,7 @@ class Remote:
         """
         wanted = {request.digest: request for request in requests}
         answers: dict[str, Answer] = {}
-        posts = {request.site: self._request(request) for request in requests}
+        posts = {request.digest: self._request(request) for request in requests}
 
         def take(message: Message) -> bool:
             request = wanted.get(message.request)
@@ -167,16 +172,14 @@ class Remote:
                 return False
             if message.kind == "behind":
                 self._hospitals[message.sender].outgoing.forget()
-                posts[message.sender] = self._request(request)
-                self._send(posts[message.sender])
+                posts[message.request] = self._request(request)
+                self._send([posts[message.request]])
             elif message.kind == "answer":
                 answers[message.request] = self._checked(message, request)
                 return True
             # A hospital whose people refused the plan has no answer to wait for.
             return message.kind == "state" and message.body.get("state") == "refused"
 
-        if len(posts) != len(requests):
-            raise ValueError("one request a hospital at a time")
         self._await(posts, take, lambda late: True)
         return [answers.get(one.digest) or self._silent(one) for one in requests]
 
@@ -205,22 +208,23 @@ class Remote:
         message = Message(kind, sender, site, self._study, body, self._plan, **about)
         return _Post(message, self._hospitals[site].keys)
 
-    def _send(self, post: _Post) -> None:
-        """Have a letter sent, or sent again, with the next call: the same bytes, so that it is not doubled at the hub.
+    def _send(self, posts: Collection[_Post]) -> None:
+        """Have letters sent, or sent again, with the next call, in their order; they are written side by side."""
+        self._outbox += self._pool.map(self._written, posts)
 
-        It is written here, in threads of their own for those of one question.
-        """
+    def _written(self, post: _Post) -> Sending:
+        """The letter; the same bytes where it is sent again, so that one that still lies at the hub is not doubled."""
         now = time.time() + self._client.clock_offset
-        site = post.message.recipient
+        site = post.to_site
         lasting = lasting_seconds(self._client, site)
         if not post.letter or post.message.expires < now + lasting / 2:
             post.message = replace(post.message, expires=int(now) + lasting)
             post.letter = write(post.message, self._keys, post.to)
             if self._client.by_courier(site):
                 self._set_state(site, "to_carry")
-        self._outbox.append(Sending(site, self._study, post.letter))
         post.again = time.monotonic() + post.pause
         post.pause = min(2 * post.pause, LAST_AGAIN)
+        return Sending(site, self._study, post.letter)
 
     def _await(
         self,
@@ -230,26 +234,33 @@ class Remote:
     ) -> None:
         """Send to each hospital, and take what comes until each has answered (`take` says so), or may be missed.
 
+        `posts` by what an answer is about: a request's digest, or else the hospital.
+
         Raises:
             SiteSilent: patience is over for hospitals that may not be missed.
         """
-        list(self._pool.map(self._send, posts.values()))
-        began = {site: time.monotonic() - self._used_up(site) for site in posts}
+        self._send(posts.values())
+        began = {post.to_site: time.monotonic() - self._used_up(post.to_site) for post in posts.values()}
         missed: set[str] = set()
         while posts:
             due = min(post.again for post in posts.values()) - time.monotonic()
             for message in self._receive(max(0.0, min(WAIT_SECONDS, due)), len(posts)):
                 self._note(message)
-                if message.sender in posts:
-                    if _works(message):
-                        began[message.sender] = time.monotonic()
-                    _ask_again(posts[message.sender], message)
-                    _check_refusal(message, posts[message.sender].message)
-                    if take(message):
-                        del posts[message.sender]
+                self._hear(message, posts, began)
+                about = message.request if message.request in posts else message.sender
+                if about in posts and take(message):
+                    del posts[about]
             self._check_patience(posts, began, missed, may_miss)
-            late = [post for post in posts.values() if post.again <= time.monotonic()]
-            list(self._pool.map(self._send, late))
+            self._send([post for post in posts.values() if post.again <= time.monotonic()])
+
+    def _hear(self, message: Message, posts: Mapping[str, _Post], began: dict[str, float]) -> None:
+        """What any message of a hospital says of what it was asked; Refused where it cannot answer."""
+        asked = [post for post in posts.values() if post.to_site == message.sender]
+        if asked and _works(message):
+            began[message.sender] = time.monotonic()
+        for post in asked:
+            _ask_again(post, message)
+            _check_refusal(message, post.message)
 
     def _used_up(self, site: str) -> float:
         """How much of its patience a hospital has no more."""
@@ -263,14 +274,16 @@ class Remote:
         may_miss: Callable[[set[str]], bool],
     ) -> None:
         now = time.monotonic()
-        late = [site for site in posts if now - began[site] > self._patience]
+        asked = {post.to_site for post in posts.values()}
+        late = sorted(site for site in asked if now - began[site] > self._patience)
         missed.update(late)
         if late and not may_miss(missed):
             raise SiteSilent(*(self._why_late(site) for site in late))
         for site in late:
             self._hospitals[site].late = True
-            del posts[site]
-        for site in posts:
+        for about in [about for about, post in posts.items() if post.to_site in late]:
+            del posts[about]
+        for site in asked.difference(late):
             if self._client.by_courier(site) or self.states[site].doing == "reviewing":
                 continue
             unheard = now - max(began[site], self._hospitals[site].heard)
