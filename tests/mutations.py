@@ -556,7 +556,7 @@ MUTATIONS = (
     ("site/service.py", 'if plan.keys[COORDINATOR]["signing"] != leader[1]:', "if False:", HUB),
     ("site/service.py", 'if proposed.state in ("waiting", "refused"):', "if False:", STATES),
     ("site/service.py", 'if proposed.state in ("waiting", "refused"):', 'if proposed.state != "approved":', STATES),
-    ("runtime/remote.py", "                    _check_refusal(message, posts[message.sender].message)\n", "", STATES),
+    ("runtime/remote.py", "            _check_refusal(message, post.message)\n", "", STATES),
     ("release/ring.py", "return np.where((values < 0)[:, None], negate(limbs), limbs)", "return limbs", RING),
     ("governance/check.py", 'if applies is None or rule.basis == "memory":', "if applies is None:", CHECK),
     ("governance/check.py", 'return rule.weight == "law" and', "return", CHECK),
