@@ -138,5 +138,27 @@ def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(
     assert one.run().results["validation"].to_json() == whole.to_json()
     assert seen[0] == asked, "a run that is taken up again does not ask it a second time"
     for site in one.sites.values():
-        given = [entry.record["request"] for entry in site.ledger.entries if entry.record["channel"] == "masked"]
+        shares = [entry.record for entry in site.ledger.entries if entry.record["channel"].startswith("masked")]
+        given = [record["request"] for record in shares]
+        assert {record["channel"] for record in shares} == {"masked", "masked_people"}
         assert len(given) == len(set(given)), "a share was released twice"
+
+
+def test_all_that_are_left_out_fit_side_by_side(tmp_path: Path) -> None:
+    """A turn of every hospital's fit is asked together: a study does not take four times as long for four hospitals."""
+    one = house(tmp_path, STUDY + STUDY_LINES, breast())
+    inner = one.journal._inner
+    assert isinstance(inner, Embedded)
+    honest, turns = inner.ask, []
+
+    def counted(requests: list[Request]) -> list[Answer]:
+        turns.append([(request.step, request.site) for request in requests])
+        return honest(requests)
+
+    inner.ask = counted  # type: ignore[method-assign, assignment]
+    assert "validation" in one.run().results
+    received = [turn for turn in turns if turn and turn[0][0] == "receive"]
+    relayed = [turn for turn in turns if turn and turn[0][0] == "relayed"]
+    assert received[0] == [("receive", site) for site in SITES]
+    assert sorted(relayed[0]) == sorted(("relayed", site) for site in SITES for _ in range(3))
+    assert len(received) == max(sum(asked.count(("receive", site)) for asked in received) for site in SITES)

@@ -121,7 +121,7 @@ def test_sums_of_a_referred_method_are_asked_about_before_anything_is_computed(t
     seoul = one.sites["seoul"]
     assert one.run().stopped["model"].findings[0].code == "answer_referred"
     assert [(review.kind, review.analysis) for review in seoul.reviews.all()] == [("analysis", "model")]
-    assert not any(entry.record["channel"] == "masked" for entry in seoul.ledger.entries)
+    assert not any(entry.record["channel"].startswith("masked") for entry in seoul.ledger.entries)
     goes_through(seoul)
     run = again(one)
     assert not run.stopped

@@ -187,7 +187,7 @@ def test_an_own_packs_minimum_reaches_the_gate(tmp_path: Path) -> None:
     one = house(tmp_path, RULED, breast(), ruled={"seoul": at_seoul(tmp_path, "own.yaml")[0]})
     run = one.run()
     assert "seoul" not in run.results["model"].sites if "model" in run.results else run.stopped
-    assert not any(e.record["channel"] == "masked" for e in one.sites["seoul"].ledger.entries)
+    assert not any(e.record["channel"].startswith("masked") for e in one.sites["seoul"].ledger.entries)
 
 
 def test_a_named_releaser_that_a_rule_wants_is_asked(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_named_releaser_that_a_rule_wants_is_asked(tmp_path: Path) -> None:
     ruled = {"seoul": at_seoul(tmp_path, "own.yaml")[0]}
     one = house(tmp_path, RULED, breast(), {"seoul": Policy(approvals=TERMS)}, ruled=ruled)
     assert one.run().stopped
-    assert not any(e.record["channel"] == "masked" for e in one.sites["seoul"].ledger.entries)
+    assert not any(e.record["channel"].startswith("masked") for e in one.sites["seoul"].ledger.entries)
     goes_through(one.sites["seoul"])
     assert "model" in again(one).results
 
@@ -289,7 +289,7 @@ def test_a_person_whom_a_rule_wants_is_asked_whatever_the_policy_says(
     monkeypatch.setattr("gagyo.site.ruled.bounds_over", lambda *_: wanted)
     one = house(tmp_path, RULED, breast(), {"seoul": Policy(approvals=TERMS)})
     assert one.run().stopped
-    assert not any(e.record["channel"] == "masked" for e in one.sites["seoul"].ledger.entries)
+    assert not any(e.record["channel"].startswith("masked") for e in one.sites["seoul"].ledger.entries)
     goes_through(one.sites["seoul"])
     assert "model" in again(one).results
 

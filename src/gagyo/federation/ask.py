@@ -61,7 +61,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class LeaveOut:
-    """A question received by each hospital in turn, of all the others: leave one hospital out.
+    """A question received by each hospital, of all the others: leave one hospital out.
 
     `fit(site)` is run inside the hospital that is left out; its asks go to the others and are opened to that hospital
     alone. The arrays that it returns join `arguments` of `step`, which the hospital runs on its own people; only what
