@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 CHUNK = 1 << 20
 """Bytes of a chunk; only the last of a letter may be shorter."""
@@ -53,16 +54,29 @@ class Sending:
     study: str
     body: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body)
 
-def carried(sending: Sequence[Sending]) -> tuple[list[Sending], list[Sending]]:
+
+class _Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+S = TypeVar("S", bound=_Sized)
+
+
+def carried(letters: Iterable[S]) -> tuple[list[S], list[S]]:
     """The letters that travel together with one call, the first that fit; and those that are sent by themselves."""
-    along: list[Sending] = []
-    apart: list[Sending] = []
+    along: list[S] = []
+    apart: list[S] = []
     room = CARRIED
-    for one in sending:
-        fits = len(one.body) <= room and len(along) < TOGETHER
+    for one in letters:
+        fits = one.size <= room and len(along) < TOGETHER
         (along if fits else apart).append(one)
-        room -= len(one.body) if fits else 0
+        room -= one.size if fits else 0
     return along, apart
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from gagyo.errors import ExchangeFault
 from gagyo.exchange import partners
 from gagyo.exchange.calls import Counter, allowed_way
-from gagyo.exchange.letter import CARRIED, SMALL, Letter, chunk_count, chunk_digest, letter_id
+from gagyo.exchange.letter import SMALL, Letter, carried, chunk_count, chunk_digest, letter_id
 from gagyo.exchange.line import Line, Reply
 from gagyo.exchange.mailbox import letters, register
 from gagyo.exchange.mailbox.port import Rows
@@ -120,10 +120,10 @@ class Relay:
 
     async def _send_all(self, found: Sequence[Letter]) -> None:
         """The small ones in one call; those that are refused in it again by themselves, as the large ones are sent."""
-        small = [letter for letter in found if letter.body is not None and letter.size <= CARRIED // BATCH]
-        others = [letter for letter in found if letter not in small]
+        small, others = carried(letter for letter in found if letter.body is not None)
+        others += [letter for letter in found if letter.body is None]
         if small:
-            asked = {"wait": 0, "limit": 0, "letters": [_carried(letter) for letter in small]}
+            asked = {"wait": 0, "limit": 0, "letters": [_as_record(letter) for letter in small]}
             reply = await self._call("POST", "/v1/box", body=json.dumps(asked).encode())
             others += [small[place] for place in reply.record().get("refused", [])]
         await asyncio.gather(*(self._send(letter) for letter in others))
@@ -217,7 +217,7 @@ def _known(rows: Rows, hub: str) -> Enrolled:
     return known
 
 
-def _carried(letter: Letter) -> dict[str, str]:
+def _as_record(letter: Letter) -> dict[str, str]:
     record = {"sender": letter.sender, "recipient": letter.recipient, "study": letter.study}
     return record | {"body": base64.b64encode(letter.body or b"").decode()}
 
