@@ -22,14 +22,17 @@ SITE = """
 import sys
 from pathlib import Path
 from gagyo.exchange.client import Client
-from gagyo.exchange.letter import Sending
+from gagyo.exchange.letter import SMALL, Sending
 from gagyo.exchange.membership import Membership
 with Client(Membership.open(Path(sys.argv[1]))) as client:
     done, answers = [], []
     while True:
         letters = client.receive(25, acknowledged=done, sending=answers)
         done = [one.id for one in letters]
-        answers = [Sending(one.sender, one.study, one.body[::-1]) for one in letters]
+        answers = [Sending(one.sender, one.study, one.body[::-1]) for one in letters if len(one.body) <= SMALL]
+        for one in letters:
+            if len(one.body) > SMALL:
+                client.send(one.sender, one.study, one.body[::-1])
 """
 
 

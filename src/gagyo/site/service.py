@@ -21,7 +21,7 @@ from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
 from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier, lasting_seconds
 from gagyo.exchange.envelope import Keys, PublicKeys
-from gagyo.exchange.letter import Received, Sending
+from gagyo.exchange.letter import SMALL, Received, Sending
 from gagyo.federation.message import Message, read, write
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
@@ -360,7 +360,8 @@ class Service:
         plan = proposed.plan if proposed else ""
         message = Message(kind, self.name, recipient, study, body, plan, request, expires=expires)
         letter = Sending(recipient, study, write(message, self._client.membership.keys, to))
-        if threading.get_ident() == self._serving:
+        # A large one would go by itself in any case, and is not kept in memory for it.
+        if threading.get_ident() == self._serving and letter.size <= SMALL:
             self._outbox.append(letter)
         else:
             self._client.send(letter.recipient, letter.study, letter.body)
