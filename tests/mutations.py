@@ -415,6 +415,18 @@ MUTATIONS = (
     ("site/site.py", "not in ((), request.roster):", "not in ((), request.roster) and False:", DOOR),
     ("site/site.py", "        self._said.check_not_opened(request)\n", "", DOOR),
     ("exchange/calls.py", "    call.charge(len(given))\n", "", LETTERS),
+    (
+        "exchange/relay.py",
+        '            others += [small[place] for place in reply.record().get("refused", [])]\n',
+        "",
+        HUBS,
+    ),
+    (
+        "site/service.py",
+        "                self._flush()\n            yield letter",
+        "                pass\n            yield letter",
+        STATES,
+    ),
     ("exchange/calls.py", "        letters.acknowledge(rows, caller.name, done)\n", "", LETTERS),
     (
         "site/site.py",

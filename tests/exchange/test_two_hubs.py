@@ -21,6 +21,7 @@ from gagyo.exchange.client import Client
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.hub_folder import HubFolder
 from gagyo.exchange.mailbox import register
+from gagyo.exchange.mailbox.letters import Limits
 from gagyo.exchange.mailbox.register import Enrolled
 from tests.exchange.hubs import Place, after_first_second, new_hub, served
 from tests.faults import ConnectProxy, line
@@ -172,6 +173,22 @@ def test_letters_that_cross_together_do_not_keep_each_other_back(pair: Pair) -> 
         assert came <= {b"a", b"b", b"c"}
     for place in (pair.kr, pair.cn):
         wait_for(partial(_holds_no_letter, place.hub, "s"))
+
+
+def test_a_letter_that_finds_a_full_box_waits_for_room(pair: Pair) -> None:
+    """It crosses with others and is refused among them: it stays at its own hub until the box has room."""
+    most = Limits().box_letters
+    fill = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO letter"
+        " (box, id, sender, recipient, study, size, posted, chunks, body)"
+        " SELECT 'lead', 'filler ' || i, 'seoul', 'lead', 's', 1, ?, '[]', 'x' FROM n"
+    )
+    pair.kr.hub.operate(lambda rows: rows(fill, most, int(time.time())))
+    answer(pair.beijing, "s", b"must not be lost")
+    wait_for(lambda: pair.cn.hub.operate(partners.lines)[pair.kr.hub.name]["state"] == "box_full")
+    assert not _holds_no_letter(pair.cn.hub, "s")
+    pair.kr.hub.operate(lambda rows: rows("DELETE FROM letter WHERE id LIKE 'filler %'"))
+    assert taken(pair.lead) == [b"must not be lost"]
 
 
 def _holds_no_letter(hub: HubFolder, study: str) -> bool:

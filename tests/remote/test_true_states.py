@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,11 +11,14 @@ import pytest
 
 from gagyo.coordinator.planning import make_plan
 from gagyo.errors import FileFault, Refused, SiteSilent
+from gagyo.exchange.letter import Received
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
+from gagyo.protocol.study import Study
 from gagyo.release.ledger import read
 from gagyo.site import decisions
 from gagyo.site.folder import state_folder
+from gagyo.site.service import Service
 from tests.remote.conftest import SITES, Files
 from tests.remote.post_office import Town
 
@@ -107,3 +112,30 @@ def test_the_hub_is_told_what_a_service_does(here: Town, files: Files) -> None:
     assert ("waiting", 1) in told
     assert told[-1] == ("stopped", 1)
     assert all(one != other for one, other in pairwise(told)), "only what changed"
+
+
+def test_an_answer_leaves_before_another_study_is_worked_on(here: Town, files: Files) -> None:
+    """Two studies' letters come together: the first one's coordinator does not wait for the second one's computing."""
+    service = here.services["seoul"]
+    here.stop("seoul")
+    texts = [files.study.source, files.study.source.replace("lead: {name: ", "lead: {name: Other ")]
+    for text in texts:
+        remote = here.remote(Study.parse(text))
+        letter = remote._written(remote._post("propose", "seoul", {"study": text}))
+        here.office.post("lead", "seoul", letter.study, letter.body)
+    began: list[int] = []
+    take = Service._take
+
+    def counted(self: Service, letter: Received, ending: threading.Event) -> bool:
+        began.append(sum(sender == "seoul" for sender, *_ in here.office.carried))
+        return take(self, letter, ending)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Service, "_take", counted)
+        already = sum(sender == "seoul" for sender, *_ in here.office.carried)
+        here.start("seoul")
+        until = time.monotonic() + 20
+        while len(began) < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+    assert here.services["seoul"] is not service
+    assert began == [already, already + 1]
