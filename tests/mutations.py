@@ -414,7 +414,7 @@ MUTATIONS = (
     ("site/site.py", "if request.receiver != COORDINATOR:", "if False:", DOOR),
     ("site/site.py", "not in ((), request.roster):", "not in ((), request.roster) and False:", DOOR),
     ("site/site.py", "        self._said.check_not_opened(request)\n", "", DOOR),
-    ("exchange/calls.py", "    call.charge(len(given))\n", "", LETTERS),
+    ("exchange/letter_calls.py", "    call.charge(len(given))\n", "", LETTERS),
     (
         "exchange/relay.py",
         '            others += [small[place] for place in reply.record().get("refused", [])]\n',
@@ -427,7 +427,7 @@ MUTATIONS = (
         "                pass\n            yield letter",
         STATES,
     ),
-    ("exchange/calls.py", "        letters.acknowledge(rows, caller.name, done)\n", "", LETTERS),
+    ("exchange/letter_calls.py", "        letters.acknowledge(rows, caller.name, done)\n", "", LETTERS),
     (
         "site/site.py",
         "        return all(self._store.roster(key) == request.roster for key",

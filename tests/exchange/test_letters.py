@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gagyo.errors import ExchangeFault
-from gagyo.exchange.calls import HOLD_SECONDS
 from gagyo.exchange.client import Client
 from gagyo.exchange.letter import SMALL, Sending, chunk_digest, divide, letter_id
+from gagyo.exchange.letter_calls import HOLD_SECONDS
 from gagyo.exchange.mailbox import letters
 from gagyo.exchange.rates import RATES, Rate
 from tests.exchange.hubs import Place

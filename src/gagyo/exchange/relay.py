@@ -12,8 +12,9 @@ from typing import Any
 
 from gagyo.errors import ExchangeFault
 from gagyo.exchange import partners
-from gagyo.exchange.calls import Counter, allowed_way
+from gagyo.exchange.call import Counter
 from gagyo.exchange.letter import SMALL, Letter, carried, chunk_count, chunk_digest, letter_id
+from gagyo.exchange.letter_calls import allowed_way
 from gagyo.exchange.line import Line, Reply
 from gagyo.exchange.mailbox import letters, register
 from gagyo.exchange.mailbox.port import Rows

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 
 from gagyo.errors import ExchangeFault, Tampered
 from gagyo.exchange import refusals, signatures
-from gagyo.exchange.calls import CALLS, Answer, Call, Caller, CallKind, Counter
+from gagyo.exchange.call import Answer, Call, Caller, Counter
+from gagyo.exchange.calls import CALLS, CallKind
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.exchange.mailbox import letters, register
 from gagyo.exchange.rates import RATES, STRANGERS, Rates

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 from gagyo.errors import ExchangeFault
-from gagyo.exchange.calls import Counter
+from gagyo.exchange.call import Counter
 from gagyo.exchange.connections import Connections, guarded
 from gagyo.exchange.hub_folder import HubFolder
 from gagyo.exchange.mailbox import letters
