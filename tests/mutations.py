@@ -294,7 +294,7 @@ MUTATIONS = (
     ("methods/_weighting_steps.py", "scales, spread_of(parts))}", "scales, spread_of(parts[:, :0]))}", WEIGHING),
     ("methods/_weighting_steps.py", "one.with_intercept(found.weight", "(lambda x, _: x)(found.weight", WEIGHED),
     ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
-    ("methods/_overlap.py", "few = bool(((halves < self.least) & ~nobody).any())", "few = False", WEIGHED),
+    ("methods/_overlap.py", "few = any(count < self.least and ", "few = any(False and ", WEIGHED),
     ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
     (
         "methods/_profile_fit.py",

@@ -45,3 +45,9 @@ def test_other_kinds_of_arrays_are_refused() -> None:
 
 def test_a_digest_says_its_algorithm() -> None:
     assert digest({}).startswith("sha256:")
+
+
+@given(records, st.binary(max_size=8))
+def test_what_stands_beside_arrays_and_bytes_is_rfc_8785_too(record: object, raw: bytes) -> None:
+    whole = {"a": record, "b": np.arange(3.0), "c": (np.int64(2), raw)}
+    assert canonical(whole) == rfc8785.dumps(plain(whole))

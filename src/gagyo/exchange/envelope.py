@@ -88,6 +88,21 @@ class Keys:
         """The public halves."""
         return PublicKeys(_public(self.signing).hex(), _public(self.sealing).hex())
 
+    @cached_property
+    def private(self) -> bytes:
+        """The 32 private bytes of the sealing key."""
+        return _raw(self.sealing)
+
+    @cached_property
+    def _shared(self) -> dict[str, bytes]:
+        return {}
+
+    def shared_with(self, other: PublicKeys) -> bytes:
+        """The X25519 secret of this institution and another; worked out once, for each sum's masks come of it."""
+        if other.sealing not in self._shared:
+            self._shared[other.sealing] = self.sealing.exchange(other.exchange)
+        return self._shared[other.sealing]
+
     def sign(self, message: bytes) -> bytes:
         """An Ed25519 signature."""
         return self.signing.sign(message)

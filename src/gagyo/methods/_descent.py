@@ -34,6 +34,10 @@ class Leaf:
         return sum(self.counts)
 
 
+Halves = tuple[tuple[float, ...], tuple[float, ...]]
+"""Counts by class in the lower and in the upper half of a bin."""
+
+
 @dataclass
 class Descent(ABC):
     """The leaves of one descent, in order of their values."""
@@ -69,14 +73,14 @@ class Descent(ABC):
         """A leaf whose halves at this cut stay shut."""
         self.leaves[index] = replace(self.leaves[index], shut=True)
 
-    def halve(self, index: int, cut: float, depth: int, halves: Floats) -> None:
-        """Take in what was opened of a leaf's halves (2, classes); NaN where they stay shut."""
+    def halve(self, index: int, cut: float, depth: int, halves: Halves | None) -> None:
+        """Take in what was opened of a leaf's halves; None where they stay shut."""
         leaf = self.leaves[index]
-        if np.isnan(halves).any():
+        if halves is None:
             self.failed(index, cut)
             return
-        parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
-        self.leaves[index : index + 1] = parts
+        low, high = halves
+        self.leaves[index : index + 1] = Leaf(leaf.low, cut, low, depth), Leaf(cut, leaf.high, high, depth)
 
 
 Some = TypeVar("Some", bound=Descent)
@@ -91,10 +95,16 @@ def descend(grown: Sequence[Some], least: int, ask: Bins) -> Generator[Ask, Pool
         which = np.array([t for t, *_ in wanted])
         edges = np.array([(leaf.low, cut, leaf.high) for t, i, cut, _ in wanted for leaf in [grown[t].leaves[i]]])
         pooled = yield ask(which, edges)
-        found = pooled["bins"].reshape(len(wanted), 2, -1)
+        found = _opened(pooled["bins"].reshape(len(wanted), 2, -1))
         for (t, i, cut, depth), halves in reversed(list(zip(wanted, found, strict=True))):
             grown[t].halve(i, cut, depth, halves)
     return list(grown)
+
+
+def _opened(found: Floats) -> list[Halves | None]:
+    """What was opened of each bin's halves (bins, 2, classes), of which NaN says that they stay shut."""
+    shut = np.isnan(found).any(axis=(1, 2)).tolist()
+    return [None if one else (tuple(low), tuple(high)) for one, (low, high) in zip(shut, found.tolist(), strict=True)]
 
 
 def _wanted_halves(one: Descent, least: int) -> list[tuple[int, float, int]]:

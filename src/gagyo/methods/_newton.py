@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +92,12 @@ def wald(value: Floats, error: Floats) -> Floats:
     return np.asarray(2 * normal_sf(np.abs(value / error)))
 
 
+@cache
 def triangle(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the upper triangle, in which symmetric matrices travel."""
-    return np.triu_indices(p)
+    rows, columns = np.triu_indices(p)
+    rows.flags.writeable = columns.flags.writeable = False  # every caller has the same ones
+    return rows, columns
 
 
 def symmetric(upper: Floats, p: int) -> Floats:

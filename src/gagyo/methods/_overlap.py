@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.methods._descent import Descent, Leaf, descend
+from gagyo.methods._descent import Descent, Halves, Leaf, descend
 from gagyo.release.aggregate import Floats
 
 FINEST = 16
@@ -60,12 +60,12 @@ class Overlap(Descent):
         """Whether somebody of each group must be on both sides of the next cut of a bin."""
         return any(low < cut < high for cut in self.failed_at)
 
-    def halve(self, index: int, cut: float, depth: int, halves: Floats) -> None:
+    def halve(self, index: int, cut: float, depth: int, halves: Halves | None) -> None:
         """As the gate rules, and the same where there is no gate."""
         leaf = self.leaves[index]
-        nobody = (halves == 0) & (not self.filled(leaf.low, leaf.high))
-        few = bool(((halves < self.least) & ~nobody).any())
-        super().halve(index, cut, depth, np.full_like(halves, np.nan) if few else halves)
+        filled = self.filled(leaf.low, leaf.high)
+        few = any(count < self.least and (filled or count > 0) for half in halves or () for count in half)
+        super().halve(index, cut, depth, None if few else halves)
 
     def _next(self, leaf: Leaf) -> float | None:
         """The first place that is not known to stay shut; None where a bin is done."""

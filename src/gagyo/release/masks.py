@@ -6,11 +6,11 @@ from the hospital's secret alone; it is opened, entry by entry, only after the p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gagyo.canonical import canonical
 from gagyo.protocol.request import Summand
@@ -29,21 +29,21 @@ def _label(summand: Summand, block: str, *pair: str) -> bytes:
     return canonical([summand.plan, summand.statement, list(summand.roster), summand.attempt, block, *pair])
 
 
-def own_mask(key: X25519PrivateKey, summand: Summand, block: str, entries: int) -> Limbs:
-    """The mask that only this hospital can make, for one block of one statement."""
-    raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    return _stream(raw, b" own " + _label(summand, block, summand.site), entries)
+def own_mask(secret: bytes, summand: Summand, block: str, entries: int) -> Limbs:
+    """The mask that only this hospital can make, of its private key, for one block of one statement."""
+    return _stream(secret, b" own " + _label(summand, block, summand.site), entries)
 
 
-def pair_masks(
-    key: X25519PrivateKey, publics: dict[str, X25519PublicKey], summand: Summand, block: str, entries: int
-) -> Limbs:
-    """The sum of this hospital's masks with every other: added by the first name, subtracted by the second."""
+def pair_masks(secrets: Mapping[str, bytes], summand: Summand, block: str, entries: int) -> Limbs:
+    """The sum of this hospital's masks with every other: added by the first name, subtracted by the second.
+
+    secrets: by other hospital, the X25519 secret that both have.
+    """
     total = ring.from_bytes(bytes(16 * entries))
     for other in summand.roster:
         if other == summand.site:
             continue
         first, second = sorted((summand.site, other))
-        mask = _stream(key.exchange(publics[other]), b" pair " + _label(summand, block, first, second), entries)
+        mask = _stream(secrets[other], b" pair " + _label(summand, block, first, second), entries)
         total = ring.add(total, mask) if summand.site == first else ring.subtract(total, mask)
     return total

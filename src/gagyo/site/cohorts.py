@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,9 @@ from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.release.case import Overlap
 from gagyo.site.differencing import People
+
+NOBODY = np.zeros(0, np.uint8)
+"""The membership of nobody."""
 
 
 class Dataset(Protocol):
@@ -112,27 +115,28 @@ class Cohorts:
 
         (1 + variables,), in the order of the study. What a group lacks follows from what all and the others lack.
         """
-        found = [self._people.overlap(*one) if one[1].any() else Overlap() for one in self._lacking(name)]
+        found = [self._people.overlap(*one) if one[1].size else Overlap() for one in self._lacking(name)]
         return np.array([any(size is not None and 0 < size < least for size in (o.difference, o.atom)) for o in found])
 
     def remember_lacking(self, name: str, told: NDArray[np.bool_]) -> None:
         """Numbers of those who lack something leave, of the kinds that are `told` (1 + variables,)."""
         for one, leaves in zip(self._lacking(name), told, strict=True):
-            if leaves and one[1].any():
+            if leaves and one[1].size:
                 self._people.remember(*one)
 
-    def _lacking(self, name: str) -> list[tuple[str, NDArray[np.uint8]]]:
+    def _lacking(self, name: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        """Of those selected who lacks a needed value, then who lacks each variable, by key: NOBODY or some."""
         cohort = self[name]
-        masks = [cohort.selected & ~cohort.complete]
+        yield self._who("incomplete", None if self.is_whole(name) else cohort.selected & ~cohort.complete)
         for variable in self._study.variables:
             missing = self.missing(variable)
-            masks.append(cohort.selected & missing if missing is not None else np.zeros_like(cohort.selected))
-        members = [self._people.members(mask) for mask in masks]
-        kinds = ["incomplete", *(f"missing:{variable}" for variable in self._study.variables)]
-        return [
-            (f"{kind} {hashlib.sha256(who.tobytes()).hexdigest()}", who)
-            for kind, who in zip(kinds, members, strict=True)
-        ]
+            yield self._who(f"missing:{variable}", None if missing is None else cohort.selected & missing)
+
+    def _who(self, kind: str, mask: NDArray[np.bool_] | None) -> tuple[str, NDArray[np.uint8]]:
+        if mask is None or not mask.any():
+            return kind, NOBODY
+        members = self._people.members(mask)
+        return f"{kind} {hashlib.sha256(members.tobytes()).hexdigest()}", members
 
     def _selection(self, name: str) -> tuple[str, NDArray[np.uint8]]:
         members = self._people.members(self[name].selected)

@@ -23,10 +23,11 @@ class People:
         self._store = store
         self._seen: dict[tuple[str, int], Overlap] = {}
         self._places = store.places([hmac.digest(key, person, hashlib.sha256)[:16] for person in numbered(persons)])
+        self._width = int(self._places.max(initial=-1)) + 1
 
     def members(self, chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """A cohort's membership as packed bits over all places."""
-        bits = np.zeros(int(self._places.max(initial=-1)) + 1, np.uint8)
+        bits = np.zeros(self._width, np.uint8)
         bits[self._places[chosen]] = 1
         return np.packbits(bits)
 

@@ -32,9 +32,9 @@ def masked(share: Share, summand: Summand, keys: Keys, publics: Publics) -> dict
 
 
 def _mask(block: Limbs, name: str, summand: Summand, keys: Keys, publics: Publics) -> Limbs:
-    others = {site: publics[site].exchange for site in summand.roster}
-    pairwise = pair_masks(keys.sealing, others, summand, name, len(block))
-    return ring.add(block, ring.add(pairwise, own_mask(keys.sealing, summand, name, len(block))))
+    secrets = {site: keys.shared_with(publics[site]) for site in summand.roster if site != summand.site}
+    pairwise = pair_masks(secrets, summand, name, len(block))
+    return ring.add(block, ring.add(pairwise, own_mask(keys.private, summand, name, len(block))))
 
 
 def check_shares(opening: Request, first: Summand, own: Answer, publics: Publics) -> list[Answer]:
@@ -53,7 +53,7 @@ def check_shares(opening: Request, first: Summand, own: Answer, publics: Publics
 
 def people_boxes(first: Summand, entries: int, keys: Keys, publics: Publics) -> dict[str, Any]:
     """This hospital's mask of the people block, sealed to each other hospital of the roster and to nobody else."""
-    raw = own_mask(keys.sealing, first, "people", entries).astype("<u8").tobytes()
+    raw = own_mask(keys.private, first, "people", entries).astype("<u8").tobytes()
     label = first.statement.encode()
     return {site: seal(raw, publics[site], label) for site in first.roster if site != first.site}
 
@@ -67,7 +67,7 @@ def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: 
     if [one.site for one in boxes] != list(opening.roster) or not all("boxes" in one.payload for one in boxes):
         raise NotAdmitted("bad_roster")
     entries = len(shares[0].payload["people"])
-    masks = [own_mask(keys.sealing, first, "people", entries)]
+    masks = [own_mask(keys.private, first, "people", entries)]
     for box in boxes:
         check_answer(box, publics)
         if box.site != first.site:
@@ -79,5 +79,5 @@ def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: 
 
 def opened_mask(first: Summand, opened: np.ndarray[Any, np.dtype[np.bool_]], keys: Keys) -> dict[str, Any]:
     """This hospital's own mask of the values block, at the entries that the pooled rules let out."""
-    mask = own_mask(keys.sealing, first, "values", opened.size)
+    mask = own_mask(keys.private, first, "values", opened.size)
     return {"opened": opened, "mask": mask[opened]}
