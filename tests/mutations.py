@@ -294,7 +294,12 @@ MUTATIONS = (
     ("methods/_weighting_steps.py", "scales, spread_of(parts))}", "scales, spread_of(parts[:, :0]))}", WEIGHING),
     ("methods/_weighting_steps.py", "one.with_intercept(found.weight", "(lambda x, _: x)(found.weight", WEIGHED),
     ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
-    ("methods/_overlap.py", "few = any(count < self.least and ", "few = any(False and ", WEIGHED),
+    (
+        "methods/_descent.py",
+        "all(n >= least or (n == 0 and not filled)",
+        "all(n >= 0 or (n == 0 and not filled)",
+        WEIGHED,
+    ),
     ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
     (
         "methods/_profile_fit.py",
@@ -381,7 +386,7 @@ MUTATIONS = (
     ("methods/_values.py", "if rank > 0)", "if rank > 1)", "tests/unit/test_descent_cells.py"),
     ("methods/_values.py", " or self._first[place] in self.shut", "", "tests/unit/test_descent_cells.py"),
     ("methods/_values.py", "return any(low < cut < high for cut in self.shut)", "return False", QUANTILES),
-    ("methods/_values.py", "(halves < self.least) & ~nobody", "(halves < 0) & ~nobody", MEDIANS),
+    ("methods/_descent.py", "(n == 0 and not filled)", "n == 0", MEDIANS),
     ("methods/_values.py", "and not ((table > 0) & (table < least)).any()", "", MEDIANS),
     ("methods/_quantiles_grown.py", "min(share, 1 - share) >= least", "min(share, 1 - share) >= 0 * least", MEDIANS),
     ("methods/rank_tests.py", "if size * many <= FEW_CELLS:", "if False:", RANKS),

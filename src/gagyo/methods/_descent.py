@@ -38,6 +38,11 @@ Halves = tuple[tuple[float, ...], tuple[float, ...]]
 """Counts by class in the lower and in the upper half of a bin."""
 
 
+def enough(halves: Halves | None, least: int, filled: bool) -> bool:
+    """Whether opened halves hold nobody or `least` people of each class; where they must be filled, not nobody."""
+    return halves is not None and all(n >= least or (n == 0 and not filled) for half in halves for n in half)
+
+
 @dataclass
 class Descent(ABC):
     """The leaves of one descent, in order of their values."""
@@ -103,7 +108,7 @@ def descend(grown: Sequence[Some], least: int, ask: Bins) -> Generator[Ask, Pool
 
 def _opened(found: Floats) -> list[Halves | None]:
     """What was opened of each bin's halves (bins, 2, classes), of which NaN says that they stay shut."""
-    shut = np.isnan(found).any(axis=(1, 2)).tolist()
+    shut = np.asarray(np.isnan(found).any(axis=(1, 2)))
     return [None if one else (tuple(low), tuple(high)) for one, (low, high) in zip(shut, found.tolist(), strict=True)]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.methods._descent import Descent, Halves, Leaf, descend
+from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough
 from gagyo.release.aggregate import Floats
 
 FINEST = 16
@@ -63,9 +63,8 @@ class Overlap(Descent):
     def halve(self, index: int, cut: float, depth: int, halves: Halves | None) -> None:
         """As the gate rules, and the same where there is no gate."""
         leaf = self.leaves[index]
-        filled = self.filled(leaf.low, leaf.high)
-        few = any(count < self.least and (filled or count > 0) for half in halves or () for count in half)
-        super().halve(index, cut, depth, None if few else halves)
+        opened = halves if enough(halves, self.least, self.filled(leaf.low, leaf.high)) else None
+        super().halve(index, cut, depth, opened)
 
     def _next(self, leaf: Leaf) -> float | None:
         """The first place that is not known to stay shut; None where a bin is done."""

@@ -19,7 +19,7 @@ from gagyo.federation.ask import Ask, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._descent import Descent, Leaf, descend, halves_of
+from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halves_of
 from gagyo.methods._groups import levels_of, membership
 from gagyo.methods._survival.grid import on_one_grid
 from gagyo.methods._validation.present import everyone
@@ -216,16 +216,13 @@ class Values(Descent):
         self.shut.add(cut)
         self.tries[leaf.low, leaf.high] = self.tries.get((leaf.low, leaf.high), 0) + 1
 
-    def halve(self, index: int, cut: float, depth: int, halves: Floats) -> None:
+    def halve(self, index: int, cut: float, depth: int, halves: Halves | None) -> None:
         """As the gate rules, and the same where there is no gate."""
         leaf = self.leaves[index]
-        nobody = (halves == 0) & (not self.filled(leaf.low, leaf.high))
-        if np.isnan(halves).any() or bool(((halves < self.least) & ~nobody).any()):
-            self.failed(index, cut)
-            return
-        self.depths[cut] = depth
-        parts = (Leaf(leaf.low, cut, tuple(halves[0]), depth), Leaf(cut, leaf.high, tuple(halves[1]), depth))
-        self.leaves[index : index + 1] = parts
+        opened = halves if enough(halves, self.least, self.filled(leaf.low, leaf.high)) else None
+        if opened:
+            self.depths[cut] = depth
+        super().halve(index, cut, depth, opened)
 
     @property
     def single(self) -> NDArray[np.bool_]:
