@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+from doors import HEAD, divided, ends_of, opened
 from measure import Row, alone, cpu, serve
 from scipy import stats
 
@@ -48,14 +49,9 @@ def core() -> dict[str, Any]:
     return {"seconds": spent[0] / REPEATS, "area": area}
 
 
-STUDY = """
-gagyo: "1"
-study: large
-title: {en: Large, ko: 대규모, zh: 大规模}
-purpose: scientific_research
-lead: {name: Benchmark, organisation: Gagyo, country: KR}
-period: {from: 2026-11-01, until: 2027-10-31}
-sites: [seoul, busan, beijing, tianjin]
+STUDY = (
+    HEAD
+    + """sites: [seoul, busan, beijing, tianjin]
 variables:
   score: {type: number, range: [-8, 9], label: {en: Score, ko: 점수, zh: 评分}}
   y: {type: boolean, label: {en: y, ko: y, zh: y}}
@@ -68,6 +64,7 @@ analyses:
     folds: 0
     equation: {outcome: y, formula: "y ~ score", coefficients: {Intercept: -1, score: 1}}
 """
+)
 CURVE = ("location", "score_bins")
 """The steps of the pooled curve: where the scores lie, then counts by bins that get finer."""
 
@@ -94,36 +91,18 @@ class Timed:
 
 def gated() -> dict[str, Any]:
     """The pooled curve of a fixed model through four hospitals' doors, records and masks on."""
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from logistic import SHARES, SITES, Data
-
-    from gagyo.coordinator.planning import make_plan
-    from gagyo.coordinator.run import Run
-    from gagyo.exchange.envelope import Keys
-    from gagyo.protocol.study import Study
-    from gagyo.runtime.embedded import Embedded
-    from gagyo.runtime.journal import Journal
-    from gagyo.site.site import Site
-
     scores, y = made()
-    ends = np.cumsum([0, *(int(share * SCORES) for share in SHARES)])
-    with TemporaryDirectory() as name:
-        folder, sites = Path(name), {}
-        for site, start, end in zip(SITES, ends[:-1], ends[1:], strict=True):
-            data = Data({"score": np.clip(scores[start:end], -8, 9), "y": y[start:end].astype(float)}, [])
-            data.persons.extend(b"%d" % person for person in range(start, end))
-            sites[site] = Site(site, folder / site, lambda _, data=data: data)
-        coordinator = Keys.open(folder / "keys")
-        keys = {"coordinator": coordinator.public} | {site: one.keys.public for site, one in sites.items()}
-        plan = make_plan(Study.parse(STUDY), keys)
-        for one in sites.values():
-            one.approve(plan)
-        timed = Timed(Embedded(sites))
-        run = Run(plan, Journal(folder / "journal.jsonl", coordinator, timed))
+    columns = {"score": np.clip(scores, -8, 9), "y": y.astype(float)}
+    clocks: list[Timed] = []
+
+    def before(runtime: Any) -> Timed:
+        clocks.append(Timed(runtime))
+        return clocks[0]
+
+    with opened(STUDY, divided(columns, ends_of(SCORES)), before) as (run, _):
         for _ in run:
             pass
+        timed = clocks[0]
         timed.ask([])
         if "curve" not in run.results:
             raise run.stopped["curve"]

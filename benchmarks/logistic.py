@@ -7,18 +7,15 @@ the greatest difference of a coefficient from the solution after Newton steps to
 from __future__ import annotations
 
 import gc
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from doors import HEAD, divided, ends_of, numbers, opened
 from measure import Row, alone, cpu, peak_mb, resident_mb, serve
 from scipy import special
 
 PEOPLE, COLUMNS = 1_000_000, 50
-SITES = ("seoul", "busan", "beijing", "tianjin")
-SHARES = (0.4, 0.3, 0.2, 0.1)
 
 
 def made() -> tuple[np.ndarray, np.ndarray]:
@@ -47,14 +44,9 @@ def told(seconds: float, beta: np.ndarray, X: np.ndarray, y: np.ndarray, **more:
     return {"seconds": seconds, "distance": float(np.abs(beta - solution(X, y)).max()), **more}
 
 
-STUDY = """
-gagyo: "1"
-study: large
-title: {en: Large, ko: 대규모, zh: 大规模}
-purpose: scientific_research
-lead: {name: Benchmark, organisation: Gagyo, country: KR}
-period: {from: 2026-11-01, until: 2027-10-31}
-sites: [seoul, busan, beijing, tianjin]
+STUDY = (
+    HEAD
+    + """sites: [seoul, busan, beijing, tianjin]
 variables:
 %s
   y: {type: boolean, label: {en: y, ko: y, zh: y}}
@@ -63,49 +55,18 @@ cohorts:
 analyses:
   model: {method: logistic, cohort: all, formula: "y ~ %s"}
 """
-
-
-@dataclass
-class Data:
-    """A hospital's mapped data."""
-
-    columns: dict[str, np.ndarray]
-    persons: list[bytes]
+)
 
 
 def gagyo() -> dict[str, Any]:
     """The fit through four hospitals' doors; and how much memory it took over the loaded data."""
-    from gagyo.coordinator.planning import make_plan
-    from gagyo.coordinator.run import Run
-    from gagyo.exchange.envelope import Keys
-    from gagyo.protocol.study import Study
-    from gagyo.runtime.embedded import Embedded
-    from gagyo.runtime.journal import Journal
-    from gagyo.site.site import Site
-
     X, y = made()
     names = [f"x{j}" for j in range(COLUMNS)]
-    variables = "\n".join(
-        f"  {n}: {{type: number, range: [-8, 8], label: {{en: {n}, ko: {n}, zh: {n}}}}}" for n in names
-    )
-    study = Study.parse(STUDY % (variables, " + ".join(names)))
-    ends = np.cumsum([0, *(int(share * PEOPLE) for share in SHARES)])
-    hospitals = {}
-    for site, start, end in zip(SITES, ends[:-1], ends[1:], strict=True):
-        columns = {name: X[start:end, j].copy() for j, name in enumerate(names)} | {"y": y[start:end].copy()}
-        hospitals[site] = Data(columns, [b"%d" % person for person in range(start, end)])
-    del X
+    columns = {name: X[:, j] for j, name in enumerate(names)} | {"y": y}
+    hospitals = divided(columns, ends_of(PEOPLE))
+    del X, columns
     gc.collect()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sites = {site: Site(site, folder / site, lambda _, data=data: data) for site, data in hospitals.items()}
-        coordinator = Keys.open(folder / "coordinator.keys")
-        keys = {"coordinator": coordinator.public} | {site: one.keys.public for site, one in sites.items()}
-        plan = make_plan(study, keys)
-        with cpu() as approving:
-            for one in sites.values():
-                one.approve(plan)
-        run = Run(plan, Journal(folder / "journal.jsonl", coordinator, Embedded(sites)))
+    with opened(STUDY % (numbers(names), " + ".join(names)), hospitals) as (run, approving):
         before = _reset_peak()
         with cpu() as spent:
             for _ in run:
@@ -117,7 +78,7 @@ def gagyo() -> dict[str, Any]:
         beta = np.array([one.value for one in result.estimates], dtype=float)
     X, y = made()
     design = PEOPLE * (COLUMNS + 1) * 8 / 2**20
-    return told(spent[0], beta, X, y, over=over, design=design, rounds=result.rounds, approving=approving[0])
+    return told(spent[0], beta, X, y, over=over, design=design, rounds=result.rounds, approving=approving)
 
 
 def _reset_peak() -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from measure import HERE, ONE_THREAD, machine
 
-ALL = ("logistic.py", "auc.py", "commands.py", "exchange.py", "remote.py", "survival.py")
+ALL = ("logistic.py", "auc.py", "commands.py", "exchange.py", "remote.py", "survival.py", "models.py")
 
 
 def rows(script: str) -> list[dict[str, Any]]:

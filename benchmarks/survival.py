@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from logistic import Data
+from doors import HEAD, divided, ends_of, numbers, through_doors
 from measure import Row, alone, cpu, serve
 
 PEOPLE, COLUMNS, DAYS = 1_000_000, 20, 1_825
-SITES = ("seoul", "busan", "beijing", "tianjin")
-ENDS = tuple(int(share * PEOPLE) for share in (0.0, 0.4, 0.7, 0.9, 1.0))
+ENDS = ends_of(PEOPLE)
 
 
 def made() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -38,14 +37,9 @@ def made() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return X, time, event, np.repeat(np.arange(4), np.diff(ENDS))
 
 
-STUDY = """
-gagyo: "1"
-study: large
-title: {en: Large, ko: 대규모, zh: 大规模}
-purpose: scientific_research
-lead: {name: Benchmark, organisation: Gagyo, country: KR}
-period: {from: 2026-11-01, until: 2027-10-31}
-sites: [seoul, busan, beijing, tianjin]
+STUDY = (
+    HEAD
+    + """sites: [seoul, busan, beijing, tianjin]
 variables:
 %s
   time: {type: integer, range: [0, 2000], label: {en: time, ko: time, zh: time}}
@@ -56,59 +50,30 @@ cohorts:
 analyses:
   a: {method: %s, cohort: all, time: time, %s}
 """
+)
 
 
-def through_doors(method: str, more: str, columns: int) -> tuple[Any, float]:
+def analysed(method: str, more: str, columns: int) -> tuple[Any, float]:
     """One analysis through four hospitals' doors: its result and the CPU seconds of the run."""
-    from gagyo.coordinator.planning import make_plan
-    from gagyo.coordinator.run import Run
-    from gagyo.exchange.envelope import Keys
-    from gagyo.protocol.study import Study
-    from gagyo.runtime.embedded import Embedded
-    from gagyo.runtime.journal import Journal
-    from gagyo.site.site import Site
-
     X, time, event, _ = made()
     names = [f"x{j}" for j in range(columns)]
-    variables = "\n".join(
-        f"  {n}: {{type: number, range: [-8, 8], label: {{en: {n}, ko: {n}, zh: {n}}}}}" for n in names
-    )
-    study = Study.parse(STUDY % (variables, method, more))
-    hospitals = {}
-    for site, start, end in zip(SITES, ENDS[:-1], ENDS[1:], strict=True):
-        part = {name: X[start:end, j].copy() for j, name in enumerate(names)}
-        part |= {"time": time[start:end].copy(), "died": event[start:end].copy()}
-        part["arm"] = (X[start:end, 0] > 0).astype(np.float64)
-        hospitals[site] = Data(part, [b"%d" % person for person in range(start, end)])
-    del X
+    data = {name: X[:, j] for j, name in enumerate(names)} | {"time": time, "died": event}
+    hospitals = divided(data | {"arm": (X[:, 0] > 0).astype(np.float64)}, ENDS)
+    del X, data
     gc.collect()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sites = {site: Site(site, folder / site, lambda _, data=data: data) for site, data in hospitals.items()}
-        coordinator = Keys.open(folder / "coordinator.keys")
-        keys = {"coordinator": coordinator.public} | {site: one.keys.public for site, one in sites.items()}
-        plan = make_plan(study, keys)
-        for one in sites.values():
-            one.approve(plan)
-        run = Run(plan, Journal(folder / "journal.jsonl", coordinator, Embedded(sites)))
-        with cpu() as spent:
-            for _ in run:
-                pass
-        if run.stopped:
-            raise SystemExit(str(run.stopped))
-        return run.results["a"], spent[0]
+    return through_doors(STUDY % (numbers(names), method, more), hospitals)
 
 
 def gagyo_cox() -> dict[str, Any]:
     """Cox stratified by hospital, without the test of proportional hazards, which the peers leave out too."""
     names = " + ".join(f"x{j}" for j in range(COLUMNS))
-    result, seconds = through_doors("cox", f'formula: "died ~ {names}", proportional: none', COLUMNS)
+    result, seconds = analysed("cox", f'formula: "died ~ {names}", proportional: none', COLUMNS)
     return {"seconds": seconds, "beta": [one.value for one in result.estimates], "rounds": result.rounds}
 
 
 def gagyo_curve() -> dict[str, Any]:
     """A survival curve on a grid as fine as k allows: here every day is an interval."""
-    result, seconds = through_doors("kaplan_meier", "event: died", 1)
+    result, seconds = analysed("kaplan_meier", "event: died", 1)
     last = [one for one in result.estimates if ".survival." in one.name][-1]
     return {
         "seconds": seconds,
@@ -120,7 +85,7 @@ def gagyo_curve() -> dict[str, Any]:
 
 def gagyo_test() -> dict[str, Any]:
     """A log-rank test of two groups within hospitals."""
-    result, seconds = through_doors("log_rank", "event: died, by: arm", 1)
+    result, seconds = analysed("log_rank", "event: died, by: arm", 1)
     return {"seconds": seconds, "chi": result.estimate("chi_square").value}
 
 

@@ -209,8 +209,8 @@ MUTATIONS = (
     ("methods/_penalised_sums.py", "fold_cells(rows, formula, fold) for", "design_cells(rows, formula) for", PENALISED),
     (
         "methods/_penalised_sums.py",
-        "for part in (columns**2, plain[:, measured])",
-        "for part in (columns**2,)",
+        "for fold in every for part in parts]",
+        "for fold in every for part in parts[:1]]",
         PENALISED,
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),

@@ -84,9 +84,9 @@ class Clusters:
 
     def sums(self, columns: Floats) -> Floats:
         """The sum (m, q) of each column in each cluster."""
-        out = np.zeros((len(self.sizes), columns.shape[1]))
-        np.add.at(out, self.place, columns)
-        return out
+        m = len(self.sizes)
+        every = [np.bincount(self.place, weights=column, minlength=m) for column in columns.T]
+        return np.stack(every, axis=1) if every else np.zeros((m, 0))
 
 
 def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:

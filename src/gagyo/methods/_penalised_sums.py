@@ -63,7 +63,8 @@ def _fold_spread(rows: Rows, formula: Formula, every: Sequence[Bools], columns: 
     plain = _columns(rows, formula)
     measured = [column.indicator is None for column in formula.columns(rows.variables)[1:]]
     measured.append(rows.variables[formula.outcome].type != "boolean")
-    return _stacked([spread_of(part[fold]) for fold in every for part in (columns**2, plain[:, measured])])
+    parts = (columns**2, plain if all(measured) else plain[:, measured])
+    return _stacked([spread_of(_among(part, fold)) for fold in every for part in parts])
 
 
 def all_cells(rows: Rows, formula: Formula, folds: int) -> Measure:
@@ -82,7 +83,12 @@ def _columns(rows: Rows, formula: Formula) -> Floats:
 
 
 def _each(every: Sequence[Bools], columns: Floats) -> list[tuple[Bools, Floats]]:
-    return [(fold, columns[fold]) for fold in every]
+    return [(fold, _among(columns, fold)) for fold in every]
+
+
+def _among(columns: Floats, fold: Bools) -> Floats:
+    """The rows of a fold; all as they are, where everyone is in it."""
+    return columns if fold.all() else columns[fold]
 
 
 def _stacked(spreads: Sequence[Spread]) -> Spread:

@@ -76,11 +76,12 @@ def spread_of(contributions: Floats) -> Spread:
     """The exact spread of each column of `contributions` (n, m)."""
     size = np.abs(contributions)
     total = size.sum(axis=0)
-    top = np.zeros((2, size.shape[1]))
-    count = min(2, size.shape[0])
-    if count:
-        top[:count] = -np.sort(-np.partition(size, size.shape[0] - count, axis=0)[-count:], axis=0)
-    return Spread(total, top[0], top[1])
+    if not size.size:
+        return Spread(total, total, total)
+    at = size.argmax(axis=0), np.arange(size.shape[1])
+    largest = size[at]
+    size[at] = 0.0
+    return Spread(total, largest, size.max(axis=0))
 
 
 def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:

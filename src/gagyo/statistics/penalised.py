@@ -70,13 +70,19 @@ def _towards(
     if not crossing.any():
         return there, True
     way = there - b
-    stops = np.unique(np.clip(-b[crossing] / way[crossing], 0.0, 1.0))
-    points = [b + stop * way for stop in (*stops, 1.0)]
-    for point, stop in zip(points, stops, strict=False):
-        point[crossing & (np.clip(-b / np.where(way != 0, way, 1.0), 0.0, 1.0) == stop)] = 0.0
-    weight = np.where(first > 0, first, 0.0)
-    worth = [float(x @ gram @ x / 2 - cross @ x + weight @ np.abs(x)) for x in points]
-    return points[int(np.argmin(worth))], False
+    zero_at = np.full(len(b), np.inf)
+    zero_at[crossing] = np.clip(-b[crossing] / way[crossing], 0.0, 1.0)
+    stops = np.append(np.unique(zero_at[crossing]), 1.0)
+    # The objective along the way: a parabola and the weights of what is not zero.
+    pull_along, bend = way @ (gram @ b - cross), way @ gram @ way
+    weighted = np.flatnonzero((first > 0) & ((b != 0) | (way != 0)))
+    sizes = np.abs(b[weighted] + stops[:, None] * way[weighted])
+    worth = stops * pull_along + stops**2 * bend / 2 + sizes @ first[weighted]
+    best = int(np.argmin(worth))
+    point = b + stops[best] * way
+    if best < len(stops) - 1:
+        point[zero_at == stops[best]] = 0.0
+    return point, False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,228 @@
+"""Quantiles of 10,000,000 values, penalised paths and linear mixed models, against numpy and R's glmnet and lme4.
+
+CPU seconds of the work alone, data in memory, one thread each; gate, masks, ledgers and journal are on for Gagyo. R
+reads its data from files before its clock starts; where R or a package is missing, the row says so.
+
+What the gate does not let out is not measured: random effects by person, of whom no number of fewer than k may leave,
+and a logistic path of a hundred penalties, whose informations at two hundred columns are more numbers than people.
+"""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from doors import HEAD, SITES, divided, ends_of, numbers, through_doors
+from measure import Row, alone, cpu, serve
+
+VALUES, SHARES = 10_000_000, (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+PEOPLE, COLUMNS, PENALTIES = 200_000, 200, 100
+TERMS, WARDS = 9, 1_000
+MANY = ("seoul", "busan", "daegu", "daejeon", "beijing", "tianjin", "shanghai", "wuhan")
+"""Eight hospitals: under five, a variance between hospitals is not estimated."""
+
+STUDY = (
+    HEAD
+    + """sites: [%s]
+variables:
+%s
+cohorts:
+  all: {}
+analyses:
+  a: {cohort: all, %s}
+"""
+)
+WARD = '  ward: {type: integer, range: [0, 100000], label: {en: ward, ko: "병동", zh: "病区"}}'
+
+
+def values() -> np.ndarray:
+    """Laboratory values in thousandths."""
+    return np.round(np.clip(np.random.default_rng(3).normal(size=VALUES), -7, 7), 3)
+
+
+def gagyo_quantiles() -> dict[str, Any]:
+    """Seven quantiles by descent, as exact as k allows."""
+    hospitals = divided({"x": values()}, ends_of(VALUES))
+    asked = f"method: quantiles, variables: [x], quantiles: [{', '.join(map(str, SHARES))}]"
+    result, seconds = through_doors(STUDY % (", ".join(SITES), numbers(["x"]), asked), hospitals)
+    told = [one.value for one in result.estimates if one.value is not None]
+    return {"seconds": seconds, "told": told, "rounds": result.rounds}
+
+
+def numpy_quantiles() -> dict[str, Any]:
+    """`numpy.quantile` of the pooled array."""
+    x = values()
+    with cpu() as spent:
+        found = np.quantile(x, SHARES)
+    return {"seconds": spent[0], "told": found.tolist()}
+
+
+def wide() -> tuple[np.ndarray, np.ndarray]:
+    """Correlated columns, of which one in ten matters, and the outcome."""
+    random = np.random.default_rng(5)
+    X = np.empty((PEOPLE, COLUMNS), order="F")
+    common = random.normal(size=PEOPLE)
+    for j in range(COLUMNS):
+        X[:, j] = np.clip(0.5 * common + random.normal(size=PEOPLE), -8, 8)
+    beta = np.where(np.arange(COLUMNS) % 10 == 0, random.normal(size=COLUMNS) * 0.1, 0.0)
+    return X, np.clip(X @ beta + random.normal(size=PEOPLE), -8, 8)
+
+
+def gagyo_path() -> dict[str, Any]:
+    """The path of an elastic net, and one penalty more, which a study without cross-validation has to name."""
+    X, y = wide()
+    names = [f"x{j}" for j in range(COLUMNS)]
+    hospitals = divided({name: X[:, j] for j, name in enumerate(names)} | {"y": y}, ends_of(PEOPLE))
+    del X
+    gc.collect()
+    asked = f'method: penalised, formula: "y ~ {" + ".join(names)}", family: gaussian, mixing: 0.5'
+    asked += f", values: {PENALTIES}, folds: 0, penalty: 0.05"
+    result, seconds = through_doors(STUDY % (", ".join(SITES), numbers([*names, "y"]), asked), hospitals)
+    at = {one.name: one.value for one in result.estimates}
+    return {"seconds": seconds, "rounds": result.rounds, "beta": [at.get(f"coefficient.{n}.given", 0.0) for n in names]}
+
+
+R_PATH = f"""
+suppressMessages(library(glmnet))
+X <- matrix(read("X"), ncol = {COLUMNS}); y <- read("y")
+spent <- system.time(m <- glmnet(X, y, alpha = 0.5, nlambda = {PENALTIES}, thresh = 1e-14))
+"""
+
+
+def r_path() -> dict[str, Any]:
+    """The same path in glmnet, at a threshold that gives as many figures."""
+    X, y = wide()
+    return in_r(R_PATH, {"X": X, "y": y})
+
+
+def clustered(clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nine columns, the outcome, and each person's cluster of a size of its own."""
+    random = np.random.default_rng(11)
+    X = np.clip(random.normal(size=(PEOPLE, TERMS)), -8, 8)
+    cluster = np.sort(random.integers(0, clusters, PEOPLE))
+    effect = random.normal(size=clusters)[cluster]
+    y = X @ random.normal(size=TERMS) * 0.3 + 0.5 * effect + random.normal(size=PEOPLE)
+    return X, np.clip(y, -8, 8), cluster
+
+
+def _mixed(sites: tuple[str, ...], ends: list[int], data: Mapping[str, np.ndarray], more: str) -> dict[str, Any]:
+    names = [f"x{j}" for j in range(TERMS)]
+    declared = numbers([*names, "y"]) + ("\n" + WARD if "ward" in data else "")
+    asked = f'method: mixed, formula: "y ~ {" + ".join(names)}"{more}'
+    result, seconds = through_doors(STUDY % (", ".join(sites), declared, asked), divided(data, ends, sites))
+    return {"seconds": seconds, "rounds": result.rounds, "beta": [result.estimate(n).value for n in names]}
+
+
+def gagyo_hospitals() -> dict[str, Any]:
+    """A random intercept for each of eight hospitals."""
+    X, y, hospital = clustered(len(MANY))
+    ends = [int(end) for end in np.searchsorted(hospital, range(len(MANY) + 1))]
+    return _mixed(MANY, ends, {f"x{j}": X[:, j] for j in range(TERMS)} | {"y": y}, "")
+
+
+def _wards() -> tuple[dict[str, np.ndarray], list[int]]:
+    X, y, ward = clustered(WARDS)
+    ends = [int(end) for end in np.searchsorted(ward, [0, 400, 700, 900, WARDS])]
+    return {f"x{j}": X[:, j] for j in range(TERMS)} | {"y": y, "ward": ward.astype(np.float64)}, ends
+
+
+def gagyo_wards() -> dict[str, Any]:
+    """A random intercept for each of a thousand wards within four hospitals, whose own are fixed."""
+    data, ends = _wards()
+    return _mixed(SITES, ends, data, ", cluster: ward")
+
+
+R_MIXED = """
+suppressMessages(library(lme4))
+X <- matrix(read("X"), ncol = %d); d <- data.frame(y = read("y"), X, g = factor(read("g")), h = factor(read("h")))
+f <- as.formula(paste("y ~", paste(colnames(d)[2:%d], collapse = " + "), "%s + (1 | g)"))
+spent <- system.time(m <- lmer(f, d))
+"""
+
+
+def r_hospitals() -> dict[str, Any]:
+    """lmer, a random intercept for each hospital."""
+    X, y, hospital = clustered(len(MANY))
+    return in_r(R_MIXED % (TERMS, TERMS + 1, ""), {"X": X, "y": y, "g": hospital, "h": hospital}, "fixef(m)[1 + 1:%d]")
+
+
+def r_wards() -> dict[str, Any]:
+    """lmer, a random intercept for each ward and a fixed one for each hospital."""
+    data, ends = _wards()
+    X = np.column_stack([data[f"x{j}"] for j in range(TERMS)])
+    hospital = np.repeat(np.arange(4), np.diff(ends))
+    given = {"X": X, "y": data["y"], "g": data["ward"], "h": hospital}
+    return in_r(R_MIXED % (TERMS, TERMS + 1, "+ h"), given, "fixef(m)[1 + 1:%d]")
+
+
+def in_r(
+    script: str, data: Mapping[str, np.ndarray], beta: str = "as.numeric(coef(m, s = 0.05, exact = FALSE))[-1]"
+) -> dict[str, Any]:
+    """CPU seconds of `spent` in an R script that reads `data`, and coefficients; `missing` where R cannot run it."""
+    if shutil.which("Rscript") is None:
+        return {"missing": True}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for label, column in data.items():
+            np.asarray(column, np.float64).ravel(order="F").tofile(folder / label)
+        told = f'\ncat(format(c(sum(spent[1:2]), {beta.replace("%d", str(TERMS))}), digits = 17), sep = " ")\n'
+        read = (
+            'read <- function(n) { f <- file.path(commandArgs(TRUE)[1], n); readBin(f, "double", file.size(f) / 8) }\n'
+        )
+        (folder / "work.R").write_text(read + script + told)
+        command = ["Rscript", str(folder / "work.R"), name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"missing": True}
+    seconds, *found = map(float, done.stdout.split())
+    return {"seconds": seconds, "beta": found}
+
+
+WORKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "gagyo-quantiles": gagyo_quantiles,
+    "numpy-quantiles": numpy_quantiles,
+    "gagyo-path": gagyo_path,
+    "r-path": r_path,
+    "gagyo-hospitals": gagyo_hospitals,
+    "r-hospitals": r_hospitals,
+    "gagyo-wards": gagyo_wards,
+    "r-wards": r_wards,
+}
+
+
+def rows() -> list[Row]:
+    """Gagyo against each peer, in one run."""
+    found = {name: alone("models.py", name) for name in WORKS}
+    ours, theirs = found["gagyo-quantiles"], found["numpy-quantiles"]
+    ratio = f"{ours['seconds'] / theirs['seconds']:.2f} (limit 0.50)"
+    off = float(np.abs(np.array(ours["told"]) - np.array(theirs["told"])).max())
+    work = f"seven quantiles of {VALUES:,} values"
+    lines = [
+        Row(work, "gagyo, gate on", ours["seconds"], "CPU s", ratio, f"{off:.0e} apart; {ours['rounds']} rounds"),
+        Row(work, "numpy", theirs["seconds"], "CPU s"),
+    ]
+    works = {
+        "path": (f"elastic net, {PENALTIES} penalties, {PEOPLE:,} × {COLUMNS}, gaussian", "R glmnet", 0.35),
+        "hospitals": (f"mixed model, {PEOPLE:,} × {TERMS}, 8 hospitals at random", "R lme4", 1 / 50),
+        "wards": (f"mixed model, {PEOPLE:,} × {TERMS}, {WARDS:,} wards at random", "R lme4", 1 / 10),
+    }
+    for name, (work, peer, limit) in works.items():
+        ours, theirs = found[f"gagyo-{name}"], found[f"r-{name}"]
+        lines.append(Row(work, "gagyo", ours["seconds"], "CPU s", "", f"{ours['rounds']} rounds"))
+        if theirs.get("missing"):
+            lines.append(Row(work, peer, float("nan"), "CPU s", "", "R or its package is not installed: not compared"))
+            continue
+        off = float(np.abs(np.array(ours["beta"]) - np.array(theirs["beta"])).max())
+        must = f"{ours['seconds'] / theirs['seconds']:.3f} (limit {limit:.2f})"
+        lines.append(Row(work, peer, theirs["seconds"], "CPU s", must, f"{off:.0e} apart"))
+    return lines
+
+
+if __name__ == "__main__":
+    serve(WORKS, rows)
