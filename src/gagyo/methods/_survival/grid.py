@@ -276,11 +276,10 @@ def agree(asked: Asked) -> Generator[Ask, Pooled, Grid]:
     grown = _Grown(asked, [Leaf(0.0, asked.time.bounds[1])], asked.cuts)
     rounds, pooled = 0, None
     while wanted := grown.wanted():
-        edges = _padded([grown.edges(i) for i in wanted])
+        edges = _padded([[grown.leaves[i].low, *inner, grown.leaves[i].high] for i, inner in wanted])
         pooled = yield asked.question(edges)
         rounds += 1
-        for i, ends, parts in reversed(list(zip(wanted, edges, pooled["exits"], strict=True))):
-            grown.divide(i, ends, parts)
+        grown.divide([i for i, _ in wanted], edges, pooled["exits"])
     if pooled is None or grown.leaves[0].counts is None:
         raise Stopped(Finding("grid_too_few", values={"expected": asked.least}))
     people = int(pooled["people"][0]) if not np.isnan(pooled["people"]).any() else 0
@@ -301,22 +300,16 @@ class _Grown:
     leaves: list[Leaf]
     cuts: tuple[float, ...] = field(default=())
 
-    def wanted(self) -> list[int]:
-        """The intervals to divide next: first those that can be divided into many parts at once."""
+    def wanted(self) -> list[tuple[int, list[float]]]:
+        """The intervals to divide next, and where their parts meet: first those that fall into many parts at once."""
         if len(self.leaves) >= MOST:
             return []
-        can = [i for i, leaf in enumerate(self.leaves) if self._can(leaf)]
-        return [i for i in can if len(self._inner(self.leaves[i])) > 1] or can
+        can = [(i, inner) for i, leaf in enumerate(self.leaves) if self._can(leaf) and (inner := self._inner(leaf))]
+        return [(i, inner) for i, inner in can if len(inner) > 1] or can
 
     def _can(self, leaf: Leaf) -> bool:
-        if leaf.counts is not None and leaf.people < 2 * self.asked.least:
-            return False
-        return leaf.high - leaf.low > self.asked.unit and bool(self._inner(leaf))
-
-    def edges(self, index: int) -> list[float]:
-        """An interval's ends, and between them where its parts meet."""
-        leaf = self.leaves[index]
-        return [leaf.low, *self._inner(leaf), leaf.high]
+        full = leaf.counts is None or leaf.people >= 2 * self.asked.least
+        return full and leaf.high - leaf.low > self.asked.unit
 
     def _inner(self, leaf: Leaf) -> list[float]:
         """All declared times in an interval, or many times even ones; where that failed, one; none where it is done."""
@@ -339,25 +332,28 @@ class _Grown:
             cuts = list(dict.fromkeys(float(math.floor(cut)) for cut in cuts))
         return [cut for cut in cuts if leaf.low < cut < leaf.high]
 
-    def divide(self, index: int, ends: Floats, parts: Floats) -> None:
-        """Take in what was opened of an interval's parts (parts, groups, 2) between `ends`."""
-        leaf = self.leaves[index]
-        leaving = parts.sum(axis=2)
+    def divide(self, numbers: Sequence[int], edges: Floats, exits: Floats) -> None:
+        """Take in what was opened of the parts (intervals, parts, groups, 2) of some intervals between their edges."""
+        leaving = exits.sum(axis=3)
         # The gate's own answer where a hospital is stricter, and the same rule where there is no gate.
-        if np.isnan(parts).any() or bool(((leaving > 0) & (leaving < self.asked.least)).any()):
-            self.leaves[index] = self._failed(leaf, ends)
-            return
-        depth = leaf.depth + (0 if ends[1] in self.cuts else len(parts).bit_length() - 1)
-        everyone = leaving.sum(axis=1).tolist()
-        fewest = np.where(leaving > 0, leaving, np.inf).min(axis=1).tolist()
-        each = zip(ends[:-1].tolist(), ends[1:].tolist(), parts, everyone, fewest, strict=True)
-        self.leaves[index : index + 1] = [
-            Leaf(low, high, part, depth, people=people, fewest=few)
-            for low, high, part, people, few in each
-            if low < high
-        ]
+        few = (leaving > 0) & (leaving < self.asked.least)
+        shut = np.isnan(exits).any(axis=(1, 2, 3)) | few.any(axis=(1, 2))
+        everyone = leaving.sum(axis=2).tolist()
+        fewest = np.where(leaving > 0, leaving, np.inf).min(axis=2).tolist()
+        for at, index in reversed(list(enumerate(numbers))):
+            leaf, ends = self.leaves[index], edges[at].tolist()
+            if shut[at]:
+                self.leaves[index] = self._failed(leaf, ends)
+                continue
+            depth = leaf.depth + (0 if ends[1] in self.cuts else exits.shape[1].bit_length() - 1)
+            each = zip(ends[:-1], ends[1:], exits[at], everyone[at], fewest[at], strict=True)
+            self.leaves[index : index + 1] = [
+                Leaf(low, high, part, depth, people=people, fewest=least)
+                for low, high, part, people, least in each
+                if low < high
+            ]
 
-    def _failed(self, leaf: Leaf, ends: Floats) -> Leaf:
+    def _failed(self, leaf: Leaf, ends: Sequence[float]) -> Leaf:
         """What to try next where a part would hold too few: fewer parts, or another time."""
         if len(self._inner(leaf)) > 1:
             return replace(leaf, narrow=True)

@@ -57,7 +57,7 @@ def shown_edges(edges: Floats, asked: Sequence[float], until: float) -> list[flo
     if len(inside) <= SHOWN:
         return inside
     aims = np.linspace(0, inside[-1], SHOWN + 1)[1:]
-    return sorted({min(inside, key=lambda edge: abs(edge - aim)) for aim in aims})
+    return sorted({inside[int(np.abs(np.array(inside) - aim).argmin())] for aim in aims})
 
 
 def grid_note(grid: Grid, tables: Sequence[LifeTable]) -> Words:
