@@ -25,6 +25,8 @@ ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
 QUANTILES, MEDIANS = "tests/attacks/test_quantiles.py", "tests/contract/test_quantiles_references.py"
+PLACING, PLACED = "tests/attacks/test_knots.py", "tests/contract/test_knots_references.py"
+KNOTS = "tests/unit/test_knots.py"
 EPISODES, CHANGED = "tests/attacks/test_episodes.py", "tests/contract/test_episodes_references.py"
 RANKS = "tests/contract/test_rank_references.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
@@ -380,6 +382,20 @@ MUTATIONS = (
     ("site/said.py", 'self.numbers[receiver, channel] += record["numbers"]', "pass", SAID),
     ("methods/_values.py", "if rank > 0)", "if rank > 1)", "tests/unit/test_descent_cells.py"),
     ("methods/_values.py", " or self._first[place] in self.shut", "", "tests/unit/test_descent_cells.py"),
+    (
+        "statistics/knots.py",
+        "min(inner) if narrow else min(inner, key=lambda end: abs(end - place.value))",
+        "place.value",
+        PLACING,
+    ),
+    ("statistics/knots.py", "0.5 if binned.whole else 0.0", "0.0", PLACING),
+    ("statistics/knots.py", "int(np.clip(rank, least, people - least + 1))", "rank", KNOTS),
+    ("statistics/knots.py", "if binned.least[0] < end < binned.greatest[-1]", "", KNOTS),
+    ("statistics/knots.py", "return near or any(", "return near or False and any(", KNOTS),
+    ("protocol/formula.py", "if found.unplaced and not unplaced:", "if False:", PLACING),
+    ("methods/_knots.py", "if two_grids(one.name, analysis, study)]", "if False]", PLACED),
+    ("methods/_values.py", "return any(term.plain == name for term in formula.terms)", "return False", PLACED),
+    ("methods/validate.py", "if self.formula.unplaced else None", "if False else None", PLACED),
     ("methods/_values.py", "return any(low < cut < high for cut in self.shut)", "return False", QUANTILES),
     ("methods/_values.py", "(halves < self.least) & ~nobody", "(halves < 0) & ~nobody", MEDIANS),
     ("methods/_values.py", "and not ((table > 0) & (table < least)).any()", "", MEDIANS),

@@ -21,13 +21,14 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._cox_told import Fit, Told
 from gagyo.methods._fine_gray_told import Ended, result
 from gagyo.methods._newton import MOST_ROUNDS, triangle
 from gagyo.methods._regression import column_widths, trait_cells
 from gagyo.methods._survival.climb import Climb, fit_scales, sandwich
 from gagyo.methods._survival.times import per_faults, time_faults
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, spread_of, total
@@ -35,6 +36,12 @@ from gagyo.result import Result
 from gagyo.statistics import fine_gray as kernel
 
 MOST_LEVELS = 64
+present = present_step("fine_gray")
+value_bins = bins_step("fine_gray")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
+
+
 MODEL: dict[str, Any] = {
     "formula": Name(),
     "time": Name(),
@@ -134,7 +141,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where it does not fit the study."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         findings = list(time_faults(analysis, study, time=options.time))
         if not formula.intercept or not formula.terms:
             findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
@@ -165,6 +172,7 @@ class Method:
         """The columns of the model; a partial likelihood has no intercept."""
         return self.formula.columns(self.study.variables)[1:]
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Score, information and two log-likelihoods a round; one more matrix for the errors."""
         p = len(self.columns)
@@ -175,6 +183,7 @@ class Method:
             Sends("fine_gray.meat", half, 1),
         )
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Count, fit, then ask for the errors, then tell."""
         counts = yield Ask(people, self._named, doing="counting")

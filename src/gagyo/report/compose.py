@@ -170,6 +170,7 @@ PLACES = (
         ),
         ("path", "penalties"),
     ),
+    Place("knots", ("knots",)),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
     Place("thresholds", ("thresholds", "subgroups")),
