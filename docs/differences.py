@@ -130,6 +130,7 @@ COMPARED = (
     Compared("kaplan_meier", CONTRACT + "survival_references.py::test_curves_on_a_grid", "survival, errors, on the grid", "survival", "survival"),
     Compared("restricted_mean", CONTRACT + "survival_references.py::test_restricted_means", "means, errors, on the grid", "survival", "survival"),
     Compared("fine_gray", CONTRACT + "fine_gray_references.py::test_coefficients_and_errors", "coefficients, errors, likelihood", "cmprsk, survival", "fine_gray"),
+    Compared("fine_gray", CONTRACT + "fine_gray_references.py::test_predicted_incidence_is_that_of_survfit", "predicted incidence, at the ends of the grid", "survival", "fine_gray"),
     Compared("cumulative_incidence", CONTRACT + "survival_references.py::test_incidence_of_single_times_equals_survfit", "incidence, errors", "survival", "survival"),
     Compared("cumulative_incidence", CONTRACT + "survival_references.py::test_incidence_on_a_grid", "incidence, on the grid", "survival", "survival"),
     Compared("meta", CONTRACT + "meta_references.py::test_summaries_are_metafors", "summaries, tau squared", "metafor", "meta"),
