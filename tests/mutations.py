@@ -415,7 +415,7 @@ MUTATIONS = (
         COMPETING,
     ),
     ("methods/fine_gray.py", "u = fitted.residuals + fitted.of_censoring", "u = fitted.residuals", COMPETED),
-    ("methods/_fine_gray_baseline.py", 'side="right") >= least', 'side="right") >= 0', COMPETING),
+    ("methods/_fine_gray_baseline.py", "np.where(left >= least,", "np.where(left >= 0,", COMPETING),
     (
         "methods/_fine_gray_baseline.py",
         "cells_of(rows, parsed), few_or_none(table.ravel())",
@@ -423,7 +423,7 @@ MUTATIONS = (
         COMPETING,
     ),
     ("methods/_fine_gray_baseline.py", "self._of_event().coarser(times * self.least)", "self._of_event()", COMPETING),
-    ("methods/_fine_gray_baseline.py", "np.where(people == self.people,", "np.where(people > 0,", COMPETED),
+    ("methods/_fine_gray_baseline.py", 'answer["people"] == self.people', 'answer["people"] > 0', COMPETING),
     ("methods/_fine_gray_baseline.py", "np.exp((centre - sets.centre) @ coefficients)", "1.0", COMPETED),
     ("statistics/fine_gray.py", "passed = own + censored", "passed = own + 1", COMPETED),
     (

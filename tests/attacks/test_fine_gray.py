@@ -11,7 +11,7 @@ import pytest
 from gagyo.coordinator.run import Run
 from gagyo.federation.ask import Ask
 from gagyo.federation.rows import Rows
-from gagyo.methods.fine_gray import baseline
+from gagyo.methods.fine_gray import baseline, observed
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from tests.attacks.test_door import Stolen, Wiretap, refused
@@ -109,24 +109,41 @@ def test_a_coordinator_cannot_choose_where_the_hazard_is_opened(tmp_path: Path) 
         one.run()
     honest = next(request for request in tap[0].seen if request.step == "fine_gray.baseline")
     edges = honest.arguments["edges"]
-    chosen = {"edges": np.sort(np.append(edges, edges[1] + 1)), "least": 1, "centre": honest.arguments["centre"] + 1}
+    chosen = {"edges": np.sort(np.append(edges, edges[1] + 1)), "centre": honest.arguments["centre"] + 1}
+    chosen |= {"time": "x", "coefficients": honest.arguments["coefficients"] + 1}
     for name, value in chosen.items():
         refused(one.sites["seoul"], replace(honest, arguments={**honest.arguments, name: value}), "not_derived")
     assert one.sites["seoul"].answer(honest).outcome == "released"
 
 
-def test_a_hospital_adds_nothing_where_few_are_left() -> None:
-    """The last steps of a hazard divide by one or two people."""
+def test_where_one_hospital_observes_few_no_sum_of_the_others_is_opened(tmp_path: Path) -> None:
+    """Three of four stop early: later sums would be the fourth's own hazard, step by step."""
+    data = people(4)
+    where, ends = np.arange(800) % 4, (150.0, 200.0, 250.0, 3999.0)
+    data["t"] = np.minimum(data["t"], np.array(ends)[where])
+    tap: list[Wiretap] = []
+
+    def wrap(inner: Embedded) -> Wiretap:
+        tap.append(Wiretap(inner))
+        return tap[0]
+
+    run = house(tmp_path, HEAD % (10, "\n".join(VARIABLES), PREDICTED), divide(data, where), wrap=wrap).run()
+    assert run.stopped == {}
+    asked = [one.arguments["edges"] for one in tap[0].seen if one.step == "fine_gray.baseline"]
+    assert asked
+    assert max(edges[-1] for edges in asked) < 150
+    (curve,) = run.results["fine"].curve("predicted_incidence").series
+    assert len(curve.x) > 3
+
+
+def test_a_hospital_tells_its_people_until_fewer_than_k_are_left() -> None:
     data = people(4, 200)
     one = Study.parse(HEAD % (10, "\n".join(VARIABLES), PREDICTED))
     rows = Rows("seoul", one.variables, data, [b"p%d" % number for number in range(200)])
     ordered = np.sort(data["t"])
     edges = np.array([0.0, 50.0, 100.0, ordered[-11], ordered[-10], 3999.0])
-    named = {"formula": "ending ~ x + g", "time": "t", "event": 1, "coefficients": np.array([0.1, -0.2])}
-    values = baseline(rows, **named, edges=edges, centre=np.zeros(2), least=10)["fit"].values
     assert ordered[-11] < ordered[-10]
-    assert values[1].tolist() == [200, 200, 200, 0, 0]
-    assert (values[0] > 0).tolist() == [True, True, True, False, False]
+    assert observed(rows, time="t", edges=edges, least=10)["people"].values.tolist() == [200, 200, 200, 0, 0]
 
 
 def test_the_gate_shuts_hazards_at_the_ends_of_an_interval_with_a_few_events() -> None:
@@ -142,6 +159,6 @@ def test_the_gate_shuts_hazards_at_the_ends_of_an_interval_with_a_few_events() -
     named = {"formula": "ending ~ x + g", "time": "t", "event": 1, "coefficients": np.array([0.1, -0.2])}
     shut = {}
     for edges in ([0, 100, 300, 500, 800], [0, 100, 115, 300, 500, 800]):
-        arguments = {**named, "edges": np.array(edges, float), "centre": np.zeros(2), "least": 10}
+        arguments = {**named, "edges": np.array(edges, float), "centre": np.zeros(2)}
         shut[len(edges)] = np.isnan(_pooled(Ask(baseline, arguments), there, 10)["fit"]).all()
     assert shut == {5: False, 6: True}

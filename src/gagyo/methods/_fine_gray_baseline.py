@@ -2,8 +2,8 @@
 
 Each hospital has a baseline subdistribution hazard of its own, on its exact times. What is opened is their mean,
 weighted by people: no hospital's hazard, and nothing at a time that is not the end of an interval with no event or k of
-them, and no other exit or k. A hospital of which fewer than k people are still observed says so, and adds nothing: from
-there on the mean is not known.
+them, and no other exit or k; nor after a time at which some hospital has fewer than k people under observation, which
+is asked first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.federation.local import Numbers, Whole, local
+from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._fine_gray_sets import MODEL, cells_of, risk_sets_of
@@ -26,7 +26,7 @@ from gagyo.methods._survival.telling import NO_YES
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, few_or_none, joined, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, few_or_none, joined, joint, spread_of
 from gagyo.release.aggregate import exits as measured
 from gagyo.statistics import fine_gray as kernel
 from gagyo.text import Text, join
@@ -34,44 +34,45 @@ from gagyo.text import Text, join
 Value = float | bool | str
 
 
-@local(
-    "fine_gray",
-    **MODEL,
-    edges=Numbers((None,), 0, 1e12),
-    centre=Numbers((None,), -1e12, 1e12),
-    least=Whole(1, 1_000_000),
-)
+AGREED: dict[str, Any] = {"edges": Numbers((None,), 0, 1e12)}
+
+
+@local("fine_gray", time=Name(), **AGREED, least=Whole(1, 1_000_000))
+def observed(rows: Rows, time: str, edges: Floats, least: int) -> Aggregate:
+    """At the end of each interval the hospital's people, all of them, where `least` are still observed; else 0 (K)."""
+    left = rows.n - np.searchsorted(np.sort(rows[time]), edges[1:], side="right")
+    everyone = np.ones((rows.n, 1))
+    return {
+        "people": joint(np.where(left >= least, float(rows.n), 0.0), 1.0, count(everyone == 1), spread_of(everyone))
+    }
+
+
+@local("fine_gray", **MODEL, **AGREED, centre=Numbers((None,), -1e12, 1e12))
 def baseline(
-    rows: Rows, formula: str, time: str, event: int, coefficients: Floats, edges: Floats, centre: Floats, least: int
+    rows: Rows, formula: str, time: str, event: int, coefficients: Floats, edges: Floats, centre: Floats
 ) -> Aggregate:
-    """People times the cumulative baseline hazard of columns at `centre`, at the end of each interval; and at each end
-    the people, if `least` of them are still observed, else 0 of both (2, K).
-    """
+    """People times the cumulative baseline hazard of columns at `centre`, at the end of each interval (K)."""
     parsed, sets = rows.formula(formula), risk_sets_of(rows, formula, time, event)
     fitted = kernel.evaluate(sets, coefficients)
     rise = fitted.hazards * np.exp((centre - sets.centre) @ coefficients)
-    ends = edges[1:]
-    known = rows.n - np.searchsorted(sets.exits, ends, side="right") >= least
-    hazard = np.append(0.0, np.cumsum(rise))[np.searchsorted(sets.times, ends, side="right")]
+    hazard = np.append(0.0, np.cumsum(rise))[np.searchsorted(sets.times, edges[1:], side="right")]
     table = exits_of(rows, parsed, time, event, edges)
     cells = joined(cells_of(rows, parsed), few_or_none(table.ravel()))
-    # Of each person with the event before the last of these ends, what they add to the hazard there.
-    last = ends[known].max(initial=0.0)
-    each = np.repeat(rise / np.maximum(sets.deaths, 1), sets.deaths) * (np.repeat(sets.times, sets.deaths) <= last)
-    values = rows.n * np.array([hazard, np.ones(len(ends))]) * known
-    return {"exits": measured(table, rows.n), "fit": joint(values, 1.0, cells, spread_of(each[:, None]))}
+    # Of each person with the event before the last end, what they add to the hazard there.
+    each = np.repeat(rise / np.maximum(sets.deaths, 1), sets.deaths) * (np.repeat(sets.times, sets.deaths) <= edges[-1])
+    return {"exits": measured(table, rows.n), "fit": joint(rows.n * hazard, 1.0, cells, spread_of(each[:, None]))}
 
 
 def exits_of(rows: Rows, formula: Formula, time: str, event: int, edges: Floats) -> Any:
-    """(1, K, 1, 2) who leave in each interval, otherwise and with the event."""
-    interval = np.minimum(np.searchsorted(edges[1:], rows[time], side="left"), len(edges) - 2)
+    """(1, K + 1, 1, 2) who leave in each interval and after the last, otherwise and with the event."""
+    interval = np.searchsorted(edges[1:], rows[time], side="left")
     code = 2 * interval + (rows[formula.outcome] == event)
-    return np.bincount(code, minlength=2 * (len(edges) - 1)).reshape(1, -1, 1, 2)
+    return np.bincount(code, minlength=2 * len(edges)).reshape(1, -1, 1, 2)
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The mean cumulative hazard (K + 1,) at `edges` (K + 1,) from zero, for `centre` (p,); NaN where not known."""
+    """The mean cumulative hazard (K + 1,) at `edges` (K + 1,) from zero, for `centre` (p,)."""
 
     edges: Floats
     hazard: Floats
@@ -96,18 +97,25 @@ class Sought:
     def find(self, coefficients: Floats) -> Generator[Ask, Pooled, Baseline]:
         """The baseline on the finest grid whose sums are opened: a hospital may ask for more people than the study."""
         for times in TRIES:
-            grid = self._of_event().coarser(times * self.least)
-            arguments = {"edges": grid.edges, "centre": self.centre, "least": self.least}
-            arguments |= {**self.named, "coefficients": np.nan_to_num(coefficients)}
             try:
-                answer = yield Ask(baseline, arguments, doing="fitting")
+                edges = yield from self._observed(self._of_event().coarser(times * self.least).edges)
+                arguments = {**self.named, "coefficients": np.nan_to_num(coefficients), "edges": edges}
+                answer = yield Ask(baseline, {**arguments, "centre": self.centre}, doing="fitting")
             except Stopped:
                 continue
-            if answer.whole("fit"):
-                hazard, people = answer["fit"]
-                mean = np.where(people == self.people, hazard / self.people, np.nan)
-                return Baseline(grid.edges, np.append(0.0, mean), self.centre)
+            if answer.whole("fit") and len(edges) > 1:
+                return Baseline(edges, np.append(0.0, answer["fit"] / self.people), self.centre)
         raise Stopped(Finding("withheld_fit"))
+
+    def _observed(self, edges: Floats) -> Generator[Ask, Pooled, Floats]:
+        """The edges until which every hospital observes enough people.
+
+        Later ones are never asked about: a sum over the hospitals that still observe would be of fewer of them, at last
+        of one.
+        """
+        arguments = {"time": self.named["time"], "edges": edges, "least": self.least}
+        answer = yield Ask(observed, arguments, doing="counting")
+        return edges[: 1 + int(np.cumprod(answer["people"] == self.people).sum())]
 
     def _of_event(self) -> Grid:
         """The grid with its exits told apart by this event alone."""

@@ -79,7 +79,7 @@ def _wald(fit: Fit, variance: Floats) -> tuple[float, int, float]:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Cumulative incidence (K + 1, m) of profiles at edges (K + 1,), NaN where it is not known.
+    """Cumulative incidence (K + 1, m) of profiles at edges (K + 1,).
 
     labels: by the profile's name, what people read. event: the number of its level. asked: declared times.
     """
@@ -92,26 +92,21 @@ class Predicted:
     asked: tuple[float, ...]
 
     @property
-    def known(self) -> int:
-        """How many of the edges have an incidence."""
-        return int(np.isfinite(self.incidence[:, 0]).sum())
-
-    @property
     def places(self) -> list[int]:
         """The numbers of the edges that are told in a table: declared times, or some that lie evenly."""
-        shown = shown_edges(self.edges[: self.known], self.asked, np.inf)
+        shown = shown_edges(self.edges, self.asked, np.inf)
         return [int(np.searchsorted(self.edges, one)) for one in shown]
 
     @property
     def gone(self) -> list[float]:
         """The declared times that are not told."""
-        return [one for one in self.asked if one not in set(self.edges[1 : self.known].tolist())]
+        return [one for one in self.asked if one not in set(self.edges[1:].tolist())]
 
 
 def with_incidence(result: Result, found: Predicted, study: Study, outcome: str, rounds: int) -> Result:
     """The result with predicted cumulative incidence: estimates, a table, a figure."""
     gone = ", ".join(f"{one:g}" for one in found.gone)
-    last = Words("finegray.until", {"found": f"{found.edges[found.known - 1]:.4g}"})
+    last = Words("finegray.until", {"found": f"{found.edges[-1]:.4g}"})
     notes = (Words("finegray.prediction"), last, *([Words("finegray.not_told", {"found": gone})] if gone else []))
     label = study.variables[outcome].levels[found.event].label
     return replace(
@@ -126,7 +121,7 @@ def with_incidence(result: Result, found: Predicted, study: Study, outcome: str,
 
 def _predictions(found: Predicted) -> Iterator[Estimate]:
     for number, (name, label) in enumerate(found.labels.items()):
-        for at in range(1, found.known):
+        for at in range(1, len(found.edges)):
             value = float(found.incidence[at, number])
             yield Estimate(f"incidence.{name}.{found.edges[at]:g}", Words(text=label), value)
 
@@ -146,9 +141,9 @@ def _prediction_table(found: Predicted, notes: tuple[Words, ...]) -> Table:
 
 
 def _prediction_curve(found: Predicted, event: Text) -> Curve:
-    x = tuple(found.edges[: found.known].tolist())
+    x = tuple(found.edges.tolist())
     series = tuple(
-        Series(Words(text=label), x, tuple(found.incidence[: found.known, number].tolist()))
+        Series(Words(text=label), x, tuple(found.incidence[:, number].tolist()))
         for number, label in enumerate(found.labels.values())
     )
     title = Text(*(translate("finegray.predicted_of", one, event=event.to(one)) for one in LANGUAGES))

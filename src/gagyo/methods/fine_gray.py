@@ -27,6 +27,7 @@ from gagyo.methods import _knots as knots
 from gagyo.methods._cox_told import Fit, Told
 from gagyo.methods._fine_gray_baseline import Sought, columns_of, profile_faults, profile_label
 from gagyo.methods._fine_gray_baseline import baseline as baseline
+from gagyo.methods._fine_gray_baseline import observed as observed
 from gagyo.methods._fine_gray_sets import MODEL, MOST_LEVELS, cells_of, risk_sets_of, widths_of
 from gagyo.methods._fine_gray_told import Ended, Predicted, result, with_incidence
 from gagyo.methods._newton import MOST_ROUNDS, triangle
@@ -167,7 +168,8 @@ class Method:
         if not self.options.profiles:
             return fit
         agreed = grids.sends(self.asked, self.study.variables)
-        return (*fit, agreed, Sends("fine_gray.baseline", 4 * grids.MOST, len(TRIES)))
+        told = Sends("fine_gray.observed", grids.MOST, len(TRIES))
+        return (*fit, agreed, told, Sends("fine_gray.baseline", 3 * grids.MOST, len(TRIES)))
 
     @property
     def asked(self) -> grids.Asked:
@@ -209,7 +211,7 @@ class Method:
             self.study.variables[self.options.time],
             tuple(self.options.times),
         )
-        return with_incidence(found, predicted, self.study, self.formula.outcome, grid.rounds + 1)
+        return with_incidence(found, predicted, self.study, self.formula.outcome, grid.rounds + 2)
 
     @property
     def _event(self) -> int:
