@@ -25,6 +25,8 @@ ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
 QUANTILES, MEDIANS = "tests/attacks/test_quantiles.py", "tests/contract/test_quantiles_references.py"
+PLACING, PLACED = "tests/attacks/test_knots.py", "tests/contract/test_knots_references.py"
+KNOTS = "tests/unit/test_knots.py"
 EPISODES, CHANGED = "tests/attacks/test_episodes.py", "tests/contract/test_episodes_references.py"
 RANKS = "tests/contract/test_rank_references.py"
 ACCESS, CALLER = "tests/exchange/test_access.py", "tests/exchange/test_hostile.py"
@@ -385,6 +387,20 @@ MUTATIONS = (
     ("site/said.py", 'self.numbers[receiver, channel] += record["numbers"]', "pass", SAID),
     ("methods/_values.py", "if rank > 0)", "if rank > 1)", "tests/unit/test_descent_cells.py"),
     ("methods/_values.py", " or self._first[place] in self.shut", "", "tests/unit/test_descent_cells.py"),
+    (
+        "statistics/knots.py",
+        "min(inner) if narrow else min(inner, key=lambda end: abs(end - place.value))",
+        "place.value",
+        PLACING,
+    ),
+    ("statistics/knots.py", "0.5 if binned.whole else 0.0", "0.0", PLACING),
+    ("statistics/knots.py", "int(np.clip(rank, least, people - least + 1))", "rank", KNOTS),
+    ("statistics/knots.py", "if binned.least[0] < end < binned.greatest[-1]", "", KNOTS),
+    ("statistics/knots.py", "return near or any(", "return near or False and any(", KNOTS),
+    ("protocol/formula.py", "if found.unplaced and not unplaced:", "if False:", PLACING),
+    ("methods/_knots.py", "if two_grids(one.name, analysis, study)]", "if False]", PLACED),
+    ("methods/_values.py", "return any(term.plain == name for term in formula.terms)", "return False", PLACED),
+    ("methods/validate.py", "if self.formula.unplaced else None", "if False else None", PLACED),
     ("methods/_values.py", "return any(low < cut < high for cut in self.shut)", "return False", QUANTILES),
     ("methods/_descent.py", "(n == 0 and not filled)", "n == 0", MEDIANS),
     ("methods/_values.py", "and not ((table > 0) & (table < least)).any()", "", MEDIANS),
@@ -397,8 +413,23 @@ MUTATIONS = (
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("methods/_survival/grid.py", "(leaving < self.asked.least)", "(leaving < 0)", SURVIVAL),
     ("methods/_survival/grid.py", "for one in alike} | {by}))", "for one in alike[:0]} | {by}))", ONE),
-    ("methods/fine_gray.py", "lambda: trait_cells(rows, formula))", "lambda: count(np.ones(rows.n, bool)))", COMPETING),
+    (
+        "methods/_fine_gray_sets.py",
+        "lambda: trait_cells(rows, formula))",
+        "lambda: count(np.ones(rows.n, bool)))",
+        COMPETING,
+    ),
     ("methods/fine_gray.py", "u = fitted.residuals + fitted.of_censoring", "u = fitted.residuals", COMPETED),
+    ("methods/_fine_gray_baseline.py", "np.where(left >= least,", "np.where(left >= 0,", COMPETING),
+    (
+        "methods/_fine_gray_baseline.py",
+        "cells_of(rows, parsed), few_or_none(table.ravel())",
+        "cells_of(rows, parsed)",
+        COMPETING,
+    ),
+    ("methods/_fine_gray_baseline.py", "self._of_event().coarser(times * self.least)", "self._of_event()", COMPETING),
+    ("methods/_fine_gray_baseline.py", 'answer["people"] == self.people', 'answer["people"] > 0', COMPETING),
+    ("methods/_fine_gray_baseline.py", "np.exp((centre - sets.centre) @ coefficients)", "1.0", COMPETED),
     ("statistics/fine_gray.py", "passed = own + censored", "passed = own + 1", COMPETED),
     (
         "statistics/fine_gray.py",

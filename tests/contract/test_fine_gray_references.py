@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gagyo.coordinator.planning import check
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
@@ -117,3 +120,108 @@ def test_what_does_not_fit_the_study(formula: str, event: str, more: str, codes:
     with pytest.raises(FileFault) as fault:
         Line(Study.parse(text))
     assert [one.code for one in fault.value.findings] == codes
+
+
+# Predicted cumulative incidence.
+
+PROFILES = {
+    "one": "{decades: 6, female: true, hgb: 14, mspike: 0.5}",
+    "two": "{decades: 8, female: false, hgb: 10.5, mspike: 2}",
+}
+"""As in tests/golden/r/fine_gray.R."""
+
+
+def asking(times: str, profiles: Mapping[str, str] = PROFILES) -> str:
+    """The options that ask for predictions."""
+    return f", times: {times}, profiles: {{{', '.join(f'{name}: {one}' for name, one in profiles.items())}}}"
+
+
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both events, each with predictions, on one grid."""
+    right = "decades + female + hgb + mspike"
+    lines = [line(event, f"ending ~ {right}", event, asking("[24, 60, 120, 180]")) for event in golden()["predicted"]]
+    run = house(tmp_path_factory.mktemp("predicted"), study("mgus", "".join(lines)), hospitals("mgus"), FIVE).run()
+    assert run.stopped == {}
+    return run
+
+
+@pytest.mark.parametrize("event", golden()["predicted"])
+def test_predicted_incidence_is_that_of_survfit(predictions: Run, event: str) -> None:
+    wanted, result = golden()["predicted"][event], predictions.results[event]
+    names = [f"incidence.{profile}.{time}" for profile in PROFILES for time in wanted["times"]]
+    np.testing.assert_allclose([result.estimate(one).value for one in names], wanted["incidence"], rtol=TIGHT)
+    assert [one.name for one in result.estimates][4:] == names
+    rows = result.table("predicted_incidence").rows
+    np.testing.assert_allclose([row[2] for row in rows], wanted["incidence"], rtol=TIGHT)
+    assert [row[1] for row in rows] == 2 * wanted["times"]
+    assert rows[0][0].to("ko") == "decades 값 6, female 값: 예, hgb 값 14, mspike 값 0.5"
+    first, second = result.curve("predicted_incidence").series
+    assert first.x == second.x == (0.0, *wanted["times"])
+    assert first.y == (0.0, *(row[2] for row in rows[:4]))
+    assert result.lossless
+
+
+def test_the_fit_is_the_same_with_and_without_predictions(predictions: Run, fits: Run) -> None:
+    with_them, without = predictions.results["malignancy"], fits.results["malignancy"]
+    assert with_them.estimates[:4] == without.estimates
+    assert with_them.tables[:2] == without.tables
+
+
+def test_where_a_hospital_observes_too_few_nothing_is_told(tmp_path: Path) -> None:
+    """At one hospital everybody leaves by 100 months: what its hazard would be later is not known."""
+    people = hospitals("mgus")
+    late = people["busan"].columns["months"] > 100
+    people["busan"].columns["months"] = np.minimum(people["busan"].columns["months"], 100.0)
+    people["busan"].columns["ending"] = np.where(late, 0.0, people["busan"].columns["ending"])
+    text = study("mgus", line("a", "ending ~ decades + hgb", "death", asking("[24, 60, 96, 150]", SHORT)))
+    result = house(tmp_path, text, people, FIVE).run().results["a"]
+    assert result.curve("predicted_incidence").series[0].x == (0.0, 24.0, 60.0, 96.0)
+    notes = [one.key for one in result.table("predicted_incidence").notes]
+    assert notes == ["finegray.prediction", "finegray.until", "finegray.not_told"]
+
+
+SHORT = {"one": "{decades: 7, hgb: 12}"}
+
+
+def test_a_study_without_times_has_a_grid_as_fine_as_people_allow(tmp_path: Path) -> None:
+    text = study("mgus", line("a", "ending ~ decades + hgb", "death", asking("[]", SHORT)), 10)
+    result = house(tmp_path, text, hospitals("mgus")).run().results["a"]
+    (curve,) = result.curve("predicted_incidence").series
+    assert len(curve.x) > 20
+    assert all(a <= b for a, b in pairwise(curve.y))
+    mgus = columns("mgus")
+    counts = np.histogram(mgus["months"][mgus["ending"] == 2], np.array(curve.x) + 1e-9)[0]
+    assert not ((counts > 0) & (counts < 10)).any()
+    assert [a < b for a, b in pairwise(curve.y)] == (counts > 0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("profile", "found"),
+    [
+        ("{decades: 7}", "hgb: –"),
+        ("{decades: 7, hgb: 12, mspike: 1}", "mspike: 1.0"),
+        ("{decades: 70, hgb: 12}", "decades: 70.0"),
+        ("{decades: old, hgb: true}", "decades: old, hgb: True"),
+    ],
+)
+def test_a_profile_has_a_value_of_each_predictor_and_of_nothing_else(profile: str, found: str) -> None:
+    text = study("mgus", line("a", "ending ~ decades + hgb", "death", asking("[24]", {"one": profile})))
+    (fault,) = check(Study.parse(text))
+    assert (fault.code, fault.values["found"]) == ("fine_gray_profile", found)
+    assert fault.place.path == "analyses.a.profiles.one"
+
+
+def test_levels_and_yes_are_read_as_declared() -> None:
+    right = {"one": "{female: true, size: middling}"}
+    assert (
+        check(Study.parse(study("mgus", line("a", "ending ~ female + C(size)", "death", asking("[24]", right))))) == []
+    )
+    wrong = {"one": "{female: 1, size: huge}"}
+    (fault,) = check(Study.parse(study("mgus", line("a", "ending ~ female + C(size)", "death", asking("[24]", wrong)))))
+    assert fault.values["found"] == "female: 1.0, size: huge"
+
+
+def test_times_without_people_to_predict_for_are_no_question() -> None:
+    (fault,) = check(Study.parse(study("mgus", line("a", "ending ~ decades", "death", ", times: [24]"))))
+    assert fault.code == "fine_gray_times"

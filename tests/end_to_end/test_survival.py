@@ -100,11 +100,11 @@ def test_no_opened_interval_holds_the_exits_of_a_few(finished: Finished, folder:
 
 def test_the_study_of_the_how_to_runs(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "how-to" / "run-a-survival-study.md"
-    text, competing = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    text, *competing = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
     levels = "none: {en: None, ko: 없음, zh: 无}, relapse: {en: Relapse, ko: 재발, zh: 复发}"
     levels += ", death: {en: Death, ko: 사망, zh: 死亡}"
     ended = f"  ended: {{type: category, label: {{en: End, ko: 결과, zh: 结局}}, levels: {{{levels}}}}}\n"
-    with_ended = text.replace("cohorts:\n", ended + "cohorts:\n").replace("release:", competing + "release:")
+    with_ended = text.replace("cohorts:\n", ended + "cohorts:\n").replace("release:", "".join(competing) + "release:")
     assert check(Study.parse(with_ended)) == [], "these data have no second event, so it is read and not run"
     study, hospitals = prepare("survival", tmp_path)
     study.write_text(text, encoding="utf-8")

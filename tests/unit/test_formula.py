@@ -157,6 +157,37 @@ def test_a_spline_is_harrells() -> None:
     assert np.allclose(np.abs(design).max(axis=0), bounds)
 
 
+def test_a_spline_without_knots_has_the_columns_that_it_will_have_and_no_values() -> None:
+    text = "disease ~ C(drug) * rcs( x, 4 ) + rcs(age, 3)"
+    formula = parse(text, VARIABLES, unplaced=True)
+    assert formula.text == "disease ~ drug + rcs(x, 4) + rcs(age, 3) + drug:rcs(x, 4)"
+    assert [(one.name, one.number) for one in formula.unplaced] == [("x", 4), ("age", 3)]
+    columns = {"x": np.zeros(3), "age": np.zeros(3), "drug": np.zeros(3)}
+    with pytest.raises(ValueError, match="no knots"):
+        formula.design(columns)
+    placed = formula.placed({"x": [-1.0, 2.0, 3.5, 7.0], "age": [20.0, 40.0, 60.0]})
+    stated = parse("disease ~ C(drug) * rcs(x, -1, 2, 3.5, 7) + rcs(age, 20, 40, 60)", VARIABLES)
+    assert placed == stated
+    assert placed.unplaced == ()
+    names, width = ([column.name for column in formula.columns(VARIABLES)], formula.width)
+    assert names == [column.name for column in placed.columns(VARIABLES)]
+    assert width == placed.width == len(names)
+
+
+@pytest.mark.parametrize("text", ["disease ~ rcs(age, 4) + rcs(age, 5)", "disease ~ rcs(age, 4) + age"])
+def test_a_variable_beside_its_own_spline_without_knots(text: str) -> None:
+    with pytest.raises(FileFault) as fault:
+        parse(text, VARIABLES, unplaced=True)
+    assert [one.code for one in fault.value.findings] == ["formula_repeats"]
+
+
+def test_days_have_no_knots_to_be_found() -> None:
+    day = {"day": Variable("day", "date", Text("Day"), range=(0.0, 20000.0)), **VARIABLES}
+    with pytest.raises(FileFault) as fault:
+        parse("disease ~ rcs(day, 4)", day, unplaced=True)
+    assert [one.code for one in fault.value.findings] == ["formula_knots_date"]
+
+
 def test_missing_values_stay_missing() -> None:
     columns = {"age": np.array([1.0, np.nan]), "drug": np.array([np.nan, 1.0])}
     design = parse("disease ~ age + drug", VARIABLES).design(columns)
@@ -193,6 +224,13 @@ ATTACKS = [
     ("disease ~ rcs(age)", "formula_knots"),
     ("disease ~ rcs(age, 3, 2, 1)", "formula_knots"),
     ("disease ~ rcs(age, 10, 20, 200)", "formula_knots"),
+    ("disease ~ rcs(age, 10, 20)", "formula_knots"),
+    ("disease ~ rcs(age, 2)", "formula_knots_number"),
+    ("disease ~ rcs(age, 8)", "formula_knots_number"),
+    ("disease ~ rcs(age, 4.0)", "formula_knots_number"),
+    ("disease ~ rcs(age, -4)", "formula_knots_number"),
+    ("disease ~ rcs(age, 4)", "formula_unplaced"),
+    ("disease ~ rcs(drug, 4)", "formula_not_number"),
     ("disease ~ rcs(age, x, 2, 3)", "formula_knots"),
     ("disease ~ rcs(age, 1, 2, 3) + age", "formula_repeats"),
     ("disease ~ age*x*treated*smoking*drug", "formula_too_large"),

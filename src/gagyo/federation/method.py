@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel
 
+from gagyo.errors import FileFault
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.federation.local import method_module
+from gagyo.finding import Finding
 from gagyo.protocol.study import Analysis, Study
 from gagyo.result import Result
 
@@ -43,9 +46,17 @@ class Method(Protocol):
 
 
 def read_method(analysis: Analysis, study: Study) -> Method:
-    """The installed method that an analysis names."""
+    """The installed method that an analysis names; FileFault with all that is wrong, and where."""
     method: Any = method_module(analysis.method).Method
-    return method.read(analysis, study)  # type: ignore[no-any-return]
+    try:
+        return method.read(analysis, study)  # type: ignore[no-any-return]
+    except FileFault as fault:
+        raise FileFault(*(_placed(one, analysis) for one in fault.findings)) from None
+
+
+def _placed(finding: Finding, analysis: Analysis) -> Finding:
+    """A finding at its place; what a formula alone is told has none."""
+    return finding if finding.place.path else replace(finding, place=analysis.place("formula"))
 
 
 def imputed_by(method: Method) -> tuple[str, ...]:

@@ -1,15 +1,19 @@
-"""How a fit of Fine and Gray's model is told: subdistribution hazard ratios, and how observation ended."""
+"""How a fit of Fine and Gray's model is told: ratios, how observation ended, and predicted cumulative incidence."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gagyo.methods._cox_told import Fit, Told
 from gagyo.methods._regression import alias_notes
+from gagyo.methods._survival.telling import shown_edges, time_words
+from gagyo.protocol.study import Study
+from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
-from gagyo.result import Column, Result, Table, Words
+from gagyo.result import Cell, Column, Curve, Estimate, Result, Series, Table, Words
 from gagyo.statistics.distributions import chi2_sf
 from gagyo.text import LANGUAGES, Text, translate
 
@@ -71,3 +75,77 @@ def _wald(fit: Fit, variance: Floats) -> tuple[float, int, float]:
     value = fit.coefficients[kept]
     chi = float(value @ np.linalg.solve(variance[np.ix_(kept, kept)], value)) if len(kept) else 0.0
     return chi, len(kept), float(chi2_sf(chi, max(len(kept), 1)))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Cumulative incidence (K + 1, m) of profiles at edges (K + 1,).
+
+    labels: by the profile's name, what people read. event: the number of its level. asked: declared times.
+    """
+
+    edges: Floats
+    incidence: Floats
+    labels: Mapping[str, Text]
+    event: int
+    time: Variable
+    asked: tuple[float, ...]
+
+    @property
+    def places(self) -> list[int]:
+        """The numbers of the edges that are told in a table: declared times, or some that lie evenly."""
+        shown = shown_edges(self.edges, self.asked, np.inf)
+        return [int(np.searchsorted(self.edges, one)) for one in shown]
+
+    @property
+    def gone(self) -> list[float]:
+        """The declared times that are not told."""
+        return [one for one in self.asked if one not in set(self.edges[1:].tolist())]
+
+
+def with_incidence(result: Result, found: Predicted, study: Study, outcome: str, rounds: int) -> Result:
+    """The result with predicted cumulative incidence: estimates, a table, a figure."""
+    gone = ", ".join(f"{one:g}" for one in found.gone)
+    last = Words("finegray.until", {"found": f"{found.edges[-1]:.4g}"})
+    notes = (Words("finegray.prediction"), last, *([Words("finegray.not_told", {"found": gone})] if gone else []))
+    label = study.variables[outcome].levels[found.event].label
+    return replace(
+        result,
+        rounds=result.rounds + rounds,
+        estimates=(*result.estimates, *_predictions(found)),
+        tables=(*result.tables, _prediction_table(found, notes)),
+        curves=(*result.curves, _prediction_curve(found, label)),
+        methods_text=(*result.methods_text, Words("finegray.prediction_text")),
+    )
+
+
+def _predictions(found: Predicted) -> Iterator[Estimate]:
+    for number, (name, label) in enumerate(found.labels.items()):
+        for at in range(1, len(found.edges)):
+            value = float(found.incidence[at, number])
+            yield Estimate(f"incidence.{name}.{found.edges[at]:g}", Words(text=label), value)
+
+
+def _prediction_table(found: Predicted, notes: tuple[Words, ...]) -> Table:
+    columns = (
+        Column("profile", Words("finegray.profile"), "text"),
+        Column("time", time_words(found.time), "number", 0),
+        Column("incidence", Words("finegray.incidence"), "percent", 1),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for number, label in enumerate(found.labels.values()):
+        for first, at in enumerate(found.places):
+            shown = Words(text=label) if first == 0 else None
+            rows.append((shown, float(found.edges[at]), float(found.incidence[at, number])))
+    return Table("predicted_incidence", Words("finegray.predicted"), columns, tuple(rows), notes=notes)
+
+
+def _prediction_curve(found: Predicted, event: Text) -> Curve:
+    x = tuple(found.edges.tolist())
+    series = tuple(
+        Series(Words(text=label), x, tuple(found.incidence[:, number].tolist()))
+        for number, label in enumerate(found.labels.values())
+    )
+    title = Text(*(translate("finegray.predicted_of", one, event=event.to(one)) for one in LANGUAGES))
+    axis = Words("survival.incidence_axis")
+    return Curve("predicted_incidence", Words(text=title), time_words(found.time), axis, series)

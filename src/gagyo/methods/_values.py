@@ -23,6 +23,7 @@ from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halve
 from gagyo.methods._groups import levels_of, membership
 from gagyo.methods._survival.grid import on_one_grid
 from gagyo.methods._validation.present import everyone
+from gagyo.protocol import formula as formulas
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, cells, grouped_bins
@@ -370,17 +371,25 @@ def value_faults(analysis: Analysis, study: Study, names: Sequence[str]) -> Iter
         if kind not in MEASURED:
             values = {"found": f"{name} ({kind})", "expected": ", ".join(MEASURED)}
             yield Finding("values_kind", place=place, values=values)
-        timed = any(on_one_grid(study, analysis.cohort, name))
-        others = [
-            one.name for one in study.analyses.values() if one.cohort == analysis.cohort and _bends(one, name, study)
-        ]
-        if timed or others:
+        if two_grids(name, analysis, study):
             yield Finding("values_two_grids", place=place, values={"found": name})
+
+
+def two_grids(name: str, analysis: Analysis, study: Study) -> bool:
+    """Whether another analysis on the same people counts a variable in cells of its own."""
+    others = (one for one in study.analyses.values() if one.cohort == analysis.cohort)
+    return any(on_one_grid(study, analysis.cohort, name)) or any(_bends(one, name, study) for one in others)
 
 
 def _bends(other: Analysis, name: str, study: Study) -> bool:
     """Whether an analysis looks for a bend of a predictor, at knots between cells of its own."""
     model = study.analyses.get(str(other.options.get("model", "")))
-    if other.method != "validate" or not other.options.get("nonlinearity") or model is None:
+    if (
+        other.method != "validate"
+        or not other.options.get("nonlinearity")
+        or model is None
+        or model.method != "logistic"
+    ):
         return False
-    return name in str(model.options.get("formula", ""))
+    formula = formulas.parse(str(model.options.get("formula", "")), study.variables, unplaced=True)
+    return any(term.plain == name for term in formula.terms)

@@ -20,6 +20,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._categorical_told import Fit, Told
 from gagyo.methods._newton import (
     MOST_ROUNDS,
@@ -32,7 +33,7 @@ from gagyo.methods._newton import (
     triangle,
 )
 from gagyo.methods._regression import column_bounds, design_cells, middles
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
@@ -42,6 +43,12 @@ from gagyo.statistics import categorical
 DECREMENT = 1e-20
 WORST = 64.0
 """Scale of a score or log-likelihood of one person; a level with few people has the greatest."""
+
+
+present = present_step("categorical")
+value_bins = bins_step("categorical")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name())
@@ -123,7 +130,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula or outcome do not fit."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         check_none(list(_faults(formula, analysis, study)))
         return cls(formula, options, study)
 
@@ -142,12 +149,14 @@ class Method:
         """How the fit is told, and the names of its coefficients."""
         return Told(self.formula, self.study, self.options.model)
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Numbers of people by level; score, information and log-likelihood a round."""
         q, others = len(self.told.names), len(self.study.variables[self.formula.outcome].levels)
         sends = Sends("categorical.step", q + q * (q + 1) // 2 + 1, MOST_ROUNDS)
         return (Sends("categorical.levels", 1 + others, 1), sends)
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Count, fit, tell."""
         first: Pooled = yield Ask(levels, {"formula": self.formula.text}, doing="counting")

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._cox_steps import TIES, TRANSFORMS
 from gagyo.methods._cox_steps import meat as meat
 from gagyo.methods._cox_steps import newton as newton
@@ -41,7 +42,7 @@ from gagyo.methods._survival.episodes import Change, change_faults, declared, un
 from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, scores
 from gagyo.methods._survival.telling import dropped_note, time_words
 from gagyo.methods._survival.times import per_faults, time_faults
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import DesignColumn, Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
@@ -55,6 +56,12 @@ MANY_PEOPLE = 50_000
 """From here on, a fit starts on parts of the data: the first rounds need not be exact."""
 
 exits = grids.exit_step("cox")
+
+
+present = present_step("cox")
+value_bins = bins_step("cox")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 class Options(BaseModel):
@@ -107,7 +114,7 @@ class Method:
         options = Options(**analysis.options)
         check_none(list(change_faults(analysis, study, options.changes, options.time)))
         known, study = study, declared(study, options.changes)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         named = {"time": options.time, "entry": options.entry, "strata": options.strata, "event": formula.outcome}
         findings = [*time_faults(analysis, known, **named), *unused_faults(analysis, formula, options.changes)]
         if not formula.intercept or not formula.terms:
@@ -144,6 +151,7 @@ class Method:
         """The columns of the model; a partial likelihood has no intercept."""
         return self.formula.columns(self.study.variables)[1:]
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Score, information and two log-likelihoods a round; one or two more matrices for robust errors and tests."""
         p = len(self.columns)
@@ -166,6 +174,7 @@ class Method:
             Sends("cox.risk_means", numbers * p, 1),
         )
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
         told = Told(

@@ -25,12 +25,13 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._firth_told import Fit, Told
 from gagyo.methods._firth_walk import Bools, Seen, Walk
 from gagyo.methods._logistic_sums import bounds_of, everyone, fit_sums, largest_of, middles_of
 from gagyo.methods._newton import MOST_ROUNDS, aliased_columns, solve, symmetric, triangle
 from gagyo.methods._regression import about_zero, middles
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
@@ -39,6 +40,12 @@ from gagyo.statistics.distributions import chi2_quantile
 
 CHI = float(chi2_quantile(0.95, 1))
 """A profile interval ends where twice the log-likelihood has fallen by this."""
+
+
+present = present_step("firth")
+value_bins = bins_step("firth")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name())
@@ -110,7 +117,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula, outcome or increments do not fit the study."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         names = [column.name for column in formula.columns(study.variables)]
         found, unknown = [], [name for name in options.per if name not in names]
         if unknown:
@@ -137,6 +144,7 @@ class Method:
         """The design's columns."""
         return len(self.formula.columns(self.study.variables))
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Two sums a round of the fit, and again of all restricted models and limits at once."""
         p = self.width
@@ -149,6 +157,7 @@ class Method:
             Sends("firth.penalty", p * models, MOST_ROUNDS),
         )
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then restrict and walk to the limits, then tell."""
         counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")

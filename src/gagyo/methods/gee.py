@@ -22,6 +22,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._gee_cells import cluster_cells, clusters_of, own_spread, places_of, pooled_cells
 from gagyo.methods._gee_told import Fit, Told
 from gagyo.methods._glm_sums import both
@@ -36,7 +37,7 @@ from gagyo.methods._newton import (
 )
 from gagyo.methods._regression import about_zero, column_bounds, middles
 from gagyo.methods._sandwich import FEW_CLUSTERS, ROOM, cluster_sandwich, over_clusters, total
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
@@ -52,6 +53,12 @@ MOST = 2.0**20
 
 COMMON = {"formula": Name(), "family": Name(), "cluster": Name()}
 AT = {"coefficients": Numbers((None,), -1e12, 1e12), "alpha": Numbers((1,), -1, 1)}
+
+
+present = present_step("gee")
+value_bins = bins_step("gee")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(**COMMON)
@@ -197,7 +204,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula, outcome or cluster do not fit."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         check_none(list(_faults(options, formula, analysis, study)))
         return cls(formula, options, study)
 
@@ -228,6 +235,7 @@ class Method:
             return self.options.errors
         return "CR2" if not self.options.cluster and clusters < FEW_CLUSTERS else "sandwich"
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """A sum, equations and information a round, and the middle of the sandwich."""
         p = self.width
@@ -239,6 +247,7 @@ class Method:
             Sends("gee.meat", upper + freedom, 1),
         )
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then the sandwich, then tell."""
         fit = yield from self._fit()

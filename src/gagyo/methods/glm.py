@@ -24,6 +24,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_negative_binomial import Dispersed, dispersed_meat
@@ -53,7 +54,7 @@ from gagyo.methods._newton import (
 )
 from gagyo.methods._regression import about_zero, middles
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
@@ -63,6 +64,12 @@ from gagyo.statistics.families import FAMILIES, Family
 
 DECREMENT = 1e-20
 """Fisher scoring is not quadratic away from the canonical link: the squared decrement is followed further down."""
+
+
+present = present_step("glm")
+value_bins = bins_step("glm")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name(), exposure=Name())
@@ -197,7 +204,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula, outcome, link or exposure do not fit."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         robust = Robust(options.robust, options.cluster)
         check_none([*_faults(options, formula, analysis, study), *robust.faults(formula, analysis, study)])
         return cls(formula, options, study)
@@ -228,6 +235,7 @@ class Method:
         """The design's columns by name."""
         return [column.name for column in self.formula.columns(self.study.variables)]
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Two sums; score, information and log-likelihood a round; Pearson's chi-square; a matrix for robust errors."""
         p = len(self.terms)
@@ -263,6 +271,7 @@ class Method:
     def _tells_effects(self) -> bool:
         return self.options.marginal_effects and bool(self.formula.terms)
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fit = yield from (self._fit_dispersed() if self._negative_binomial else self._fit())

@@ -20,17 +20,23 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._newton import Solved, aliased_columns, solve, symmetric
 from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
 from gagyo.methods._regression import about_zero, alias_notes, estimate, middles
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance, with_freedom
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, joint, spread_of
 from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import f_sf
+
+present = present_step("linear")
+value_bins = bins_step("linear")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name())
@@ -101,7 +107,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where its formula does not fit the study."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         found = list(Robust(options.robust, options.cluster).faults(formula, analysis, study))
         if study.variables[formula.outcome].type == "category":
             values = {"found": formula.outcome, "expected": "number, integer, date, boolean"}
@@ -124,6 +130,7 @@ class Method:
         """Nothing."""
         return ()
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Sums, centred cross-products, residual sum of squares: one round each; one more for robust errors."""
         p = len(self.formula.columns(self.study.variables))
@@ -134,6 +141,7 @@ class Method:
         )
         return sends if self.options.robust == "none" else (*sends, Sends("linear.meat", self.robust.numbers(p), 1))
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Means, products, residuals; then the tests."""
         fit = yield from self._fit()

@@ -21,6 +21,7 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._logistic_sums import (
     bounds_of,
@@ -47,7 +48,7 @@ from gagyo.methods._newton import (
 )
 from gagyo.methods._regression import about_zero, middles, term_columns
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, count, joint
@@ -59,6 +60,12 @@ MANY_PEOPLE = 200_000
 
 PART = 16
 """One row in so many, for the first rounds on many people."""
+
+
+present = present_step("logistic")
+value_bins = bins_step("logistic")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name())
@@ -186,7 +193,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where its formula does not fit the study."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         names = [column.name for column in formula.columns(study.variables)]
         unknown = [name for name in options.per if name not in names]
         values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
@@ -209,6 +216,7 @@ class Method:
         """Nothing."""
         return ()
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Score, information and log-likelihood a round; one more matrix for robust errors."""
         p = len(self.formula.columns(self.study.variables))
@@ -227,6 +235,7 @@ class Method:
     def _tells_effects(self) -> bool:
         return self.options.marginal_effects and bool(self.formula.terms)
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
         fit = yield from self.fit()

@@ -21,11 +21,12 @@ from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, cluster_spread, hospital_people
 from gagyo.methods._mixed_told import Fitted, Told
 from gagyo.methods._newton import MOST_ROUNDS, aliased_columns, symmetric, triangle
 from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula, Plain
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
@@ -47,6 +48,12 @@ LOG = 64.0
 
 ORDERS = 3
 """A sum and its first two derivatives in the variance ratio."""
+
+
+present = present_step("mixed")
+value_bins = bins_step("mixed")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name())
@@ -170,7 +177,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula, slopes, cluster or hospitals do not fit."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         check_none(list(_faults(options, formula, analysis, study)))
         return cls(formula, options, study)
 
@@ -195,6 +202,7 @@ class Method:
         """The design's columns, the intercept among them."""
         return len(self.formula.columns(self.study.variables))
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Sums, own blocks, products, a round each; or products within hospitals, in rounds with clusters."""
         p = self.width
@@ -205,6 +213,7 @@ class Method:
         orders, rounds = (ORDERS, MOST_ROUNDS) if self.options.cluster else (1, 1)
         return (Sends("mixed.within", 2 + orders * (p * (p + 1) // 2 + 2), rounds),)
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fitted = yield from (self._by_hospital() if self.random else self._within())

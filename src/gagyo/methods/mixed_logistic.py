@@ -22,6 +22,7 @@ from gagyo.federation.ask import Ask, Conversation, Sends
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._gee_cells import cluster_cells, clusters_of, own_spread, pooled_cells
 from gagyo.methods._glm_sums import both
 from gagyo.methods._mixed_logistic_told import Told
@@ -29,7 +30,7 @@ from gagyo.methods._mixed_logistic_walk import FARTHEST, Walk
 from gagyo.methods._newton import MOST_ROUNDS, triangle
 from gagyo.methods._regression import about_zero, column_bounds, middles
 from gagyo.methods._sandwich import ROOM
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
@@ -45,6 +46,12 @@ LOG = 64.0
 
 CONSTANT = 1e-12
 """A column that varies within a hospital by less than this share of its size does not vary there."""
+
+
+present = present_step("mixed_logistic")
+value_bins = bins_step("mixed_logistic")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(
@@ -131,7 +138,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula, cluster or hospitals do not fit."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         check_none(list(_faults(options, formula, analysis, study)))
         return cls(formula, options, study)
 
@@ -168,11 +175,13 @@ class Method:
         """How many parameters."""
         return len(self.terms) + int(self.varies)
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Log-likelihood, gradient and Hessian a round, and three counts."""
         q = self.width
         return (Sends("mixed_logistic.laplace", 4 + q + q * (q + 1) // 2, MOST_ROUNDS),)
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fit = yield from Walk(self._ask, self.width, self.terms, self.varies).fit()

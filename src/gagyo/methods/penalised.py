@@ -21,11 +21,12 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
+from gagyo.methods import _knots as knots
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
 from gagyo.methods._penalised_sums import fold_products, fold_spreads, many_scores
 from gagyo.methods._penalised_told import Path, Told
 from gagyo.methods._products import column_sums
-from gagyo.protocol import formula as formulas
+from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats
@@ -37,6 +38,12 @@ DECREMENT = 1e-20
 """Stop where every fit's squared step, in the information for each person, is under this."""
 
 CENTRE = Numbers((None,), -1e9, 1e9)
+
+
+present = present_step("penalised")
+value_bins = bins_step("penalised")
+KNOTS = knots.Knots(present, value_bins)
+"""Knots of splines without any are found before a fit."""
 
 
 @local(formula=Name())
@@ -106,7 +113,7 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault where formula, family or folds do not fit."""
         options = Options(**analysis.options)
-        formula = formulas.parse(options.formula, study.variables)
+        formula = knots.parse(options.formula, analysis, study)
         check_none(list(_faults(options, formula, analysis, study)))
         return cls(formula, options, study)
 
@@ -130,6 +137,7 @@ class Method:
         """How many models are fitted: of everyone, and without each fold, at each penalty."""
         return (self.options.folds + 1) * (self.options.values + (self.options.penalty is not None))
 
+    @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
         """Sums; products by fold, once; or sums by fold, and each fit's score and information a round."""
         p, groups = self.width, max(self.options.folds, 1)
@@ -139,6 +147,7 @@ class Method:
         once = Sends("penalised.spreads", (groups + 1) * (1 + 2 * p), 1)
         return (first, once, Sends("penalised.scores", self.fits * (p + p * (p + 1) // 2 + 2), MOST_ROUNDS))
 
+    @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """The path, the folds' paths, the choice; then tell."""
         first: Pooled = yield Ask(means, {"formula": self.formula.text}, doing="summing")

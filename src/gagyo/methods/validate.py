@@ -106,7 +106,8 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault names what does not fit the study."""
         options = Options(**analysis.options)
-        formula = formulas.parse(_formula_text(analysis, options, study), study.variables)
+        text = _formula_text(analysis, options, study)
+        formula = formulas.parse(text, study.variables, unplaced=options.equation is None)
         method = cls(formula, options, study, analysis.name)
         faults = list(method._faults(analysis))
         if faults:
@@ -148,7 +149,7 @@ class Method:
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """The conversation, its questions counted."""
-        talk, answer, rounds = self._conversation(earlier), None, 0
+        talk, answer, rounds = self._placed(earlier)._conversation(earlier), None, 0
         while True:
             try:
                 question = talk.send(answer)
@@ -157,6 +158,11 @@ class Method:
                 return replace(told, rounds=rounds)
             answer = yield question
             rounds += 1
+
+    def _placed(self, earlier: Mapping[str, Result]) -> Method:
+        """With the knots that the model's own analysis found, which every model of its design has."""
+        equation = earlier[self.options.model].equation if self.formula.unplaced else None
+        return replace(self, formula=formulas.parse(equation.formula, self.study.variables)) if equation else self
 
     def _conversation(self, earlier: Mapping[str, Result]) -> Generator[Any, Any, Result]:
         """Each part asks, and adds to what was found."""

@@ -1,8 +1,10 @@
 """Model formulas: `outcome ~ terms`, parsed into the columns of a design matrix and never evaluated as code.
 
 `formula_text` expands `*` and gives terms; every factor of a term is then read against an allow-list: a variable,
-`C(variable)` for a category, and `rcs(variable, k1, k2, k3, ...)` for a restricted cubic spline with stated knots.
-Levels and knots come from the study, never from one hospital's data, so that all hospitals have the same columns.
+`C(variable)` for a category, and `rcs(variable, k1, k2, k3, ...)` for a restricted cubic spline with stated knots, or
+`rcs(variable, 4)` for one whose four knots are found among all hospitals' people before anything is computed.
+Levels and knots come from the study or from everyone, never from one hospital's data, so that all hospitals have the
+same columns.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, product
-from math import prod
+from math import inf, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,8 @@ from gagyo.text import LANGUAGES, Text, join
 
 Floats = NDArray[np.float64]
 MOST_COLUMNS = 1_000
+MOST_KNOTS = 7
+"""Of a spline whose knots are found: Harrell gives their percentiles for three to seven."""
 INTERCEPT = Text("Intercept", "절편", "截距")
 
 
@@ -146,7 +150,31 @@ class Spline:
         return len(self.knots) - 1
 
 
-Factor = Plain | Category | Spline
+@dataclass(frozen=True)
+class Unplaced:
+    """A restricted cubic spline of so many knots, which stand nowhere yet: it has columns by name, and no values."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"rcs({self.name}, {self.number})"
+
+    def columns(self, variables: Mapping[str, Variable]) -> list[DesignColumn]:
+        label = variables[self.name].label
+        return [
+            DesignColumn(self.name + "'" * which, _marked(label, "′" * which), inf, None) for which in range(self.width)
+        ]
+
+    def fill(self, which: int, columns: Mapping[str, Floats], out: Floats) -> None:
+        raise ValueError(f"{self} has no knots yet")
+
+    @property
+    def width(self) -> int:
+        return self.number - 1
+
+
+Factor = Plain | Category | Spline | Unplaced
 
 
 def _cube(x: Floats, knot: float, out: Floats | None = None) -> Floats:
@@ -237,6 +265,17 @@ class Formula:
         """All variables, the outcome first."""
         return (self.outcome, *self.predictors)
 
+    @property
+    def unplaced(self) -> tuple[Unplaced, ...]:
+        """The splines whose knots are to be found, in the order of their first mention."""
+        factors = (factor for term in self.terms for factor in term.factors)
+        return tuple(dict.fromkeys(one for one in factors if isinstance(one, Unplaced)))
+
+    def placed(self, knots: Mapping[str, Sequence[float]]) -> Formula:
+        """The formula with these knots, by variable, in its splines without any: as if they had been stated."""
+        terms = tuple(Term(tuple(_placed(factor, knots) for factor in term.factors)) for term in self.terms)
+        return replace(self, text=_canonical(self.outcome, terms, self.intercept), terms=terms)
+
     def columns(self, variables: Mapping[str, Variable]) -> tuple[DesignColumn, ...]:
         """The columns of the design matrix, in order; `Intercept` first where there is one."""
         first = [DesignColumn("Intercept", INTERCEPT, 1.0, ())] if self.intercept else []
@@ -271,6 +310,15 @@ class Formula:
         return tuple((term, pick) for term in self.terms for pick in term.picks())
 
 
+def _placed(factor: Factor, knots: Mapping[str, Sequence[float]]) -> Factor:
+    return Spline(factor.name, tuple(knots[factor.name])) if isinstance(factor, Unplaced) else factor
+
+
+def _canonical(outcome: str, terms: Sequence[Term], intercept: bool) -> str:
+    parts = [str(term) for term in terms] or ["1"]
+    return f"{outcome} ~ {' + '.join(parts)}" + ("" if intercept else " - 1")
+
+
 # ── from text to terms ────────────────────────────────────────────────────────────────────────────────────────────
 
 CALL = re.compile(r"(?P<call>C|rcs)\s*\(\s*(?P<name>[^\W\d]\w*)\s*(?P<rest>(?:,[^,()]*)*)\)")
@@ -284,15 +332,20 @@ class _Bad(Exception):
         self.finding = Finding(code, values=values)
 
 
-def parse(text: str, variables: Mapping[str, Variable]) -> Formula:
+def parse(text: str, variables: Mapping[str, Variable], unplaced: bool = False) -> Formula:
     """The formula that a text says, such as `disease ~ age + C(smoking) + rcs(glucose, 4, 6, 9)`.
+
+    unplaced: whether splines may be without knots, as `rcs(glucose, 4)`; what computes with a formula needs them.
 
     Raises:
         FileFault: with a finding for each fault; the places are for the caller to fill in.
     """
     sides = formula_text.read(text, variables)
     try:
-        return _formula(sides, variables)
+        found = _formula(sides, variables)
+        if found.unplaced and not unplaced:
+            raise _Bad("formula_unplaced", found=listed(str(one) for one in found.unplaced))
+        return found
     except _Bad as fault:
         raise FileFault(fault.finding) from None
 
@@ -309,9 +362,7 @@ def _formula(sides: Sides, variables: Mapping[str, Variable]) -> Formula:
     width = int(intercept) + sum(prod(factor.width for factor in term.factors) for term in coded)
     if not 0 < width <= MOST_COLUMNS:
         raise _Bad("formula_too_large", found=width, expected=MOST_COLUMNS)
-    parts = [str(term) for term in coded] or ["1"]
-    canonical = f"{outcome} ~ {' + '.join(parts)}" + ("" if intercept else " - 1")
-    return Formula(outcome, canonical, coded, intercept, width)
+    return Formula(outcome, _canonical(outcome, coded, intercept), coded, intercept, width)
 
 
 def _outcome(left: Sequence[Factors], variables: Mapping[str, Variable]) -> str:
@@ -340,18 +391,29 @@ def _category(variable: Variable) -> Category:
     return Category(variable.name, tuple(level.name for level in variable.levels))
 
 
-def _spline(variable: Variable, rest: str) -> Spline:
+def _spline(variable: Variable, rest: str) -> Spline | Unplaced:
     written = [part.strip() for part in rest.split(",")[1:]]
     if variable.type not in {"number", "integer", "date"}:
         raise _Bad("formula_not_number", found=variable.name)
     if not all(re.fullmatch(NUMBER, part) for part in written):
         raise _Bad("formula_knots", found=short(rest.removeprefix(",")), expected=listed(variable.bounds))
+    if len(written) == 1:
+        return _unplaced(variable, written[0])
     knots = tuple(float(part) for part in written)
     low, high = variable.bounds
     rising = all(a < b for a, b in pairwise(knots))
     if len(knots) < 3 or not rising or knots[0] < low or knots[-1] > high:
         raise _Bad("formula_knots", found=listed(written), expected=f"{_number(low)}, {_number(high)}")
     return Spline(variable.name, knots)
+
+
+def _unplaced(variable: Variable, number: str) -> Unplaced:
+    if number not in {str(one) for one in range(3, MOST_KNOTS + 1)}:
+        raise _Bad("formula_knots_number", found=short(number), expected=f"3 – {MOST_KNOTS}", variable=variable.name)
+    # The cells in which people are counted lie on a lattice of numbers.
+    if variable.type == "date":
+        raise _Bad("formula_knots_date", found=variable.name, expected="number, integer")
+    return Unplaced(variable.name, int(number))
 
 
 def _ordered(terms: Iterable[Term]) -> list[Term]:

@@ -151,7 +151,11 @@ PLACES = (
     Place("incidence", ("incidence_at",), ("incidence",)),
     Place("comparison", ("log_rank", "restricted_mean")),
     Place("hazards", ("hazard_ratios", "hazard_model", "proportional_hazards", "baseline")),
-    Place("subdistributions", ("subdistribution_ratios", "subdistribution_model")),
+    Place(
+        "subdistributions",
+        ("subdistribution_ratios", "subdistribution_model", "predicted_incidence"),
+        ("predicted_incidence",),
+    ),
     Place(
         "model",
         (
@@ -170,6 +174,7 @@ PLACES = (
         ),
         ("path", "penalties"),
     ),
+    Place("knots", ("knots",)),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
     Place("thresholds", ("thresholds", "subgroups")),
@@ -180,9 +185,27 @@ PLACES = (
 )
 
 
-ON_GRIDS = {"medians", "restricted_mean", "baseline", "incidence_at", "weighted_risks", "trial_effects"}
+ON_GRIDS = {
+    "medians",
+    "restricted_mean",
+    "baseline",
+    "incidence_at",
+    "predicted_incidence",
+    "weighted_risks",
+    "trial_effects",
+}
 """Tables that may stand on a grid of times."""
-UNBINNED = {"survival", "weighted_survival", "trial_survival", "incidence", "histogram", "path", "penalties", "overlap"}
+UNBINNED = {
+    "survival",
+    "weighted_survival",
+    "trial_survival",
+    "incidence",
+    "predicted_incidence",
+    "histogram",
+    "path",
+    "penalties",
+    "overlap",
+}
 """Curves that do not rest on bins of a score."""
 DESCRIBING = {"characteristics", "quantiles", "groups", "weighting", "trial", "agreement"}
 """Sections that describe or compare people, and make no model for others to use."""

@@ -57,11 +57,13 @@ class Censoring:
 class RiskSets:
     """One hospital in the order of its exits.
 
-    X: (n, p) about the columns' means. event, competing: (n,). times, deaths: (K,) distinct times of the event and how
-    many had it; first: (K,) the first row that has not left before; passed: (n,) the event times until each row's exit.
+    X: (n, p) about the columns' means, `centre` (p,). event, competing: (n,). times, deaths: (K,) distinct times of the
+    event and how many had it; first: (K,) the first row that has not left before; passed: (n,) the event times until
+    each row's exit.
     """
 
     X: Floats
+    centre: Floats
     exits: Floats
     event: Flags
     competing: Flags
@@ -107,13 +109,14 @@ def risk_sets(X: Floats, exits: Floats, event: Flags, competing: Flags) -> RiskS
     """The risk sets of columns X (n, p), times of exit (n,), who had the event and who a competing one (n,)."""
     order = np.argsort(exits, kind="stable")
     time, had, other = exits[order], event[order], competing[order]
-    centred = X[order] - (X.mean(axis=0) if len(X) else 0.0)
+    centre = X.mean(axis=0) if len(X) else np.zeros(X.shape[1])
+    centred = X[order] - centre
     centred[:, np.ptp(X, axis=0) == 0 if len(X) else slice(None)] = 0.0  # a constant column is exactly nothing
     times, deaths = np.unique(time[had], return_counts=True)
     first = np.searchsorted(time, times, side="left")
     passed = np.searchsorted(times, time, side="right")
     censoring = Censoring.of(time, ~had & ~other)
-    return RiskSets(centred, time, had, other, times, deaths.astype(np.int64), first, passed, censoring)
+    return RiskSets(centred, centre, time, had, other, times, deaths.astype(np.int64), first, passed, censoring)
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,17 @@ class Fitted:
     at_risk: Floats
     means: Floats
     likelihood: float
+    top: float
 
     @property
     def increments(self) -> Floats:
         """(K, 1) of the baseline subdistribution hazard, to the factor of the weights."""
         return (self.sets.deaths / self.at_risk)[:, None]
+
+    @property
+    def hazards(self) -> Floats:
+        """(K,) increments of the baseline subdistribution hazard, where all columns are at their means here."""
+        return np.asarray(self.increments[:, 0] * np.exp(-self.top))
 
     @cached_property
     def score(self) -> Floats:
@@ -192,4 +201,4 @@ def evaluate(sets: RiskSets, beta: Floats) -> Fitted:
     at_risk = sets.over_risk_sets(weight[:, None])[:, 0]
     means = sets.over_risk_sets(weight[:, None] * sets.X) / at_risk[:, None]
     likelihood = float(eta[sets.event].sum() - top * sets.deaths.sum() - sets.deaths @ np.log(at_risk))
-    return Fitted(sets, weight, at_risk, means, likelihood)
+    return Fitted(sets, weight, at_risk, means, likelihood, top)

@@ -57,11 +57,29 @@ case <- function(right, event, gagyo = right) {
     crr = sandwich(right, mgus, cause))
 }
 
+# Predicted cumulative incidence: each hospital's Breslow baseline of the weighted rows at the times told, their mean
+# weighted by people.
+times <- c(24, 60, 120, 180)
+people <- data.frame(decades = c(6, 8), female = c(1, 0), hgb = c(14, 10.5), mspike = c(0.5, 2))
+predicted <- function(event) {
+  long <- finegray(Surv(months, ending) ~ . + strata(hospital), mgus, etype = event)
+  m <- coxph(Surv(fgstart, fgstop, fgstatus) ~ decades + female + hgb + mspike + strata(hospital), long, weights = fgwt,
+    ties = "breslow", control = tight)
+  hazards <- lapply(0:3, function(h) {
+    curve <- survfit(m, newdata = cbind(people, hospital = h), se.fit = FALSE, stype = 2, ctype = 1)
+    summary(curve, times = times, extend = TRUE)$cumhaz
+  })
+  share <- as.numeric(table(mgus$hospital)) / nrow(mgus)
+  list(event = event, times = times, people = people,
+    incidence = 1 - exp(-Reduce(`+`, Map(function(hazard, one) hazard * one, hazards, share))))
+}
+
 out <- list(script = "tests/golden/r/fine_gray.R", R = R.version.string,
   survival = as.character(packageVersion("survival")), cmprsk = as.character(packageVersion("cmprsk")),
   fits = list(
     malignancy = case("decades + female + hgb + mspike", "malignancy"),
     death = case("decades + female + hgb + mspike", "death"),
     factor = case("female + size", "malignancy", "female + C(size)"),
-    interaction = case("decades * mspike", "malignancy")))
+    interaction = case("decades * mspike", "malignancy")),
+  predicted = list(malignancy = predicted("malignancy"), death = predicted("death")))
 write_json(out, "tests/golden/fine_gray.json", digits = NA, auto_unbox = TRUE, matrix = "rowmajor", na = "null")

@@ -35,7 +35,7 @@ PARTS = (1 / 2, 1 / 4, 3 / 4, 3 / 8, 5 / 8)
 """Where an interval is cut, one after the other."""
 
 ON_GRIDS = ("cumulative_incidence", "kaplan_meier", "restricted_mean")
-"""Methods that stand on a grid; a pooled log-rank test, a pooled Cox model and weighted curves do too."""
+"""Methods that stand on a grid; so do a pooled log-rank test, a pooled Cox model, and curves of others."""
 
 MANY = 16
 """Parts of an interval that holds very many: fewer rounds."""
@@ -259,6 +259,8 @@ def _gridded(one: Analysis) -> bool:
         return bool(one.options.get("curves"))
     if one.method == "target_trial":
         return False  # its intervals are its own, and no other analysis of a study may have a grid of its time
+    if one.method == "fine_gray":
+        return bool(one.options.get("profiles"))
     return one.method in ON_GRIDS or "pooled" in (one.options.get("compare"), one.options.get("hospitals"))
 
 
