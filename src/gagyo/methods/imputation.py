@@ -21,6 +21,7 @@ from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.finding import Finding
 from gagyo.methods._imputation_chains import Spec
+from gagyo.methods._imputation_steps import everyone as everyone
 from gagyo.methods._imputation_steps import model as model
 from gagyo.methods._imputation_steps import newton as newton
 from gagyo.methods._imputation_steps import products as products
@@ -59,10 +60,19 @@ class Options(BaseModel):
     """How many completed data sets, each from a chain of its own (m)."""
     sweeps: int = Field(default=5, ge=1, le=50)
     """How often each chain goes over the variables before its data set is taken."""
-    hospitals: Literal["own", "pooled"] = "own"
-    """Levels of the imputation models: each hospital's own, which stays inside it, or one for all."""
+    hospitals: Literal["own", "pooled"] | None = None
+    """Levels of the imputation models: each hospital's own, which stays inside it, or one for all. Each hospital's own
+    where nothing is written; for a prediction always one for all."""
+    purpose: Literal["association", "prediction"] = "association"
+    """A prediction is imputed without the outcome and with one level for all hospitals, so that `validate` can do the
+    same for people of whom neither is known."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Another number draws others."""
+
+    @property
+    def levels(self) -> Literal["own", "pooled"]:
+        """The levels of the imputation models."""
+        return self.hospitals or ("pooled" if self.purpose == "prediction" else "own")
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ class Method:
             self.formula,
             self.imputes,
             auxiliary,
-            one.hospitals,
+            one.levels,
+            one.purpose,
             one.times,
             one.sweeps,
             _swept(self.study),
@@ -136,7 +147,8 @@ class Method:
         logistic = self.options.model == "logistic"
         walk = Walk(self.spec, f"{self.study.study} {self.study.seed}")
         fits = yield from walk.walk(logistic)
-        return Told(self.spec, self.options.model).result(fits)
+        told = Told(self.spec, self.options.model).result(fits)
+        return replace(told, kept=walk.chained(fits)) if logistic else told
 
 
 def _swept(study: Study) -> int:
@@ -151,6 +163,8 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
     if outcome.type not in allowed:
         values = {"found": outcome.name, "expected": ", ".join(allowed)}
         yield Finding("imputation_outcome", place=analysis.place("formula"), values=values)
+    if options.purpose == "prediction" and options.levels == "own":
+        yield Finding("imputation_levels", place=analysis.place("hospitals"), values={"found": "own"})
     yield from _of_imputed(options, formula, analysis, study)
     for name in options.auxiliary:
         if name not in study.variables:
