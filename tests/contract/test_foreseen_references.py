@@ -26,6 +26,7 @@ from tests.contract.data import NUMBERS, columns, divide, study
 from tests.contract.imputation_pooled import Asked, People, completed, logit
 from tests.contract.test_imputation_references import everyone, line
 from tests.hospitals import Rows, house
+from tests.mutations import ROOT
 
 NUMBER = Asked(
     "diabetic",
@@ -215,6 +216,16 @@ def test_however_people_are_divided_it_is_the_same_as_on_pooled_rows(seed: int, 
     where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), random.random(len(whole.persons)))
     there = divide(dict(whole.columns), where)
     check_equal(rehearsed(asked, there)["v"], asked, there)
+
+
+def test_the_validation_of_the_how_to_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
+    whole, part = (one.partition("```")[0] for one in page.split("```yaml\n")[1:3])
+    data = columns("pima_missing")
+    there = divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
+    going = house(tmp_path, whole.partition("analyses:\n")[0] + part + "release: {minimum_people: 10}\n", there).run()
+    assert going.stopped == {}
+    assert all(isinstance(row[4], Interval) for row in going.results["validation"].table("external").rows[:4])
 
 
 # What must not be seen.
