@@ -218,6 +218,32 @@ def test_however_people_are_divided_it_is_the_same_as_on_pooled_rows(seed: int, 
     check_equal(rehearsed(asked, there)["v"], asked, there)
 
 
+GIVEN = {"Intercept": -9.0, "glu": 0.035, "bmi": 0.07, "age": 0.04}
+
+
+def given_equation(coefficients: Mapping[str, float]) -> str:
+    """The study of an equation of other people, on data that an analysis imputes."""
+    told = ", ".join(f"{name}: {value}" for name, value in coefficients.items())
+    equation = f'equation: {{outcome: diabetic, formula: "diabetic ~ glu + bmi + age", coefficients: {{{told}}}}}'
+    return text(CASES["a number"]).replace("model: a, folds: 0, leave_out: site", f"imputation: a, {equation}")
+
+
+def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> None:
+    asked, there = CASES["a number"], people()
+    going = house(tmp_path, given_equation(GIVEN), there).run()
+    assert going.stopped == {}
+    result, whole = going.results["v"], everyone(there)
+    y, all_of_them = whole.columns[asked.outcome], np.ones(len(whole.persons), bool)
+    lps = [one @ np.array(list(GIVEN.values())) for one in designs(asked, whole, all_of_them)]
+    close(cells(result, "performance", 0), over_all(lps, y, whole.sites), JOINT)
+    for at, site in enumerate(there):
+        here = whole.sites == site
+        wanted = of_hospital([lp[here] for lp in lps], y[here])
+        close(cells(result, "by_hospital", at), wanted, OWN)
+        close(cells(result, "external", at), wanted, APART)
+    assert [one.name for one in result.estimates] == ["auc_external", "oe_external", "slope_external"]
+
+
 def test_the_validation_of_the_how_to_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
     whole, part = (one.partition("```")[0] for one in page.split("```yaml\n")[1:3])
@@ -309,12 +335,30 @@ def received(asked: Asked, there: Mapping[str, Rows], site: str) -> dict[str, An
         ("hospitals: pooled", "hospitals: own", ["imputation_levels"]),
         ("folds: 0, leave_out: site", "leave_out: site", ["validate_imputed_design"]),
         ("folds: 0", "folds: 0, bootstrap: 50, subgroups: [diabetic]", ["validate_imputed_design"]),
-        ("purpose: prediction, ", "seed: 9, ", ["validate_imputed"]),
+        ("model: logistic", "model: linear", ["validate_imputed"]),
+        ("model: a", "model: a, imputation: a", ["bad_option"]),
     ],
 )
 def test_what_does_not_fit_is_found_before_anything_runs(found: str, instead: str, codes: list[str]) -> None:
-    asked = replace(CASES["a number"], seed=0)
-    said = text(asked).replace("seed: 0}", "}") if instead.startswith("seed") else text(asked)
+    said = text(CASES["a number"])
+    assert found in said
+    with pytest.raises(FileFault) as fault:
+        Line(Study.parse(said.replace(found, instead)))
+    assert [one.code for one in fault.value.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "codes"),
+    [
+        ("imputation: a", "imputation: v", ["bad_option"]),
+        ("age: 0.04", "skin: 0.04", ["bad_option"]),
+        ('formula: "diabetic ~ glu + bmi + age", coef', 'formula: "diabetic ~ glu + bmi", coef', ["bad_option"]),
+        ("purpose: prediction, ", "", ["validate_imputed"]),
+        ("equation:", "threshold: {value: 0.2}, equation:", ["validate_imputed_design"]),
+    ],
+)
+def test_what_does_not_fit_a_given_equation_is_found(found: str, instead: str, codes: list[str]) -> None:
+    said = given_equation(GIVEN)
     assert found in said
     with pytest.raises(FileFault) as fault:
         Line(Study.parse(said.replace(found, instead)))

@@ -43,7 +43,7 @@ from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.fits import newton
 from gagyo.methods._validation.imputed import foresee, starts_from
 from gagyo.methods._validation.left_out import leave_one_out, left_out
-from gagyo.methods._validation.options import Options, Subgroup
+from gagyo.methods._validation.options import Equation, Options, Subgroup
 from gagyo.methods._validation.own import hospitals, own
 from gagyo.methods._validation.performance import Asked, measure, performance, recalibration
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
@@ -141,20 +141,48 @@ class Method:
         assert self.imputation
         one = self.imputation.options
         if (one.purpose, one.model) != ("prediction", "logistic"):
-            values = {"found": f"{self.options.model}: purpose: {one.purpose}, model: {one.model}"}
-            yield Finding("validate_imputed", place=analysis.place("model"), values=values)
-        others = {name: value for name, value in self.options if name not in ("model", "leave_out", "countries")}
+            values = {"found": f"{self._imputing}: purpose: {one.purpose}, model: {one.model}"}
+            yield Finding("validate_imputed", place=analysis.place(self._place), values=values)
+        if self.options.equation:
+            yield from self._unlike_equation(analysis, self.options.equation, self.imputation.formula)
+        named = (
+            "model",
+            "equation",
+            "imputation",
+            "leave_out",
+            "countries",
+            *(["folds"] if self.options.equation else []),
+        )
+        others = {name: value for name, value in self.options if name not in named}
         kept = {name: 0 if name == "folds" else Options.model_fields[name].default for name in others}
         found = [f"{name}: {others[name]}" for name in others if others[name] != kept[name]]
         if found:
             values = {"found": ", ".join(found), "expected": "folds: 0, leave_out, countries"}
             yield Finding("validate_imputed_design", place=analysis.place("folds"), values=values)
 
+    def _unlike_equation(self, analysis: Analysis, given: Equation, imputed: Formula) -> Generator[Finding, None, None]:
+        """A given equation has the outcome and the columns of the formula whose data are imputed."""
+        terms = {column.name for column in imputed.columns(self.study.variables)}
+        mine = {column.name for column in self.formula.columns(self.study.variables)}
+        outcomes = {given.outcome, self.formula.outcome, imputed.outcome}
+        if not (set(given.coefficients) == terms == mine) or len(outcomes) > 1:
+            yield _bad(analysis, "equation", f"{given.outcome}; {', '.join(given.coefficients)}", imputed.text)
+
+    @property
+    def _place(self) -> str:
+        """The option that names the analysis which imputes."""
+        return "imputation" if self.options.imputation else "model"
+
+    @property
+    def _imputing(self) -> str:
+        """The analysis that gives the model, or for a given equation the data, if any does."""
+        return self.options.imputation or self.options.model
+
     @cached_property
     def imputation(self) -> Imputation | None:
-        """The analysis under validation, where it imputes what people lack."""
-        model = self.study.analyses.get(self.options.model)
-        return Imputation.read(model, self.study) if model is not None and model.method == Imputation.name else None
+        """The analysis that imputes what people lack, where one does."""
+        one = self.study.analyses.get(self._imputing)
+        return Imputation.read(one, self.study) if one is not None and one.method == Imputation.name else None
 
     @property
     def imputes(self) -> tuple[str, ...]:
@@ -170,8 +198,8 @@ class Method:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The analysis that fits the model."""
-        return (self.options.model,) if self.options.model else ()
+        """The analysis that fits the model, or imputes for an equation."""
+        return (self._imputing,) if self._imputing else ()
 
     @property
     def layout(self) -> Layout:
@@ -198,7 +226,7 @@ class Method:
     def _conversation(self, earlier: Mapping[str, Result]) -> Generator[Any, Any, Result]:
         """Each part asks, and adds to what was found."""
         if self.imputation:
-            chained = starts_from(earlier[self.options.model], self.options.model)
+            chained = starts_from(earlier[self._imputing], self._imputing, self.options.equation)
             leaves = self.options.leave_out is not None
             seen = yield from foresee(chained, leaves, FEWEST_HOSPITALS, self.analysis)
             return imputed_told.tell(seen, chained, self.options, self.study, FEWEST_HOSPITALS)
@@ -365,6 +393,13 @@ def mean_of(repeats: list[Any]) -> Any:
 
 
 def _formula_text(analysis: Analysis, options: Options, study: Study) -> str:
+    if options.imputation and not options.equation:
+        raise FileFault(_bad(analysis, "imputation", options.imputation, "model | equation, imputation"))
+    if options.imputation:
+        one = study.analyses.get(options.imputation)
+        if one is None or one.method != Imputation.name or one.cohort != analysis.cohort:
+            known = [name for name, each in study.analyses.items() if each.method == Imputation.name]
+            raise FileFault(_bad(analysis, "imputation", options.imputation, f"imputation: {', '.join(known)}"))
     if options.equation:
         return options.equation.formula
     model = study.analyses.get(options.model)

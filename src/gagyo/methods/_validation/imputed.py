@@ -24,6 +24,7 @@ from gagyo.methods._imputation_walk import Chained, Modelled, Walk
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
 from gagyo.methods._profile_fit import check_whole
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own, on_logit
+from gagyo.methods._validation.options import Equation
 from gagyo.methods._validation.performance import (
     EXPECTED,
     Performance,
@@ -208,8 +209,12 @@ def _near_draws(one: Modelled, spec: Spec, moved: Floats, having: int) -> list[N
     return [Near(one.draws[:, :-1], moved, one.aliased), Near(sigma, information[:, :, None], still)]
 
 
-def starts_from(result: Any, model: str) -> Chained:
-    """The chains of the analysis that is validated; Stopped where it has none."""
+def starts_from(result: Any, name: str, given: Equation | None) -> Chained:
+    """The chains of the analysis that imputes, with the coefficients of a given equation; Stopped where it has none."""
     if not isinstance(result.kept, Chained):
-        raise Stopped(Finding("needs_result", values={"found": model}))
-    return result.kept
+        raise Stopped(Finding("needs_result", values={"found": name}))
+    if given is None:
+        return result.kept
+    spec = result.kept.spec
+    terms = (column.name for column in spec.formula.columns(spec.variables))
+    return replace(result.kept, coefficients=np.array([given.coefficients[term] for term in terms]))

@@ -72,7 +72,10 @@ def tell(found: Foreseen, chained: Chained, options: Options, study: Study, fewe
     notes: tuple[Words, ...] = ()
     if options.leave_out and not apart:
         notes = (said("too_few_to_leave_out", number=fewest),)
-    shown = [_performance(found), _by_hospital(here, times)]
+    fixed = options.equation is not None
+    shown = [_performance(found, fixed), _by_hospital(here, times, fixed)]
+    if fixed:
+        shown.append(tables.external(here, options.countries))
     if apart:
         shown.append(tables.external(apart, options.countries, (said("imputed_left_out_note"),)))
     return Result(
@@ -81,10 +84,10 @@ def tell(found: Foreseen, chained: Chained, options: Options, study: Study, fewe
         people=found.people,
         sites=found.sites,
         rounds=0,
-        estimates=tuple(_estimates(found, apart)),
+        estimates=tuple(_summaries(here) if fixed else (*_summaries(apart), *_apparent(found))),
         tables=tuple(shown),
         notes=notes,
-        methods_text=tuple(_text(chained, bool(apart))),
+        methods_text=tuple(_text(chained, fixed, bool(apart))),
     )
 
 
@@ -104,7 +107,7 @@ def _limits(found: Foreseen) -> dict[str, tuple[float, float, Cell]]:
     return out
 
 
-def _performance(found: Foreseen) -> Table:
+def _performance(found: Foreseen, fixed: bool) -> Table:
     shares = found.pooled().share
     limits = _limits(found)
     described = columns(
@@ -118,12 +121,18 @@ def _performance(found: Foreseen) -> Table:
         ("between", "percent", 1),
     )
     cells = (limits[name][2] for name in ("auc", "slope", "citl", "oe"))
-    row = (said("apparent"), *cells, found.mean("brier"), found.mean("log_loss"), known(float(shares[0])))
+    row = (
+        said("fixed" if fixed else "apparent"),
+        *cells,
+        found.mean("brier"),
+        found.mean("log_loss"),
+        known(float(shares[0])),
+    )
     notes = (said("imputed_note"), said("between_note"))
     return Table("performance", said("performance_title"), described, (row,), notes=notes)
 
 
-def _by_hospital(hospitals: Sequence[Completed], times: int) -> Table:
+def _by_hospital(hospitals: Sequence[Completed], times: int, fixed: bool) -> Table:
     described = columns(
         ("hospital", TEXT),
         ("people", "count"),
@@ -149,14 +158,18 @@ def _by_hospital(hospitals: Sequence[Completed], times: int) -> Table:
         )
         for one in hospitals
     )
-    notes = (said("imputed_by_hospital_note"),)
+    pooled = said("imputed_by_hospital_note")
+    notes = (pooled,) if fixed else (said("imputed_joint_note"), pooled)
     return Table("by_hospital", said("by_hospital_title"), described, rows, "forest", notes)
 
 
-def _estimates(found: Foreseen, apart: Sequence[Completed]) -> Iterator[Estimate]:
+def _summaries(hospitals: Sequence[Completed]) -> Iterator[Estimate]:
     for name in tables.MEASURED:
-        if (summary := tables.summarised(apart, name)) is not None:
+        if (summary := tables.summarised(hospitals, name)) is not None:
             yield tables.summary_estimate(name, summary)
+
+
+def _apparent(found: Foreseen) -> Iterator[Estimate]:
     for name, (_, error, cell) in _limits(found).items():
         if isinstance(cell, Interval):
             yield Estimate(f"{name}_apparent", said(f"{name}_apparent"), cell.value, error, cell.lower, cell.upper)
@@ -164,9 +177,12 @@ def _estimates(found: Foreseen, apart: Sequence[Completed]) -> Iterator[Estimate
         yield Estimate(f"{name}_apparent", said(f"{name}_apparent"), found.mean(name))
 
 
-def _text(chained: Chained, left_out: bool) -> Iterator[Words]:
-    yield said("text_imputed", times=chained.spec.times)
+def _text(chained: Chained, fixed: bool, left_out: bool) -> Iterator[Words]:
+    if fixed:
+        yield said("text_fixed")
+    yield said("text_imputed_fixed" if fixed else "text_imputed", times=chained.spec.times)
     yield said("text_imputed_pooled")
     if left_out:
         yield said("text_imputed_left_out")
+    if left_out or fixed:
         yield said("text_summary")
