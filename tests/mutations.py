@@ -478,6 +478,8 @@ MUTATIONS = (
     ),
     ("site/admission.py", " and np.all(change[one.fixed] == 0)", "", FORESEEN),
     ("release/case.py", " and not self.every_round", "", FORESEEN),
+    ("site/site.py", "            every_round=bool(ask and ask.every_round),\n", "", FORESEEN),
+    ("methods/_imputation_walk.py", "every_round=bool(self.without)", "every_round=False", FORESEEN),
     ("methods/_validation/imputed.py", "replace(chained.spec, swept=EVERY_PATTERN)", "chained.spec", FORESEEN),
     ("methods/_validation/imputed.py", "return products / residual", "return one.information / residual", FORESEEN),
     ("methods/_validation/imputed.py", "return QUARTER * products", "return 0 * products", FORESEEN),

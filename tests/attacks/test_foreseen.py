@@ -20,7 +20,11 @@ from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._validation.imputed import _moved, leave_one_out
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
+from gagyo.release.aggregate import count
+from gagyo.release.case import Case, Spending
 from gagyo.release.decision import Answer
+from gagyo.release.limits import Limits
+from gagyo.release.rules.saturation import saturation
 from gagyo.result import Interval, Result, Withheld
 from gagyo.runtime.embedded import Embedded
 from gagyo.site.admission import NotAdmitted, _is_near, check_near
@@ -172,6 +176,27 @@ def test_completed_fits_stay_near_and_are_counted_number_by_number(tmp_path: Pat
     asked = leaving(text("v"), people({"v": np.arange(240)}))[1].allows("seoul")
     assert all(allowing.ask.every_round for allowing in asked[1:])
     assert send(one, outer, inner).outcome == "released"
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_fit_whose_points_are_chosen_costs_every_number_of_every_round(chosen: bool) -> None:
+    """Iterates of a fit that is followed cost its free parameters once."""
+    opened = {"fit": count(np.ones((100, 40), bool))}
+    spent = Spending(pooled=380, fits=frozenset({"a fit"}))
+    case = Case("pooled", opened, 100, 4, Limits(), fit="a fit", parameters=4, spending=spent, every_round=chosen)
+    assert case.numbers == (40 if chosen else 0)
+    assert [one.code for one in saturation(case)] == (["saturation"] if chosen else [])
+
+
+def test_hospitals_count_them_so(tmp_path: Path) -> None:
+    one = house(tmp_path, text("v"), people({"v": np.arange(240)}))
+    assert one.run().stopped == {}
+    told = [entry.record for entry in one.sites["busan"].ledger.entries]
+    opened = [each["numbers"] for each in told if (each["receiver"], each["channel"]) == ("seoul", "pooled")]
+    # A start, two sweeps of a linear model of two columns in four data sets, and the steps of the completed fits.
+    assert opened[:3] == [5, 4 * 9, 4 * 9]
+    assert len(opened) > 5
+    assert set(opened[3:]) == {4 * 11}
 
 
 # What is near.

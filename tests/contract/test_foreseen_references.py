@@ -246,12 +246,15 @@ def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> 
 
 def test_the_validation_of_the_how_to_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
-    whole, part = (one.partition("```")[0] for one in page.split("```yaml\n")[1:3])
+    whole, part, more = (one.partition("```")[0] for one in page.split("```yaml\n")[1:4])
     data = columns("pima_missing")
     there = divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
-    going = house(tmp_path, whole.partition("analyses:\n")[0] + part + "release: {minimum_people: 10}\n", there).run()
+    going = house(
+        tmp_path, whole.partition("analyses:\n")[0] + part + more + "release: {minimum_people: 10}\n", there
+    ).run()
     assert going.stopped == {}
-    assert all(isinstance(row[4], Interval) for row in going.results["validation"].table("external").rows[:4])
+    for name in ("validation", "published"):
+        assert all(isinstance(row[4], Interval) for row in going.results[name].table("external").rows[:4])
 
 
 # What must not be seen.

@@ -84,6 +84,11 @@ STEPS = (
 VALIDATED = ("logistic", "imputation")
 """Methods whose analyses give a model to validate."""
 
+OF_IMPUTED = ("model", "equation", "imputation", "leave_out", "countries")
+"""Options of a validation of imputed data; those of other designs are as where nothing is written, without folds."""
+
+UNASKED = {name: field.default for name, field in Options.model_fields.items()}
+
 FEWEST_HOSPITALS = 4
 """To leave one out, three others must remain for a secure sum."""
 
@@ -145,17 +150,9 @@ class Method:
             yield Finding("validate_imputed", place=analysis.place(self._place), values=values)
         if self.options.equation:
             yield from self._unlike_equation(analysis, self.options.equation, self.imputation.formula)
-        named = (
-            "model",
-            "equation",
-            "imputation",
-            "leave_out",
-            "countries",
-            *(["folds"] if self.options.equation else []),
-        )
-        others = {name: value for name, value in self.options if name not in named}
-        kept = {name: 0 if name == "folds" else Options.model_fields[name].default for name in others}
-        found = [f"{name}: {others[name]}" for name in others if others[name] != kept[name]]
+        # A given equation has no folds, whatever stands there.
+        asked = {name: value for name, value in self.options if name not in OF_IMPUTED} | {"folds": self.options.cross}
+        found = [f"{name}: {value}" for name, value in asked.items() if value != (UNASKED | {"folds": 0})[name]]
         if found:
             values = {"found": ", ".join(found), "expected": "folds: 0, leave_out, countries"}
             yield Finding("validate_imputed_design", place=analysis.place("folds"), values=values)

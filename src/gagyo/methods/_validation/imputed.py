@@ -21,7 +21,7 @@ from gagyo.finding import Finding
 from gagyo.methods import _imputation_steps as steps
 from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._imputation_walk import Chained, Modelled, Walk
-from gagyo.methods._newton import MOST_ROUNDS, symmetric
+from gagyo.methods._newton import symmetric
 from gagyo.methods._profile_fit import check_whole
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own, on_logit
 from gagyo.methods._validation.options import Equation
@@ -137,12 +137,6 @@ def leave_one_out(chained: Chained, products: Mapping[str, Floats]) -> LeaveOut:
 def fits_of(spec: Spec) -> int:
     """How many fits a walk has one after the other: of each model in each sweep, and of the completed data; a start."""
     return spec.sweeps * len(spec.impute) + 2
-
-
-def rounds_of(spec: Spec) -> int:
-    """How many questions a walk puts at most."""
-    models = sum(1 if spec.is_measured(name) else MOST_ROUNDS for name in spec.impute)
-    return 1 + spec.sweeps * models + MOST_ROUNDS
 
 
 # What the others answer: questions near those of all hospitals.
