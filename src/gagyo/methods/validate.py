@@ -1,10 +1,11 @@
 """Validation of a diagnostic model as the field reports it: from questions to hospitals to the result.
 
 Apparent, k-fold, bootstrap and leave-one-hospital-out performance of a logistic model of the study, or the external
-performance of an equation given in the plan. Discrimination within hospitals, calibration and all refits equal those of
-pooled rows with the same folds and weights (lossless); AUC over all pairs and curves come from score bins and carry
-their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external validation: Debray et al. (2013) Stat
-Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
+performance of an equation given in the plan; of a model or equation on imputed data, the performance in practice (Wood
+et al. 2015, Biom J 57:614), without folds and bootstrap. Discrimination within hospitals, calibration and all refits
+equal those of pooled rows with the same folds and weights (lossless); AUC over all pairs and curves come from score
+bins and carry their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external validation: Debray et
+al. (2013) Stat Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
 """
 
 from __future__ import annotations
