@@ -139,6 +139,8 @@ COMPARED = (
     Compared("validate", "unit/test_statistics_references.py::test_calibration_equals_r", "intercept, slope, curve", "rms, glm", "calibration"),
     Compared("validate", "unit/test_statistics_references.py::test_summary_equals_metafor", "summary of hospitals", "metafor", "metaanalysis"),
     Compared("validate", "unit/test_statistics_references.py::test_cross_validated_auc_equals_the_published_estimator", "AUC over folds", "LeDell 2015", "ledell"),
+    Compared("validate", CONTRACT + "foreseen_references.py::test_performance_is_that_of_the_same_draws_on_pooled_rows", "of imputed data: AUC, O/E, slope, limits", "the same draws, scikit-learn, statsmodels"),
+    Compared("validate", CONTRACT + "foreseen_references.py::test_a_given_equation_is_validated_on_the_same_data_sets", "of imputed data: a given equation", "the same draws, scikit-learn, statsmodels"),
     Compared("validate", "end_to_end/test_breast.py::test_each_hospitals_accuracy_equals_scikit_learn_on_the_same_scores", "AUC, Brier, log loss by hospital", "scikit-learn"),
 )  # fmt: skip
 

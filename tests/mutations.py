@@ -55,6 +55,7 @@ GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 IMPUTING, IMPUTED = "tests/attacks/test_imputation.py", "tests/contract/test_imputation_references.py"
+FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test_foreseen_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
 LETTERS = "tests/exchange/test_letters.py"
@@ -503,9 +504,29 @@ MUTATIONS = (
     ("coordinator/verify.py", '_check_same(again, found, {"gagyo"', '_check_same({}, {}, {"gagyo"', HOSTILE),
     ("coordinator/verify.py", "            _check_receipt(answer, publics)\n", "            pass\n", HOSTILE),
     ("site/site.py", "if asked.strictest(Limits()) != asked:", "if False:", HOSTILE),
-    ("site/site.py", "if self._said.rounds_of(inner) >= session.limits.rounds:", "if False:", HOSTILE),
+    ("site/site.py", "if self._said.rounds_of(inner) >= session.limits.rounds * question.fits:", "if False:", HOSTILE),
     ("site/site.py", "        session.history.check_all_others(inner)\n", "", HOSTILE),
-    ("site/site.py", "admission.check_near(inner.arguments, question.around, reach)", "pass", LEFT),
+    (
+        "site/admission.py",
+        "all(_is_near(inner.arguments.get(name), near, reach) for name, near in one.near.items())",
+        "True",
+        LEFT,
+    ),
+    ("site/admission.py", " and np.all(change[one.fixed] == 0)", "", FORESEEN),
+    ("release/case.py", " and not self.every_round", "", FORESEEN),
+    ("site/site.py", "            every_round=bool(ask and ask.every_round),\n", "", FORESEEN),
+    ("methods/_imputation_walk.py", "every_round=bool(self.without)", "every_round=False", FORESEEN),
+    ("methods/_validation/imputed.py", "replace(chained.spec, swept=EVERY_PATTERN)", "chained.spec", FORESEEN),
+    ("methods/_validation/imputed.py", "return products / residual", "return one.information / residual", FORESEEN),
+    ("methods/_validation/imputed.py", "return QUARTER * products", "return 0 * products", FORESEEN),
+    ("methods/_validation/completed.py", ", *(one for one in lacking if one))", ")", FORESEEN),
+    ("methods/_imputation_chains.py", "() if self.purpose == PREDICTION else", "() if False else", FORESEEN_LIKE),
+    (
+        "methods/_validation/completed.py",
+        "rubin.pool(pairs[:, :1], pairs[:, 1:] ** 2",
+        "rubin.pool(pairs[:, :1], pairs[:, 1:]",
+        FORESEEN_LIKE,
+    ),
     ("site/decided.py", 'if self._store.approved_data(plan.digest) not in ("", data):', "if False:", RUN),
     ("site/site.py", "            self._sessions.pop(plan.digest)\n", "            pass\n", YES),
     ("site/site.py", "        self._approvals.check(request, needed=not session.study.counts_only)\n", "", YES),

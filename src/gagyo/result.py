@@ -161,6 +161,8 @@ class Result:
     equation: Equation | None = None
     notes: tuple[Words, ...] = ()
     methods_text: tuple[Words, ...] = ()
+    kept: Any = field(default=None, compare=False, repr=False)
+    """What a later analysis of the same run starts from and no report tells; it is never written."""
 
     def estimate(self, name: str) -> Estimate:
         """The estimate of a name; KeyError where there is none."""
@@ -176,7 +178,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data from which `from_json` makes an equal result."""
-        return dict(_adapter().dump_python(self, mode="json", exclude_defaults=False))
+        return dict(_adapter().dump_python(self, mode="json", exclude={"kept"}))
 
     @staticmethod
     def from_json(record: dict[str, Any]) -> Result:

@@ -52,6 +52,7 @@ class Asked:
     times: int = 20
     sweeps: int = 5
     own: bool = True
+    prediction: bool = False
     seed: int = 0
     study: str = "contract 0"
 
@@ -97,7 +98,9 @@ def logit(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return beta / size, np.linalg.inv(information) / np.outer(size, size)
 
 
-def completed(asked: Asked, people: People, chain: int) -> dict[str, np.ndarray]:
+def completed(asked: Asked, people: People, chain: int, among: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Everyone's values in a chain; `among`: whose rows the imputation models are fitted on, if not everyone's."""
+    among = np.ones(len(people.persons), bool) if among is None else among
     done = {name: np.array(column, float) for name, column in people.columns.items()}
     gone = {name: np.isnan(people.columns[name]) for name in asked.impute}
 
@@ -107,14 +110,14 @@ def completed(asked: Asked, people: People, chain: int) -> dict[str, np.ndarray]
         return np.array([of_person(people.sites[i], people.persons[i], asked.study, label) for i in who])
 
     for name in asked.impute:
-        seen = done[name][~gone[name]]
+        seen = done[name][~gone[name] & among]
         if name in asked.ranges:
             done[name][gone[name]] = within(asked, name, seen.mean() + seen.std(ddof=1) * special.ndtri(each(name, 0)))
         else:
             done[name][gone[name]] = each(name, 0) < seen.mean()
     for sweep in range(1, asked.sweeps + 1):
         for name in asked.impute:
-            drawn = one_model(asked, people, done, gone[name], name, sweep, chain)
+            drawn = one_model(asked, people, done, gone[name], name, sweep, chain, among)
             uniform = each(name, sweep)
             if name in asked.ranges:
                 mean, sigma = drawn
@@ -130,10 +133,18 @@ def within(asked: Asked, name: str, x: np.ndarray) -> np.ndarray:
 
 
 def one_model(
-    asked: Asked, people: People, done: Columns, gone: np.ndarray, name: str, sweep: int, chain: int
+    asked: Asked,
+    people: People,
+    done: Columns,
+    gone: np.ndarray,
+    name: str,
+    sweep: int,
+    chain: int,
+    among: np.ndarray,
 ) -> tuple[np.ndarray, float]:
     """Linear predictors of those who lack a variable, under drawn parameters, and the residual deviation drawn."""
-    others = [asked.outcome, *(p for p in [*asked.predictors, *asked.auxiliary] if p != name)]
+    outcome = [] if asked.prediction else [asked.outcome]
+    others = [*outcome, *(p for p in [*asked.predictors, *asked.auxiliary] if p != name)]
     middle = {p: sum(asked.ranges[p]) / 2 if p in asked.ranges else 0.0 for p in others}
     slopes = np.column_stack([done[p] - middle[p] for p in others])
     where = sorted(set(people.sites)) if asked.own else [None]
@@ -143,16 +154,17 @@ def one_model(
     # Without hospitals' levels the intercept comes first, and is drawn with the slopes.
     W = np.column_stack([slopes, levels]) if asked.own else np.column_stack([levels, slopes])
     q = slopes.shape[1] if asked.own else W.shape[1]
-    y = people.columns[name][~gone]
+    fitted = ~gone & among
+    y = people.columns[name][fitted]
     if name in asked.ranges:
-        beta, inverse = least(W[~gone], y)
-        residual = y - W[~gone] @ beta
+        beta, inverse = least(W[fitted], y)
+        residual = y - W[fitted] @ beta
         freedom = len(y) - W.shape[1]
         inverse = inverse / (residual @ residual / freedom)
         chi = 2 * special.gammaincinv(freedom / 2, unit(bits(f"{label} chi 0")))
         sigma = float(np.sqrt(residual @ residual / chi))
     else:
-        beta, inverse = logit(W[~gone], y)
+        beta, inverse = logit(W[fitted], y)
         sigma = 1.0
     precision = np.linalg.inv(inverse)
     drawn = beta.copy()

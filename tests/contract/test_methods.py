@@ -186,6 +186,13 @@ OWED = {
     ),
 }
 MORE = {
+    "validate, imputed": Owed(
+        "tests.contract.test_foreseen_references:test_performance_is_that_of_the_same_draws_on_pooled_rows",
+        '  m: {method: imputation, purpose: prediction, cohort: all, formula: "diabetic ~ glu + bmi + age",'
+        " model: logistic, impute: [bmi], times: 3, sweeps: 1}\n"
+        "  a: {method: validate, cohort: all, model: m, folds: 0, leave_out: site}\n",
+        by_hospital="people are compared within hospitals",
+    ),
     "logistic, marginal effects": Owed(
         "tests.contract.test_margins_references:test_effects_and_errors",
         '  a: {method: logistic, cohort: all, formula: "diabetic ~ rcs(glu, 90, 120, 150) + bmi + C(ageband)",'

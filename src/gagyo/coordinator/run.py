@@ -18,7 +18,8 @@ from gagyo.release.decision import Answer
 from gagyo.release.limits import Limits
 from gagyo.result import Result
 
-MOST_TURNS = 100
+TURNS_A_ROUND = 4
+"""Of a left-out fit: shares, their people and their values are three, and one begins or ends it."""
 
 
 class Carrier(Protocol):
@@ -130,7 +131,7 @@ class Run:
         self._tell(Progress(cursor.analysis, cursor.round, question.doing, roster))
         try:
             if isinstance(question, LeaveOut):
-                record = self._leave_out(cursor, cohort, roster)
+                record = self._leave_out(cursor, cohort, roster, TURNS_A_ROUND * self._limits.rounds * question.fits)
             else:
                 record = self._ask_roster(cursor, question, cohort, roster)
         except IncompleteError as incomplete:
@@ -214,9 +215,9 @@ class Run:
 
     # Leave one hospital out: the coordinator only carries what it cannot read.
 
-    def _leave_out(self, cursor: Cursor, cohort: str, roster: tuple[str, ...]) -> Record:
+    def _leave_out(self, cursor: Cursor, cohort: str, roster: tuple[str, ...], most: int) -> Record:
         """Every hospital fits the others' model at the same time: a turn of all these fits is asked together."""
-        fits = {site: self._received(cursor, cohort, site, roster) for site in roster}
+        fits = {site: self._received(cursor, cohort, site, roster, most) for site in roster}
         ended: dict[str, Answer] = {}
         waiting = {site: next(fit) for site, fit in fits.items()}
         while waiting:
@@ -229,17 +230,19 @@ class Run:
                     ended[site] = end.value
         return Record(tuple(ended[site] for site in roster))
 
-    def _received(self, cursor: Cursor, cohort: str, site: str, roster: tuple[str, ...]) -> Asking:
+    def _received(self, cursor: Cursor, cohort: str, site: str, roster: tuple[str, ...], most: int) -> Asking:
         """What the hospital that is left out releases in the end; where it lost its place its fit starts again."""
         others = tuple(other for other in roster if other != site)
         attempt = 0
-        while (answer := (yield from self._attempted(cursor, cohort, site, others, attempt))).outcome == "behind":
+        while (answer := (yield from self._attempted(cursor, cohort, site, others, attempt, most))).outcome == "behind":
             attempt += 1
         return answer
 
-    def _attempted(self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int) -> Asking:
+    def _attempted(
+        self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int, most: int
+    ) -> Asking:
         sealed: dict[str, bytes] = {}
-        for turn in range(MOST_TURNS):
+        for turn in range(most):
             arguments = {"turn": turn, "others": list(others)}
             (answer,) = yield [self._request(cursor, cohort, site, "receive", arguments, attempt, {"sealed": sealed})]
             if answer.outcome in ("behind", "released"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,8 @@ class Ask:
     The answer is a `Pooled` secure sum, or with `each` a `dict[str, Numerals]`, one per hospital. `parameters`: how
     many free parameters the opened numbers estimate, where that is what they are spent on (a fit's iterates count once,
     under the name `fit`); None counts the numbers themselves. `fits_at_once`: how many fits share those parameters.
-    `doing` is a key `progress.<doing>` of the catalogue.
+    `every_round`: count the numbers of every round all the same, as its arguments are not derived. `doing` is a key
+    `progress.<doing>` of the catalogue.
     """
 
     step: LocalStep
@@ -56,7 +57,32 @@ class Ask:
     fit: str = ""
     parameters: int | None = None
     fits_at_once: int = 1
+    every_round: bool = False
     doing: str = "summing"
+
+
+@dataclass(frozen=True)
+class Near:
+    """Where some columns of an argument lie that the hospitals asked cannot derive: near what all hospitals found.
+
+    Row i of the columns, x, keeps (x - centre[i])' information[i] (x - centre[i]) under the limit of the plan a person;
+    entries that are `fixed` are those of the centre. centre and fixed (rows, q), information (rows, q, q).
+    """
+
+    centre: Floats
+    information: Floats
+    fixed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A question that the fit of the others may put: as `ask` has it, but for the arguments that lie `near`.
+
+    Of each such argument (rows, columns) the pieces, side by side, are all columns.
+    """
+
+    ask: Ask
+    near: Mapping[str, tuple[Near, ...]]
 
 
 @dataclass(frozen=True)
@@ -65,14 +91,17 @@ class LeaveOut:
 
     `fit(site)` is run inside the hospital that is left out; its asks go to the others and are opened to that hospital
     alone. The arrays that it returns join `arguments` of `step`, which the hospital runs on its own people; only what
-    its own gate lets out of that step comes back: `dict[str, Numerals]`, one per hospital. `around` is the opened joint
-    fit that honest leave-one-out fits stay close to (privacy: arguments within an ellipsoid around it).
+    its own gate lets out of that step comes back: `dict[str, Numerals]`, one per hospital. `allows(site)` is what the
+    others answer of it (privacy: what they cannot derive lies within an ellipsoid around what all found, of whom there
+    are `people`). `fits`: how many fits come one after the other, each of so many rounds as a plan lets a fit have.
     """
 
     fit: Callable[[str], Generator[Ask, Pooled, dict[str, Any]]]
     step: LocalStep
     arguments: dict[str, Any]
-    around: Mapping[str, Floats]
+    allows: Callable[[str], Sequence[Allowed]]
+    people: int
+    fits: int = 1
     doing: str = "leaving_out"
 
 

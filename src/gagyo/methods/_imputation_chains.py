@@ -25,11 +25,14 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 
+PREDICTION = "prediction"
+
 SPEC: dict[str, Any] = {
     "formula": Name(),
     "impute": Names(),
     "auxiliary": Names(),
     "hospitals": Name(),
+    "purpose": Name(),
     "times": Whole(1, 1000),
     "sweeps": Whole(1, 1000),
     "swept": Whole(1, 2**31 - 1),
@@ -45,13 +48,15 @@ DRAWN: dict[str, Any] = {"starts": Numbers((None, 2), -1e12, 1e12), "draws": Num
 class Spec:
     """What an analysis imputes: the variables of `impute`, in this order, each from everything else in its models.
 
-    swept: chains times sweeps, of all analyses of the study that impute.
+    purpose: `association`, or `prediction`, whose imputation models leave out the outcome. swept: chains times sweeps,
+    of all analyses of the study that impute.
     """
 
     formula: Formula
     impute: tuple[str, ...]
     auxiliary: tuple[str, ...]
     hospitals: str
+    purpose: str
     times: int
     sweeps: int
     swept: int
@@ -66,20 +71,21 @@ class Spec:
         impute: Sequence[str],
         auxiliary: Sequence[str],
         hospitals: str,
+        purpose: str,
         times: int,
         sweeps: int,
         swept: int,
         seed: int,
     ) -> Spec:
         """The analysis of a step's arguments."""
-        text = (formula, tuple(impute), tuple(auxiliary), hospitals, times, sweeps, swept, seed)
+        text = (formula, tuple(impute), tuple(auxiliary), hospitals, purpose, times, sweeps, swept, seed)
         made: Spec = rows.kept(("imputation", text), lambda: cls(rows.formula(formula), *text[1:], rows.variables))
         return made
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What a step's `SPEC` holds."""
-        said = {name: getattr(self, name) for name in ("hospitals", "times", "sweeps", "swept", "seed")}
+        said = {name: getattr(self, name) for name in ("hospitals", "purpose", "times", "sweeps", "swept", "seed")}
         return {
             **said,
             "formula": self.formula.text,
@@ -108,8 +114,12 @@ class Spec:
 
     @cached_property
     def models(self) -> dict[str, Formula]:
-        """By imputed variable, its imputation model: on the outcome, the analysis's other terms and the auxiliaries."""
-        return {name: self.on(name, (self.formula.outcome, *self._terms(without=name))) for name in self.impute}
+        """By imputed variable, its imputation model: on the outcome, the analysis's other terms and the auxiliaries.
+
+        A prediction is validated on people whose outcome must not have told their predictors: there it is left out.
+        """
+        outcome = () if self.purpose == PREDICTION else (self.formula.outcome,)
+        return {name: self.on(name, (*outcome, *self._terms(without=name))) for name in self.impute}
 
     @cached_property
     def whole(self) -> Formula:
@@ -178,7 +188,7 @@ class Chains:
     @classmethod
     def at(cls, rows: Rows, spec: Spec, starts: Floats, draws: Floats) -> Chains:
         """The chains after `draws`; those kept from the last question go on where they were, else from the start."""
-        key = ("imputation chains", spec)
+        key = ("imputation chains", spec, starts.tobytes())
         kept: dict[str, Chains] = rows.kept(key, dict)
         if "chains" not in kept or not kept["chains"].leads_to(starts, draws):
             kept["chains"] = cls(rows, spec, starts)

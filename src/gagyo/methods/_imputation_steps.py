@@ -72,6 +72,23 @@ def model(rows: Rows, *, starts: Floats, draws: Floats, variable: str, coefficie
     return {"fit": _together(rows, spec, values, bound, both(*[one for _, one in fits]))}
 
 
+@local("imputation", **SPEC, **DRAWN, variable=Name())
+def everyone(rows: Rows, *, starts: Floats, draws: Floats, variable: str, **said: Any) -> Aggregate:
+    """The cross-products (chains, upper triangle) of the columns of a variable's model, over everyone.
+
+    They say how far a change of its coefficients moves what is imputed: those who lack the variable may be unlike those
+    who have it, on whom the model is fitted.
+    """
+    spec = Spec.of(rows, **said)
+    chains = Chains.at(rows, spec, starts, draws)
+    raw = [chains.raw(variable, chain, np.ones(rows.n, bool)) for chain in range(spec.times)]
+    reach = _reach(spec, spec.models[variable])[int(spec.own) :]
+    upper, right = triangle(len(reach))
+    values = np.array([(one.T @ one)[upper, right] for one in raw])
+    spread = both(*[spread_of(one**2) for one in raw])
+    return {"products": _together(rows, spec, values, reach[upper] * reach[right], spread)}
+
+
 def _reach(spec: Spec, formula: Formula) -> Floats:
     """The greatest size of each column about its middle, imputed values among them."""
     sizes = np.array([column.bound for column in formula.columns(spec.wide)])

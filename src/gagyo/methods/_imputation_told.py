@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.methods._groups import NO_YES
-from gagyo.methods._imputation_chains import Spec
+from gagyo.methods._imputation_chains import PREDICTION, Spec
 from gagyo.methods._imputation_walk import Fits, Seen
 from gagyo.methods._logistic_told import coefficients_table
 from gagyo.methods._regression import alias_notes
@@ -80,7 +80,8 @@ class Told:
             yield Words("imputation.text_norm", {"found": measured})
         if others:
             yield Words("imputation.text_logreg", {"found": others})
-        yield Words("imputation.text_models", {"formula": spec.formula.text})
+        models = "prediction" if spec.purpose == PREDICTION else "models"
+        yield Words(f"imputation.text_{models}", {"formula": spec.formula.text})
         if spec.auxiliary:
             yield Words("imputation.text_auxiliary", {"found": ", ".join(spec.auxiliary)})
         yield Words("imputation.text_own" if spec.own else "imputation.text_pooled_levels")

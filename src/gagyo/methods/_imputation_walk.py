@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled
@@ -29,6 +30,7 @@ from gagyo.methods._profile_fit import Opened, check_whole, size_of
 from gagyo.methods._regression import about_zero, middles
 from gagyo.release.aggregate import Floats
 
+Bools = NDArray[np.bool_]
 Walking = Generator[Ask, Pooled, "Fits"]
 
 
@@ -47,13 +49,54 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Modelled:
+    """One imputation model of one sweep: what was drawn, around which fit.
+
+    draws (chains, numbers); fitted (chains, q); information (chains, q, q) of those who have the variable, of a linear
+    model without its residual variance; aliased (chains, q): columns that are left out, and are 0 in every draw.
+    """
+
+    name: str
+    sweep: int
+    draws: Floats
+    fitted: Floats
+    information: Floats
+    aliased: Bools
+
+
+@dataclass(frozen=True)
+class Chained:
+    """The chains of an analysis as they were drawn, and the logistic fits of what they completed.
+
+    fitted (chains, p), information (chains, p, p): of columns about their middles. coefficients (p,): pooled, of the
+    columns as they are, 0 where aliased.
+    """
+
+    spec: Spec
+    seed: str
+    people: int
+    starts: Floats
+    having: Mapping[str, int]
+    models: tuple[Modelled, ...]
+    fitted: Floats
+    information: Floats
+    aliased: Bools
+    coefficients: Floats
+
+    @property
+    def draws(self) -> Floats:
+        """All that was drawn, (chains, numbers)."""
+        return np.column_stack([one.draws for one in self.models])
+
+
+@dataclass(frozen=True)
 class Fits:
     """The analysis in each completed data set: coefficients and variances (chains, p), NaN where aliased."""
 
     values: Floats
     variances: Floats
     freedom: int
-    aliased: np.ndarray[Any, np.dtype[np.bool_]]
+    aliased: Bools
     people: int
     sites: tuple[str, ...]
     rounds: int
@@ -64,11 +107,14 @@ class Fits:
 class Walk:
     """Where an imputation is: what the start opened, what was drawn, what was given, each logistic model's last fit.
 
-    seed: what the draws are named by besides variable, sweep and chain.
+    seed: what the draws are named by besides variable, sweep and chain. without: the hospital that is left out; `near`
+    are then the chains of all, at whose fits Newton's steps start.
     """
 
     spec: Spec
     seed: str
+    without: str = ""
+    near: Chained | None = None
     people: int = 0
     events: float = 0.0
     sites: tuple[str, ...] = ()
@@ -77,6 +123,8 @@ class Walk:
     draws: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     given: dict[str, list[Floats]] = field(default_factory=dict)
     fitted: dict[str, Floats] = field(default_factory=dict)
+    models: list[Modelled] = field(default_factory=list)
+    completed: tuple[Floats, Floats] = field(default_factory=lambda: (np.zeros((0, 0)), np.zeros((0, 0, 0))))
     rounds: int = 0
 
     def walk(self, logistic: bool) -> Walking:
@@ -89,6 +137,13 @@ class Walk:
         freedom = self.people - int((~aliased).sum())
         return Fits(values, variances, freedom, aliased, self.people, self.sites, self.rounds, self._seen())
 
+    def chained(self, fits: Fits) -> Chained:
+        """The chains of a walk that came to its end with logistic fits."""
+        pooled = np.where(fits.aliased, 0.0, fits.values.mean(axis=0))
+        models = tuple(self.models)
+        kept = (self.spec, self.seed, self.people, self.starts, self.having, models)
+        return Chained(*kept, *self.completed, fits.aliased, pooled)
+
     def _seen(self) -> tuple[Seen, ...]:
         found = []
         for name, (mean, _) in zip(self.spec.impute, self.starts, strict=True):
@@ -97,18 +152,47 @@ class Walk:
             found.append(Seen(name, self.having[name], lacking, float(mean), given))
         return tuple(found)
 
-    def _ask(self, step: LocalStep, fit: str, width: int, **more: Any) -> Generator[Ask, Pooled, Pooled]:
+    # Its questions.
+
+    def start_question(self) -> Ask:
+        """The first question."""
+        return Ask(steps.start, self.spec.arguments, doing="counting")
+
+    def model_question(self, name: str, coefficients: Floats, starts: Floats, draws: Floats) -> Ask:
+        """The question about a variable's model in every chain, at coefficients (chains, q)."""
+        more = {"variable": name, "coefficients": coefficients}
+        return self._question(steps.model, f"imputes {name}", self.spec.width(name) + 1, starts, draws, **more)
+
+    def completed_question(self, coefficients: Floats, starts: Floats, draws: Floats) -> Ask:
+        """The question about the logistic fits of the completed data, at coefficients (chains, p)."""
+        width = self.spec.formula.width
+        return self._question(steps.newton, "completed", width, starts, draws, coefficients=coefficients)
+
+    def _question(self, step: LocalStep, fit: str, width: int, starts: Floats, draws: Floats, **more: Any) -> Ask:
         """One question about every chain: `width` parameters of each, spent once under the name of the fit."""
-        named = {**self.spec.arguments, "starts": self.starts, "draws": self.draws, **more}
+        named = {**self.spec.arguments, "starts": starts, "draws": draws, **more}
         times = self.spec.times
         doing = "imputing" if step is steps.model else "fitting"
         name = f"{self.spec.formula.text} {fit}"
-        answer = yield Ask(step, named, fit=name, parameters=times * width, fits_at_once=times, doing=doing)
+        if self.without:
+            doing, name = "leaving_out", f"{name} without {self.without}"
+        return Ask(
+            step,
+            named,
+            fit=name,
+            parameters=times * width,
+            fits_at_once=times,
+            every_round=bool(self.without),
+            doing=doing,
+        )
+
+    def _ask(self, question: Ask) -> Generator[Ask, Pooled, Pooled]:
+        answer = yield question
         self.rounds += 1
         return answer
 
     def _start(self) -> Generator[Ask, Pooled, None]:
-        answer = yield Ask(steps.start, self.spec.arguments, doing="counting")
+        answer = yield self.start_question()
         check_whole(answer, "people", "sums")
         self.rounds, self.sites, self.people = 1, answer.sites, int(answer["people"][0])
         self.events = float(answer["sums"][0])
@@ -131,28 +215,33 @@ class Walk:
         if self.spec.is_measured(name):
             opened = yield from self._opened(name, np.zeros((self.spec.times, self.spec.width(name))), True)
             people = self.having[name] - (len(self.sites) if self.spec.own else 0)
+            solved = [one.solve() for one in opened]
+            fitted = np.array([one.step for one in solved])
             drawn = [drawn_linear(one, people, label) for one, label in zip(opened, labels, strict=True)]
         else:
-            fitted, solved = yield from self._newton(name)
+            fitted, solved, opened = yield from self._newton(name)
             drawn = [drawn_logistic(*one) for one in zip(fitted, solved, labels, strict=True)]
             self.fitted[name] = fitted
+        information = np.array([one.information for one in opened])
+        aliased = np.array([one.aliased for one in solved])
+        self.models.append(Modelled(name, sweep, np.array(drawn), fitted, information, aliased))
         self.draws = np.column_stack([self.draws, np.array(drawn)])
 
     def _opened(self, name: str, coefficients: Floats, first: bool) -> Generator[Ask, Pooled, list[Opened]]:
         """The sums of a model in every chain; in its first round of a sweep, also what was given in the last."""
         width = self.spec.width(name)
-        more = {"variable": name, "coefficients": coefficients}
-        answer = yield from self._ask(steps.model, f"imputes {name}", width + 1, **more)
+        answer = yield from self._ask(self.model_question(name, coefficients, self.starts, self.draws))
         check_whole(answer, "fit")
         if first:
             self.given[name].append(answer["fit"][:, -1])
         return [Opened.of(values, width) for values in answer["fit"][:, :-1]]
 
-    def _newton(self, name: str) -> Generator[Ask, Pooled, tuple[Floats, list[Solved]]]:
+    def _newton(self, name: str) -> Generator[Ask, Pooled, tuple[Floats, list[Solved], list[Opened]]]:
         """The fit of a logistic model in every chain, from where it was in the last sweep."""
         width, times = self.spec.width(name), self.spec.times
         terms = [column.name for column in self.spec.models[name].columns(self.spec.variables)][int(self.spec.own) :]
-        beta = self.fitted.get(name, np.zeros((times, width)))
+        start = next((one.fitted for one in self.near.models if one.name == name), None) if self.near else None
+        beta = self.fitted.get(name, np.zeros((times, width)) if start is None else start)
         diagonals: list[Floats] = []
         for number in range(MOST_ROUNDS):
             try:
@@ -165,7 +254,7 @@ class Walk:
             diagonals.append(np.array([np.diag(one.information) for one in opened]))
             beta = beta + np.array([one.step for one in solved])
             if all(one.decrement < DECREMENT for one in solved):
-                return beta, solved
+                return beta, solved, opened
             for one, at_first, now in zip(opened, diagonals[0], diagonals[-1], strict=True):
                 check_separation(at_first, now, one.likelihood, self.having[name], terms)
         raise Stopped(Finding("no_convergence", values={"found": MOST_ROUNDS}))
@@ -174,12 +263,13 @@ class Walk:
 
     def _linear(self) -> Generator[Ask, Pooled, tuple[Floats, Floats, Any]]:
         formula, p = self.spec.formula, self.spec.formula.width
-        answer = yield from self._ask(steps.sums, "completed", p)
+        answer = yield from self._ask(self._question(steps.sums, "completed", p, self.starts, self.draws))
         check_whole(answer, "sums")
         self._note_given(answer["sums"][:, p + 1 :])
         centre = answer["sums"][:, : p + 1] / self.people
         centre = np.where(np.arange(p + 1) == 0, 0.0, centre) if formula.intercept else np.zeros_like(centre)
-        answer = yield from self._ask(steps.products, "completed", p, centre=centre)
+        asked = self._question(steps.products, "completed", p, self.starts, self.draws, centre=centre)
+        answer = yield from self._ask(asked)
         check_whole(answer, "products")
         found = [_least_squares(gram, p) for gram in symmetric(answer["products"], p + 1)]
         aliased = np.logical_or.reduce([one.aliased for one, _ in found])
@@ -197,13 +287,13 @@ class Walk:
         p, times = formula.width, self.spec.times
         if self.events in (0, self.people):
             raise Stopped(Finding("outcome_constant", values={"found": formula.outcome}))
-        beta = np.zeros((times, p))
-        if formula.intercept:
+        beta = np.zeros((times, p)) if self.near is None else self.near.fitted
+        if formula.intercept and self.near is None:
             beta[:, 0] = np.log(self.events / (self.people - self.events))
         terms = [column.name for column in formula.columns(variables)]
         first = np.zeros((0, 0))
         for _ in range(MOST_ROUNDS):
-            answer = yield from self._ask(steps.newton, "completed", p, coefficients=beta)
+            answer = yield from self._ask(self.completed_question(beta, self.starts, self.draws))
             check_whole(answer, "fit")
             values = answer["fit"][:, : size_of(p) - p]
             information = symmetric(values[:, p:-1], p)
@@ -216,6 +306,7 @@ class Walk:
                 self._note_given(answer["fit"][:, values.shape[1] :])
                 first = now
             if all(one.decrement < DECREMENT for one in solved):
+                self.completed = beta, information
                 return self._told_logistic(beta, solved)
             for at_first, one, likelihood in zip(first, now, values[:, -1], strict=True):
                 check_separation(at_first, one, float(likelihood), self.people, terms)

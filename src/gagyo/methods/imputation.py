@@ -1,12 +1,12 @@
 """Multiple imputation by chained equations, then a linear or logistic regression, pooled by Rubin's rules.
 
 Numbers are imputed by Bayesian linear, yes or no by Bayesian logistic regression on everything else: the outcome, the
-other terms, auxiliary variables, and a level of each hospital that never leaves it. Each round opens the sums of one
-model in all chains; what is drawn comes from a written generator, and people's own numbers from their keyed hashes, so
-that the completed data are the same wherever they are made. Given the draws it is lossless: every model is the fit of
-the pooled rows. van Buuren & Groothuis-Oudshoorn (2011) J Stat Softw 45(3); Rubin (1987) Multiple Imputation for
-Nonresponse in Surveys; Barnard & Rubin (1999) Biometrika 86:948. Reference: R `mice` (`pool`; `norm` and `logreg` in
-distribution), and the same draws on the pooled rows.
+other terms, auxiliary variables, and a level of each hospital that never leaves it; for a prediction without outcome
+and hospitals' levels. Each round opens the sums of one model in all chains; what is drawn comes from a written
+generator, and people's own numbers from their keyed hashes, so that the completed data are the same wherever they are
+made. Given the draws it is lossless: every model is the fit of the pooled rows. van Buuren & Groothuis-Oudshoorn (2011)
+J Stat Softw 45(3); Rubin (1987) Multiple Imputation for Nonresponse in Surveys; Barnard & Rubin (1999) Biometrika
+86:948. Reference: R `mice` (`pool`; `norm` and `logreg` in distribution), and the same draws on the pooled rows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.finding import Finding
 from gagyo.methods._imputation_chains import Spec
+from gagyo.methods._imputation_steps import everyone as everyone
 from gagyo.methods._imputation_steps import model as model
 from gagyo.methods._imputation_steps import newton as newton
 from gagyo.methods._imputation_steps import products as products
@@ -59,10 +60,19 @@ class Options(BaseModel):
     """How many completed data sets, each from a chain of its own (m)."""
     sweeps: int = Field(default=5, ge=1, le=50)
     """How often each chain goes over the variables before its data set is taken."""
-    hospitals: Literal["own", "pooled"] = "own"
-    """Levels of the imputation models: each hospital's own, which stays inside it, or one for all."""
+    hospitals: Literal["own", "pooled"] | None = None
+    """Levels of the imputation models: each hospital's own, which stays inside it, or one for all. Each hospital's own
+    where nothing is written; for a prediction always one for all."""
+    purpose: Literal["association", "prediction"] = "association"
+    """A prediction is imputed without the outcome and with one level for all hospitals, so that `validate` can do the
+    same for people of whom neither is known."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """Another number draws others."""
+
+    @property
+    def levels(self) -> Literal["own", "pooled"]:
+        """The levels of the imputation models."""
+        return self.hospitals or ("pooled" if self.purpose == "prediction" else "own")
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ class Method:
             self.formula,
             self.imputes,
             auxiliary,
-            one.hospitals,
+            one.levels,
+            one.purpose,
             one.times,
             one.sweeps,
             _swept(self.study),
@@ -136,7 +147,8 @@ class Method:
         logistic = self.options.model == "logistic"
         walk = Walk(self.spec, f"{self.study.study} {self.study.seed}")
         fits = yield from walk.walk(logistic)
-        return Told(self.spec, self.options.model).result(fits)
+        told = Told(self.spec, self.options.model).result(fits)
+        return replace(told, kept=walk.chained(fits)) if logistic else told
 
 
 def _swept(study: Study) -> int:
@@ -151,6 +163,8 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
     if outcome.type not in allowed:
         values = {"found": outcome.name, "expected": ", ".join(allowed)}
         yield Finding("imputation_outcome", place=analysis.place("formula"), values=values)
+    if options.purpose == "prediction" and options.levels == "own":
+        yield Finding("imputation_levels", place=analysis.place("hospitals"), values={"found": "own"})
     yield from _of_imputed(options, formula, analysis, study)
     for name in options.auxiliary:
         if name not in study.variables:

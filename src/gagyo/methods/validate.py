@@ -1,16 +1,18 @@
 """Validation of a diagnostic model as the field reports it: from questions to hospitals to the result.
 
 Apparent, k-fold, bootstrap and leave-one-hospital-out performance of a logistic model of the study, or the external
-performance of an equation given in the plan. Discrimination within hospitals, calibration and all refits equal those of
-pooled rows with the same folds and weights (lossless); AUC over all pairs and curves come from score bins and carry
-their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external validation: Debray et al. (2013) Stat
-Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
+performance of an equation given in the plan; of a model or equation on imputed data, the performance in practice (Wood
+et al. 2015, Biom J 57:614), without folds and bootstrap. Discrimination within hospitals, calibration and all refits
+equal those of pooled rows with the same folds and weights (lossless); AUC over all pairs and curves come from score
+bins and carry their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external validation: Debray et
+al. (2013) Stat Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -24,8 +26,9 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
 from gagyo.methods._groups import level_label
 from gagyo.methods._newton import aliased_columns
-from gagyo.methods._validation import fits, splines, telling
+from gagyo.methods._validation import fits, imputed_told, splines, telling
 from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
+from gagyo.methods._validation.completed import OWN, RATIO, completed, completed_lines, completed_own
 from gagyo.methods._validation.cuts import Threshold, at_cuts, at_threshold, held_out_accuracy
 from gagyo.methods._validation.descent import (
     EDGE,
@@ -39,13 +42,15 @@ from gagyo.methods._validation.descent import (
 )
 from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.fits import newton
+from gagyo.methods._validation.imputed import foresee, starts_from
 from gagyo.methods._validation.left_out import leave_one_out, left_out
-from gagyo.methods._validation.options import Options, Subgroup
+from gagyo.methods._validation.options import Equation, Options, Subgroup
 from gagyo.methods._validation.own import hospitals, own
 from gagyo.methods._validation.performance import Asked, measure, performance, recalibration
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
 from gagyo.methods._validation.splines import bent, smooth
 from gagyo.methods._validation.subgroups import by_group, number_of_groups, subgroup
+from gagyo.methods.imputation import Method as Imputation
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -57,6 +62,9 @@ from gagyo.text import Text, join
 STEPS = (
     at_cuts,
     bent,
+    completed,
+    completed_lines,
+    completed_own,
     draws,
     instability,
     left_out,
@@ -73,6 +81,14 @@ STEPS = (
     variable_bins,
 )
 """What hospitals run for this method."""
+
+VALIDATED = ("logistic", "imputation")
+"""Methods whose analyses give a model to validate."""
+
+OF_IMPUTED = ("model", "equation", "imputation", "leave_out", "countries")
+"""Options of a validation of imputed data; those of other designs are as where nothing is written, without folds."""
+
+UNASKED = {name: field.default for name, field in Options.model_fields.items()}
 
 FEWEST_HOSPITALS = 4
 """To leave one out, three others must remain for a secure sum."""
@@ -109,7 +125,7 @@ class Method:
         text = _formula_text(analysis, options, study)
         formula = formulas.parse(text, study.variables, unplaced=options.equation is None)
         method = cls(formula, options, study, analysis.name)
-        faults = list(method._faults(analysis))
+        faults = list(method._imputed_faults(analysis) if method.imputation else method._faults(analysis))
         if faults:
             raise FileFault(*faults)
         return method
@@ -127,15 +143,62 @@ class Method:
             elif _measured(one, self.study) and (not one.cuts or any(a >= b for a, b in pairwise(one.cuts))):
                 yield _bad(analysis, "subgroups", f"{one.variable}: {one.cuts}", "cuts: [.., ..]")
 
+    def _imputed_faults(self, analysis: Analysis) -> Generator[Finding, None, None]:
+        """What does not fit a model of imputed data: how it was imputed, or designs that it cannot be validated by."""
+        assert self.imputation
+        one = self.imputation.options
+        if (one.purpose, one.model) != ("prediction", "logistic"):
+            values = {"found": f"{self._imputing}: purpose: {one.purpose}, model: {one.model}"}
+            yield Finding("validate_imputed", place=analysis.place(self._place), values=values)
+        if self.options.equation:
+            yield from self._unlike_equation(analysis, self.options.equation, self.imputation.formula)
+        # A given equation has no folds, whatever stands there.
+        asked = {name: value for name, value in self.options if name not in OF_IMPUTED} | {"folds": self.options.cross}
+        found = [f"{name}: {value}" for name, value in asked.items() if value != (UNASKED | {"folds": 0})[name]]
+        if found:
+            values = {"found": ", ".join(found), "expected": "folds: 0, leave_out, countries"}
+            yield Finding("validate_imputed_design", place=analysis.place("folds"), values=values)
+
+    def _unlike_equation(self, analysis: Analysis, given: Equation, imputed: Formula) -> Generator[Finding, None, None]:
+        """A given equation has the outcome and the columns of the formula whose data are imputed."""
+        terms = {column.name for column in imputed.columns(self.study.variables)}
+        mine = {column.name for column in self.formula.columns(self.study.variables)}
+        outcomes = {given.outcome, self.formula.outcome, imputed.outcome}
+        if not (set(given.coefficients) == terms == mine) or len(outcomes) > 1:
+            yield _bad(analysis, "equation", f"{given.outcome}; {', '.join(given.coefficients)}", imputed.text)
+
+    @property
+    def _place(self) -> str:
+        """The option that names the analysis which imputes."""
+        return "imputation" if self.options.imputation else "model"
+
+    @property
+    def _imputing(self) -> str:
+        """The analysis that gives the model, or for a given equation the data, if any does."""
+        return self.options.imputation or self.options.model
+
+    @cached_property
+    def imputation(self) -> Imputation | None:
+        """The analysis that imputes what people lack, where one does."""
+        one = self.study.analyses.get(self._imputing)
+        return Imputation.read(one, self.study) if one is not None and one.method == Imputation.name else None
+
+    @property
+    def imputes(self) -> tuple[str, ...]:
+        """The variables that the analysis under validation imputes."""
+        return self.imputation.imputes if self.imputation else ()
+
     @property
     def complete(self) -> frozenset[str]:
-        """The formula's variables and those that form subgroups."""
+        """The formula's variables and those that form subgroups; of imputed data what the imputation needs."""
+        if self.imputation:
+            return self.imputation.complete
         return frozenset([*self.formula.variables, *(one.variable for one in self.options.groups)])
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The analysis that fits the model."""
-        return (self.options.model,) if self.options.model else ()
+        """The analysis that fits the model, or imputes for an equation."""
+        return (self._imputing,) if self._imputing else ()
 
     @property
     def layout(self) -> Layout:
@@ -166,6 +229,11 @@ class Method:
 
     def _conversation(self, earlier: Mapping[str, Result]) -> Generator[Any, Any, Result]:
         """Each part asks, and adds to what was found."""
+        if self.imputation:
+            chained = starts_from(earlier[self._imputing], self._imputing, self.options.equation)
+            leaves = self.options.leave_out is not None
+            seen = yield from foresee(chained, leaves, FEWEST_HOSPITALS, self.analysis)
+            return imputed_told.tell(seen, chained, self.options, self.study, FEWEST_HOSPITALS)
         model = self._model(earlier)
         found = Findings(fixed=self.options.equation is not None, parameters=int(model.keep.sum()) - 1)
         yield from self._apparent(model, found)
@@ -329,12 +397,19 @@ def mean_of(repeats: list[Any]) -> Any:
 
 
 def _formula_text(analysis: Analysis, options: Options, study: Study) -> str:
+    if options.imputation and not options.equation:
+        raise FileFault(_bad(analysis, "imputation", options.imputation, "model | equation, imputation"))
+    if options.imputation:
+        one = study.analyses.get(options.imputation)
+        if one is None or one.method != Imputation.name or one.cohort != analysis.cohort:
+            known = [name for name, each in study.analyses.items() if each.method == Imputation.name]
+            raise FileFault(_bad(analysis, "imputation", options.imputation, f"imputation: {', '.join(known)}"))
     if options.equation:
         return options.equation.formula
     model = study.analyses.get(options.model)
-    if model is None or model.method != "logistic" or model.cohort != analysis.cohort:
-        known = [name for name, one in study.analyses.items() if one.method == "logistic"]
-        raise FileFault(_bad(analysis, "model", options.model, f"logistic: {', '.join(known)}"))
+    if model is None or model.method not in VALIDATED or model.cohort != analysis.cohort:
+        known = [name for name, one in study.analyses.items() if one.method in VALIDATED]
+        raise FileFault(_bad(analysis, "model", options.model, f"{', '.join(VALIDATED)}: {', '.join(known)}"))
     return str(model.options.get("formula", ""))
 
 
@@ -356,8 +431,24 @@ def group_labels(one: Subgroup, study: Study) -> list[Words]:
     return [Words(text=join(": ", variable.label, Text(end, end, end))) for end in ends]
 
 
+def _imputed_sends(imputation: Imputation, leaves: bool) -> Generator[Sends, None, None]:
+    """By step, of a model of imputed data."""
+    spec = imputation.spec
+    yield Sends("validate.completed", 6 * spec.times + 2, 1)
+    yield Sends("validate.completed_lines", 12 * spec.times, MOST_STEPS)
+    yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
+    if leaves:
+        widest = max(spec.width(name) for name in spec.impute)
+        yield Sends("imputation.everyone", spec.times * widest * (widest + 1) // 2, len(spec.impute))
+        yield from (replace(one, to="left_out") for one in imputation.sends())
+        yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
+
+
 def _sends(method: Method) -> Generator[Sends, None, None]:
     """By step; descents stop where bins get small, so theirs is an upper limit."""
+    if method.imputation:
+        yield from _imputed_sends(method.imputation, method.options.leave_out is not None)
+        return
     p = len(method.formula.columns(method.study.variables))
     layout, options = method.layout, method.options
     size, sets = p + p * (p + 1) // 2 + 1, 1 + layout.repeats

@@ -46,6 +46,7 @@ class Case:
     fit: str = ""
     parameters: int | None = None
     fits_at_once: int = 1
+    every_round: bool = False
     overlap: Overlap = field(default_factory=Overlap)
     spending: Spending = field(default_factory=Spending)
 
@@ -56,8 +57,11 @@ class Case:
 
     @property
     def numbers(self) -> int:
-        """How many numbers this release spends: a fit's free parameters, once, or the values themselves."""
-        if self.parameters is not None:
+        """How many numbers this release spends: a fit's free parameters, once, or the values themselves.
+
+        Where the arguments of a fit are not derived, its rounds are no iterates, and every number counts.
+        """
+        if self.parameters is not None and not self.every_round:
             return 0 if self.fit in self.spending.fits else self.parameters
         return sum(measure.values.size for measure in self.aggregate.values())
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gagyo.errors import FileFault, GagyoError
-from gagyo.federation.ask import Ask
+from gagyo.federation.ask import Allowed, Ask, Near
 from gagyo.federation.local import LocalStep, method_names, source_digest
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
@@ -86,12 +86,26 @@ def _same(got: Any, wanted: Any) -> bool:
     return bool(got == wanted)
 
 
-def check_near(arguments: Mapping[str, Any], around: Mapping[str, Any], reach: float) -> None:
-    """Coefficients (models, p) of a leave-one-out fit stay within (change)' H (change) <= reach of the joint fit."""
-    coefficients = arguments.get("coefficients")
-    if not isinstance(coefficients, np.ndarray) or coefficients.shape[-1] != around["coefficients"].shape[-1]:
-        raise NotAdmitted("not_derived")
-    change = np.atleast_2d(coefficients) - around["coefficients"]
-    moved = np.einsum("mi,ij,mj->m", change, around["information"], change)
-    if not bool(np.all(moved <= reach)):
-        raise NotAdmitted("not_derived")
+def check_near(inner: Request, questions: Sequence[Allowed], reach: float) -> Ask:
+    """The question of a left-out fit that a request puts: derived, or near what all hospitals found.
+
+    reach: the greatest (change)' information (change) of a row.
+    """
+    for one in questions:
+        rest = {**inner.arguments, **{name: one.ask.arguments[name] for name in one.near}}
+        derived = inner.step == one.ask.step.name and same_arguments(rest, one.ask.arguments)
+        if derived and all(_is_near(inner.arguments.get(name), near, reach) for name, near in one.near.items()):
+            return one.ask
+    raise NotAdmitted("not_derived")
+
+
+def _is_near(got: Any, pieces: Sequence[Near], reach: float) -> bool:
+    centre = np.concatenate([one.centre for one in pieces], axis=1)
+    if not isinstance(got, np.ndarray) or got.shape != centre.shape:
+        return False
+    at = np.cumsum([one.centre.shape[1] for one in pieces])[:-1]
+    for one, change in zip(pieces, np.split(got - centre, at, axis=1), strict=True):
+        moved = np.einsum("mi,mij,mj->m", change, one.information, change)
+        if not (np.all(moved <= reach) and np.all(change[one.fixed] == 0)):
+            return False
+    return True

@@ -433,8 +433,13 @@ class Site:
                 raise NotAdmitted("bad_roster")
 
     def _asked(self, session: Session, request: Request) -> Ask:
+        """The question whose sum is being opened; of a left-out fit the one that was shared last."""
         question = session.history.question(request)
-        return next(question.fit(request.receiver)) if isinstance(question, LeaveOut) else question
+        if not isinstance(question, LeaveOut):
+            return question
+        shared = self._said.last_share(request, str(request.arguments.get("statement")))
+        asks = (one.ask for one in question.allows(request.receiver))
+        return next(a for a in asks if (a.step.name, _fit_name(request, a)) == (shared["step"], shared["fit"]))
 
     # A hospital that is left out receives the others' sums.
 
@@ -476,15 +481,10 @@ class Site:
         session.history.check_all_others(inner)
         if inner.step in ("open.people", "open.values"):
             return self._steps(inner)(session, inner)
-        template = next(question.fit(inner.receiver))
-        rest = {**inner.arguments, "coefficients": template.arguments["coefficients"]}
-        if inner.step != template.step.name or not admission.same_arguments(rest, template.arguments):
+        ask = admission.check_near(inner, question.allows(inner.receiver), session.limits.ellipsoid * question.people)
+        if self._said.rounds_of(inner) >= session.limits.rounds * question.fits:
             raise NotAdmitted("not_derived")
-        reach = session.limits.ellipsoid * float(question.around["people"])
-        admission.check_near(inner.arguments, question.around, reach)
-        if self._said.rounds_of(inner) >= session.limits.rounds:
-            raise NotAdmitted("not_derived")
-        return self._share(session, inner, template, self._step(inner))
+        return self._share(session, inner, ask, self._step(inner))
 
     def _close(self, session: Session, request: Request) -> Answer:
         """The closing receipt: signed by this hospital, it covers the tail of its ledger."""
@@ -514,6 +514,7 @@ class Site:
             fit=_fit_name(request, ask),
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
+            every_round=bool(ask and ask.every_round),
             overlap=session.cohorts.overlap(cohort, session.line.imputed(request.analysis)),
             spending=self._said.spending(session.plan.digest, request.receiver),
         )

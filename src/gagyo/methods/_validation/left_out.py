@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.federation.ask import Ask, LeaveOut, Pooled
+from gagyo.federation.ask import Allowed, Ask, LeaveOut, Near, Pooled
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
@@ -150,6 +150,9 @@ def leave_one_out(
         found = yield from fits.newton_fits(ask, start[None, :], keep[None, :])
         return {"others": found.coefficients[0] if found.estimable[0] else np.zeros(0)}
 
+    def allows(site: str) -> tuple[Allowed]:
+        near = Near(start[None], information[None], ~keep[None])
+        return (Allowed(next(fit(site)), {"coefficients": (near,)}),)
+
     arguments = {"formula": formula, "joint": joint, "folds": number}
-    around = {"coefficients": start, "information": information, "people": np.array(float(people))}
-    return LeaveOut(fit, left_out, arguments, around)
+    return LeaveOut(fit, left_out, arguments, allows, people)

@@ -47,13 +47,15 @@ class Options(BaseModel):
     """A model of this study, or an equation, and the designs and measures that are wanted.
 
     folds: of cross-validation, 0 for none. repeats: of the division into folds. bootstrap: replicates. countries: by
-    hospital, for summaries by country. decision: thresholds of the decision curve; all edges of bins without any.
+    hospital, for summaries by country. imputation: of an equation, the analysis that imputes what people lack, if any
+    does. decision: thresholds of the decision curve; all edges of bins without any.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     model: str = ""
     equation: Equation | None = None
+    imputation: str = ""
     folds: int = Field(10, ge=0, le=50)
     repeats: int = Field(1, ge=1, le=20)
     bootstrap: int = Field(0, ge=0, le=500)

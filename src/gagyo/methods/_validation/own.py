@@ -136,6 +136,17 @@ class Hospital:
             return Interval(value, value, value)
         return Interval(value, low, min(high, 1.0))
 
+    def on_scale(self, name: str) -> Floats:
+        """Value and standard error (2,) on the scale of summaries: logit AUC, log O/E, slope."""
+        if name == "slope":
+            return np.array(self.estimate("slope"))
+        value, error = self.auc if name == "auc" else self.oe
+        if not np.isfinite(value) or (name == "auc" and not 0 < value < 1):
+            return np.full(2, np.nan)
+        if name == "oe":
+            return np.array([np.log(value), error])
+        return np.array([special.logit(value), error / (value * (1 - value))])
+
     @property
     def oe(self) -> tuple[float, float]:
         """O/E and the standard error of its logarithm."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.federation.local import Numbers, local
+from gagyo.federation.local import LocalStep, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
 from gagyo.methods._validation.scores import LARGEST, SETS, Layout, Scores, outcome, scores
@@ -111,10 +112,14 @@ def recalibration(
         weighted_fit(_line_design(scores(rows, formula, coefficients, plan, one)), y, line)
         for one, line in zip(sets, lines, strict=True)
     ]
-    bounds = np.array([1.0, LARGEST, 0.25, 0.25 * LARGEST, 0.25 * LARGEST**2, 1e6])
     cells = rows.kept(("validate classes", formula), lambda: count(np.column_stack([np.ones(rows.n, bool), y == 1])))
     spread = Spread(*(np.concatenate([getattr(one, name) for _, one in parts]) for name in fits.SPREAD))
-    return {"fit": joint(np.stack([values for values, _ in parts]), bounds, cells, spread)}
+    return {"fit": joint(np.stack([values for values, _ in parts]), line_bounds(), cells, spread)}
+
+
+def line_bounds() -> Floats:
+    """The most that a person adds to each sum of a line's fit."""
+    return np.array([1.0, LARGEST, 0.25, 0.25 * LARGEST, 0.25 * LARGEST**2, 1e6])
 
 
 def _line_design(one: Scores) -> Floats:
@@ -137,7 +142,7 @@ class Asked:
     coefficients: Floats
     layout: Layout
 
-    def arguments(self, sets: Sequence[Set]) -> dict[str, object]:
+    def arguments(self, sets: Sequence[Set]) -> dict[str, Any]:
         """The arguments of a step on score sets."""
         return {
             "formula": self.formula,
@@ -149,24 +154,26 @@ class Asked:
 
 def recalibrate(asked: Asked, sets: Sequence[Set], name: str) -> Generator[Ask, Pooled, Floats]:
     """Per set (s, 4): calibration-in-the-large with its standard error, slope with its standard error."""
-    doubled = [one for one in sets for _ in range(2)]
 
     def ask(lines: Floats, active: NDArray[np.intp]) -> Ask:
-        arguments = {**asked.arguments([doubled[model] for model in active]), "lines": lines}
-        return Ask(
-            recalibration,
-            arguments,
-            fit=name,
-            parameters=3 * len(sets),
-            fits_at_once=2 * len(sets),
-            doing="summing",
-        )
+        return line_question(recalibration, asked.arguments([sets[one // 2] for one in active]), lines, name, len(sets))
 
-    free = np.tile([[True, False], [True, True]], (len(sets), 1))
-    start = np.tile([[0.0, 1.0]], (len(doubled), 1))
-    found = yield from fits.newton_fits(ask, start, free)
-    out = np.full((len(sets), 4), np.nan)
-    for number in range(len(sets)):
+    return (yield from fitted_lines(ask, len(sets)))
+
+
+def line_question(step: LocalStep, arguments: dict[str, Any], lines: Floats, name: str, sets: int) -> Ask:
+    """The question for two lines of each of `sets` score sets, or for those that have not converged."""
+    return Ask(
+        step, {**arguments, "lines": lines}, fit=name, parameters=3 * sets, fits_at_once=2 * sets, doing="summing"
+    )
+
+
+def fitted_lines(ask: fits.Asking, sets: int) -> Generator[Ask, Pooled, Floats]:
+    """Per set (s, 4) what `recalibrate` gives; model 2i is of set i in the large, 2i + 1 its line."""
+    free = np.tile([[True, False], [True, True]], (sets, 1))
+    found = yield from fits.newton_fits(ask, np.tile([[0.0, 1.0]], (2 * sets, 1)), free)
+    out = np.full((sets, 4), np.nan)
+    for number in range(sets):
         large, line = 2 * number, 2 * number + 1
         if found.estimable[large]:
             out[number, :2] = found.coefficients[large, 0], found.information[large, 0, 0] ** -0.5

@@ -12,10 +12,8 @@ from gagyo.methods._validation.left_out import NAMES
 from gagyo.methods._validation.own import Z95, Hospital
 from gagyo.methods._validation.performance import Performance
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Floats
-from gagyo.result import Cell, Column, Format, Interval, Table, Withheld, Words
+from gagyo.result import Cell, Column, Estimate, Format, Interval, Table, Withheld, Words
 from gagyo.statistics import metaanalysis, riley, shrinkage
-from gagyo.statistics.calibration import Estimate
 from gagyo.statistics.metaanalysis import Summary
 from gagyo.text import Text
 
@@ -145,7 +143,7 @@ def by_hospital(found: Findings) -> Table:
 MEASURED = ("auc", "oe", "slope")
 
 
-def external(hospitals: Sequence[Hospital], countries: Mapping[str, str]) -> Table:
+def external(hospitals: Sequence[Hospital], countries: Mapping[str, str], more: tuple[Words, ...] = ()) -> Table:
     """Each hospital by a model that never saw it, then summaries by country and over all."""
     described = columns(
         ("hospital", TEXT),
@@ -175,32 +173,28 @@ def external(hospitals: Sequence[Hospital], countries: Mapping[str, str]) -> Tab
     rows.append(_summary_row(said("summary"), hospitals))
     notes = tuple(note for name in MEASURED if (note := _heterogeneity(name, summarised(hospitals, name))))
     last, told = _prediction_row(hospitals)
-    return Table("external", said("external_title"), described, (*rows, *last), "forest", (*notes, told))
+    return Table("external", said("external_title"), described, (*rows, *last), "forest", (*more, *notes, told))
 
 
 def summarised(hospitals: Sequence[Hospital], name: str) -> Summary | None:
     """REML over the hospitals that have an estimate: of logit AUC, log O/E or slope; None under two."""
-    pairs = [pair for one in hospitals if np.isfinite(pair := _on_scale(one, name)).all() and pair[1] > 0]
+    pairs = [pair for one in hospitals if np.isfinite(pair := one.on_scale(name)).all() and pair[1] > 0]
     return metaanalysis.summarise(*np.array(pairs).T) if len(pairs) > 1 else None
 
 
-def _on_scale(one: Hospital, name: str) -> Floats:
-    if name == "slope":
-        return np.array(one.estimate("slope"))
-    value, error = one.auc if name == "auc" else one.oe
-    if not np.isfinite(value) or (name == "auc" and not 0 < value < 1):
-        return np.full(2, np.nan)
-    if name == "oe":
-        return np.array([np.log(value), error])
-    return np.array([special.logit(value), error / (value * (1 - value))])
-
-
-BACK = {"auc": special.expit, "oe": np.exp, "slope": lambda x: x}
+BACK = {"auc": special.expit, "oe": np.exp}
 
 
 def back(name: str, *values: float) -> Interval:
-    """Value and limits on the measure's own scale."""
-    return Interval(*(float(BACK[name](value)) for value in values))
+    """Value and limits on the measure's own scale, from the logit of an AUC, the logarithm of O/E."""
+    return Interval(*(float(BACK[name](value)) if name in BACK else float(value) for value in values))
+
+
+def summary_estimate(name: str, one: Summary) -> Estimate:
+    """On the measure's own scale; the standard error is on that of the summary (logit, logarithm, identity)."""
+    limits = back(name, one.value, one.lower, one.upper)
+    label = f"{name}_external"
+    return Estimate(label, said(label), limits.value, one.standard_error, limits.lower, limits.upper)
 
 
 def _summary_row(label: Words, hospitals: Sequence[Hospital]) -> tuple[Cell, ...]:
@@ -326,7 +320,7 @@ def shrunk(found: Findings) -> Table:
     if found.optimism:
         rows.append((said("shrinkage_bootstrap", replicates=found.optimism.replicates), known(found.optimism.slope)))
     if found.crossed:
-        slope: Estimate = found.crossed.slope
+        slope = found.crossed.slope
         rows.append((said("shrinkage_crossed"), interval(slope.value, slope.standard_error)))
     described = columns(("estimator", TEXT), ("factor", "interval"))
     return Table("shrinkage", said("shrinkage_title"), described, tuple(rows), notes=(said("shrinkage_note"),))

@@ -10,10 +10,9 @@ from gagyo.methods._validation import curves, tables
 from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.own import Z95
-from gagyo.methods._validation.tables import said
+from gagyo.methods._validation.tables import said, summary_estimate
 from gagyo.protocol.study import Study
-from gagyo.result import Estimate, Interval, Result, Table, Words
-from gagyo.statistics.metaanalysis import Summary
+from gagyo.result import Estimate, Result, Table, Words
 
 
 def tell(found: Findings, options: Options, study: Study) -> Result:
@@ -60,7 +59,7 @@ def _estimates(found: Findings) -> Iterator[Estimate]:
     hospitals = found.hospitals if found.fixed else found.left_out
     for name in tables.MEASURED:
         if (summary := tables.summarised(hospitals, name)) is not None:
-            yield _summary(name, summary)
+            yield summary_estimate(name, summary)
     if found.crossed:
         slope = found.crossed.slope
         yield _normal("slope_cross_validated", slope.value, slope.standard_error)
@@ -87,13 +86,6 @@ def _normal(name: str, value: float, error: float) -> Estimate:
     return Estimate(
         name, said(name), value, error, value - Z95 * error, min(upper, 1.0) if name.startswith("auc") else upper
     )
-
-
-def _summary(name: str, one: Summary) -> Estimate:
-    """On the measure's own scale; the standard error is on that of the summary (logit, logarithm, identity)."""
-    limits: Interval = tables.back(name, one.value, one.lower, one.upper)
-    named = f"{name}_external"
-    return Estimate(named, said(named), limits.value, one.standard_error, limits.lower, limits.upper)
 
 
 def _text(found: Findings, options: Options) -> Iterator[Words]:
