@@ -339,7 +339,7 @@ def received(asked: Asked, there: Mapping[str, Rows], site: str) -> dict[str, An
         ("folds: 0, leave_out: site", "leave_out: site", ["validate_imputed_design"]),
         ("folds: 0", "folds: 0, bootstrap: 50, subgroups: [diabetic]", ["validate_imputed_design"]),
         ("model: logistic", "model: linear", ["validate_imputed"]),
-        ("model: a", "model: a, imputation: a", ["bad_option"]),
+        ("model: a", "model: a, imputation: a", ["option_imputation"]),
     ],
 )
 def test_what_does_not_fit_is_found_before_anything_runs(found: str, instead: str, codes: list[str]) -> None:
@@ -353,9 +353,9 @@ def test_what_does_not_fit_is_found_before_anything_runs(found: str, instead: st
 @pytest.mark.parametrize(
     ("found", "instead", "codes"),
     [
-        ("imputation: a", "imputation: v", ["bad_option"]),
-        ("age: 0.04", "skin: 0.04", ["bad_option"]),
-        ('formula: "diabetic ~ glu + bmi + age", coef', 'formula: "diabetic ~ glu + bmi", coef', ["bad_option"]),
+        ("imputation: a", "imputation: v", ["option_analysis"]),
+        ("age: 0.04", "skin: 0.04", ["option_equation"]),
+        ('formula: "diabetic ~ glu + bmi + age", coef', 'formula: "diabetic ~ glu + bmi", coef', ["option_equation"]),
         ("purpose: prediction, ", "", ["validate_imputed"]),
         ("equation:", "threshold: {value: 0.2}, equation:", ["validate_imputed_design"]),
     ],

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.canonical import digest
 from gagyo.errors import FileFault
-from gagyo.protocol.study import Study, check_options
+from gagyo.protocol.options import check_options
+from gagyo.protocol.study import Study
 from gagyo.text import LANGUAGES, Text
 
 EXAMPLE = (Path(__file__).parents[1] / "fixtures" / "study.yaml").read_text(encoding="utf-8")
@@ -208,7 +209,7 @@ def test_options_are_checked_by_each_methods_own_model() -> None:
     text = text.replace("variables: [age, glucose, smoking]", "variables: age")
     findings = check_options(Study.parse(text), MODELS)
     assert [(f.code, f.place.line) for f in findings] == [
-        ("bad_option", line_of(text, "variables: age\n")),
+        ("wrong_type", line_of(text, "variables: age\n")),
         ("unknown_key", line_of(text, "buy: disease")),
         ("unknown_method", line_of(text, "method: logistics")),
     ]

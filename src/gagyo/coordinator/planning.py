@@ -16,8 +16,9 @@ from gagyo.governance.check import Bounds
 from gagyo.governance.derive import given, subjects
 from gagyo.governance.evidence import Evidence
 from gagyo.governance.pack import Pack
+from gagyo.protocol.options import check_options
 from gagyo.protocol.plan import Plan
-from gagyo.protocol.study import Study, check_options
+from gagyo.protocol.study import Study
 from gagyo.release.limits import Limits
 from gagyo.result import Words
 

@@ -10,7 +10,7 @@ al. (2013) Stat Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -53,6 +53,7 @@ from gagyo.methods._validation.subgroups import by_group, number_of_groups, subg
 from gagyo.methods.imputation import Method as Imputation
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
+from gagyo.protocol.guards import listed, nearest
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result, Words
@@ -134,14 +135,17 @@ class Method:
         terms = {column.name for column in self.formula.columns(self.study.variables)}
         given = self.options.equation
         if given and (set(given.coefficients) != terms or given.outcome != self.formula.outcome):
-            yield _bad(analysis, "equation", ", ".join(given.coefficients), ", ".join(sorted(terms)))
+            yield _unlike(analysis, given, f"{self.formula.outcome}: {', '.join(sorted(terms))}")
         if self.study.variables[self.formula.outcome].type != "boolean":
-            yield _bad(analysis, "model", self.formula.outcome, "boolean")
+            yield Finding("option_outcome", place=analysis.place("model"), values={"found": self.formula.outcome})
         for one in self.options.groups:
             if one.variable not in self.study.variables:
-                yield _bad(analysis, "subgroups", one.variable, ", ".join(self.study.variables))
+                near = nearest(one.variable, self.study.variables)
+                known: dict[str, Any] = {"found": one.variable, "expected": listed(self.study.variables), "hint": near}
+                yield Finding("unknown_variable", place=analysis.place("subgroups"), values=known)
             elif _measured(one, self.study) and (not one.cuts or any(a >= b for a, b in pairwise(one.cuts))):
-                yield _bad(analysis, "subgroups", f"{one.variable}: {one.cuts}", "cuts: [.., ..]")
+                values = {"found": one.variable}
+                yield Finding("option_cuts", place=analysis.place("subgroups"), values=values)
 
     def _imputed_faults(self, analysis: Analysis) -> Generator[Finding, None, None]:
         """What does not fit a model of imputed data: how it was imputed, or designs that it cannot be validated by."""
@@ -165,7 +169,7 @@ class Method:
         mine = {column.name for column in self.formula.columns(self.study.variables)}
         outcomes = {given.outcome, self.formula.outcome, imputed.outcome}
         if not (set(given.coefficients) == terms == mine) or len(outcomes) > 1:
-            yield _bad(analysis, "equation", f"{given.outcome}; {', '.join(given.coefficients)}", imputed.text)
+            yield _unlike(analysis, given, f"{imputed.outcome}: {', '.join(sorted(terms))}")
 
     @property
     def _place(self) -> str:
@@ -398,23 +402,30 @@ def mean_of(repeats: list[Any]) -> Any:
 
 def _formula_text(analysis: Analysis, options: Options, study: Study) -> str:
     if options.imputation and not options.equation:
-        raise FileFault(_bad(analysis, "imputation", options.imputation, "model | equation, imputation"))
+        raise FileFault(Finding("option_imputation", place=analysis.place("imputation")))
     if options.imputation:
         one = study.analyses.get(options.imputation)
         if one is None or one.method != Imputation.name or one.cohort != analysis.cohort:
             known = [name for name, each in study.analyses.items() if each.method == Imputation.name]
-            raise FileFault(_bad(analysis, "imputation", options.imputation, f"imputation: {', '.join(known)}"))
+            raise FileFault(_no_such(analysis, "imputation", options.imputation, (Imputation.name,), known))
     if options.equation:
         return options.equation.formula
     model = study.analyses.get(options.model)
     if model is None or model.method not in VALIDATED or model.cohort != analysis.cohort:
         known = [name for name, one in study.analyses.items() if one.method in VALIDATED]
-        raise FileFault(_bad(analysis, "model", options.model, f"{', '.join(VALIDATED)}: {', '.join(known)}"))
+        raise FileFault(_no_such(analysis, "model", options.model, VALIDATED, known))
     return str(model.options.get("formula", ""))
 
 
-def _bad(analysis: Analysis, path: str, found: str, expected: str) -> Finding:
-    return Finding("bad_option", place=analysis.place(path), values={"found": found, "expected": expected})
+def _unlike(analysis: Analysis, given: Equation, expected: str) -> Finding:
+    values = {"found": f"{given.outcome}: {', '.join(sorted(given.coefficients))}", "expected": expected}
+    return Finding("option_equation", place=analysis.place("equation"), values=values)
+
+
+def _no_such(analysis: Analysis, path: str, found: str, methods: Sequence[str], known: Sequence[str]) -> Finding:
+    """That an option does not name an analysis of some methods on the same cohort."""
+    values = {"found": found, "method": ", ".join(methods), "expected": ", ".join(known) or "-"}
+    return Finding("option_analysis", place=analysis.place(path), values=values)
 
 
 def _measured(one: Subgroup, study: Study) -> bool:

@@ -13,7 +13,6 @@ from gagyo.canonical import plain
 from gagyo.errors import FileFault, check_none
 from gagyo.finding import Finding, Place
 from gagyo.protocol import cohort as cohorts
-from gagyo.protocol import formula as formulas
 from gagyo.protocol.analytes import ANALYTES
 from gagyo.protocol.designs import Design, read_designs
 from gagyo.protocol.governance import Governance, read_governance
@@ -24,7 +23,7 @@ from gagyo.protocol.written import COUNTRY, EPOCH, ID, NAME, SITE, Entry, Table,
 from gagyo.text import Text
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    pass
 
 VERSION = "1"
 PURPOSES = (
@@ -434,62 +433,3 @@ def _whom(name: str, entry: Entry, tables: Mapping[str, Table], known: Mapping[s
     if found and found not in known:
         written.fault("unknown_cohort", found=short(found), expected=listed(known), hint=nearest(found, known))
     return found
-
-
-# ── what each method says of its own options ──────────────────────────────────────────────────────────────────────
-
-
-def check_options(study: Study, models: Mapping[str, type[BaseModel]]) -> list[Finding]:
-    """What is wrong with the analyses' options, by the pydantic model of each installed method, with lines."""
-    return [finding for analysis in study.analyses.values() for finding in _check_analysis(analysis, study, models)]
-
-
-def _check_analysis(analysis: Analysis, study: Study, models: Mapping[str, type[BaseModel]]) -> list[Finding]:
-    from pydantic import ValidationError
-
-    if analysis.method not in models:
-        near = nearest(analysis.method, models)
-        values = {"found": analysis.method, "expected": listed(sorted(models)), "hint": near}
-        return [Finding("unknown_method", place=analysis.place("method"), values=values)]
-    findings = _check_formula(analysis, _known(analysis, study, models[analysis.method]))
-    try:
-        models[analysis.method].model_validate(analysis.options)
-    except ValidationError as fault:
-        fields = models[analysis.method].model_fields
-        findings += [_from_pydantic(analysis, dict(error), list(fields)) for error in fault.errors()]
-    return findings
-
-
-def _known(analysis: Analysis, study: Study, model: type[BaseModel]) -> dict[str, Variable]:
-    """The variables that a formula may have: the study's, and covariates that the analysis itself makes of them."""
-    made = analysis.options.get("changes") if "changes" in model.model_fields else None
-    names = [str(name) for name in made] if isinstance(made, dict) else []
-    return {**study.variables, **{name: Variable(name, "boolean", Text(name)) for name in names}}
-
-
-def _check_formula(analysis: Analysis, variables: Mapping[str, Variable]) -> list[Finding]:
-    from dataclasses import replace
-
-    text = analysis.options.get("formula")
-    if not isinstance(text, str):
-        return []
-    try:
-        # Whether its splines may be without knots is the method's own matter.
-        formulas.parse(text, variables, unplaced=True)
-    except FileFault as fault:
-        return [replace(finding, place=analysis.place("formula")) for finding in fault.findings]
-    return []
-
-
-def _from_pydantic(analysis: Analysis, error: dict[str, Any], fields: list[str]) -> Finding:
-    """One of pydantic's errors as a finding at the option's line."""
-    path = ".".join(str(part) for part in error["loc"])
-    place = analysis.place(path)
-    last = str(error["loc"][-1]) if error["loc"] else ""
-    if error["type"] == "missing":
-        return Finding("missing_key", place=place, values={"found": listed(analysis.options), "expected": last})
-    if error["type"] == "extra_forbidden":
-        values = {"found": last, "expected": listed(fields), "hint": nearest(last, fields)}
-        return Finding("unknown_key", place=place, values=values)
-    found = short(re.sub(r"\s+", " ", str(error["input"])))
-    return Finding("bad_option", place=place, values={"found": found, "expected": short(error["msg"])})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -20,7 +21,7 @@ class Threshold(BaseModel):
     @model_validator(mode="after")
     def _one_of_them(self) -> Threshold:
         if (self.sensitivity is None) == (self.value is None):
-            raise ValueError("either sensitivity or value")
+            raise PydanticCustomError("option_threshold", "option_threshold")
         return self
 
 
@@ -70,19 +71,19 @@ class Options(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Options:
         if bool(self.model) == bool(self.equation):
-            raise ValueError("either model or equation")
+            raise PydanticCustomError("option_one_model", "option_one_model")
         names = [one if isinstance(one, str) else one.variable for one in self.subgroups]
         if len(set(names)) < len(names):
             # Two divisions of one variable, a person apart, would give that person away.
-            raise ValueError("subgroups: one entry for each variable, with all its cuts")
+            raise PydanticCustomError("option_subgroups", "option_subgroups")
         if self.folds == 1:
-            raise ValueError("folds: 0, or 2 and more")
+            raise PydanticCustomError("option_folds", "option_folds")
         if self.equation and (self.bootstrap or self.leave_out or self.joining or self.nonlinearity):
-            raise ValueError("a given equation is not fitted again: no bootstrap, leave_out, joining, nonlinearity")
+            raise PydanticCustomError("option_given_equation", "option_given_equation")
         if self.joining and not (self.leave_out and self.folds):
-            raise ValueError("joining needs leave_out: site and folds")
+            raise PydanticCustomError("option_joining", "option_joining")
         if not self.cross and any(one.sensitivity is not None for one in self.thresholds):
-            raise ValueError("a threshold for a sensitivity is found in training folds: it needs model and folds")
+            raise PydanticCustomError("option_sensitivity", "option_sensitivity")
         return self
 
     @property
