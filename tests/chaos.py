@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,7 @@ def _run(at: Place, name: str, disturb: Callable[[_Coordinator, float], None]) -
     if code:
         raise Failed(f"the run ended with {code}: {coordinator.said()}")
     _check(at, out)
+    shutil.rmtree(out)  # of two hundred runs the folders would fill the memory
 
 
 class _Coordinator:
