@@ -22,9 +22,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from gagyo.api import run_embedded, verify
+from gagyo.api import run_embedded, run_key_file, verify
 from gagyo.demo.hospitals import COUNTRIES, copy_ledgers, world_of
 from gagyo.demo.world import GAGYO, World
+from gagyo.protocol.study import Study
 from gagyo.release.ledger import read
 from gagyo.site.folder import state_folder
 from gagyo.site.inbox import Inbox
@@ -49,6 +50,18 @@ class Place:
     lines: dict[str, BadLine] = field(default_factory=dict)
     usual: float = 0.0
     """Seconds of an undisturbed run: a disturbance comes within them."""
+    run_keys: bytes = b""
+    """The coordinator's keys of that run, which are gone at its end."""
+
+    @property
+    def key_file(self) -> Path:
+        """Where the coordinator's keys of a run are while it lasts."""
+        return run_key_file(Study.read(self.world.folder / "undisturbed.yaml"))
+
+    def note_run_keys(self) -> None:
+        """Remember the keys of the run that goes on."""
+        if not self.run_keys and self.key_file.exists():
+            self.run_keys = self.key_file.read_bytes()
 
 
 @contextmanager
@@ -71,7 +84,7 @@ def place(folder: Path) -> Iterator[Place]:
             _redirect(home, found.lines[name].port)
         world.start_sites()
         began = time.monotonic()
-        _run(found, "undisturbed", lambda coordinator, spent: None)
+        _run(found, "undisturbed", lambda coordinator, spent: found.note_run_keys())
         found.usual = time.monotonic() - began
         yield found
 
@@ -111,6 +124,7 @@ def run_one(at: Place, seed: int) -> str:
         _run(at, str(seed), disturb)
     except Failed as why:
         raise Failed(f"{told}: {why}") from None
+    shutil.rmtree(at.world.folder / f"run-{seed}")  # of two hundred runs the folders would fill the memory
     return f"{told}{' (the run had ended)' if left else ''}: {time.monotonic() - began:.1f} s"
 
 
@@ -132,7 +146,6 @@ def _run(at: Place, name: str, disturb: Callable[[_Coordinator, float], None]) -
     if code:
         raise Failed(f"the run ended with {code}: {coordinator.said()}")
     _check(at, out)
-    shutil.rmtree(out)  # of two hundred runs the folders would fill the memory
 
 
 class _Coordinator:

@@ -136,10 +136,7 @@ def run_embedded(
     open_folder(folder, planned)
     unapproved = _approve(hospitals, planned, approvals)
     journal = Journal(folder / "journal.jsonl", coordinator, Embedded(hospitals))
-    going = Run(planned, journal, tell)
-    for name, outcome in going:
-        if ended is not None:
-            ended(name, outcome)
+    going = _followed(Run(planned, journal, tell), ended)
     ledgers = {name: site.ledger.path for name, site in hospitals.items()}
     record = finish(folder, going, journal.name, journal.answers, ledgers)
     for site in hospitals.values():
@@ -213,8 +210,8 @@ def run_remote(
 
     hub: the folder that `gagyo site join` made for the coordinator. The hospitals make keys for this run; the plan with
     those keys is brought to them, and the run waits until people there have decided, as long as the study's patience
-    lasts. Interrupted at any moment, the same call goes on: what was answered is not asked for again. `progress.json`
-    in the folder says at any moment where each hospital stands.
+    lasts. Interrupted at any moment, the same call goes on: what was answered is not asked for again; of a run that had
+    its results nothing is asked. `progress.json` in the folder says at any moment where each hospital stands.
 
     Raises:
         GagyoError: with what is wrong, and what to do.
@@ -224,10 +221,15 @@ def run_remote(
     from gagyo.runtime.remote import Remote
 
     read = study if isinstance(study, Study) else Study.read(study)
-    folder, membership = Path(out), Membership.open(Path(hub))
+    folder, membership, key_file = Path(out), Membership.open(Path(hub)), run_key_file(read)
     if (folder / "results.json").exists():
-        raise FileFault.of("run_finished", found=str(folder))
-    key_file = run_key_file(read)
+        finished = _finished(folder, read, ended)
+        own = finished.plan.keys["coordinator"]["sealing"]
+        if key_file.exists() and Keys.open(key_file).public.sealing == own:  # interrupted between results and end
+            with closing(open_carrier(Path(hub))) as client:
+                client.close_study(digest(read.canonical()))
+            key_file.unlink()
+        return finished
     keys = Keys(membership.keys.signing, Keys.open(key_file).sealing)
     board = Board(folder, states, tell)
     with closing(open_carrier(Path(hub))) as client:
@@ -237,13 +239,32 @@ def run_remote(
         open_folder(folder, planned)
         remote.submit(planned)
         journal = Journal(folder / "journal.jsonl", keys, remote)
-        going = Run(planned, journal, board.progress)
-        for name, outcome in going:
-            if ended is not None:
-                ended(name, outcome)
+        going = _followed(Run(planned, journal, board.progress), ended)
         record = finish(folder, going, journal.name, journal.answers, {})
         remote.close()
     key_file.unlink()
+    return Finished(folder, planned, going.results, going.stopped, record, going.preflight, frozenset(going.silent))
+
+
+def _followed(going: Run, ended: Callable[[str, Result | Stopped], None] | None) -> Run:
+    """A run at its end; each analysis is told as it ends."""
+    for name, outcome in going:
+        if ended is not None:
+            ended(name, outcome)
+    return going
+
+
+def _finished(folder: Path, study: Study, ended: Callable[[str, Result | Stopped], None] | None) -> Finished:
+    """A run that has its results, from its journal: nobody is asked anything.
+
+    Raises:
+        FileFault: it is a run of another study, or nobody knows of which.
+    """
+    planned = _planned(folder, study)
+    if planned is None:
+        raise FileFault.of("run_finished", found=str(folder))
+    going = _followed(Run(planned, Journal(folder / "journal.jsonl", Keys.make())), ended)
+    record = json.loads((folder / "results.json").read_bytes())
     return Finished(folder, planned, going.results, going.stopped, record, going.preflight, frozenset(going.silent))
 
 

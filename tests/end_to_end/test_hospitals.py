@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from gagyo.api import run_remote
+from gagyo.demo.world import GAGYO
+from gagyo.errors import FileFault
+from gagyo.exchange.envelope import Keys
+from gagyo.protocol.study import Study
+from gagyo.site.folder import state_folder
 from tests.chaos import Place, place, run_one
 
 RUNS = 5
@@ -35,8 +42,48 @@ def test_progress_says_where_each_hospital_stands(at: Place) -> None:
     assert {one["doing"] for one in record["sites"].values()} == {"answered"}
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["it had ended", "before its keys went"])
+def test_the_same_command_after_the_results_asks_nobody(at: Place, killed: bool) -> None:
+    """A coordinator may be killed between its results and its end: the same command reports, and removes the keys."""
+    study, out = at.world.folder / "undisturbed.yaml", at.world.folder / "run-undisturbed"
+    assert at.run_keys
+    assert not at.key_file.exists()
+    if killed:
+        at.key_file.write_bytes(at.run_keys)
+    (out / "report.ko.html").unlink()
+    before = (out / "results.json").read_bytes(), ledgers(at)
+    command = [*GAGYO, "run", str(study), "--hub", str(at.world.coordinator), "--out", str(out)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 0, told.stderr
+    assert (out / "report.ko.html").exists()
+    assert not at.key_file.exists()
+    assert ((out / "results.json").read_bytes(), ledgers(at)) == before
+
+
+def test_keys_of_another_run_stay(at: Place) -> None:
+    out = at.world.folder / "run-undisturbed"
+    Keys.open(at.key_file)
+    try:
+        run_remote(at.world.folder / "undisturbed.yaml", at.world.coordinator, out)
+        assert at.key_file.exists()
+    finally:
+        at.key_file.unlink()
+
+
+def test_a_folder_with_the_results_of_another_study_is_refused(at: Place) -> None:
+    study = Study.read(at.world.folder / "undisturbed.yaml")
+    other = Study.parse(study.source.replace("scientific_research", "statistics"), study.file)
+    with pytest.raises(FileFault) as fault:
+        run_remote(other, at.world.coordinator, at.world.folder / "run-undisturbed")
+    assert [one.code for one in fault.value.findings] == ["other_plan"]
+
+
+def ledgers(at: Place) -> dict[str, bytes]:
+    """The hospitals' ledgers as they are."""
+    return {name: (state_folder(file) / "ledger.jsonl").read_bytes() for name, file in at.world.sites.items()}
+
+
 def test_run_keys_are_destroyed_when_a_run_is_closed(at: Place) -> None:
-    from gagyo.site.folder import state_folder
     from gagyo.site.inbox import Inbox
     from gagyo.site.store import Store
 
