@@ -224,8 +224,8 @@ def run_remote(
     folder, membership, key_file = Path(out), Membership.open(Path(hub)), run_key_file(read)
     if (folder / "results.json").exists():
         finished = _finished(folder, read, ended)
-        own = finished.plan.keys["coordinator"]["sealing"]
-        if key_file.exists() and Keys.open(key_file).public.sealing == own:  # interrupted between results and end
+        mine = finished.plan.keys["coordinator"]["sealing"]
+        if key_file.exists() and Keys.open(key_file).public.sealing == mine:  # interrupted between results and end
             with closing(open_carrier(Path(hub))) as client:
                 client.close_study(digest(read.canonical()))
             key_file.unlink()

@@ -10,10 +10,9 @@ al. (2013) Stat Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,14 +20,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from scipy import special
 
-from gagyo.errors import FileFault, Stopped
+from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
-from gagyo.methods._groups import level_label
 from gagyo.methods._newton import aliased_columns
-from gagyo.methods._validation import fits, imputed_told, splines, telling
+from gagyo.methods._validation import faults, fits, imputed_told, sent, splines, telling
 from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
-from gagyo.methods._validation.completed import OWN, RATIO, completed, completed_lines, completed_own
+from gagyo.methods._validation.completed import completed, completed_lines, completed_own
 from gagyo.methods._validation.cuts import Threshold, at_cuts, at_threshold, held_out_accuracy
 from gagyo.methods._validation.descent import (
     EDGE,
@@ -44,21 +42,18 @@ from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.fits import newton
 from gagyo.methods._validation.imputed import foresee, starts_from
 from gagyo.methods._validation.left_out import leave_one_out, left_out
-from gagyo.methods._validation.options import Equation, Options, Subgroup
+from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.own import hospitals, own
-from gagyo.methods._validation.performance import Asked, measure, performance, recalibration
+from gagyo.methods._validation.performance import Asked, mean_of, measure, performance, recalibration
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
 from gagyo.methods._validation.splines import bent, smooth
-from gagyo.methods._validation.subgroups import by_group, number_of_groups, subgroup
+from gagyo.methods._validation.subgroups import by_group, group_labels, subgroup
 from gagyo.methods.imputation import Method as Imputation
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
-from gagyo.protocol.guards import listed, nearest
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result, Words
-from gagyo.statistics.newton import MOST_STEPS
-from gagyo.text import Text, join
 
 STEPS = (
     at_cuts,
@@ -82,14 +77,6 @@ STEPS = (
     variable_bins,
 )
 """What hospitals run for this method."""
-
-VALIDATED = ("logistic", "imputation")
-"""Methods whose analyses give a model to validate."""
-
-OF_IMPUTED = ("model", "equation", "imputation", "leave_out", "countries")
-"""Options of a validation of imputed data; those of other designs are as where nothing is written, without folds."""
-
-UNASKED = {name: field.default for name, field in Options.model_fields.items()}
 
 FEWEST_HOSPITALS = 4
 """To leave one out, three others must remain for a secure sum."""
@@ -123,68 +110,17 @@ class Method:
     def read(cls, analysis: Analysis, study: Study) -> Method:
         """The method of an analysis; FileFault names what does not fit the study."""
         options = Options(**analysis.options)
-        text = _formula_text(analysis, options, study)
+        text = faults.formula_text(analysis, options, study)
         formula = formulas.parse(text, study.variables, unplaced=options.equation is None)
         method = cls(formula, options, study, analysis.name)
-        faults = list(method._imputed_faults(analysis) if method.imputation else method._faults(analysis))
-        if faults:
-            raise FileFault(*faults)
+        asked = faults.Said(analysis, options, study, formula)
+        check_none(list(asked.of_imputed(method.imputation) if method.imputation else asked.of_complete()))
         return method
-
-    def _faults(self, analysis: Analysis) -> Generator[Finding, None, None]:
-        terms = {column.name for column in self.formula.columns(self.study.variables)}
-        given = self.options.equation
-        if given and (set(given.coefficients) != terms or given.outcome != self.formula.outcome):
-            yield _unlike(analysis, given, f"{self.formula.outcome}: {', '.join(sorted(terms))}")
-        if self.study.variables[self.formula.outcome].type != "boolean":
-            yield Finding("option_outcome", place=analysis.place("model"), values={"found": self.formula.outcome})
-        for one in self.options.groups:
-            if one.variable not in self.study.variables:
-                near = nearest(one.variable, self.study.variables)
-                known: dict[str, Any] = {"found": one.variable, "expected": listed(self.study.variables), "hint": near}
-                yield Finding("unknown_variable", place=analysis.place("subgroups"), values=known)
-            elif _measured(one, self.study) and (not one.cuts or any(a >= b for a, b in pairwise(one.cuts))):
-                values = {"found": one.variable}
-                yield Finding("option_cuts", place=analysis.place("subgroups"), values=values)
-
-    def _imputed_faults(self, analysis: Analysis) -> Generator[Finding, None, None]:
-        """What does not fit a model of imputed data: how it was imputed, or designs that it cannot be validated by."""
-        assert self.imputation
-        one = self.imputation.options
-        if (one.purpose, one.model) != ("prediction", "logistic"):
-            values = {"found": f"{self._imputing}: purpose: {one.purpose}, model: {one.model}"}
-            yield Finding("validate_imputed", place=analysis.place(self._place), values=values)
-        if self.options.equation:
-            yield from self._unlike_equation(analysis, self.options.equation, self.imputation.formula)
-        # A given equation has no folds, whatever stands there.
-        asked = {name: value for name, value in self.options if name not in OF_IMPUTED} | {"folds": self.options.cross}
-        found = [f"{name}: {value}" for name, value in asked.items() if value != (UNASKED | {"folds": 0})[name]]
-        if found:
-            values = {"found": ", ".join(found), "expected": "folds: 0, leave_out, countries"}
-            yield Finding("validate_imputed_design", place=analysis.place("folds"), values=values)
-
-    def _unlike_equation(self, analysis: Analysis, given: Equation, imputed: Formula) -> Generator[Finding, None, None]:
-        """A given equation has the outcome and the columns of the formula whose data are imputed."""
-        terms = {column.name for column in imputed.columns(self.study.variables)}
-        mine = {column.name for column in self.formula.columns(self.study.variables)}
-        outcomes = {given.outcome, self.formula.outcome, imputed.outcome}
-        if not (set(given.coefficients) == terms == mine) or len(outcomes) > 1:
-            yield _unlike(analysis, given, f"{imputed.outcome}: {', '.join(sorted(terms))}")
-
-    @property
-    def _place(self) -> str:
-        """The option that names the analysis which imputes."""
-        return "imputation" if self.options.imputation else "model"
-
-    @property
-    def _imputing(self) -> str:
-        """The analysis that gives the model, or for a given equation the data, if any does."""
-        return self.options.imputation or self.options.model
 
     @cached_property
     def imputation(self) -> Imputation | None:
         """The analysis that imputes what people lack, where one does."""
-        one = self.study.analyses.get(self._imputing)
+        one = self.study.analyses.get(self.options.starts_from)
         return Imputation.read(one, self.study) if one is not None and one.method == Imputation.name else None
 
     @property
@@ -202,7 +138,7 @@ class Method:
     @property
     def needs(self) -> tuple[str, ...]:
         """The analysis that fits the model, or imputes for an equation."""
-        return (self._imputing,) if self._imputing else ()
+        return (self.options.starts_from,) if self.options.starts_from else ()
 
     @property
     def layout(self) -> Layout:
@@ -212,7 +148,10 @@ class Method:
 
     def sends(self) -> tuple[Sends, ...]:
         """What each design sends, at most."""
-        return tuple(_sends(self))
+        if self.imputation:
+            leaves = self.options.leave_out is not None
+            return tuple(sent.of_imputed(self.imputation.spec, self.imputation.sends(), leaves))
+        return tuple(sent.of_complete(self.formula, self.study, self.options, self.layout))
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """The conversation, its questions counted."""
@@ -234,7 +173,7 @@ class Method:
     def _conversation(self, earlier: Mapping[str, Result]) -> Generator[Any, Any, Result]:
         """Each part asks, and adds to what was found."""
         if self.imputation:
-            chained = starts_from(earlier[self._imputing], self._imputing, self.options.equation)
+            chained = starts_from(earlier[self.options.starts_from], self.options.starts_from, self.options.equation)
             leaves = self.options.leave_out is not None
             seen = yield from foresee(chained, leaves, FEWEST_HOSPITALS, self.analysis)
             return imputed_told.tell(seen, chained, self.options, self.study, FEWEST_HOSPITALS)
@@ -385,104 +324,3 @@ class Method:
         for one in self.options.groups:
             groups = yield from by_group(asked, scored, one.variable, tuple(one.cuts))
             found.subgroups += list(zip(group_labels(one, self.study), groups, strict=True))
-
-
-def mean_of(repeats: list[Any]) -> Any:
-    """Performance averaged over repeats of the folds; errors too, since repeats share all their people."""
-    first = repeats[0]
-    if len(repeats) == 1:
-        return first
-    names = ("auc", "auc_error", "oe", "log_oe_error", "brier", "log_loss")
-    means: dict[str, Any] = {name: float(np.mean([getattr(one, name) for one in repeats])) for name in names}
-    for name in ("citl", "slope"):
-        pairs = np.array([[getattr(one, name).value, getattr(one, name).standard_error] for one in repeats])
-        means[name] = type(first.citl)(*(float(value) for value in pairs.mean(axis=0)))
-    return replace(first, **means)
-
-
-def _formula_text(analysis: Analysis, options: Options, study: Study) -> str:
-    if options.imputation and not options.equation:
-        raise FileFault(Finding("option_imputation", place=analysis.place("imputation")))
-    if options.imputation:
-        one = study.analyses.get(options.imputation)
-        if one is None or one.method != Imputation.name or one.cohort != analysis.cohort:
-            known = [name for name, each in study.analyses.items() if each.method == Imputation.name]
-            raise FileFault(_no_such(analysis, "imputation", options.imputation, (Imputation.name,), known))
-    if options.equation:
-        return options.equation.formula
-    model = study.analyses.get(options.model)
-    if model is None or model.method not in VALIDATED or model.cohort != analysis.cohort:
-        known = [name for name, one in study.analyses.items() if one.method in VALIDATED]
-        raise FileFault(_no_such(analysis, "model", options.model, VALIDATED, known))
-    return str(model.options.get("formula", ""))
-
-
-def _unlike(analysis: Analysis, given: Equation, expected: str) -> Finding:
-    values = {"found": f"{given.outcome}: {', '.join(sorted(given.coefficients))}", "expected": expected}
-    return Finding("option_equation", place=analysis.place("equation"), values=values)
-
-
-def _no_such(analysis: Analysis, path: str, found: str, methods: Sequence[str], known: Sequence[str]) -> Finding:
-    """That an option does not name an analysis of some methods on the same cohort."""
-    values = {"found": found, "method": ", ".join(methods), "expected": ", ".join(known) or "-"}
-    return Finding("option_analysis", place=analysis.place(path), values=values)
-
-
-def _measured(one: Subgroup, study: Study) -> bool:
-    return study.variables[one.variable].type not in ("boolean", "category")
-
-
-def group_labels(one: Subgroup, study: Study) -> list[Words]:
-    """A label for each group of a variable."""
-    variable = study.variables[one.variable]
-    number = number_of_groups(variable, len(one.cuts))
-    if not _measured(one, study):
-        return [Words(text=level_label(variable, level)) for level in range(number)]
-    ends = [f"< {one.cuts[0]:g}", *(f"{a:g} – < {b:g}" for a, b in pairwise(one.cuts)), f"≥ {one.cuts[-1]:g}"]
-    return [Words(text=join(": ", variable.label, Text(end, end, end))) for end in ends]
-
-
-def _imputed_sends(imputation: Imputation, leaves: bool) -> Generator[Sends, None, None]:
-    """By step, of a model of imputed data."""
-    spec = imputation.spec
-    yield Sends("validate.completed", 6 * spec.times + 2, 1)
-    yield Sends("validate.completed_lines", 12 * spec.times, MOST_STEPS)
-    yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
-    if leaves:
-        widest = max(spec.width(name) for name in spec.impute)
-        yield Sends("imputation.everyone", spec.times * widest * (widest + 1) // 2, len(spec.impute))
-        yield from (replace(one, to="left_out") for one in imputation.sends())
-        yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
-
-
-def _sends(method: Method) -> Generator[Sends, None, None]:
-    """By step; descents stop where bins get small, so theirs is an upper limit."""
-    if method.imputation:
-        yield from _imputed_sends(method.imputation, method.options.leave_out is not None)
-        return
-    p = len(method.formula.columns(method.study.variables))
-    layout, options = method.layout, method.options
-    size, sets = p + p * (p + 1) // 2 + 1, 1 + layout.repeats
-    yield Sends("validate.performance", 6 * sets + 2, 2)
-    yield Sends("validate.recalibration", 12 * sets, 2 * MOST_STEPS)
-    if layout.models > 1:
-        yield Sends("validate.newton", size * (layout.models - 1), MOST_STEPS)
-    yield Sends("validate.location", 2, 1)
-    yield Sends("validate.score_bins", 4 * (2 + 2 * layout.folds) * 16, 24)
-    yield Sends("validate.smooth", 15, MOST_STEPS)
-    if any(one.sensitivity is not None for one in options.thresholds):
-        yield Sends("validate.at_cuts", 4 * len(options.thresholds), 1)
-    if layout.bootstrap:
-        yield Sends("validate.draws", 2 * layout.bootstrap, 1)
-        yield Sends("validate.optimism", 6, 1)
-        yield Sends("validate.instability", 5 * 64, 1)
-    yield Sends("validate.own", 15, 1, each=True)
-    if options.leave_out:
-        yield Sends("validate.newton", size, MOST_STEPS, to="left_out")
-        yield Sends("validate.left_out", 15 + (28 if options.joining else 0), 1, each=True)
-    if options.groups:
-        yield Sends("validate.subgroup", 7 * 16, len(options.groups))
-    if options.nonlinearity:
-        measured = len(splines.measured(method.formula, method.study.variables))
-        yield Sends("validate.variable_bins", 2 * 32 * measured, 12)
-        yield Sends("validate.bent", (size + 2 * p + 5) * measured, MOST_STEPS)

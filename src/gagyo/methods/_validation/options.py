@@ -87,6 +87,11 @@ class Options(BaseModel):
         return self
 
     @property
+    def starts_from(self) -> str:
+        """The analysis that gives the model, or that imputes what an equation needs; empty where none does."""
+        return self.imputation or self.model
+
+    @property
     def cross(self) -> int:
         """The folds, none for a given equation."""
         return 0 if self.equation else self.folds

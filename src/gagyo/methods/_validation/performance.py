@@ -7,7 +7,7 @@ van der Laan (2015, Electron J Stat 9:1583). Calibration: Cox (1958, Biometrika 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -189,3 +189,16 @@ def measure(asked: Asked, sets: Sequence[Set], name: str) -> Generator[Ask, Pool
     people, cases = (int(number) for number in pooled["people"])
     sums = np.insert(pooled["sums"].reshape(len(sets), 5), EXPECTED, pooled["expected"], axis=1)
     return [performance_of(people, cases, one, line) for one, line in zip(sums, lines, strict=True)], pooled
+
+
+def mean_of(repeats: list[Any]) -> Any:
+    """Performance averaged over repeats of the folds; errors too, since repeats share all their people."""
+    first = repeats[0]
+    if len(repeats) == 1:
+        return first
+    names = ("auc", "auc_error", "oe", "log_oe_error", "brier", "log_loss")
+    means: dict[str, Any] = {name: float(np.mean([getattr(one, name) for one in repeats])) for name in names}
+    for name in ("citl", "slope"):
+        pairs = np.array([[getattr(one, name).value, getattr(one, name).standard_error] for one in repeats])
+        means[name] = type(first.citl)(*(float(value) for value in pairs.mean(axis=0)))
+    return replace(first, **means)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,17 @@ from scipy import special
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._groups import level_label
+from gagyo.methods._validation.options import Subgroup
 from gagyo.methods._validation.performance import PAIRS, Asked, Set
 from gagyo.methods._validation.present import grouped, present
 from gagyo.methods._validation.scores import SETS, Layout, outcome, scores
+from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats
+from gagyo.result import Words
 from gagyo.statistics import calibration, ledell
+from gagyo.text import Text, join
 
 
 @local("validate", **SETS, variable=Name(), cuts=Numbers((None,), -1e12, 1e12))
@@ -81,3 +87,18 @@ def _group(people: float, sums: Floats) -> Group:
         return Group(float(people), nothing, nothing, nothing, nothing, nothing)
     oe, error = calibration.observed_expected(cases, expected, people)
     return Group(float(people), cases, concordant / pairs, float(np.sqrt(influence)) / pairs, oe, error)
+
+
+def is_measured(one: Subgroup, study: Study) -> bool:
+    """Whether a variable's groups are intervals between cuts."""
+    return study.variables[one.variable].type not in ("boolean", "category")
+
+
+def group_labels(one: Subgroup, study: Study) -> list[Words]:
+    """A label for each group of a variable."""
+    variable = study.variables[one.variable]
+    number = number_of_groups(variable, len(one.cuts))
+    if not is_measured(one, study):
+        return [Words(text=level_label(variable, level)) for level in range(number)]
+    ends = [f"< {one.cuts[0]:g}", *(f"{a:g} – < {b:g}" for a, b in pairwise(one.cuts)), f"≥ {one.cuts[-1]:g}"]
+    return [Words(text=join(": ", variable.label, Text(end, end, end))) for end in ends]

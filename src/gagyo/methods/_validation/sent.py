@@ -1,0 +1,57 @@
+"""How many numbers each design of a validation sends, by step, at most: what a plan shows before anyone approves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from gagyo.federation.ask import Sends
+from gagyo.methods._imputation_chains import Spec
+from gagyo.methods._validation import splines
+from gagyo.methods._validation.completed import OWN, RATIO
+from gagyo.methods._validation.options import Options
+from gagyo.methods._validation.scores import Layout
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Study
+from gagyo.statistics.newton import MOST_STEPS
+
+
+def of_imputed(spec: Spec, imputing: Sequence[Sends], leaves: bool) -> Iterator[Sends]:
+    """Of a model of imputed data. imputing: what the imputation sends, which a hospital that is left out asks again."""
+    yield Sends("validate.completed", 6 * spec.times + 2, 1)
+    yield Sends("validate.completed_lines", 12 * spec.times, MOST_STEPS)
+    yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
+    if leaves:
+        widest = max(spec.width(name) for name in spec.impute)
+        yield Sends("imputation.everyone", spec.times * widest * (widest + 1) // 2, len(spec.impute))
+        yield from (replace(one, to="left_out") for one in imputing)
+        yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
+
+
+def of_complete(formula: Formula, study: Study, options: Options, layout: Layout) -> Iterator[Sends]:
+    """Of people who lack nothing; descents stop where bins get small, so theirs is an upper limit."""
+    p = len(formula.columns(study.variables))
+    size, sets = p + p * (p + 1) // 2 + 1, 1 + layout.repeats
+    yield Sends("validate.performance", 6 * sets + 2, 2)
+    yield Sends("validate.recalibration", 12 * sets, 2 * MOST_STEPS)
+    if layout.models > 1:
+        yield Sends("validate.newton", size * (layout.models - 1), MOST_STEPS)
+    yield Sends("validate.location", 2, 1)
+    yield Sends("validate.score_bins", 4 * (2 + 2 * layout.folds) * 16, 24)
+    yield Sends("validate.smooth", 15, MOST_STEPS)
+    if any(one.sensitivity is not None for one in options.thresholds):
+        yield Sends("validate.at_cuts", 4 * len(options.thresholds), 1)
+    if layout.bootstrap:
+        yield Sends("validate.draws", 2 * layout.bootstrap, 1)
+        yield Sends("validate.optimism", 6, 1)
+        yield Sends("validate.instability", 5 * 64, 1)
+    yield Sends("validate.own", 15, 1, each=True)
+    if options.leave_out:
+        yield Sends("validate.newton", size, MOST_STEPS, to="left_out")
+        yield Sends("validate.left_out", 15 + (28 if options.joining else 0), 1, each=True)
+    if options.groups:
+        yield Sends("validate.subgroup", 7 * 16, len(options.groups))
+    if options.nonlinearity:
+        measured = len(splines.measured(formula, study.variables))
+        yield Sends("validate.variable_bins", 2 * 32 * measured, 12)
+        yield Sends("validate.bent", (size + 2 * p + 5) * measured, MOST_STEPS)
