@@ -10,15 +10,12 @@ and a logistic path of a hundred penalties, whose informations at two hundred co
 from __future__ import annotations
 
 import gc
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from doors import HEAD, SITES, divided, ends_of, numbers, through_doors
+from in_r import in_r
 from measure import Row, alone, cpu, serve
 
 VALUES, SHARES = 10_000_000, (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -98,7 +95,7 @@ spent <- system.time(m <- glmnet(X, y, alpha = 0.5, nlambda = {PENALTIES}, thres
 def r_path() -> dict[str, Any]:
     """The same path in glmnet, at a threshold that gives as many figures."""
     X, y = wide()
-    return in_r(R_PATH, {"X": X, "y": y})
+    return in_r(R_PATH, {"X": X, "y": y}, "as.numeric(coef(m, s = 0.05, exact = TRUE, x = X, y = y))[-1]")
 
 
 def clustered(clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -149,7 +146,9 @@ spent <- system.time(m <- lmer(f, d))
 def r_hospitals() -> dict[str, Any]:
     """lmer, a random intercept for each hospital."""
     X, y, hospital = clustered(len(MANY))
-    return in_r(R_MIXED % (TERMS, TERMS + 1, ""), {"X": X, "y": y, "g": hospital, "h": hospital}, "fixef(m)[1 + 1:%d]")
+    return in_r(
+        R_MIXED % (TERMS, TERMS + 1, ""), {"X": X, "y": y, "g": hospital, "h": hospital}, f"fixef(m)[1 + 1:{TERMS}]"
+    )
 
 
 def r_wards() -> dict[str, Any]:
@@ -158,32 +157,7 @@ def r_wards() -> dict[str, Any]:
     X = np.column_stack([data[f"x{j}"] for j in range(TERMS)])
     hospital = np.repeat(np.arange(4), np.diff(ends))
     given = {"X": X, "y": data["y"], "g": data["ward"], "h": hospital}
-    return in_r(R_MIXED % (TERMS, TERMS + 1, "+ h"), given, "fixef(m)[1 + 1:%d]")
-
-
-def in_r(
-    script: str,
-    data: Mapping[str, np.ndarray],
-    beta: str = "as.numeric(coef(m, s = 0.05, exact = TRUE, x = X, y = y))[-1]",
-) -> dict[str, Any]:
-    """CPU seconds of `spent` in an R script that reads `data`, and coefficients; `missing` where R cannot run it."""
-    if shutil.which("Rscript") is None:
-        return {"missing": True}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for label, column in data.items():
-            np.asarray(column, np.float64).ravel(order="F").tofile(folder / label)
-        told = f'\ncat(format(c(sum(spent[1:2]), {beta.replace("%d", str(TERMS))}), digits = 17), sep = " ")\n'
-        read = (
-            'read <- function(n) { f <- file.path(commandArgs(TRUE)[1], n); readBin(f, "double", file.size(f) / 8) }\n'
-        )
-        (folder / "work.R").write_text(read + script + told)
-        command = ["Rscript", str(folder / "work.R"), name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"missing": True}
-    seconds, *found = map(float, done.stdout.split())
-    return {"seconds": seconds, "beta": found}
+    return in_r(R_MIXED % (TERMS, TERMS + 1, "+ h"), given, f"fixef(m)[1 + 1:{TERMS}]")
 
 
 WORKS: dict[str, Callable[[], dict[str, Any]]] = {

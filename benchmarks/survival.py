@@ -8,15 +8,12 @@ Rscript and the survival package are installed; else its row says that they are 
 from __future__ import annotations
 
 import gc
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from doors import HEAD, divided, ends_of, numbers, through_doors
+from in_r import in_r
 from measure import Row, alone, cpu, serve
 
 PEOPLE, COLUMNS, DAYS = 1_000_000, 20, 1_825
@@ -139,35 +136,19 @@ def lifelines_test() -> dict[str, Any]:
     return {"seconds": spent[0], "chi": float(found.test_statistic)}
 
 
-SCRIPT = """
+SCRIPT = f"""
 suppressMessages(library(survival))
-folder <- commandArgs(TRUE)[1]
-read <- function(name, n) readBin(file.path(folder, name), "double", n)
-n <- %d; p <- %d
-X <- matrix(read("X", n * p), n, p); y <- Surv(read("time", n), read("event", n)); s <- as.integer(read("site", n))
+X <- matrix(read("X"), ncol = {COLUMNS}); y <- Surv(read("time"), read("event")); s <- as.integer(read("site"))
 control <- coxph.control(eps = 1e-12, iter.max = 30)
 spent <- system.time(f <- coxph.fit(X, y, strata = s, offset = NULL, init = NULL, control = control, weights = NULL,
   method = "efron", rownames = NULL, resid = FALSE))
-cat(format(c(sum(spent[1:2]), f$coefficients), digits = 17), sep = " ")
 """
 
 
 def r_cox() -> dict[str, Any]:
     """R's `coxph.fit`, stratified by hospital, Efron, converged to 1e-12; nothing where R is not installed."""
-    if shutil.which("Rscript") is None:
-        return {"missing": True}
     X, time, event, site = made()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for label, values in (("X", X.ravel(order="F")), ("time", time), ("event", event), ("site", site + 0.0)):
-            values.tofile(folder / label)
-        (folder / "fit.R").write_text(SCRIPT % (PEOPLE, COLUMNS))
-        command = ["Rscript", str(folder / "fit.R"), name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"missing": True}
-    seconds, *beta = map(float, done.stdout.split())
-    return {"seconds": seconds, "beta": beta}
+    return in_r(SCRIPT, {"X": X, "time": time, "event": event, "site": site}, "f$coefficients")
 
 
 WORKS: dict[str, Callable[[], dict[str, Any]]] = {

@@ -487,6 +487,13 @@ MUTATIONS = (
         RUN,
     ),
     ("site/history.py", "                self._check(opened.cursor, opened.record)\n", "                pass\n", DOOR),
+    ("api.py", "and Keys.open(key_file).public.sealing == mine", "", "tests/end_to_end/test_hospitals.py"),
+    (
+        "api.py",
+        "            key_file.unlink()\n        return finished",
+        "        return finished",
+        "tests/end_to_end/test_hospitals.py",
+    ),
     ("site/opening.py", "if [one.site for one in shares] != list(opening.roster):", "if False:", DOOR),
     ("site/opening.py", "ring.add(pairwise, own_mask(", "ring.add(ring.subtract(pairwise, pairwise), own_mask(", DOOR),
     (

@@ -258,5 +258,7 @@ def test_an_attack_or_a_slip_is_refused_with_its_code(text: str, code: str) -> N
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="agexdiseC(rcs,1~+-*:) .`{", max_size=40) | st.text(max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
+    """And what is read is read the same again, from its canonical text."""
     with suppress(FileFault):
-        parse(text, VARIABLES)
+        found = parse(text, VARIABLES)
+        assert parse(found.text, VARIABLES) == found

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from gagyo.methods._newton import wald
 from gagyo.methods._regression import middles
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile

@@ -10,8 +10,9 @@ import numpy as np
 from gagyo.methods._newton import Solved, wald
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._survival.telling import time_words
-from gagyo.protocol.formula import Formula, Term
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import Term
 from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words

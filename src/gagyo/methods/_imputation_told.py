@@ -13,7 +13,7 @@ from gagyo.methods._imputation_chains import PREDICTION, Spec
 from gagyo.methods._imputation_walk import Fits, Seen
 from gagyo.methods._logistic_told import coefficients_table
 from gagyo.methods._regression import alias_notes
-from gagyo.protocol.formula import DesignColumn
+from gagyo.protocol.terms import DesignColumn
 from gagyo.protocol.variables import Variable
 from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Series, Table, Words
 from gagyo.statistics import rubin

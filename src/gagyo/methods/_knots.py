@@ -21,8 +21,9 @@ from gagyo.finding import Finding
 from gagyo.methods._quantiles_told import digits_of, percent, with_unit
 from gagyo.methods._values import Asked, Values, two_grids
 from gagyo.protocol import formula as formulas
-from gagyo.protocol.formula import Formula, Unplaced
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.terms import Unplaced
 from gagyo.result import Cell, Column, Result, Table, Words
 from gagyo.statistics.calibration import QUANTILES
 from gagyo.statistics.knots import Knot, knot, tied, wanted

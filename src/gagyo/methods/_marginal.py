@@ -14,8 +14,9 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._sandwich import Variance
-from gagyo.protocol.formula import Factor, Formula, Spline
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import Factor, Spline
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, Spread, few_or_none, joined, joint
 from gagyo.result import Column, Estimate, Interval, Result, Table, Words

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._regression import measured
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Measure, Spread, behind, few_or_none, joined
 from gagyo.release.few_values import supported
 

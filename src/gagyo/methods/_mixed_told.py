@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.methods._regression import alias_notes, estimate
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import normal_quantile, t_quantile, t_sf

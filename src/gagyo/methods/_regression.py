@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
-from gagyo.protocol.formula import DesignColumn, Formula, Spline, Term
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import DesignColumn, Spline, Term
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside

@@ -12,8 +12,9 @@ from gagyo.methods._effects_told import GROUPS, Treated, limits, of
 from gagyo.methods._newton import Solved
 from gagyo.methods._profile_fit import Fitted
 from gagyo.methods._regression import about_zero, alias_notes, estimate, middles
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Result, Table, Words
 from gagyo.statistics.weighting import Z95, mean_effects

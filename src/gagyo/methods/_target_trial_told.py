@@ -15,8 +15,9 @@ from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._survival.telling import amount, time_words
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Cohort, Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Counts, Curve, Estimate, Interval, Result, Series, Table, Words
 from gagyo.statistics.target_trial import STARTS, WAITS, Z95, Contrast

@@ -15,8 +15,9 @@ from gagyo.methods._overlap import Overlap
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._weighting_outcomes_told import Groups, Outcome
 from gagyo.methods._weighting_steps import UNBOUNDED
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Result, Series, Table, Withheld, Words
 from gagyo.statistics.weighting import Z95, Scheme, mean_differences

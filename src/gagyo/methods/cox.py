@@ -43,8 +43,9 @@ from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, 
 from gagyo.methods._survival.telling import dropped_note, time_words
 from gagyo.methods._survival.times import per_faults, time_faults
 from gagyo.methods._values import bins_step, present_step
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result
 from gagyo.statistics.distributions import chi2_sf

@@ -36,8 +36,9 @@ from gagyo.methods._survival.climb import Climb, fit_scales, sandwich
 from gagyo.methods._survival.one_baseline import TRIES
 from gagyo.methods._survival.times import per_faults, time_faults
 from gagyo.methods._values import bins_step, present_step
-from gagyo.protocol.formula import DesignColumn, Formula
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of, total
 from gagyo.result import Result
 from gagyo.statistics import fine_gray as kernel

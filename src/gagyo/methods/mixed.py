@@ -27,8 +27,9 @@ from gagyo.methods._mixed_told import Fitted, Told
 from gagyo.methods._newton import MOST_ROUNDS, aliased_columns, symmetric, triangle
 from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
 from gagyo.methods._values import bins_step, present_step
-from gagyo.protocol.formula import Formula, Plain
+from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.terms import Plain
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
 from gagyo.result import Result
 from gagyo.statistics import mixed

@@ -9,20 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from gagyo.report import numbers
+from gagyo.report.blocks import Block, Drawing, Facts, Formula, Grid, Heading, Marks, Prose
 from gagyo.report.checklists import Checklist, Item
-from gagyo.report.compose import (
-    Block,
-    Drawing,
-    Facts,
-    Formula,
-    Grid,
-    Heading,
-    Marks,
-    Prose,
-    compose,
-    limits_of,
-    text_of,
-)
+from gagyo.report.compose import compose, limits_of, text_of
 from gagyo.report.figures import draw_curve, draw_flow
 from gagyo.report.flow import Flow
 from gagyo.report.forest import draw_forest

@@ -9,8 +9,8 @@ import numpy as np
 from gagyo.errors import DataFault
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.protocol.formula import DesignColumn
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 

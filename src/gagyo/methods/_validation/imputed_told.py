@@ -14,7 +14,7 @@ from gagyo.methods._validation.completed import OWN, RATIO
 from gagyo.methods._validation.imputed import MEASURED, Foreseen
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.own import Hospital
-from gagyo.methods._validation.tables import NOT_ESTIMABLE, TEXT, back, columns, known, named, said
+from gagyo.methods._validation.tables import NOT_ESTIMABLE, TEXT, back, columns, known, said
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Estimate, Interval, Result, Table, Withheld, Words
@@ -134,24 +134,14 @@ def _performance(found: Foreseen, fixed: bool) -> Table:
 
 def _by_hospital(hospitals: Sequence[Completed], times: int, fixed: bool) -> Table:
     described = columns(
-        ("hospital", TEXT),
-        ("people", "count"),
-        ("cases", "count"),
-        ("auc", "interval"),
-        ("oe", "interval"),
-        ("slope", "interval"),
-        ("citl", "interval"),
+        *tables.ACCURACY,
         ("brier", "number", 4),
         ("log_loss", "interval"),
         ("between", "percent", 1),
     )
-    shown = ("auc", "oe", "slope", "citl")
     rows = tuple(
         (
-            named(one.name),
-            one.count("people"),
-            one.count("cases"),
-            *(one.interval(name) for name in shown),
+            *tables.accuracy(one, fixed),
             one.scalar("brier"),
             one.interval("log_loss"),
             one.share("auc", times),

@@ -21,7 +21,8 @@ from gagyo.methods._validation import fits
 from gagyo.methods._validation.descent import Grown, Tree, moments, spread, variable_trees
 from gagyo.methods._validation.performance import Asked, Set, weighted_fit
 from gagyo.methods._validation.scores import SETS, Layout, outcome, scores
-from gagyo.protocol.formula import Formula, Plain
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.terms import Plain
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint
 from gagyo.statistics import calibration

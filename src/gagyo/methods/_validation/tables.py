@@ -103,16 +103,27 @@ def _corrected(found: Findings) -> tuple[Cell, ...]:
     return (said("corrected"), *values, one.brier - less.brier, one.log_loss - less.log_loss)
 
 
+ACCURACY: tuple[tuple[str, Format], ...] = (
+    ("hospital", TEXT),
+    ("people", "count"),
+    ("cases", "count"),
+    ("auc", "interval"),
+    ("oe", "interval"),
+    ("slope", "interval"),
+    ("citl", "interval"),
+)
+
+
+def accuracy(one: Hospital, fixed: bool) -> tuple[Cell, ...]:
+    """The cells of ACCURACY: a hospital, its people and cases, and its own accuracy with limits."""
+    measures = (one.area(fixed), one.oe_interval(), one.interval("slope"), one.interval("citl"))
+    return (named(one.name), one.count("people"), one.count("cases"), *measures)
+
+
 def by_hospital(found: Findings) -> Table:
     """The model at each hospital on its own people."""
     described = columns(
-        ("hospital", TEXT),
-        ("people", "count"),
-        ("cases", "count"),
-        ("auc", "interval"),
-        ("oe", "interval"),
-        ("slope", "interval"),
-        ("citl", "interval"),
+        *ACCURACY,
         ("brier", "number", 4),
         ("reliability", "number", 4),
         ("resolution", "number", 4),
@@ -120,13 +131,7 @@ def by_hospital(found: Findings) -> Table:
     )
     rows = tuple(
         (
-            named(one.name),
-            one.count("people"),
-            one.count("cases"),
-            one.area(found.fixed),
-            one.oe_interval(),
-            one.interval("slope"),
-            one.interval("citl"),
+            *accuracy(one, found.fixed),
             one.scalar("brier"),
             one.scalar("reliability"),
             one.scalar("resolution"),
