@@ -108,11 +108,12 @@ class House:
     plan: Plan
     journal: Journal
 
-    def run(self, **options: Any) -> Run:
-        """Run the study to its end."""
+    def run(self, disputed: bool = False, **options: Any) -> Run:
+        """Run the study to its end; among honest hospitals, none says that the record is not as it should be."""
         run = Run(self.plan, self.journal, **options)
         for _ in run:
             pass
+        assert disputed == any(answer.code == "bad_record" for answer in run.answers)
         return run
 
 

@@ -754,3 +754,42 @@ def test_every_part_of_the_results_is_verified(tmp_path: Path, edit: Callable[[d
     (tmp_path / "results.json").write_text(json.dumps(document))
     with pytest.raises(Tampered):
         verify(tmp_path, audit(tmp_path))
+
+
+class Noted:
+    """A runtime that says which hospital answers now."""
+
+    name = "embedded"
+
+    def __init__(self, inner: Any, turn: dict[str, str]) -> None:
+        self._inner, self._turn = inner, turn
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        answers: list[Answer] = []
+        for request in requests:
+            self._turn["site"] = request.site
+            answers += self._inner.ask([request])
+        return answers
+
+
+def test_what_a_hospital_adds_to_the_last_sum_of_a_study_is_no_result(tmp_path: Path, monkeypatch: Any) -> None:
+    """Nothing is asked after the last sum: the others see only at the end that it is more than people can add."""
+    lay_out, turn = sharing.lay_out, {"site": ""}
+
+    def lying(aggregate: Any, cohort: int) -> Any:
+        share = lay_out(aggregate, cohort)
+        last = turn["site"] == "busan" and "products" in aggregate
+        return replace(share, values=np.full_like(share.values, 1e9)) if last else share
+
+    monkeypatch.setattr(sharing, "lay_out", lying)
+    text = STUDY + described() + '  line: {method: linear, cohort: all, formula: "radius ~ texture"}\n'
+    one = house(tmp_path, text, breast(), wrap=lambda inner: Noted(inner, turn))
+    told: list[str] = []
+    run = Run(one.plan, one.journal)
+    told += [name for name, _ in run]
+    assert told == ["table", "line"]
+    assert set(run.results) == {"table"}
+    assert {one.code for one in run.stopped["line"].findings} == {"answer_bad_record"}
+    again = Run(one.plan, one.journal)
+    assert [name for name, _ in again] == told
+    assert set(again.results) == {"table"}

@@ -14,9 +14,13 @@ from gagyo.canonical import canonical
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
-from gagyo.errors import GagyoError, Tampered
+from gagyo.errors import GagyoError, Stopped, Tampered
 from gagyo.exchange.envelope import Keys
+from gagyo.federation.line import Line
+from gagyo.finding import Finding
+from gagyo.protocol.study import Study
 from gagyo.release.ledger import Entry, check_chain, read
+from gagyo.result import Result
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.site.site_file import Policy
@@ -259,3 +263,16 @@ def test_links_do_not_fit_another_chain(small_house: House) -> None:
 def test_a_line_of_another_layout_is_refused() -> None:
     with pytest.raises(Tampered):
         Entry.parse(b'{"sequence": 0}')
+
+
+def test_what_stands_on_a_result_that_is_taken_back_goes_with_it() -> None:
+    text = STUDY + MODEL + "  own: {method: validate, model: model, folds: 0}\n" + TABLE
+    line = Line(Study.parse(text))
+    result = Result(method="any", lossless=True, people=10, sites=("seoul",), rounds=1)
+    line.results.update(model=result, own=result, table=result)
+    line.take_back("model", Stopped(Finding("withheld_fit")))
+    assert set(line.results) == {"table"}
+    assert [line.stopped[name].findings[0].code for name in ("model", "own")] == ["withheld_fit", "needs_result"]
+
+
+TABLE = "  table: {method: describe, cohort: all, variables: [radius]}\n"

@@ -83,8 +83,8 @@ class Run:
             yield from self._ended(shown)
             self._history.append(self._next())
             apply(self._line, self._history[-1])
-        yield from self._ended(shown)
         self._close()
+        yield from self._ended(shown)
 
     def _ended(self, shown: set[str]) -> Iterator[tuple[str, Result | Stopped]]:
         for name in self.study.analyses:
@@ -112,8 +112,13 @@ class Run:
         )
 
     def _close(self) -> None:
+        """Closing receipts. What was opened last the hospitals see only now: if one disputes it, there is no result."""
         sites = tuple(site for site in self.preflight if site not in self.silent)
-        self._ask([Request(self.plan.digest, "", "", len(self._history), site, "close") for site in sites])
+        answers = self._ask([Request(self.plan.digest, "", "", len(self._history), site, "close") for site in sites])
+        disputed = [answer for answer in answers if answer.code == "bad_record"]
+        if disputed and self._history:
+            found = IncompleteError(disputed).findings
+            self._line.take_back(self._history[-1].cursor.analysis, Stopped(*found))
 
     # One question after the other.
 

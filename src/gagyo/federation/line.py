@@ -123,6 +123,17 @@ class Line:
         self._end(why)
         self._open_next()
 
+    def take_back(self, analysis: str, why: Stopped) -> None:
+        """An analysis that had a result has none, for a reason that came to light later; nor has what stands on it."""
+        gone: set[str] = set()
+        for name in self.study.analyses:
+            lost = gone.intersection(self.methods[name].needs)
+            if name in self.results and (name == analysis or lost):
+                del self.results[name]
+                gone.add(name)
+                needs = Finding("needs_result", values={"found": ", ".join(sorted(lost))})
+                self.stopped[name] = why if name == analysis else Stopped(needs)
+
     def _advance(self, step: Any) -> None:
         assert self._conversation is not None
         assert self.cursor is not None

@@ -34,6 +34,9 @@ from gagyo.text import Text, join
 Value = float | bool | str
 
 
+LARGEST = 1024.0
+"""The greatest cumulative hazard that the ring's scale allows; at a tenth of it the incidence is one in all figures."""
+
 AGREED: dict[str, Any] = {"edges": Numbers((None,), 0, 1e12)}
 
 
@@ -60,7 +63,8 @@ def baseline(
     cells = joined(cells_of(rows, parsed), few_or_none(table.ravel()))
     # Of each person with the event before the last end, what they add to the hazard there.
     each = np.repeat(rise / np.maximum(sets.deaths, 1), sets.deaths) * (np.repeat(sets.times, sets.deaths) <= edges[-1])
-    return {"exits": measured(table, rows.n), "fit": joint(rows.n * hazard, 1.0, cells, spread_of(each[:, None]))}
+    fit = joint(rows.n * hazard, LARGEST, cells, spread_of(each[:, None]))
+    return {"exits": measured(table, rows.n), "fit": fit}
 
 
 def exits_of(rows: Rows, formula: Formula, time: str, event: int, edges: Floats) -> Any:
