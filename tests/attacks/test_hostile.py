@@ -778,8 +778,8 @@ def test_what_a_hospital_adds_to_the_last_sum_of_a_study_is_no_result(tmp_path: 
 
     def lying(aggregate: Any, cohort: int) -> Any:
         share = lay_out(aggregate, cohort)
-        last = turn["site"] == "busan" and "products" in aggregate
-        return replace(share, values=np.full_like(share.values, 1e9)) if last else share
+        last = turn["site"] == "busan" and "residuals" in aggregate
+        return replace(share, values=np.full_like(share.values, 1e12)) if last else share
 
     monkeypatch.setattr(sharing, "lay_out", lying)
     text = STUDY + described() + '  line: {method: linear, cohort: all, formula: "radius ~ texture"}\n'
