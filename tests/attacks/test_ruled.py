@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gagyo.coordinator import planning
 from gagyo.coordinator.acts import check_acts
-from gagyo.coordinator.run import Run
+from gagyo.coordinator.run import Progress, Run
 from gagyo.demo import rules as demo
 from gagyo.errors import FileFault, Refused, Tampered
 from gagyo.governance.check import Bounds
@@ -116,10 +116,14 @@ def stopped_midway(tmp_path: Path) -> tuple[House, Calendar]:
     holds(tmp_path, until="2026-11-28")
     ruled, today = at_seoul(tmp_path)
     one = house(tmp_path, RULED, breast(), ruled={"seoul": ruled})
-    rounds = iter(Run(one.plan, one.journal))
-    next(rounds)
-    today.day = date(2026, 11, 29)
-    list(rounds)
+
+    def turn(progress: Progress) -> None:
+        if progress.round == 2:
+            today.day = date(2026, 11, 29)
+
+    run = Run(one.plan, one.journal, turn)
+    list(run)
+    assert set(run.stopped) == {"model"}
     return one, today
 
 
