@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -24,6 +25,8 @@ from gagyo.site.folder import state_folder
 
 GAGYO = (sys.executable, "-c", "from gagyo.cli import main; main()")
 READY_SECONDS = 60.0
+AT_ONCE = 2
+"""Institutions that join at the same time: each guesses at a PIN for as long as a processor takes, by design."""
 Sides = Literal["KR", "CN"]
 
 
@@ -61,11 +64,15 @@ class World:
             self.start(f"hub-{hub.country.lower()}")
 
     def enrol(self) -> None:
-        """Every hospital joins its country's hub, and the coordinator the first one."""
+        """Every hospital joins its country's hub, and the coordinator the first one: each for itself, side by side."""
         first = next(iter(self.hubs.values()))
-        self.join(first, "coordinator", "coordinator", self.coordinator)
-        for name, file in self.sites.items():
-            self.join(self.hubs[self.countries[name]], name, "site", state_folder(file))
+        with ThreadPoolExecutor(AT_ONCE) as joining:
+            joined = [joining.submit(self.join, first, "coordinator", "coordinator", self.coordinator)]
+            for name, file in self.sites.items():
+                hub = self.hubs[self.countries[name]]
+                joined.append(joining.submit(self.join, hub, name, "site", state_folder(file)))
+        for one in joined:
+            one.result()
 
     def join(self, hub: HubFolder, name: str, role: Role, folder: Path) -> None:
         """The whole ceremony for one institution."""

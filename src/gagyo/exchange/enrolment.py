@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
+from hashlib import scrypt, sha256
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from gagyo.errors import ExchangeFault, Tampered
 from gagyo.exchange.access import Role
@@ -30,7 +29,7 @@ from gagyo.exchange.mailbox.register import Enrolled, Invitation
 KEY_DAYS = 730
 """Days that an institution's keys hold."""
 INVITATION_DAYS = 14
-SCRYPT = {"n": 1 << 17, "r": 8, "p": 1}
+SCRYPT = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}
 """A guess of the PIN costs 128 MiB and about half a second."""
 
 
@@ -81,7 +80,8 @@ def _text(raw: bytes) -> str:
 
 
 def _pin_key(pin: str, salt: bytes) -> bytes:
-    return Scrypt(salt=salt, length=32, **SCRYPT).derive(re.sub(r"[\s-]", "", pin).encode())
+    # OpenSSL's own by hashlib: it lets other threads work meanwhile.
+    return scrypt(re.sub(r"[\s-]", "", pin).encode(), salt=salt, dklen=32, **SCRYPT)
 
 
 def new_pin() -> str:

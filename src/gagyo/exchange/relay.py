@@ -23,6 +23,8 @@ from gagyo.exchange.membership import FILE, Membership
 
 SYNC_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
+NOTE_SECONDS = 5.0
+"""Between two notes on disk that the line is as it was."""
 BATCH = 32
 GIVE_UP_SECONDS = 5.0
 """Of one attempt on the line; what waits is tried again without end."""
@@ -45,7 +47,7 @@ class Relay:
         self._line = Line(membership, patience=GIVE_UP_SECONDS)
         self._told = ""
         self._syncing = asyncio.Lock()
-        self._state = ""
+        self._state, self._noted = "", 0.0
 
     async def run(self) -> None:
         """Carry until cancelled."""
@@ -72,7 +74,9 @@ class Relay:
     async def _note(self, state: str) -> None:
         if state != self._state:
             self._log({"event": "line", "partner": self._hub, "state": state})
-        self._state = state
+        elif time.monotonic() - self._noted < NOTE_SECONDS:
+            return
+        self._state, self._noted = state, time.monotonic()
         try:
             now = int(time.time())
             await self._mailbox.write(lambda rows: partners.note_line(rows, self._hub, state, now), durable=False)
@@ -164,10 +168,10 @@ class Relay:
         while True:
             asked = {"wait": 25, "limit": BATCH, "acknowledged": done}
             reply = await self._call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=25)
-            done = []
-            for record in reply.record()["letters"]:
-                await self._take(_letter(record))
-                done.append(str(record["id"]))
+            # Together: those that wait at the same time are one commit.
+            came = [_letter(record) for record in reply.record()["letters"]]
+            await asyncio.gather(*(self._take(letter) for letter in came))
+            done = [letter.id for letter in came]
             await self._note("up")
 
     async def _take(self, letter: Letter) -> None:

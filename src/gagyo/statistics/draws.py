@@ -11,7 +11,6 @@ import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -33,9 +32,13 @@ def uniforms(text: str, number: int) -> Floats:
 
 def normals(text: str, number: int) -> Floats:
     """Standard normals by inversion."""
+    from scipy import special  # only here and below: services and commands that draw nothing start without it
+
     return np.asarray(special.ndtri(uniforms(text, number)))
 
 
 def chi_square(text: str, freedom: float) -> float:
     """One chi-square by inversion."""
+    from scipy import special
+
     return float(2 * special.gammaincinv(freedom / 2, uniforms(text, 1)[0]))
