@@ -129,19 +129,31 @@ def windows(raw: bytes) -> np.ndarray:
     return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(content, WINDOW)).view(np.uint64).ravel()
 
 
+SLOT_BITS = 24
+
+
+def slots(eights: np.ndarray) -> np.ndarray:
+    """A slot for each run of eight bytes, by Fibonacci hashing."""
+    return (eights * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - SLOT_BITS)
+
+
 class Search:
     """Finds any of many needles in bytes: first by their first eight bytes, then whole."""
 
     def __init__(self, needles: Iterable[bytes]) -> None:
         self.needles = sorted({needle for needle in needles if len(needle) >= WINDOW})
         self.heads = np.unique(np.frombuffer(b"".join(needle[:WINDOW] for needle in self.needles), np.uint64))
+        self._slots = np.zeros(1 << SLOT_BITS, bool)
+        self._slots[slots(self.heads)] = True
         self.by_head: dict[bytes, list[bytes]] = {}
         for needle in self.needles:
             self.by_head.setdefault(needle[:WINDOW], []).append(needle)
 
     def found(self, raw: bytes) -> set[bytes]:
         """The needles that stand in some bytes."""
-        hits = np.flatnonzero(np.isin(windows(raw), self.heads))
+        every = windows(raw)
+        likely = np.flatnonzero(self._slots[slots(every)])  # most windows share no slot with any needle
+        hits = likely[np.isin(every[likely], self.heads)]
         return {
             needle
             for at in hits
