@@ -64,14 +64,21 @@ class Rows:
         starts = range(0, self.n, size)
         return [slice(start, min(start + -(-size // part), self.n)) for start in starts]
 
-    def blocks(self, formula: Formula, size: int, part: int = 1) -> Iterator[tuple[slice, Floats]]:
-        """The design of the rows of `slices`, a slice at a time, in a buffer that each block uses again."""
+    def blocks(
+        self, formula: Formula, size: int, part: int = 1, outcome: bool = False
+    ) -> Iterator[tuple[slice, Floats]]:
+        """The design of the rows of `slices`, a slice at a time, in a buffer that each block uses again.
+
+        outcome: it comes as a last column.
+        """
         names = formula.predictors or (formula.outcome,)
         columns = {name: self._columns[name] for name in names}
-        buffer = np.empty((min(-(-size // part), self.n), formula.width), order="F")
+        buffer = np.empty((min(-(-size // part), self.n), formula.width + outcome), order="F")
         for rows in self.slices(size, part):
             block = buffer[: rows.stop - rows.start]
             formula.fill({name: column[rows] for name, column in columns.items()}, block)
+            if outcome:
+                block[:, -1] = self._columns[formula.outcome][rows]
             yield rows, block
 
     def kept(self, key: Any, make: Any) -> Any:

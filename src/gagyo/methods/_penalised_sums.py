@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,10 @@ from scipy import special
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
-from gagyo.methods._products import bounds
+from gagyo.methods._products import BLOCK, bounds
 from gagyo.methods._regression import design_cells, fold_cells
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Floats, Measure, Spread, joined, joint, spread_of
+from gagyo.release.aggregate import Floats, Measure, Spread, joined, joint, spread_of, together
 
 Bools = NDArray[np.bool_]
 LIKELIHOOD = 64.0
@@ -34,37 +34,58 @@ def fold_products(rows: Rows, formula: Formula, centre: Floats, folds: int) -> M
 
     They are the fold's own tables of its 0/1 columns, so that every cell of each fold counts.
     """
-    every, columns = in_folds(rows, formula, folds), _columns(rows, formula) - centre
-    cells = joined(*(design_cells(rows, formula, fold) for fold in every))
-    spread = _fold_spread(rows, formula, every, columns)
-    upper, right = triangle(columns.shape[1])
-    values = [
-        np.concatenate([[fold.sum()], x.sum(axis=0), (x.T @ x)[upper, right]]) for fold, x in _each(every, columns)
-    ]
+    every, (upper, right) = in_folds(rows, formula, folds), triangle(len(centre))
+    values, spread = _by_fold(rows, formula, centre, every, lambda x: (x.T @ x)[upper, right])
     bound = 2 * np.append(*bounds(rows, formula))[1:]
     scales = np.concatenate([[1.0], bound, bound[upper] * bound[right]])
-    return joint(np.array(values), np.tile(scales, (len(every), 1)), cells, spread)
+    cells = joined(*(design_cells(rows, formula, fold) for fold in every))
+    return joint(values, np.tile(scales, (len(every), 1)), cells, spread)
 
 
 def fold_spreads(rows: Rows, formula: Formula, centre: Floats, folds: int) -> Measure:
     """Of each fold: people, sums and squares of columns and outcome about `centre`; then x y of all, a row more."""
-    every, columns = in_folds(rows, formula, folds), _columns(rows, formula) - centre
-    across = columns * columns[:, [-1]]
-    spread = _fold_spread(rows, formula, every, columns)
-    values = [np.concatenate([[fold.sum()], x.sum(axis=0), (x**2).sum(axis=0)]) for fold, x in _each(every, columns)]
-    values.append(np.concatenate([[0.0], across.sum(axis=0), np.zeros(columns.shape[1])]))
+    every, width = in_folds(rows, formula, folds), len(centre)
+    values, spread = _by_fold(rows, formula, centre, every, lambda x: (x**2).sum(axis=0))
+    across = np.zeros(width)
+    for _, plain in _blocks(rows, formula):
+        across += (plain - centre).T @ (plain[:, -1] - centre[-1])
+    values = np.vstack([values, np.concatenate([[0.0], across, np.zeros(width)])])
     bound = 2 * np.append(*bounds(rows, formula))[1:]
     scales = np.concatenate([[1.0], np.maximum(bound, bound * bound[-1]), bound**2])
-    return joint(np.array(values), np.tile(scales, (len(values), 1)), all_cells(rows, formula, folds), spread)
+    return joint(values, np.tile(scales, (len(values), 1)), all_cells(rows, formula, folds), spread)
 
 
-def _fold_spread(rows: Rows, formula: Formula, every: Sequence[Bools], columns: Floats) -> Spread:
-    """Of each fold: squares about the centre, and measurements as they are; of a 0/1 column the cells say enough."""
-    plain = _columns(rows, formula)
-    measured = [column.indicator is None for column in formula.columns(rows.variables)[1:]]
-    measured.append(rows.variables[formula.outcome].type != "boolean")
-    parts = (columns**2, plain if all(measured) else plain[:, measured])
-    return _stacked([spread_of(_among(part, fold)) for fold in every for part in parts])
+def _by_fold(
+    rows: Rows, formula: Formula, centre: Floats, every: Sequence[Bools], second: Callable[[Floats], Floats]
+) -> tuple[Floats, Spread]:
+    """Of each fold people, sums and second moments about the centre, a row each.
+
+    And who makes up how much: of squares about the centre, and of measurements as they are; of a 0/1 column the cells
+    say enough.
+    """
+    measured = np.array([column.indicator is None for column in formula.columns(rows.variables)[1:]], bool)
+    measured = np.append(measured, rows.variables[formula.outcome].type != "boolean")
+    values = [np.concatenate([np.zeros(1 + len(centre)), second(np.zeros((0, len(centre))))]) for _ in every]
+    squares: list[list[Spread]] = [[] for _ in every]
+    plains: list[list[Spread]] = [[] for _ in every]
+    for some, plain in _blocks(rows, formula):
+        columns = plain - centre
+        for number, fold in enumerate(every):
+            x = _among(columns, fold[some])
+            values[number] += np.concatenate([[len(x)], x.sum(axis=0), second(x)])
+            squares[number].append(spread_of(x**2))
+            plains[number].append(spread_of(_among(plain, fold[some])[:, measured]))
+    spreads = [
+        together(width, parts)
+        for pair in zip(squares, plains, strict=True)
+        for width, parts in zip((len(centre), int(measured.sum())), pair, strict=True)
+    ]
+    return np.array(values), _stacked(spreads)
+
+
+def _blocks(rows: Rows, formula: Formula) -> Iterator[tuple[slice, Floats]]:
+    """The design without its intercept, and the outcome, some rows at a time."""
+    return ((some, block[:, 1:]) for some, block in rows.blocks(formula, BLOCK, outcome=True))
 
 
 def all_cells(rows: Rows, formula: Formula, folds: int) -> Measure:
@@ -75,15 +96,6 @@ def all_cells(rows: Rows, formula: Formula, folds: int) -> Measure:
         lambda: joined(design_cells(rows, formula), *(fold_cells(rows, formula, fold) for fold in every)),
     )
     return cells
-
-
-def _columns(rows: Rows, formula: Formula) -> Floats:
-    """The design without its intercept, and the outcome."""
-    return np.column_stack([rows.design(formula)[:, 1:], rows[formula.outcome]])
-
-
-def _each(every: Sequence[Bools], columns: Floats) -> list[tuple[Bools, Floats]]:
-    return [(fold, _among(columns, fold)) for fold in every]
 
 
 def _among(columns: Floats, fold: Bools) -> Floats:
@@ -103,7 +115,7 @@ def many_scores(
     centre, size: of the columns (p,), which are scaled by them; without: by fit the fold that it leaves out, -1 for
     none. The gate looks at each fit's own people.
     """
-    X = np.column_stack([np.ones(rows.n), (_columns(rows, formula)[:, :-1] - centre) / size])
+    X = np.column_stack([np.ones(rows.n), (rows.design(formula)[:, 1:] - centre) / size])
     y, every = rows[formula.outcome], in_folds(rows, formula, folds)
     upper, right = triangle(X.shape[1])
     values, spreads = [], []

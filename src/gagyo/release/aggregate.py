@@ -6,7 +6,7 @@ cohort do not, and how much the largest contributions weigh. The gate rules on t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -74,14 +74,32 @@ def power_of_two(bound: ArrayLike) -> Floats:
 
 def spread_of(contributions: Floats) -> Spread:
     """The exact spread of each column of `contributions` (n, m)."""
-    size = np.abs(contributions)
+    n, m = contributions.shape
+    rows = max(1, BLOCK // max(1, m))
+    return together(m, (_spread(np.abs(contributions[start : start + rows])) for start in range(0, n, rows)))
+
+
+def together(width: int, parts: Iterable[Spread]) -> Spread:
+    """The spread of `width` columns over the people of all parts, none of whom is in two of them."""
+    total, largest, second = np.zeros(width), np.zeros(width), np.zeros(width)
+    for one in parts:
+        total = total + one.total
+        second = np.maximum(np.minimum(largest, one.largest), np.maximum(second, one.second))
+        largest = np.maximum(largest, one.largest)
+    return Spread(total, largest, second)
+
+
+def _spread(size: Floats) -> Spread:
+    """The spread of columns of sizes (some rows at least), which are overwritten."""
     total = size.sum(axis=0)
-    if not size.size:
-        return Spread(total, total, total)
     at = size.argmax(axis=0), np.arange(size.shape[1])
     largest = size[at]
     size[at] = 0.0
     return Spread(total, largest, size.max(axis=0))
+
+
+BLOCK = 1 << 17
+"""Numbers that are looked at together: as many as stay in a processor's cache."""
 
 
 def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:

@@ -25,9 +25,10 @@ class History:
 
     def __init__(self, plan: Plan, line: Line, publics: Mapping[str, PublicKeys]) -> None:
         self._plan = plan
-        self._line = line
+        self._behind = line
         self._publics = publics
         self._followed = 0
+        self._last: Opened | None = None
         self._rosters: dict[str, tuple[str, ...]] = {}
         self.sizes: dict[str, int] = {}
         """By statement, how many people the sum was over, as this hospital found when it opened it."""
@@ -40,8 +41,16 @@ class History:
             if opened.record is not None:
                 self._check(opened.cursor, opened.record)
                 self._note_roster(opened.cursor, opened.record)
-            apply(self._line, opened)
+            self._last = opened
             self._followed += 1
+
+    @property
+    def _line(self) -> Line:
+        """The line, moved on by all that was opened: only when it is asked for, as the last result never is here."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            apply(self._behind, last)
+        return self._behind
 
     def _note_roster(self, cursor: Cursor, record: Record) -> None:
         if record.shares:
