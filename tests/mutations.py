@@ -169,7 +169,7 @@ MUTATIONS = (
     ("methods/_mixed_logistic_walk.py", "or found.likelihood <= plain.likelihood", "and False", LOGIT),
     ("statistics/laplace.py", "(moved < low) | (moved > high) |", "(moved < low) &", LAPLACE),
     ("statistics/laplace.py", "hessian += mixed + mixed.T", "hessian += mixed", LAPLACE),
-    ("methods/mixed.py", "spread = _both(spread, rows.kept(", "_both(spread, rows.kept(", MIXED),
+    ("methods/mixed.py", "_both(spread, cluster_spread(columns, groups)) if cluster", "spread if cluster", MIXED),
     ("methods/mixed.py", "cells = block_cells(rows, parsed, slopes)", "cells = product_cells(rows, parsed)", MIXED),
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
     (
@@ -710,7 +710,7 @@ MUTATIONS = (
     ("protocol/amendment.py", 'and path[-1] == "sealing")', ")", CARRIED),
     ("site/approvals.py", "if terms.carry_over else []", "", CARRIED),
     ("site/approvals.py", "if self._stands(old)}", "}", CARRIED),
-    ("methods/mixed.py", "lambda: hospital_people(rows, parsed))", "lambda: np.zeros(0, np.int64))", MIXED),
+    ("methods/mixed.py", "else hospital_people(rows, formula)", "else np.zeros(0, np.int64)", MIXED),
     ("release/ledger.py", "                file.truncate(before)", "                pass", DISK),
     ("release/ledger.py", "    if told and trusted not in keys:", "    if False:", ROTATED),
     ("release/ledger.py", "    if old != holder.signing:", "    if False:", ROTATED),

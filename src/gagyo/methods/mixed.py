@@ -30,7 +30,7 @@ from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import Plain
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Spread, count, joint, spread_of
 from gagyo.result import Result
 from gagyo.statistics import mixed
 from gagyo.statistics.mixed import Block, Likelihood, Optimum, Sums
@@ -102,43 +102,58 @@ def within(rows: Rows, formula: str, cluster: str, ratio: Floats) -> Aggregate:
     them also the first two derivatives in the ratio. Without clusters only the products, and log n.
     """
     parsed = rows.formula(formula)
-    columns = np.column_stack([rows.design(parsed)[:, 1:], rows[parsed.outcome]])
-    groups: Clusters = rows.kept(("mixed clusters", cluster), lambda: Clusters(rows, cluster))
-    products, others = _weighed(columns, groups, float(ratio[0]))
+    parts: _Parts = rows.kept(("mixed within", formula, cluster), lambda: _Parts.of(rows, parsed, cluster))
+    products, others = parts.weighed(float(ratio[0]))
     orders = ORDERS if cluster else 1
-    upper, right = triangle(columns.shape[1])
+    upper, right = triangle(len(parts.inside))
     values = np.concatenate([products[:orders, upper, right], others[:orders]], axis=1)
     bound = 2 * np.append(*bounds(rows, parsed))[1:]
     reach = np.concatenate([bound[upper] * bound[right], [LOG, LOG]]) * np.array([[1.0], [MOST], [2 * MOST**2]])
-    spread = spread_of((columns - columns.mean(axis=0)) ** 2) if rows.n else spread_of(columns)
-    if not cluster:
-        own = rows.kept(("mixed own", formula, ""), lambda: hospital_people(rows, parsed))
-    else:
-        own = rows.kept(("mixed own", formula, cluster), lambda: cluster_people(rows, parsed, groups))
-        spread = _both(spread, rows.kept(("mixed spread", formula, cluster), lambda: cluster_spread(columns, groups)))
     cells = product_cells(rows, parsed)
-    whole, scales = np.append(values.ravel(), len(groups.sizes)), np.append(reach[:orders].ravel(), 1.0)
-    return {"people": count(np.ones(rows.n, bool)), "within": joint(whole, scales, cells, spread, own)}
+    whole, scales = np.append(values.ravel(), len(parts.sizes)), np.append(reach[:orders].ravel(), 1.0)
+    return {"people": count(np.ones(rows.n, bool)), "within": joint(whole, scales, cells, parts.spread, parts.own)}
 
 
-def _weighed(columns: Floats, groups: Clusters, ratio: float) -> tuple[Floats, Floats]:
-    """Products (3, q, q), and the two logarithms (3, 2), each with two derivatives."""
-    q, n = columns.shape[1], groups.sizes.astype(np.float64)
-    if not len(n):
-        return np.zeros((3, q, q)), np.zeros((3, 2))
-    mean = groups.sums(columns) / n[:, None]
-    inside = columns - mean[groups.place]
-    over = 1 + n * ratio
-    k = np.array([n / over, -((n / over) ** 2), 2 * (n / over) ** 3])
-    K = k.sum(axis=1)
-    away = mean - k[0] @ mean / K[0]
-    out = np.array([(away * one[:, None]).T @ away for one in k])
-    moved = k[1] @ away / K[0]  # how the mean under weights moves with the ratio
-    out[0] += inside.T @ inside
-    out[2] -= 2 * K[0] * np.outer(moved, moved)
-    logs = [np.log(over).sum(), (n / over).sum(), -((n / over) ** 2).sum()]
-    total = [np.log(K[0]), K[1] / K[0], K[2] / K[0] - (K[1] / K[0]) ** 2]
-    return out, np.column_stack([logs, total])
+@dataclass(frozen=True)
+class _Parts:
+    """What is the same at every variance ratio: of clusters their sizes (m,) and means (m, q), products (q, q) within
+    them, and what the gate looks at."""
+
+    sizes: Floats
+    means: Floats
+    inside: Floats
+    spread: Spread
+    own: Counts
+
+    @classmethod
+    def of(cls, rows: Rows, formula: Formula, cluster: str) -> _Parts:
+        """Of the people of a hospital; without a cluster each person is one."""
+        columns = np.column_stack([rows.design(formula)[:, 1:], rows[formula.outcome]])
+        groups = Clusters(rows, cluster)
+        sizes = groups.sizes.astype(np.float64)
+        means = groups.sums(columns) / sizes[:, None]
+        away = columns - means[groups.place]
+        spread = spread_of((columns - columns.mean(axis=0)) ** 2) if rows.n else spread_of(columns)
+        own = cluster_people(rows, formula, groups) if cluster else hospital_people(rows, formula)
+        both = _both(spread, cluster_spread(columns, groups)) if cluster else spread
+        return cls(sizes, means, away.T @ away, both, own)
+
+    def weighed(self, ratio: float) -> tuple[Floats, Floats]:
+        """Products (3, q, q), and the two logarithms (3, 2), each with two derivatives."""
+        n = self.sizes
+        if not len(n):
+            return np.zeros((3, *self.inside.shape)), np.zeros((3, 2))
+        over = 1 + n * ratio
+        k = np.array([n / over, -((n / over) ** 2), 2 * (n / over) ** 3])
+        K = k.sum(axis=1)
+        away = self.means - k[0] @ self.means / K[0]
+        out = np.array([(away * one[:, None]).T @ away for one in k])
+        moved = k[1] @ away / K[0]  # how the mean under weights moves with the ratio
+        out[0] += self.inside
+        out[2] -= 2 * K[0] * np.outer(moved, moved)
+        logs = [np.log(over).sum(), (n / over).sum(), -((n / over) ** 2).sum()]
+        total = [np.log(K[0]), K[1] / K[0], K[2] / K[0] - (K[1] / K[0]) ** 2]
+        return out, np.column_stack([logs, total])
 
 
 def _both(one: Spread, other: Spread) -> Spread:
