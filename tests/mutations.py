@@ -20,6 +20,7 @@ ROTATED = "tests/attacks/test_rotation.py"
 DISK = "tests/attacks/test_full_disk.py"
 CARRIED = "tests/attacks/test_carried_approvals.py"
 RULED = "tests/attacks/test_ruled.py"
+SPREAD = "tests/unit/test_spread.py"
 PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
@@ -212,8 +213,8 @@ MUTATIONS = (
     ("methods/_penalised_sums.py", "fold_cells(rows, formula, fold) for", "design_cells(rows, formula) for", PENALISED),
     (
         "methods/_penalised_sums.py",
-        "for fold in every for part in parts]",
-        "for fold in every for part in parts[:1]]",
+        "plains[number].append(spread_of(_among(plain, fold[some])[:, measured]))",
+        "plains[number].append(spread_of(0 * _among(plain, fold[some])[:, measured]))",
         PENALISED,
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
@@ -409,6 +410,7 @@ MUTATIONS = (
     ("methods/rank_tests.py", "if size * many <= FEW_CELLS:", "if False:", RANKS),
     ("methods/_values.py", "depth <= known]", "True]", QUANTILES),
     ("release/aggregate.py", "np.broadcast_to(empty[:, None], people.shape)", "np.ones(people.shape, bool)", QUANTILES),
+    ("release/aggregate.py", "np.maximum(np.minimum(largest, one.largest), ", "np.maximum(second, ", SPREAD),
     ("release/rules/event_times.py", "(measure.people < case.limits.minimum_people)", "(measure.people < 0)", RULES),
     ("release/rules/event_times.py", 'case.scope == "each" or', "False or", RULES),
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
