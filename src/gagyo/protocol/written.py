@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -229,9 +230,9 @@ def read_entries(text: str, file: str) -> Entry:
     """
     if len(text.encode()) > LARGEST:
         raise _fault("file_too_large", file, found=len(text.encode()), expected=LARGEST)
-    _check_events(text, file)
+    events = _checked_events(text, file)
     document = Document(file)
-    root = _yaml().compose(text)
+    root = _composed(events)
     if root is None:
         raise _fault("file_empty", file)
     return _entry(root, "", document)
@@ -247,12 +248,12 @@ def _yaml() -> Any:
     return YAML(typ="safe", pure=True)
 
 
-def _check_events(text: str, file: str) -> None:
-    """One pass over the events, which are made without recursion, before a tree is built."""
+def _checked_events(text: str, file: str) -> list[Any]:
+    """The text's events, which are made without recursion, each looked at before a tree is built of them."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        _check_each(_yaml().parse(text), file)
+        return list(_check_each(_yaml().parse(text), file))
     except MarkedYAMLError as fault:
         mark = fault.problem_mark
         raise _fault("yaml_syntax", file, mark.line + 1 if mark else None, found=short(fault.problem or "")) from None
@@ -260,7 +261,7 @@ def _check_events(text: str, file: str) -> None:
         raise _fault("yaml_syntax", file, found=short(fault)) from None
 
 
-def _check_each(events: Iterable[Any], file: str) -> None:
+def _check_each(events: Iterable[Any], file: str) -> Iterator[Any]:
     depth = documents = 0
     for event in events:
         kind, line = type(event).__name__, event.start_mark.line + 1
@@ -274,6 +275,33 @@ def _check_each(events: Iterable[Any], file: str) -> None:
             raise _fault("yaml_tag", file, line, found=short(_tag(event)))
         if depth > DEEPEST_FILE:
             raise _fault("yaml_nesting", file, line, found=depth, expected=DEEPEST_FILE)
+        yield event
+
+
+def _composed(events: Iterable[Any]) -> Any:
+    """The tree of events, which come from their list: reading the text again would take as long as the first time."""
+    yaml = _yaml()
+    yaml.Parser = lambda loader: _Events(events)
+    return yaml.composer.get_single_node()
+
+
+class _Events:
+    """Events as ruamel's composer takes them from its parser."""
+
+    def __init__(self, events: Iterable[Any]) -> None:
+        self._left = deque(events)
+
+    def check_event(self, *kinds: type) -> bool:
+        """Whether the next one is of some kind."""
+        return isinstance(self._left[0], kinds)
+
+    def peek_event(self) -> Any:
+        """The next one, which stays."""
+        return self._left[0]
+
+    def get_event(self) -> Any:
+        """The next one."""
+        return self._left.popleft()
 
 
 def _tag(event: Any) -> str:
