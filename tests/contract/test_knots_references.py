@@ -18,6 +18,7 @@ from gagyo.federation.local import method_module
 from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows
 from gagyo.protocol.study import Study
+from gagyo.report.numbers import shown
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, columns, divide, hospitals, study
 from tests.hospitals import house
@@ -87,6 +88,14 @@ def test_quantiles_of_r_lie_within_the_bounds_and_equal_knots_called_exact(runs:
         assert least - 1e-12 <= quantile <= most + 1e-12
     said = [row[5].key for row in result.table("knots").rows]
     assert said == ["knots.exact" if one else "knots.edge" for one in exact]
+
+
+@pytest.mark.parametrize("name", cases())
+def test_a_knot_that_is_not_exact_is_printed_between_two_bounds_that_differ(runs: dict[str, Run], name: str) -> None:
+    result, _ = found(runs, name)
+    _, least, most = result.table("knots").columns[2:5]
+    for _, low, high in knots(result):
+        assert (low == high) == (shown(low, least) == shown(high, most))
 
 
 def test_some_knots_are_exact_and_some_are_not(runs: dict[str, Run]) -> None:

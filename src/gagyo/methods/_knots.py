@@ -173,6 +173,7 @@ def _row(label: Words | None, one: Knot) -> tuple[Cell, ...]:
 
 
 def _digits(knots: Mapping[str, tuple[Knot, ...]]) -> int:
-    """Decimal places that show a thousandth of the knots' reach."""
+    """Decimal places that show a thousandth of the knots' reach, and how far apart the bounds of a knot are."""
     reach = min(found[-1].value - found[0].value for found in knots.values())
-    return int(np.clip(digits_of(reach / 100), 0, 6))
+    apart = (one.upper - one.lower for found in knots.values() for one in found if one.upper > one.lower)
+    return int(np.clip(digits_of(min((reach / 100, *apart))), 0, 6))
