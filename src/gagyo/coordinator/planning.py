@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gagyo.errors import FileFault, check_none
 from gagyo.exchange.envelope import PublicKeys
@@ -22,11 +22,13 @@ from gagyo.protocol.study import Study
 from gagyo.release.limits import Limits
 from gagyo.result import Words
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 
 def check(study: Study) -> list[Finding]:
     """What is wrong with a study's analyses, beyond what reading the file found."""
-    models = {name: method_module(name).Method.Options for name in method_names()}
-    findings = check_options(study, models)
+    findings = check_options(study, _Models())
     limits = limits_of(study)
     # Numbers of people are each hospital's own word: there is no sum that would need others.
     if len(study.sites) < limits.hospitals and not study.counts_only:
@@ -39,6 +41,23 @@ def check(study: Study) -> list[Finding]:
     except FileFault as fault:
         findings.extend(fault.findings)
     return findings
+
+
+class _Models(Mapping[str, "type[BaseModel]"]):
+    """The options of each installed method, by its name; only what a study uses is loaded."""
+
+    def __getitem__(self, name: str) -> type[BaseModel]:
+        options: type[BaseModel] = method_module(name).Method.Options
+        return options
+
+    def __contains__(self, name: object) -> bool:
+        return name in method_names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(method_names())
+
+    def __len__(self) -> int:
+        return len(method_names())
 
 
 def limits_of(study: Study, bounds: Bounds | None = None) -> Limits:

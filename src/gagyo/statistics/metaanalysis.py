@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from gagyo.statistics.distributions import normal_quantile, normal_sf, t_quantile, t_sf
 
@@ -103,7 +102,13 @@ def paule_mandel(values: Floats, variances: Floats) -> float:
     top = float(np.ptp(values)) ** 2 + float(variances.max())
     while excess(top) > 0:
         top *= 2
-    return float(optimize.brentq(excess, 0.0, top, xtol=1e-300, rtol=1e-14))
+    return _root(excess, 0.0, top)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy import optimize  # only here: hospitals that check a question need it seldom, and it takes long to load
+
+    return float(optimize.brentq(function, low, high, xtol=1e-300, rtol=1e-14))
 
 
 def _prediction(mean: float, variance: float, k: int, level: float) -> tuple[float, float] | None:
@@ -120,7 +125,7 @@ def reml(values: Floats, variances: Floats) -> float:
     grid = np.concatenate([[0.0], np.geomspace(1e-8 * top, top, 200)])
     slopes = np.array([_score(tau2, values, variances) for tau2 in grid])
     roots = [
-        float(optimize.brentq(_score, grid[i], grid[i + 1], args=(values, variances), xtol=1e-300, rtol=1e-14))
+        _root(lambda tau2: _score(tau2, values, variances), grid[i], grid[i + 1])
         for i in np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
     ]
     return max([0.0, *roots], key=lambda tau2: _likelihood(tau2, values, variances))
