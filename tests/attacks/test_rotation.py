@@ -18,6 +18,7 @@ from gagyo.site.folder import held
 from gagyo.site.noting import note
 from gagyo.site.rotation import hand_over, rotate
 from gagyo.site.site import Site
+from gagyo.site.store import TAG
 from tests.conftest import MODEL
 from tests.hospitals import SITES, STUDY, House, breast, house
 
@@ -148,8 +149,8 @@ def test_people_and_data_keep_their_names(turned: Turned) -> None:
     plan = make_plan(turned.house.study, {name: keys[name] for name in ("coordinator", *SITES)})
     turned.site.approve(plan)
     assert turned.site._store.approved_data(plan.digest) == turned.data
-    places = turned.site._store._base.execute("select count(*) from people").fetchone()[0]
-    assert places == len(breast()["seoul"]), "nobody was counted as a new person"
+    places = turned.site._store._base.execute("select sum(length(tags)) from people").fetchone()[0]
+    assert places == TAG * len(breast()["seoul"]), "nobody was counted as a new person"
 
 
 def test_nothing_is_replaced_under_a_running_service(tmp_path: Path) -> None:

@@ -47,8 +47,7 @@ def snapshot(data: Dataset, key: bytes) -> str:
     whole = hmac.new(key, digestmod=hashlib.sha256)
     for name in sorted(data.columns):
         whole.update(name.encode() + b"\0" + np.ascontiguousarray(data.columns[name]).tobytes())
-    for person in data.persons:
-        whole.update(len(person).to_bytes(4, "big") + person)
+    whole.update(b"".join([len(person).to_bytes(4, "big") + person for person in data.persons]))
     return whole.hexdigest()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.release.case import Overlap
-from gagyo.site.store import Store
+from gagyo.site.store import TAG, Store
 
 
 class People:
@@ -22,7 +22,7 @@ class People:
     def __init__(self, store: Store, persons: Sequence[bytes], key: bytes) -> None:
         self._store = store
         self._seen: dict[tuple[str, int], Overlap] = {}
-        self._places = store.places([hmac.digest(key, person, hashlib.sha256)[:16] for person in numbered(persons)])
+        self._places = store.places([hmac.digest(key, person, hashlib.sha256)[:TAG] for person in numbered(persons)])
         self._width = int(self._places.max(initial=-1)) + 1
 
     def members(self, chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
