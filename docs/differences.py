@@ -112,6 +112,8 @@ COMPARED = (
     Compared("mixed", CONTRACT + "mixed_references.py::test_variances_and_likelihood", "variances, likelihood (lme4's search is the limit)", "lme4", "mixed"),
     Compared("mixed", CONTRACT + "mixed_references.py::test_no_step_is_left_by_the_dense_equations", "variances: the step that is left", "pooled rows"),
     Compared("mixed", CONTRACT + "mixed_references.py::test_few_hospitals_have_fixed_intercepts_and_least_squares", "with fixed intercepts", "statsmodels"),
+    Compared("repeated", CONTRACT + "repeated_references.py::test_fixed_effects_and_errors", "fixed effects, errors", "nlme and lme4, by the dense equations", "repeated"),
+    Compared("repeated", CONTRACT + "repeated_references.py::test_variances_and_likelihood", "covariance, likelihood", "nlme and lme4, by the dense equations", "repeated"),
     Compared("mixed_logistic", CONTRACT + "mixed_logistic_references.py::test_the_deviance_is_glmers_at_its_own_optimum", "deviance at glmer's optimum", "lme4", "mixed_logistic"),
     Compared("mixed_logistic", CONTRACT + "mixed_logistic_references.py::test_coefficients_and_errors", "coefficients, deviation, errors", "lme4's deviance by its definition", "mixed_logistic"),
     Compared("mixed_logistic", CONTRACT + "mixed_logistic_references.py::test_no_slope_is_left_and_no_deviance_is_less", "slope left, likelihood", "the pooled likelihood", "mixed_logistic"),
