@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.errors import FileFault
+from gagyo.errors import FileFault, Stopped
 from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
@@ -242,3 +242,32 @@ def test_a_visit_that_another_analysis_needs_of_everyone_has_a_cohort_of_its_own
         Line(Study.parse(text(line(case) + other)))
     assert [one.code for one in caught.value.findings] == ["visit_is_needed"]
     Line(Study.parse(text(line(case, ", incomplete: leave_out") + other)))
+
+
+def test_values_that_repeat_have_no_likelihood_with_a_maximum() -> None:
+    data = {name: column.copy() for name, column in table().items()}
+    for month in MONTHS[1:]:
+        data[f"bilirubin_{month}"] = data["bilirubin_0"]
+    study = Study.parse(text(line(cases()["intercept_none_reml"])))
+    rows = Inside("seoul", study.variables, data, [b"p%d" % one for one in range(312)])
+    with pytest.raises(Stopped) as caught:
+        rehearse(Line(study).methods["a"].combine({}), {"seoul": rows})
+    assert [one.code for one in caught.value.findings] == ["repeated_not_settled"]
+
+
+def test_a_person_who_does_not_differ_is_a_singular_fit() -> None:
+    """Without a variance between people the fit is least squares, and says that it is singular."""
+    values, data = np.random.default_rng(4).normal(size=(312, 4)), dict(table())
+    values -= 0.8 * values.mean(axis=1, keepdims=True)
+    for month, drawn in zip(MONTHS, values.T, strict=True):
+        data[f"bilirubin_{month}"] = np.where(np.isnan(data[f"bilirubin_{month}"]), np.nan, drawn)
+    study = Study.parse(text(line(cases()["intercept_none_reml"] | {"formula": "bilirubin ~ age + time"})))
+    rows = Inside("seoul", study.variables, data, [b"p%d" % one for one in range(312)])
+    result = rehearse(Line(study).methods["a"].combine({}), {"seoul": rows})
+    y = np.concatenate([data[f"bilirubin_{month}"] for month in MONTHS])
+    X = np.column_stack([np.ones(len(y)), np.tile(data["age"], 4), np.repeat(np.array(MONTHS, float), 312)])
+    there = ~np.isnan(y)
+    slopes = np.linalg.lstsq(X[there], y[there], rcond=None)[0]
+    assert result.estimate("variance.person").value == 0
+    assert "mixed.singular" in [one.key for one in result.notes]
+    np.testing.assert_allclose([result.estimate(one).value for one in ("Intercept", "age", "time")], slopes, rtol=1e-9)

@@ -37,7 +37,7 @@ from gagyo.protocol.written import NAME
 from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of
 from gagyo.result import Result
 from gagyo.statistics import repeated
-from gagyo.statistics.repeated import Data, Decaying, Effects, Fit, Pattern, Structure, Unstructured
+from gagyo.statistics.repeated import Data, Decaying, Effects, NoMaximum, Pattern, Structure, Unstructured
 from gagyo.text import Text
 
 FEWEST = 5
@@ -260,18 +260,14 @@ class Method:
         opened: Pooled = yield Ask(products, named, doing="fitting")
         data = self._data(_whole_of(opened, "products"), own)
         sizes, aliased = _sizes(data)
-        found = repeated.fit(data, structure, aliased, sizes, self.options.estimation == "REML")
-        return self._fitted(found, data, means, centre, first, int(_whole_of(first, "people")[0]))
-
-    def _fitted(
-        self, found: Fit | None, data: Data, means: Floats, centre: Floats, first: Pooled, everyone: int
-    ) -> Fitted:
-        if found is None:
+        if data.measurements <= int((~aliased).sum()):
             raise Stopped(Finding("repeated_few", values={"found": data.measurements}))
-        if not found.settled:
-            raise Stopped(Finding("repeated_not_settled", values={"found": self.options.covariance}))
+        try:
+            found = repeated.fit(data, structure, aliased, sizes, self.options.estimation == "REML")
+        except NoMaximum:
+            raise Stopped(Finding("repeated_not_settled", values={"found": self.options.covariance})) from None
         people = {one: round(float(part.gram[0, 0])) for one, part in zip(self.patterns, data.patterns, strict=True)}
-        rounds = 2 if self.hospitals == "none" else 3
+        everyone, rounds = int(_whole_of(first, "people")[0]), 2 if self.hospitals == "none" else 3
         return Fitted(found, people, everyone, means, centre, data.own, first.sites, rounds)
 
     @cached_property

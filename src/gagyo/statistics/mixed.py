@@ -213,11 +213,14 @@ AWAY = 0.05
 
 
 def _search(at: At, likelihood: Likelihood, start: Floats) -> Floats:
-    """A quasi-Newton search."""
+    """A quasi-Newton search; a step to where no figure is left of a covariance is one too far."""
 
     def both(theta: Floats) -> tuple[float, Floats]:
-        sums = at(theta)
-        return likelihood.deviance(sums), likelihood.slope(sums)
+        try:
+            sums = at(theta)
+            return likelihood.deviance(sums), likelihood.slope(sums)
+        except np.linalg.LinAlgError:
+            return np.inf, np.zeros(len(theta))
 
     found: Floats = optimize.minimize(both, start, jac=True, method="BFGS", options={"gtol": 1e-7}).x
     return found

@@ -267,7 +267,6 @@ class Fit:
     deviance: float
     aliased: NDArray[np.bool_]
     singular: bool
-    settled: bool
     _best: Optimum
     _likelihood: Likelihood
     _sizes: Floats
@@ -289,16 +288,21 @@ class Fit:
         return tuple(np.where(lost, np.nan, one) for one in (value, error, freedom))  # type: ignore[return-value]
 
 
-def fit(data: Data, structure: Structure, aliased: NDArray[np.bool_], sizes: Floats, restricted: bool) -> Fit | None:
-    """The fit by REML or ML; None where there are no more measurements than fixed effects.
+class NoMaximum(Exception):
+    """The likelihood has no maximum that could be found."""
+
+
+def fit(data: Data, structure: Structure, aliased: NDArray[np.bool_], sizes: Floats, restricted: bool) -> Fit:
+    """The fit by REML or ML, of more measurements than fixed effects.
 
     aliased (P,): columns to leave out. sizes (P + 1,): of each column and of the outcome, to make all about one.
+
+    Raises:
+        NoMaximum: the search ran away, or ended where the likelihood is flat.
     """
     scaled = _scaled(data, sizes)
     kept = np.append(np.flatnonzero(~aliased), len(aliased))
     likelihood = Likelihood(data.measurements, len(kept) - 1, restricted)
-    if likelihood.people <= likelihood.fixed:
-        return None
     random = data.hospitals == "random"
     start = np.append(structure.start(), 0.3) if random else structure.start()
 
@@ -309,7 +313,13 @@ def fit(data: Data, structure: Structure, aliased: NDArray[np.bool_], sizes: Flo
         values, free = (np.concatenate([part[j] for part in parts]) for j in range(2))
         return values, free.astype(bool)
 
-    best = mixed.climbed(partial(at, scaled, structure, kept), likelihood, start, settle)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        try:
+            best = mixed.climbed(partial(at, scaled, structure, kept), likelihood, start, settle)
+        except np.linalg.LinAlgError:
+            raise NoMaximum from None
+        if not _is_least(best, likelihood):
+            raise NoMaximum
     return _unscaled(best, likelihood, structure, aliased, sizes, random)
 
 
@@ -341,7 +351,6 @@ def _unscaled(
     # Columns of size one: the likelihood of columns as they are is that of another density of y, and another |X'X|.
     log_size = float(np.log(sizes[:-1][kept]).sum()) if likelihood.restricted else 0.0
     deviance = likelihood.deviance(best.sums) + 2 * likelihood.freedom * float(np.log(y)) + 2 * log_size
-    slope, curve = likelihood.slope(best.sums)[best.free], likelihood.curve(best.sums)[np.ix_(best.free, best.free)]
     return Fit(
         coefficients,
         structure.covariance(inner)[0] * sigma2,
@@ -351,15 +360,16 @@ def _unscaled(
         deviance,
         aliased,
         not bool(best.free.all()),
-        _is_least(slope, curve),
         best,
         likelihood,
         sizes,
     )
 
 
-def _is_least(slope: Floats, curve: Floats) -> bool:
+def _is_least(best: Optimum, likelihood: Likelihood) -> bool:
     """Whether Newton has come to a least deviance, and not run away."""
+    free = best.free
+    slope, curve = likelihood.slope(best.sums)[free], likelihood.curve(best.sums)[np.ix_(free, free)]
     if not (np.isfinite(slope).all() and np.isfinite(curve).all()):
         return False
     if not len(slope):
