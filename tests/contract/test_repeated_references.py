@@ -205,7 +205,7 @@ def test_through_the_gate_it_is_the_same(tmp_path: Path, hospital: str) -> None:
     one, other = run.results["a"].estimates, rehearsed(lines, table()["hospital"] % 4).estimates
     assert [each.name for each in one] == [each.name for each in other]
     np.testing.assert_allclose([each.value for each in one], [each.value for each in other], rtol=1e-9)
-    assert [row[-1] for row in run.results["a"].table("patterns").rows] == [246, 66]
+    assert [row[-1] for row in run.results["a"].table("visit_patterns").rows] == [246, 66]
 
 
 @pytest.mark.parametrize(

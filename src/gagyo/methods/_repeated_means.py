@@ -51,7 +51,9 @@ class Means:
         rows: tuple[tuple[Cell, ...], ...] = tuple(
             (label, *cells) for label, *cells in zip(times, *intervals, strict=True)
         )
-        means = Table("means", Words("repeated.means"), tuple(columns), rows, notes=(Words("repeated.means_note"),))
+        means = Table(
+            "adjusted_means", Words("repeated.means"), tuple(columns), rows, notes=(Words("repeated.means_note"),)
+        )
         if self.difference is None:
             return (means,)
         told = self._estimates("difference", "", Words("repeated.difference"), *self.difference)
@@ -66,7 +68,7 @@ class Means:
             (time, *effect_row(one, float(freedom))[1:])
             for time, one, freedom in zip(times, told, self.difference[2], strict=True)
         )
-        return means, Table("differences", Words("repeated.differences"), tuple(columns), rows)
+        return means, Table("adjusted_differences", Words("repeated.differences"), tuple(columns), rows)
 
     @property
     def curve(self) -> Curve:
@@ -78,7 +80,7 @@ class Means:
             y, low, high = (tuple(float(one) for one in ends) for ends in (value, value - reach, value + reach))
             series.append(Series(label, x, y, low, high))
         told = [one for one in series if np.isfinite([*one.y, *one.lower, *one.upper]).all()]
-        return Curve("means", Words("repeated.figure"), self.times, Words("repeated.mean"), tuple(told))
+        return Curve("course", Words("repeated.figure"), self.times, Words("repeated.mean"), tuple(told))
 
 
 def estimates(names: Sequence[tuple[str, Words]], value: Floats, error: Floats, freedom: Floats) -> list[Estimate]:

@@ -227,7 +227,7 @@ class Told:
             for label, size, row in zip(times, deviation, correlation, strict=True)
         )
         notes = (Words("repeated.correlations"), *([Words("repeated.within")] if self.hospitals == "random" else []))
-        return Table("covariance", Words("repeated.covariance"), tuple(columns), rows, notes=notes)
+        return Table("visit_covariance", Words("repeated.covariance"), tuple(columns), rows, notes=notes)
 
     def _spreads(self, fit: Fit) -> Table:
         """Random effects, or the correlation that decays, and the residual; the hospitals' beside them."""
@@ -278,7 +278,7 @@ class Told:
             (*row, number) for row, number in zip(marks, seen.values(), strict=True)
         )
         note = Words("repeated.patterns_note")
-        return Table("patterns", Words("repeated.patterns"), columns, rows, notes=(note,))
+        return Table("visit_patterns", Words("repeated.patterns"), columns, rows, notes=(note,))
 
     def _model(self, one: Fitted) -> Table:
         columns = (

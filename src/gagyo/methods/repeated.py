@@ -65,7 +65,7 @@ Covariance = Literal["unstructured", "slope", "intercept", "ar1"]
 def start(rows: Rows, formula: str, measured: str, visits: list[str], times: Floats, whole: Floats) -> Aggregate:
     """Over those measured at all: how many, the sum of each of their columns; how many measurements, and their sum.
 
-    The number of those never measured besides.
+    And how many people there are, those never measured too.
     """
     laid = Laid.of(rows, formula, measured, visits, times)
     ever = ~laid.having(())
