@@ -239,3 +239,20 @@ def test_the_hospital_remembers_the_patterns_for_later_studies(tmp_path: Path) -
     later = text(OTHER, "  last: {}\n").replace("study: contract", "study: later")
     (tmp_path / "journal.jsonl").unlink()
     assert house(tmp_path, later, people(data)).run().results == {}
+
+
+def visits(*months: int) -> str:
+    chosen = ", ".join(f"score_{month}: {month}" for month in months)
+    return MEASURED.replace("score_0: 0, score_6: 6, score_12: 12", chosen)
+
+
+@pytest.mark.parametrize("few", [3, 60])
+def test_two_analyses_of_other_visits_are_a_difference_of_sums(tmp_path: Path, few: int) -> None:
+    """All who came at twelve months came at six: who came at six alone is one pattern less the other."""
+    data = drawn(lost=0.0)
+    data["score_6"][:100] = np.nan
+    data["score_12"][: 100 + few] = np.nan
+    one, other = (analysis("age + visit", name=name) for name in "ab")
+    study = text(one.replace(MEASURED, visits(0, 6)) + other.replace(MEASURED, visits(0, 12)))
+    going = house(tmp_path, study, people(data)).run()
+    assert set(going.results) == ({"a"} if few < 10 else {"a", "b"})

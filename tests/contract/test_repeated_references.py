@@ -18,7 +18,7 @@ from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from tests.contract.data import GOLDEN, HEAD, boolean, divide, number
+from tests.contract.data import GOLDEN, HEAD, boolean, divide, label, number
 from tests.hospitals import SITES, house
 
 EIGHT = (*SITES, "daegu", "gwangju", "shanghai", "wuhan")
@@ -50,8 +50,8 @@ def table() -> dict[str, np.ndarray]:
 
 def measured(months: tuple[int, ...] = MONTHS) -> str:
     visits = ", ".join(f"bilirubin_{month}: {month}" for month in months)
-    label = "{en: Bilirubin (log), ko: 빌리루빈(로그), zh: 胆红素（对数）}"
-    return f"measured: {{name: bilirubin, label: {label}, visits: {{{visits}}}}}, time_unit: mo"
+    words = "{en: Bilirubin (log), ko: 빌리루빈(로그), zh: 胆红素（对数）}"
+    return f"measured: {{name: bilirubin, label: {words}, visits: {{{visits}}}}}, time_unit: mo"
 
 
 def line(case: Mapping[str, Any], more: str = "", months: tuple[int, ...] = MONTHS) -> str:
@@ -271,3 +271,43 @@ def test_a_person_who_does_not_differ_is_a_singular_fit() -> None:
     assert result.estimate("variance.person").value == 0
     assert "mixed.singular" in [one.key for one in result.notes]
     np.testing.assert_allclose([result.estimate(one).value for one in ("Intercept", "age", "time")], slopes, rtol=1e-9)
+
+
+FORMULAS = (
+    "bilirubin ~ age:time",
+    "bilirubin ~ age:visit + female",
+    "bilirubin ~ ageband:visit + age",
+    "bilirubin ~ ageband * time + ageband:visit",
+    "bilirubin ~ rcs(age, 40, 50, 60) * time + treated:female:visit",
+    "bilirubin ~ age + rcs(time, 0, 6, 24) * treated",
+)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_effects_are_least_squares_under_the_covariance_that_is_told(formula: str) -> None:
+    """Of measurements one below the other, whose design is made as any design is: products of whatever kind."""
+    case = cases()["unstructured_none_reml"] | {"formula": formula}
+    levels = ", ".join(f"{name}: {label(name)}" for name in ("low", "middle", "high"))
+    group = f"  ageband: {{type: category, label: {label('ageband')}, levels: {{{levels}}}}}"
+    study = Study.parse(text(line(case)).replace("cohorts:", f"{group}\ncohorts:"))
+    method: Any = Line(study).methods["a"]
+    people = table() | {"ageband": np.digitize(table()["age"], [45.0, 55.0]).astype(float)}
+    rows = Inside("seoul", study.variables, people, [b"p%d" % one for one in range(312)])
+    result = rehearse(method.combine({}), {"seoul": rows})
+    told = {one.name: one for one in result.estimates}
+    long = {name: np.repeat(column, 4) for name, column in people.items()}
+    long |= {"visit": np.tile(np.arange(4.0), 312), "time": np.tile(np.array(MONTHS, float), 312)}
+    y = np.array([people[f"bilirubin_{month}"] for month in MONTHS]).T.ravel()
+    X = method.design.formula.design(long)
+    between = {(a, b): told[f"covariance.bilirubin_{a}.bilirubin_{b}"].value for a in MONTHS for b in MONTHS if a <= b}
+    V = np.array([[between[min(a, b), max(a, b)] for b in MONTHS] for a in MONTHS])
+    whole, there = np.kron(np.eye(312), V), ~np.isnan(y)
+    inverse = np.linalg.inv(whole[np.ix_(there, there)])
+    names = [one.name for one in method.design.columns]
+    kept = [j for j, name in enumerate(names) if told[name].value is not None]
+    assert len(kept) == np.linalg.matrix_rank(X[there])
+    X = X[np.ix_(there, kept)]
+    error = np.linalg.inv(X.T @ inverse @ X)
+    found = [[told[names[j]].value, told[names[j]].standard_error] for j in kept]
+    wanted = np.column_stack([error @ X.T @ inverse @ y[there], np.sqrt(np.diag(error))])
+    np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9)
