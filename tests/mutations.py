@@ -759,8 +759,8 @@ MUTATIONS = (
     ),
     (
         "methods/_repeated_cells.py",
-        "        parts += [few_or_none(np.append(inside.sum(), _sides(laid, inside))), supported(columns, inside)]\n",
-        "        parts += [supported(columns, inside)]\n",
+        "few_or_none(np.append(inside.sum(), _sides(laid, inside))), supported(columns, inside)]",
+        "few_or_none(np.array([inside.sum()])), supported(columns, inside)]",
         REPEATING,
     ),
     (

@@ -198,6 +198,20 @@ def test_a_trait_that_few_of_a_hospital_have_stays(tmp_path: Path) -> None:
     assert stopped(tmp_path / "enough", text(fixed), people(data)) == []
 
 
+@pytest.mark.parametrize("few", [4, 20])
+def test_a_trait_that_few_of_those_lost_at_a_hospital_have_stays(tmp_path: Path, few: int) -> None:
+    """Many of the hospital have it, and many of those lost at all hospitals."""
+    data = drawn(1200, lost=0.0)
+    gone = []
+    for place in range(4):
+        there = np.flatnonzero(np.arange(1200) % 4 == place)
+        kinds = [there[data["trained"][there] == side] for side in (0, 1)]
+        gone += [kinds[0][:40], kinds[1][: few if place == 1 else 40]]
+    data["score_12"][np.concatenate(gone)] = np.nan
+    found = stopped(tmp_path, text(analysis(more="hospital: fixed")), people(data))
+    assert found == (WITHHELD if few < 10 else [])
+
+
 def test_without_effects_of_hospitals_nothing_of_one_is_asked() -> None:
     def asked(hospital: str) -> list[bool]:
         return [one.each for one, _ in opened(text(analysis(more=f"hospital: {hospital}")), people(drawn()))]

@@ -37,20 +37,21 @@ def pattern_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
     whole, *others = patterns
 
     def make() -> Measure:
-        parts = [_group(laid, whole, design_cells), *(_group(laid, one, part_cells) for one in others)]
+        many = len(patterns)
+        parts = [_group(laid, whole, design_cells, many), *(_group(laid, one, part_cells, many) for one in others)]
         return joined(*parts, part_traits(laid.rows, laid.design.people, laid.having(())))
 
     cells: Measure = laid.rows.kept(("pattern cells", laid.design.formula.text, len(patterns)), make)
     return cells
 
 
-def _group(laid: Laid, pattern: Sequence[int], rule: Rule) -> Measure:
+def _group(laid: Laid, pattern: Sequence[int], rule: Rule, many: int) -> Measure:
     """The people of a pattern with the first of their visits as the outcome, and the other visits beside it."""
     rows, people, inside = laid.rows, laid.design.people, laid.having(pattern)
     names = [laid.design.visits[one] for one in pattern]
     having, later = design_traits(rows, people)[inside], variables_of(rows, names[1:])
     of_first = Formula(names[0], f"{people.text} {names[0]}", people.terms, True, people.width)
-    pairs = both(variables_of(rows, (*people.predictors, *names)), inside)
+    pairs = both(variables_of(rows, (*people.predictors, *names)), inside, many)
     return joined(
         rule(rows, of_first, inside), supported(later, inside), supported_beside(having, later, inside), pairs
     )

@@ -202,6 +202,9 @@ class Laid:
 
     def having(self, pattern: Sequence[int]) -> Bools:
         """Who was measured at just these visits (n,)."""
-        wanted = np.zeros(len(self.design.visits), bool)
-        wanted[list(pattern)] = True
-        return np.asarray((~np.isnan(self.outcomes) == wanted).all(axis=1))
+
+        def make() -> NDArray[np.int64]:
+            return (~np.isnan(self.outcomes)).astype(np.int64) @ (1 << np.arange(len(self.design.visits)))
+
+        codes: NDArray[np.int64] = self.rows.kept(("pattern of visits", self.design.visits), make)
+        return np.asarray(codes == sum(1 << visit for visit in pattern))

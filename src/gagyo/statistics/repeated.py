@@ -324,11 +324,13 @@ def fit(data: Data, structure: Structure, aliased: NDArray[np.bool_], sizes: Flo
 
 
 def _scaled(data: Data, sizes: Floats) -> Data:
-    """The same data with columns of the layout, and the outcome, divided by their sizes."""
+    """The same data with columns of the layout, and the outcome, divided by their sizes; patterns that somebody has."""
     y = sizes[-1]
     layout = replace(data.layout, at=data.layout.at / sizes[data.fixed : -1][:, None])
     patterns = []
     for one in data.patterns:
+        if not one.gram[0, 0]:
+            continue
         by = np.ones(len(one.gram))
         by[len(by) - len(one.visits) :] = y
         patterns.append(replace(one, gram=one.gram / np.outer(by, by), own=one.own / by))
