@@ -750,7 +750,7 @@ MUTATIONS = (
     ("coordinator/document.py", "if never := run.never(cohort):", "if never := ():", EPISODES),
     ("statistics/cox.py", "        if self.who is None:\n", "        if True:\n", CHANGED),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
-    ("methods/_repeated_cells.py", ", *(_group(laid, one, part_cells) for one in others)]", "]", REPEATING),
+    ("methods/_repeated_cells.py", ", *(_group(laid, one, part_cells, many) for one in others)]", "]", REPEATING),
     (
         "methods/_repeated_cells.py",
         "return joined(*parts, part_traits(laid.rows, laid.design.people, laid.having(())))",
@@ -765,10 +765,11 @@ MUTATIONS = (
     ),
     (
         "methods/_repeated_cells.py",
-        "supported(later, inside), supported_beside(having, later, inside), pairs",
-        "",
+        "[supported(later, inside), supported_beside(having, later, inside), pairs]",
+        "[]",
         REPEATING,
     ),
+    ("methods/_repeated_cells.py", ", *between_knots(rows, people, inside))", ")", REPEATING),
     ("methods/repeated.py", "spread_by_pattern([one**2 for one in columns])", "spread_of(np.zeros((0, 0)))", REPEATING),
     ("methods/repeated.py", "own_cells(laid, patterns), spread)", "count(np.ones(rows.n, bool)), spread)", REPEATING),
     ("methods/repeated.py", 'if self.hospitals != "none":', "if True:", REPEATING),

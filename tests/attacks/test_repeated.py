@@ -167,6 +167,18 @@ def test_one_person_away_from_all_others_of_a_pattern_stays(tmp_path: Path, far:
     assert stopped(tmp_path, text(analysis("age + visit")), people(data)) == (WITHHELD if far else [])
 
 
+@pytest.mark.parametrize("few", [3, 40])
+def test_few_of_a_pattern_between_knots_of_a_spline_stay(tmp_path: Path, few: int) -> None:
+    """Beyond its last knot a spline is a line: who lies there is told from who lies before by its sums."""
+    data = drawn(lost=0.0)
+    lost, beyond = np.arange(160), np.arange(few)
+    data["age"][lost] = 30 + lost % 40
+    data["age"][beyond] = 72 + beyond % 9
+    data["score_12"][lost] = np.nan
+    one = analysis("rcs(age, 40, 55, 70) + visit")
+    assert stopped(tmp_path, text(one), people(data)) == (WITHHELD if few < 10 else [])
+
+
 # A hospital's own sums.
 
 

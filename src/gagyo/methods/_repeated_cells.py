@@ -12,6 +12,7 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._regression import (
+    between_knots,
     design_cells,
     design_traits,
     measured_columns,
@@ -32,7 +33,8 @@ def pattern_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
 
     Of those measured at all visits as for any regression; of each other pattern, and of those never measured, nobody or
     k: in all, with and without each 0/1 column and each two, away from zero and from the ends of each range of every
-    visit's values too, and of few values with each, beside each 0/1 column and each other few-valued one.
+    visit's values too, and of few values with each, beside each 0/1 column and each other few-valued one; and between
+    a spline's knots.
     """
     whole, *others = patterns
 
@@ -52,9 +54,8 @@ def _group(laid: Laid, pattern: Sequence[int], rule: Rule, many: int) -> Measure
     having, later = design_traits(rows, people)[inside], variables_of(rows, names[1:])
     of_first = Formula(names[0], f"{people.text} {names[0]}", people.terms, True, people.width)
     pairs = both(variables_of(rows, (*people.predictors, *names)), inside, many)
-    return joined(
-        rule(rows, of_first, inside), supported(later, inside), supported_beside(having, later, inside), pairs
-    )
+    few = [supported(later, inside), supported_beside(having, later, inside), pairs]
+    return joined(rule(rows, of_first, inside), *few, *between_knots(rows, people, inside))
 
 
 def own_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
