@@ -176,6 +176,28 @@ def test_adjusted_means_are_those_of_people_with_mean_covariates() -> None:
     np.testing.assert_allclose(told["mean[bilirubin_24]"].value, later, rtol=1e-9)
 
 
+def test_adjusted_means_do_not_depend_on_which_of_aliased_columns_is_left_out() -> None:
+    case = cases()["unstructured_none_reml"]
+    one, other = (
+        means(case | {"formula": f"bilirubin ~ age + treated * {right}"}) for right in ("visit", "visit + time")
+    )
+    assert other.estimate("time").value is None
+    for result in (one, other):
+        assert len(result.curve("course").series) == 2
+    told = [[each.value, each.standard_error] for each in one.estimates if each.name.startswith(("mean", "differ"))]
+    again = [[each.value, each.standard_error] for each in other.estimates if each.name.startswith(("mean", "differ"))]
+    np.testing.assert_allclose(again, told, rtol=1e-8)
+
+
+def test_an_adjusted_mean_of_a_group_that_nobody_tells_apart_is_not_told() -> None:
+    """Where all who are treated are at one hospital, and no others, its intercept takes the difference."""
+    case = cases()["unstructured_fixed_reml"] | {"formula": "bilirubin ~ age + treated + visit"}
+    result = rehearsed(line(case, ", compare: treated"), table()["treated"].astype(int))
+    assert result.estimate("treated").value is None
+    assert result.estimate("difference[bilirubin_0]").value is None
+    assert result.curves == ()
+
+
 def test_an_adjusted_mean_without_covariates_of_complete_people_is_the_mean(tmp_path: Path) -> None:
     """Through the gate: with a covariance for each two visits and nobody missing, least squares at each visit."""
     case = {"formula": "bilirubin ~ visit", "covariance": "unstructured", "hospital": "none", "estimation": "REML"}

@@ -71,16 +71,17 @@ class Means:
         return means, Table("adjusted_differences", Words("repeated.differences"), tuple(columns), rows)
 
     @property
-    def curve(self) -> Curve:
-        """The means over time with their limits."""
+    def curves(self) -> tuple[Curve, ...]:
+        """The means over time with their limits; none where they are not known."""
         x = tuple(float(time) for time in self.design.times)
         series = []
         for _, label, value, error, freedom in self.groups:
             reach = t_quantile(0.975, freedom) * error
-            y, low, high = (tuple(float(one) for one in ends) for ends in (value, value - reach, value + reach))
-            series.append(Series(label, x, y, low, high))
-        told = [one for one in series if np.isfinite([*one.y, *one.lower, *one.upper]).all()]
-        return Curve("course", Words("repeated.figure"), self.times, Words("repeated.mean"), tuple(told))
+            if np.isfinite(reach).all():
+                y, low, high = (tuple(float(one) for one in ends) for ends in (value, value - reach, value + reach))
+                series.append(Series(label, x, y, low, high))
+        figure = Curve("course", Words("repeated.figure"), self.times, Words("repeated.mean"), tuple(series))
+        return (figure,) if series else ()
 
 
 def estimates(names: Sequence[tuple[str, Words]], value: Floats, error: Floats, freedom: Floats) -> list[Estimate]:

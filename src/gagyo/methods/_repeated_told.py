@@ -75,7 +75,7 @@ class Told:
                 self._patterns(one),
                 self._model(one),
             ),
-            curves=(means.curve,),
+            curves=means.curves,
             notes=(*alias_notes(columns, aliased), *self._notes(one.fit)),
             methods_text=tuple(self._text()),
         )
@@ -129,7 +129,8 @@ class Told:
         return Means(self.design, self._times, tuple(found), away)
 
     def _at(self, one: Fitted, turn: Floats, add: float) -> tuple[Floats, Floats, Floats]:
-        value, error, freedom = one.fit.combined(turn)
+        known = one.fit.estimable(turn)
+        value, error, freedom = (np.where(known, part, np.nan) for part in one.fit.combined(turn))
         return value + add, error, freedom
 
     def _rows(self, one: Fitted, group: float | None) -> Floats:
@@ -176,15 +177,15 @@ class Told:
                 for j in range(i + 1)
             ]
         if self.covariance == "ar1":
-            return [Estimate("rho", self._rho_label, self._rho(fit)), residual]
-        effects = self.effects(fit)
+            return [Estimate("rho", Words("repeated.rho"), self._rho(fit)), residual]
+        effects = self._of_people(fit)
         found = [Estimate("variance.person", Words("repeated.person"), float(effects[0, 0]))]
         if len(effects) > 1:
             found.append(Estimate("covariance.person.time", Words("repeated.person_both"), float(effects[1, 0])))
             found.append(Estimate("variance.time", Words("repeated.person_time"), float(effects[1, 1])))
         return [*found, residual]
 
-    def effects(self, fit: Fit) -> Floats:
+    def _of_people(self, fit: Fit) -> Floats:
         """The variances of people's random effects, of intercept and (by the unit of time) slope."""
         k = 2 if self.covariance == "slope" else 1
         factor = np.zeros((k, k))
@@ -196,10 +197,6 @@ class Told:
         """The correlation of measurements one unit of time apart."""
         step = np.diff(self.design.times).mean()
         return float(np.exp(-np.exp(fit.theta[0]) / step))
-
-    @property
-    def _rho_label(self) -> Words:
-        return Words("repeated.rho")
 
     def _pair(self, a: int, b: int) -> Words:
         names = [self._visit(at) for at in dict.fromkeys((a, b))]
@@ -234,7 +231,7 @@ class Told:
         rows: list[tuple[Cell, ...]] = []
         more = 1 if self.covariance == "slope" else 0
         if self.covariance != "ar1":
-            V = self.effects(fit)
+            V = self._of_people(fit)
             rows.append((Words("repeated.person"), float(V[0, 0]), float(np.sqrt(V[0, 0]))))
             if more:
                 size = float(np.sqrt(V[0, 0] * V[1, 1]))
@@ -258,7 +255,7 @@ class Told:
             return [Words("repeated.rho_note", {"found": f"{self._rho(fit):.4f}"})]
         if self.covariance == "slope":
             return []
-        own = float(self.effects(fit)[0, 0]) + fit.between
+        own = float(self._of_people(fit)[0, 0]) + fit.between
         return [Words("repeated.icc", {"found": f"{own / (own + fit.sigma2):.3f}"})]
 
     # ── people and model ──────────────────────────────────────────────────────────────────────────────────────────

@@ -256,7 +256,7 @@ class Fit:
 
     coefficients (P,), NaN where aliased. covariance: of the visits (T, T), without what hospitals add. between: the
     variance between hospitals. theta: the structure's parameters. deviance: minus twice the (restricted)
-    log-likelihood. singular: a variance is zero.
+    log-likelihood. singular: a variance is zero. made_of (kept, aliased): how aliased columns are made of the others.
     """
 
     coefficients: Floats
@@ -267,14 +267,15 @@ class Fit:
     deviance: float
     aliased: NDArray[np.bool_]
     singular: bool
+    made_of: Floats
     _best: Optimum
     _likelihood: Likelihood
     _sizes: Floats
 
     def combined(self, turn: Floats) -> tuple[Floats, Floats, Floats]:
-        """Values, standard errors and degrees of freedom of `turn` (rows, P) times the coefficients.
+        """Values, standard errors and degrees of freedom of `turn` (rows, P) times the coefficients, aliased ones 0.
 
-        NaN where an aliased coefficient is needed.
+        NaN of a row without any.
         """
         kept = ~self.aliased
         value = turn[:, kept] @ self.coefficients[kept]
@@ -284,8 +285,13 @@ class Fit:
         error = np.sqrt(np.einsum("ij,jk,ik->i", scaled, inverse, scaled) * scale)
         with np.errstate(invalid="ignore", divide="ignore"):
             freedom = self._likelihood.freedoms(self._best.sums, self._best.free, scaled)
-        lost = (turn[:, self.aliased] != 0).any(axis=1) | ~scaled.any(axis=1)
+        lost = ~scaled.any(axis=1)
         return tuple(np.where(lost, np.nan, one) for one in (value, error, freedom))  # type: ignore[return-value]
+
+    def estimable(self, turn: Floats) -> NDArray[np.bool_]:
+        """Of which rows of `turn` (rows, P) the value is the same whichever of aliased columns are left out."""
+        wanted = turn[:, ~self.aliased] @ self.made_of
+        return np.asarray(np.isclose(turn[:, self.aliased], wanted, rtol=1e-6, atol=1e-6).all(axis=1))
 
 
 class NoMaximum(Exception):
@@ -320,7 +326,14 @@ def fit(data: Data, structure: Structure, aliased: NDArray[np.bool_], sizes: Flo
             raise NoMaximum from None
         if not _is_least(best, likelihood):
             raise NoMaximum
-    return _unscaled(best, likelihood, structure, aliased, sizes, random)
+    found = _unscaled(best, likelihood, structure, aliased, sizes, random)
+    return replace(found, made_of=_made_of(data, aliased))
+
+
+def _made_of(data: Data, aliased: NDArray[np.bool_]) -> Floats:
+    """How aliased columns are made of the others (kept, aliased)."""
+    products, kept = plain(data)[:-1, :-1], np.flatnonzero(~aliased)
+    return np.asarray(np.linalg.solve(products[np.ix_(kept, kept)], products[np.ix_(kept, np.flatnonzero(aliased))]))
 
 
 def _scaled(data: Data, sizes: Floats) -> Data:
@@ -362,6 +375,7 @@ def _unscaled(
         deviance,
         aliased,
         not bool(best.free.all()),
+        np.zeros((int(kept.sum()), int(aliased.sum()))),
         best,
         likelihood,
         sizes,
