@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gagyo.coordinator.folder import finish, open_folder
 from gagyo.errors import FileFault, Stopped
 from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.protocol.study import Study
+from gagyo.report import render
 from gagyo.result import Result
+from gagyo.text import LANGUAGES, translate
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, label, number
 from tests.hospitals import SITES, house
 
@@ -187,6 +190,21 @@ def test_adjusted_means_do_not_depend_on_which_of_aliased_columns_is_left_out() 
     told = [[each.value, each.standard_error] for each in one.estimates if each.name.startswith(("mean", "differ"))]
     again = [[each.value, each.standard_error] for each in other.estimates if each.name.startswith(("mean", "differ"))]
     np.testing.assert_allclose(again, told, rtol=1e-8)
+
+
+@pytest.mark.parametrize("incomplete", ["keep", "leave_out"])
+def test_the_report_says_who_missed_visits_is_kept(tmp_path: Path, incomplete: str) -> None:
+    lines = line(cases()["intercept_none_reml"], f", incomplete: {incomplete}", months=(0, 12))
+    people = {name: column for name, column in table().items() if name != "hospital"}
+    one = house(tmp_path, text(lines), divide(people, table()["hospital"] % 4))
+    open_folder(tmp_path, one.plan)
+    going = one.run()
+    ledgers = {name: site.ledger.path for name, site in one.sites.items()}
+    record = finish(tmp_path, going, "embedded", one.journal.answers, ledgers)
+    for language in LANGUAGES:
+        page = render(record, language)
+        assert (translate("report.limit.missed_visits", language) in page) == (incomplete == "keep")
+        assert translate("repeated.figure", language) in page
 
 
 def test_an_adjusted_mean_of_a_group_that_nobody_tells_apart_is_not_told() -> None:
