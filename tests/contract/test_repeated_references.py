@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gagyo.coordinator.folder import finish, open_folder
+from gagyo.coordinator.planning import check
 from gagyo.errors import FileFault, Stopped
 from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
@@ -259,6 +260,7 @@ def test_through_the_gate_it_is_the_same(tmp_path: Path, hospital: str) -> None:
         ({", x}": ", compare: female}"}, {"repeated_compare"}),
         ({"name: bilirubin,": "name: age,", "bilirubin ~": "age ~"}, {"repeated_name"}),
         ({"bilirubin_6: 6, bilirubin_12: 12, ": ""}, {"repeated_slope"}),
+        ({", bilirubin_6: 6, bilirubin_12: 12, bilirubin_24: 24": ""}, {"repeated_single"}),
         ({"bilirubin_6: 6": "bilirubin_6: 0"}, {"repeated_times"}),
         ({"bilirubin_6: 6": "nothing: 6", "time_unit: mo": "time_unit: moon"}, {"unknown_variable", "repeated_unit"}),
         ({"bilirubin_6: 6": "female: 6"}, {"repeated_type"}),
@@ -273,6 +275,22 @@ def test_what_does_not_fit_together_is_said_at_once(changed: Mapping[str, str], 
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(text(lines.replace(", x}", "}"))))
     assert {one.code for one in caught.value.findings} == wrong
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("age + visit", "age + vsit", {"unknown_variable"}),
+        ("bilirubin_0: 0, ", "", {"repeated_single"}),
+        ("bilirubin_0: 0", "bilirubin_0: early", {"wrong_type"}),
+        ("hospital: none", "hospital: nine, covariance: ar2", {"not_one_of"}),
+    ],
+)
+def test_the_check_of_a_file_knows_visit_and_time(old: str, new: str, wrong: set[str]) -> None:
+    case = {"formula": "bilirubin ~ age + visit", "covariance": "intercept", "hospital": "none", "estimation": "ML"}
+    lines = line(case, months=(0, 12)).replace("covariance: intercept, ", "")
+    assert check(Study.parse(text(lines))) == []
+    assert {one.code for one in check(Study.parse(text(lines.replace(old, new))))} == wrong
 
 
 def test_a_visit_that_another_analysis_needs_of_everyone_has_a_cohort_of_its_own() -> None:

@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._survival.episodes import Labels
@@ -42,7 +42,7 @@ class Measured(BaseModel):
     """What the formula calls the outcome."""
     label: Labels
     """What it is called in a report."""
-    visits: dict[str, FiniteFloat] = Field(min_length=2)
+    visits: dict[str, FiniteFloat]
     """By variable that holds its value at a visit, the time of that visit."""
 
     @property

@@ -43,6 +43,7 @@ from gagyo.text import Text
 FEWEST = 5
 """Hospitals under which their effect is not random: a variance between fewer is hardly known."""
 
+FEWEST_VISITS = 2
 FEWEST_OF_A_SLOPE = 3
 """Visits without which a slope of each person, its intercept and the residual cannot be told apart."""
 
@@ -326,6 +327,8 @@ def _visit_faults(options: Options, analysis: Analysis, study: Study) -> Iterato
     most = MOST_VISITS if options.incomplete == "keep" or options.covariance == "unstructured" else MOST_COMPLETE
     if len(one.visits) > most:
         yield Finding("repeated_many", place=place, values={"found": len(one.visits), "expected": most})
+    if len(one.visits) < FEWEST_VISITS:
+        yield Finding("repeated_single", place=place, values={"found": len(one.visits), "expected": FEWEST_VISITS})
     if len(set(one.visits.values())) < len(one.visits):
         times = ", ".join(f"{time:g}" for time in one.visits.values())
         yield Finding("repeated_times", place=place, values={"found": times})

@@ -54,7 +54,8 @@ def _known(analysis: Analysis, study: Study, model: type[BaseModel]) -> dict[str
 def _occasions(measured: Mapping[str, Any]) -> dict[str, Variable]:
     """The outcome that is measured at several visits, the visit and its time."""
     visits = measured.get("visits")
-    levels = tuple(Level(str(one), Text(str(one))) for one in visits) if isinstance(visits, dict) else ()
+    names = [str(one) for one in visits] if isinstance(visits, dict) and len(visits) > 1 else ["first", "second"]
+    levels = tuple(Level(one, Text(one)) for one in names)
     name = str(measured.get("name", ""))
     return {
         name: Variable(name, "number", Text(name)),
