@@ -23,7 +23,7 @@ from gagyo.report import render
 from gagyo.result import Result
 from gagyo.text import LANGUAGES, translate
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, label, number
-from tests.hospitals import SITES, house
+from tests.hospitals import SITES, Rows, house
 
 EIGHT = (*SITES, "daegu", "gwangju", "shanghai", "wuhan")
 MONTHS = (0, 6, 12, 24)
@@ -247,6 +247,31 @@ def test_through_the_gate_it_is_the_same(tmp_path: Path, hospital: str) -> None:
     assert [each.name for each in one] == [each.name for each in other]
     np.testing.assert_allclose([each.value for each in one], [each.value for each in other], rtol=1e-9)
     assert [row[-1] for row in run.results["a"].table("visit_patterns").rows] == [246, 66]
+
+
+@pytest.mark.parametrize("missing", [0, 4])
+def test_hospitals_at_random_through_the_gate_are_the_same_and_five_must_answer(tmp_path: Path, missing: int) -> None:
+    case = cases()["intercept_random_reml"] | {"formula": "bilirubin ~ age + visit", "hospital": "auto"}
+    lines = line(case, ", incomplete: leave_out", months=(0, 12))
+    where = table()["hospital"].astype(int)
+    people = {name: column for name, column in table().items() if name != "hospital"}
+    few = (where >= 8 - missing) & (np.arange(312) % 6 != 0)
+    there = {
+        site: Rows(
+            {name: column[(where == place) & ~few] for name, column in people.items()},
+            [b"p%d" % one for one in np.flatnonzero((where == place) & ~few)],
+        )
+        for place, site in enumerate(EIGHT)
+    }
+    study = text(lines, EIGHT, minimum=10).replace("variables:\n", f"may_go_on_without: {missing}\nvariables:\n", 1)
+    run = house(tmp_path, study, there).run()
+    if missing:
+        assert [one.code for one in run.stopped["a"].findings] == ["mixed_few"]
+        return
+    one, other = run.results["a"].estimates, rehearsed(lines, where, EIGHT).estimates
+    assert [each.name for each in one] == [each.name for each in other]
+    assert "variance.hospital" in [each.name for each in one]
+    np.testing.assert_allclose([each.value for each in one], [each.value for each in other], rtol=1e-9)
 
 
 @pytest.mark.parametrize(

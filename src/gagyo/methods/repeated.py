@@ -64,16 +64,17 @@ Covariance = Literal["unstructured", "slope", "intercept", "ar1"]
 
 @local(**ARGUMENTS, whole=Numbers((1,), 0, 1))
 def start(rows: Rows, formula: str, measured: str, visits: list[str], times: Floats, whole: Floats) -> Aggregate:
-    """Over those measured at all: how many, the sum of each of their columns; how many measurements, and their sum.
+    """Over those measured at all (or at all visits): how many, the sum of each of their columns; how many measurements, and their sum.
 
     And how many people there are, those never measured too.
     """
     laid = Laid.of(rows, formula, measured, visits, times)
-    ever = ~laid.having(())
+    patterns = _patterns(laid.design, whole)
+    ever = np.logical_or.reduce([laid.having(one) for one in patterns])
     outcomes = laid.outcomes[ever]
     each = np.column_stack([laid.columns[ever], (~np.isnan(outcomes)).sum(axis=1), np.nan_to_num(outcomes).sum(axis=1)])
     bound = np.concatenate([column_bounds(rows, laid.design.people), [len(visits), _most(rows, visits) * len(visits)]])
-    cells = pattern_cells(laid, _patterns(laid.design, whole))
+    cells = pattern_cells(laid, patterns)
     sums = joint(each.sum(axis=0), bound, cells, together([spread_of(each), spread_of(np.nan_to_num(outcomes))]))
     return {"people": count(np.ones(rows.n, bool)), "sums": sums}
 
