@@ -64,9 +64,8 @@ Covariance = Literal["unstructured", "slope", "intercept", "ar1"]
 
 @local(**ARGUMENTS, whole=Numbers((1,), 0, 1))
 def start(rows: Rows, formula: str, measured: str, visits: list[str], times: Floats, whole: Floats) -> Aggregate:
-    """Over those measured at all (or at all visits): how many, the sum of each of their columns; how many measurements, and their sum.
-
-    And how many people there are, those never measured too.
+    """Over those measured at all (or at all visits): how many, the sum of each of their columns; how many measurements,
+    and their sum. And how many people there are, those never measured too.
     """
     laid = Laid.of(rows, formula, measured, visits, times)
     patterns = _patterns(laid.design, whole)
