@@ -3,14 +3,15 @@
 CPU seconds of the work alone, data in memory, one thread each; gate, masks, ledgers and journal are on for Gagyo. R
 reads its data from files before its clock starts; where R or a package is missing, the row says so.
 
-What the gate does not let out is not measured: random effects by person, of whom no number of fewer than k may leave,
-and a logistic path of a hundred penalties, whose informations at two hundred columns are more numbers than people.
+What the gate does not let out is not measured: a logistic path of a hundred penalties, whose informations at two
+hundred columns are more numbers than people.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from measure import Row, alone, cpu, serve
 VALUES, SHARES = 10_000_000, (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 PEOPLE, COLUMNS, PENALTIES = 200_000, 200, 100
 TERMS, WARDS = 9, 1_000
+FOLLOWED, TIMES = 50_000, (0, 1, 2, 3)
+KNOWN = TERMS - 1
+"""Columns of people who are followed; the time is one more."""
 MANY = ("seoul", "busan", "daegu", "daejeon", "beijing", "tianjin", "shanghai", "wuhan")
 """Eight hospitals: under five, a variance between hospitals is not estimated."""
 
@@ -160,6 +164,51 @@ def r_wards() -> dict[str, Any]:
     return in_r(R_MIXED % (TERMS, TERMS + 1, "+ h"), given, f"fixef(m)[1 + 1:{TERMS}]")
 
 
+def followed(slopes: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eight columns of each person, the outcome at four times, and each person's hospital."""
+    random = np.random.default_rng(13)
+    X = np.clip(random.normal(size=(FOLLOWED, KNOWN)), -8, 8)
+    hospital = np.sort(random.integers(0, len(MANY), FOLLOWED))
+    own = random.normal(size=FOLLOWED) + 0.5 * random.normal(size=len(MANY))[hospital]
+    level = X @ random.normal(size=KNOWN) * 0.3 + own
+    slope = 0.2 + (0.3 * random.normal(size=FOLLOWED) if slopes else np.zeros(FOLLOWED))
+    y = level[:, None] + slope[:, None] * np.array(TIMES) + random.normal(size=(FOLLOWED, len(TIMES)))
+    return X, np.clip(y, -8, 8), hospital
+
+
+def _gagyo_followed(covariance: str) -> dict[str, Any]:
+    X, y, hospital = followed(covariance == "slope")
+    ends = [int(end) for end in np.searchsorted(hospital, range(len(MANY) + 1))]
+    names, visits = [f"x{j}" for j in range(KNOWN)], {f"y{time}": time for time in TIMES}
+    data = {name: X[:, j] for j, name in enumerate(names)} | {f"y{time}": y[:, time] for time in TIMES}
+    told = ", ".join(f"{name}: {time}" for name, time in visits.items())
+    asked = f'method: repeated, formula: "y ~ {" + ".join(names)} + time", covariance: {covariance}, hospital: random'
+    asked += f", measured: {{name: y, label: {{en: y, ko: y, zh: y}}, visits: {{{told}}}}}"
+    study = STUDY % (", ".join(MANY), numbers([*names, *visits]), asked)
+    result, seconds = through_doors(study, divided(data, ends, MANY))
+    return {
+        "seconds": seconds,
+        "rounds": result.rounds,
+        "beta": [result.estimate(n).value for n in [*names, "time"]],
+    }
+
+
+R_FOLLOWED = """
+suppressMessages(library(lme4))
+y <- read("y"); X <- matrix(read("X"), ncol = %d); visits <- %d; n <- nrow(X)
+d <- data.frame(y = y, X[rep(seq_len(n), visits), ], t = rep(seq_len(visits) - 1, each = n))
+d$g <- factor(rep(seq_len(n), visits)); d$h <- factor(rep(read("h"), visits))
+f <- as.formula(paste("y ~", paste(colnames(d)[2:%d], collapse = " + "), "+ t + (%s | g) + (1 | h)"))
+spent <- system.time(m <- lmer(f, d))
+"""
+
+
+def _r_followed(random: str) -> dict[str, Any]:
+    X, y, hospital = followed(random == "t")
+    script = R_FOLLOWED % (KNOWN, len(TIMES), KNOWN + 1, random)
+    return in_r(script, {"X": X, "y": y, "h": hospital}, f"fixef(m)[1 + 1:{KNOWN + 1}]")
+
+
 WORKS: dict[str, Callable[[], dict[str, Any]]] = {
     "gagyo-quantiles": gagyo_quantiles,
     "numpy-quantiles": numpy_quantiles,
@@ -169,6 +218,10 @@ WORKS: dict[str, Callable[[], dict[str, Any]]] = {
     "r-hospitals": r_hospitals,
     "gagyo-wards": gagyo_wards,
     "r-wards": r_wards,
+    "gagyo-people": partial(_gagyo_followed, "intercept"),
+    "r-people": partial(_r_followed, "1"),
+    "gagyo-people-slopes": partial(_gagyo_followed, "slope"),
+    "r-people-slopes": partial(_r_followed, "t"),
 }
 
 
@@ -183,10 +236,14 @@ def rows() -> list[Row]:
         Row(work, "gagyo, gate on", ours["seconds"], "CPU s", ratio, f"{off:.0e} apart; {ours['rounds']} rounds"),
         Row(work, "numpy", theirs["seconds"], "CPU s"),
     ]
+    visits = len(TIMES)
+    rows_of = f"{FOLLOWED * visits:,} rows ({FOLLOWED:,} people × {visits} visits)"
     works = {
         "path": (f"elastic net, {PENALTIES} penalties, {PEOPLE:,} × {COLUMNS}, gaussian", "R glmnet", 0.35),
         "hospitals": (f"mixed model, {PEOPLE:,} × {TERMS}, 8 hospitals at random", "R lme4", 1 / 50),
         "wards": (f"mixed model, {PEOPLE:,} × {TERMS}, {WARDS:,} wards at random", "R lme4", 1 / 10),
+        "people": (f"linear mixed model, {rows_of}, (1 | person) + (1 | hospital)", "R lme4", 1 / 10),
+        "people-slopes": (f"linear mixed model, {rows_of}, (t | person) + (1 | hospital)", "R lme4", 1 / 5),
     }
     for name, (work, peer, limit) in works.items():
         ours, theirs = found[f"gagyo-{name}"], found[f"r-{name}"]

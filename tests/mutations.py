@@ -42,6 +42,7 @@ DECLARED = "tests/attacks/test_declared_measurements.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 MARGINS = "tests/contract/test_margins_references.py"
+REPEATING, REPEATED = "tests/attacks/test_repeated.py", "tests/contract/test_repeated_references.py"
 LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit/test_laplace.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 PENALISED = "tests/contract/test_penalised_references.py"
@@ -751,6 +752,42 @@ MUTATIONS = (
     ("coordinator/document.py", "if never := run.never(cohort):", "if never := ():", EPISODES),
     ("statistics/cox.py", "        if self.who is None:\n", "        if True:\n", CHANGED),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),
+    ("methods/_repeated_cells.py", ", *(_group(laid, one, part_cells, many) for one in others)]", "]", REPEATING),
+    (
+        "methods/_repeated_cells.py",
+        "return joined(*parts, part_traits(laid.rows, laid.design.people, laid.having(())))",
+        "return joined(*parts)",
+        REPEATING,
+    ),
+    (
+        "methods/_repeated_cells.py",
+        "few_or_none(np.append(inside.sum(), _sides(laid, inside))), supported(columns, inside)]",
+        "few_or_none(np.array([inside.sum()])), supported(columns, inside)]",
+        REPEATING,
+    ),
+    (
+        "methods/_repeated_cells.py",
+        "[supported(later, inside), supported_beside(having, later, inside), pairs]",
+        "[]",
+        REPEATING,
+    ),
+    ("methods/_repeated_cells.py", ", *between_knots(rows, people, inside))", ")", REPEATING),
+    ("methods/repeated.py", "spread_by_pattern([one**2 for one in columns])", "spread_of(np.zeros((0, 0)))", REPEATING),
+    ("methods/repeated.py", "own_cells(laid, patterns), spread)", "count(np.ones(rows.n, bool)), spread)", REPEATING),
+    ("methods/repeated.py", 'if self.hospitals != "none":', "if True:", REPEATING),
+    ("methods/_repeated_told.py", "means[position] = group * one.means[", "means[position] = one.means[", REPEATED),
+    ("methods/_repeated_design.py", "            out[column] &= bool(", "            out[column] |= bool(", REPEATED),
+    ("methods/_repeated_design.py", "min(factor.first, shown_first[str(factor)])", "factor.first", REPEATED),
+    ("federation/line.py", '        ("visit_is_needed", "measured", patterned_by),\n', "", REPEATED),
+    ("site/cohorts.py", ", *self._patterns(name, patterned)]", "]", REPEATING),
+    (
+        "site/differencing.py",
+        "known = isolated(list(now.values())) | isolated(list(then.values()))",
+        "known = isolated([*now.values(), *then.values()])",
+        REPEATING,
+    ),
+    ("statistics/repeated.py", "    taken[1:-1] += half + half.transpose(0, 2, 1)\n", "", REPEATED),
+    ("statistics/repeated.py", "        if not _is_least(best, likelihood):", "        if False:", REPEATED),
 )
 
 

@@ -278,6 +278,15 @@ def test_what_a_family_of_sums_isolates_by_itself_is_not_held_against_it_twice()
     assert family_overlap({"other": packed(range(57, 60))}, family).atom == 1
 
 
+@pytest.mark.parametrize("few", [4, 80])
+def test_two_analyses_that_impute_other_variables_are_a_difference_of_sums(tmp_path: Path, few: int) -> None:
+    """All who lack w lack v too: who lacks v alone is those who have w, of one analysis, less those who have v."""
+    there = people(drawn(), {"w": np.arange(160), "v": np.arange(160 + few)})
+    other = one("pooled", "b").replace("+ v", "+ w").replace("[v]", "[w]")
+    going = house(tmp_path, text(one("pooled") + other), there).run()
+    assert set(going.results) == ({"a"} if few < 10 else {"a", "b"})
+
+
 # What a coordinator may ask.
 
 

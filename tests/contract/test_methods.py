@@ -112,6 +112,12 @@ OWED = {
         "tests.contract.test_survival_references:test_log_rank_within_hospitals",
         f"  a: {{method: log_rank, {ON_A_GRID}, compare: pooled, times: [20, 28, 60]}}\n",
     ),
+    "repeated": Owed(
+        "tests.contract.test_repeated_references:test_fixed_effects_and_errors",
+        '  a: {method: repeated, cohort: all, formula: "size ~ age + diabetic * visit", measured: {name: size,'
+        " label: {en: Size, ko: 크기, zh: 大小}, visits: {skin: 0, bmi: 6}}, time_unit: mo, hospital: none,"
+        " compare: diabetic}\n",
+    ),
     "restricted_mean": Owed(
         "tests.contract.test_survival_references:test_restricted_means",
         f"  a: {{method: restricted_mean, {ON_A_GRID}, tau: 36, times: [20, 28, 60]}}\n",
@@ -202,6 +208,12 @@ MORE = {
         "tests.contract.test_margins_references:test_effects_and_errors",
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
         " marginal_effects: true}\n",
+    ),
+    "repeated, of hospitals": Owed(
+        "tests.contract.test_repeated_references:test_fixed_effects_and_errors",
+        '  a: {method: repeated, cohort: all, formula: "size ~ age + visit", measured: {name: size,'
+        " label: {en: Size, ko: 크기, zh: 大小}, visits: {skin: 0, bmi: 6}}, covariance: intercept, hospital: fixed}\n",
+        by_hospital="hospitals have intercepts of their own",
     ),
     "weighting, times": Owed(
         "tests.contract.test_weighted_survival_references:test_hazard_ratios_and_errors",

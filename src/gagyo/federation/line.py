@@ -11,7 +11,7 @@ from typing import Any
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Question
-from gagyo.federation.method import Method, imputed_by, may_lack, read_method
+from gagyo.federation.method import Method, imputed_by, may_lack, patterned_by, read_method
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -42,6 +42,7 @@ def needed_elsewhere(study: Study, methods: Mapping[str, Method]) -> list[Findin
     """
     kinds = (
         ("imputed_is_needed", "impute", imputed_by),
+        ("visit_is_needed", "measured", patterned_by),
         ("change_is_needed", "changes", may_lack),
         ("start_is_needed", "start", may_lack),
     )
@@ -86,6 +87,10 @@ class Line:
     def imputed(self, analysis: str) -> tuple[str, ...]:
         """The variables whose missing values an analysis fills in; none where there is no such analysis."""
         return imputed_by(self.methods[analysis]) if analysis in self.methods else ()
+
+    def patterned(self, analysis: str) -> tuple[str, ...]:
+        """The variables of which an analysis opens sums by who has which; none where there is no such analysis."""
+        return patterned_by(self.methods[analysis]) if analysis in self.methods else ()
 
     def never(self, cohort: str) -> tuple[str, ...]:
         """The variables of a cohort whose absence says that something never happened."""

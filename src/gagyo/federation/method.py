@@ -64,6 +64,11 @@ def imputed_by(method: Method) -> tuple[str, ...]:
     return tuple(getattr(method, "imputes", ()))
 
 
+def patterned_by(method: Method) -> tuple[str, ...]:
+    """The variables of which sums are opened by who has which: a person who lacks one is still of the cohort."""
+    return tuple(getattr(method, "patterned", ()))
+
+
 def may_lack(method: Method) -> tuple[str, ...]:
     """The variables whose absence is an answer of its own: the time of a start or a change that never came."""
     return tuple(getattr(method, "may_lack", ()))

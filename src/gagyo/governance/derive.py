@@ -32,6 +32,7 @@ ESTIMATES = (
     "mixed",
     "mixed_logistic",
     "penalised",
+    "repeated",
     "restricted_mean",
     "standardisation",
     "target_trial",

@@ -70,7 +70,7 @@ class Told:
         )
 
     def _tables(self, fit: Fitted, effects: Sequence[Estimate]) -> list[Table]:
-        tables = [_coefficients(effects, fit.freedoms), self._variances(fit), self._model(fit)]
+        tables = [fixed_effects(effects, fit.freedoms), self._variances(fit), self._model(fit)]
         return [*tables, self._deviations(fit)] if fit.modes else tables
 
     def _effects(self, fit: Fitted, columns: Sequence[DesignColumn]) -> tuple[Estimate, ...]:
@@ -166,7 +166,8 @@ def _correlation(variances: Floats, i: int) -> float | None:
     return float(variances[i, 0]) / size if i and size > 0 else None
 
 
-def _coefficients(effects: Sequence[Estimate], freedoms: Floats) -> Table:
+def fixed_effects(effects: Sequence[Estimate], freedoms: Floats) -> Table:
+    """The table of coefficients with their limits and degrees of freedom."""
     columns = (
         Column("term", Words("regression.term"), "text"),
         Column("coefficient", Words("regression.coefficient_interval"), "interval", 4),
@@ -174,11 +175,12 @@ def _coefficients(effects: Sequence[Estimate], freedoms: Floats) -> Table:
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "number", 1),
         Column("p", Words("regression.p"), "p"),
     )
-    rows = tuple(_row(one, float(df)) for one, df in zip(effects, freedoms, strict=True))
+    rows = tuple(effect_row(one, float(df)) for one, df in zip(effects, freedoms, strict=True))
     return Table("fixed_effects", Words("mixed.fixed_effects"), columns, rows)
 
 
-def _row(one: Estimate, freedom: float) -> tuple[Cell, ...]:
+def effect_row(one: Estimate, freedom: float) -> tuple[Cell, ...]:
+    """Label, value with limits, standard error, degrees of freedom and p of one estimate."""
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, None, None)
     return (one.label, Interval(one.value, one.lower, one.upper), one.standard_error, freedom, one.p)

@@ -38,7 +38,7 @@ def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> M
         supported_beside(traits, columns, chosen),
         both(variables_of(rows, formula.variables), chosen),
     ]
-    return joined(_indicators(rows, formula, chosen), *few, *_between_knots(rows, formula, chosen))
+    return joined(_indicators(rows, formula, chosen), *few, *between_knots(rows, formula, chosen))
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
@@ -151,7 +151,8 @@ def _column(rows: Rows, formula: Formula, term: Term, column: DesignColumn, numb
     return Measured.made_of(parts, rows.design(formula)[:, number], (-column.bound, column.bound))
 
 
-def _between_knots(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
+def between_knots(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
+    """For each spline how many people lie between its knots, beyond which it is a line: nobody, or k."""
     splines = {factor for term in formula.terms for factor in term.factors if isinstance(factor, Spline)}
     out = []
     for one in sorted(splines, key=str):

@@ -13,7 +13,7 @@ from gagyo.finding import Finding
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.guards import listed, nearest, short
 from gagyo.protocol.study import Analysis, Study
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Level, Variable
 from gagyo.result import Words
 from gagyo.text import Text
 
@@ -46,7 +46,22 @@ def _known(analysis: Analysis, study: Study, model: type[BaseModel]) -> dict[str
     """The variables that a formula may have: the study's, and covariates that the analysis itself makes of them."""
     made = analysis.options.get("changes") if "changes" in model.model_fields else None
     names = [str(name) for name in made] if isinstance(made, dict) else []
-    return {**study.variables, **{name: Variable(name, "boolean", Text(name)) for name in names}}
+    measured = analysis.options.get("measured") if "measured" in model.model_fields else None
+    more = _occasions(measured) if isinstance(measured, dict) else {}
+    return {**study.variables, **{name: Variable(name, "boolean", Text(name)) for name in names}, **more}
+
+
+def _occasions(measured: Mapping[str, Any]) -> dict[str, Variable]:
+    """The outcome that is measured at several visits, the visit and its time."""
+    visits = measured.get("visits")
+    names = [str(one) for one in visits] if isinstance(visits, dict) and len(visits) > 1 else ["first", "second"]
+    levels = tuple(Level(one, Text(one)) for one in names)
+    name = str(measured.get("name", ""))
+    return {
+        name: Variable(name, "number", Text(name)),
+        "visit": Variable("visit", "category", Text("visit"), levels=levels),
+        "time": Variable("time", "number", Text("time")),
+    }
 
 
 def _check_formula(analysis: Analysis, variables: Mapping[str, Variable]) -> list[Finding]:

@@ -108,9 +108,12 @@ def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen 
     return joined(few_or_none(NOBODY), *(_by_value(one, chosen, sides) for one in columns))
 
 
-def both(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
-    """Of each two columns of few values, how many people hold each two of them: nobody, or k."""
-    pooled = comb(len(columns), 2) * PLACES**2 <= MOST_CELLS
+def both(columns: Sequence[Measured], chosen: Chosen = slice(None), times: int = 1) -> Measure:
+    """Of each two columns of few values, how many people hold each two of them: nobody, or k.
+
+    times: of how many parts of the people this is counted.
+    """
+    pooled = comb(len(columns), 2) * PLACES**2 * times <= MOST_CELLS
     # Of many columns nearly every pair holds many values, and its cells at this hospital would be none.
     counted = columns if pooled else [one for one in columns if one.values is not None]
     nobody = np.zeros((len(counted[0].x[chosen]) if counted else 0, 0), bool)

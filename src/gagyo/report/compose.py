@@ -317,6 +317,7 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     points = [words for words in _missed(document) if words.key.startswith("report.")]
     points += [own("limit.embedded")] if document.get("runtime") == "embedded" else []
     points += [own("limit.complete_case")] if document.get("flow") else []
+    points += [own("limit.missed_visits")] if any(_keeps_who_missed_visits(one.result) for one in analyses) else []
     points += [own("limit.withheld", number=document["minimum_people"])]
     points += [own("limit.not_lossless")] if any(not analysis.result.lossless for analysis in analyses) else []
     curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
@@ -326,6 +327,10 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)
     points += [own(f"limit.{name}") for name in names]
     return Section("limits", (Prose(tuple(points), "list"),), results=False, notice=True)
+
+
+def _keeps_who_missed_visits(result: Result) -> bool:
+    return any(note.key == "repeated.at_random" for note in result.notes)
 
 
 def _checks(there: set[str]) -> Section:

@@ -57,6 +57,7 @@ PLACES = (
         ),
         ("trial_survival",),
     ),
+    Place("course", ("adjusted_means", "adjusted_differences", "visit_covariance", "visit_patterns"), ("course",)),
     Place("balance", ("balance", "overlap"), ("overlap",)),
     Place(
         "agreement",
@@ -125,6 +126,7 @@ UNBINNED = {
     "incidence",
     "predicted_incidence",
     "histogram",
+    "course",
     "path",
     "penalties",
     "overlap",

@@ -79,15 +79,30 @@ class Cohorts:
             self._missing[variable] = mask if mask is not None and mask.any() else None
         return self._missing[variable]
 
-    def overlap(self, name: str, imputed: Sequence[str] = ()) -> Overlap:
-        """How a cohort overlaps with those that were answered up to now, and the parts of it that have a value each.
+    def overlap(self, name: str, imputed: Sequence[str] = (), patterned: Sequence[str] = ()) -> Overlap:
+        """How a cohort overlaps with those that were answered up to now, and the parts of it that sums are opened of.
 
-        imputed: the variables of those parts, whose missing values an analysis fills in.
+        imputed: variables whose missing values an analysis fills in, of each a part that has it. patterned: variables
+        of which the parts are those who have just some of them.
         """
-        cohort, parts = self[name], self._having(name, imputed)
+        cohort, parts = self[name], self._parts(name, imputed, patterned)
         found = self._people.overlap(cohort.key, cohort.members)
         beside = self._people.overlap_with_parts(cohort.key, cohort.members, parts)
         return Overlap(_least(found.difference, beside.difference), _least(found.atom, beside.atom))
+
+    def _parts(self, name: str, imputed: Sequence[str], patterned: Sequence[str]) -> list[NDArray[np.uint8]]:
+        """The parts of a cohort that sums are opened of."""
+        return [*self._having(name, imputed), *self._patterns(name, patterned)]
+
+    def _patterns(self, name: str, patterned: Sequence[str]) -> list[NDArray[np.uint8]]:
+        """Of the people analysed, those who have just the same of some variables, where not all have the same."""
+        complete = self[name].complete
+        codes = np.zeros(len(complete), np.int64)
+        for place, variable in enumerate(patterned):
+            mask = self.missing(variable)
+            codes += 0 if mask is None else mask.astype(np.int64) << place
+        found = np.unique(codes[complete])
+        return [self._people.members(complete & (codes == code)) for code in found] if len(found) > 1 else []
 
     def _having(self, name: str, imputed: Sequence[str]) -> list[NDArray[np.uint8]]:
         """Of the people analysed, those who have each variable, where some lack it."""
@@ -141,10 +156,10 @@ class Cohorts:
         members = self._people.members(self[name].selected)
         return "selected " + hashlib.sha256(members.tobytes()).hexdigest(), members
 
-    def remember(self, name: str, imputed: Sequence[str] = ()) -> None:
-        """An answer about this cohort leaves, and about those of it who have each variable that is imputed."""
+    def remember(self, name: str, imputed: Sequence[str] = (), patterned: Sequence[str] = ()) -> None:
+        """An answer about this cohort leaves, and about its parts."""
         self._people.remember(self[name].key, self[name].members)
-        for part in self._having(name, imputed):
+        for part in self._parts(name, imputed, patterned):
             self._people.remember_part(self[name].key, part)
 
     def _make(self, name: str) -> Cohort:

@@ -47,9 +47,9 @@ class People:
     def overlap_with_parts(self, key: str, members: NDArray[np.uint8], parts: Sequence[NDArray[np.uint8]]) -> Overlap:
         """How a cohort, and the parts of it that sums are opened of, overlap with cohorts and parts answered before.
 
-        A part is those who have a value that is imputed for the rest. That it differs from its own cohort by a few at
-        this hospital is for the rule over all hospitals, which counts those who lack the value; here the cohort and its
-        parts must isolate nobody together with what was answered about others.
+        A part is those who have a value that is imputed for the rest, or who missed just the same visits. That it
+        differs from its own cohort by a few at this hospital is for the rule over all hospitals, which counts both;
+        here the cohort and its parts must isolate nobody together with what was answered before.
         """
         every = {name: bits for name, bits in self._store.cohorts().items() if _is_plain(name) or _is_part(name)}
         if not parts and not any(_is_part(name) for name in every):
@@ -57,8 +57,7 @@ class People:
         asked = {key: members} | {_part_key(key, part): part for part in parts}
         place = (" ".join(asked), len(every))
         if place not in self._seen:
-            before = {name: bits for name, bits in every.items() if name not in asked}
-            self._seen[place] = family_overlap(asked, before)
+            self._seen[place] = family_overlap(asked, every)
         return self._seen[place]
 
     def remember(self, key: str, members: NDArray[np.uint8]) -> None:
@@ -114,7 +113,10 @@ def overlap(members: NDArray[np.uint8], before: Sequence[NDArray[np.uint8]]) -> 
 
 def family_overlap(asked: Mapping[str, NDArray[np.uint8]], before: Mapping[str, NDArray[np.uint8]]) -> Overlap:
     """Of a cohort and its parts (`asked`, by key), against those before: the smallest difference from another family's,
-    and the smallest atom that is isolated now, and neither was before nor is within the family alone.
+    and the smallest atom that is isolated now, and neither was before nor is by what is asked alone.
+
+    What is asked alone isolates is for the rule over all hospitals, which counts it. Parts that were answered before,
+    also of the same cohort, are not: two analyses of other variables tell of who has one and lacks the other.
     """
     width = max(len(bits) for bits in (*asked.values(), *before.values()))
     now, then = (
@@ -126,9 +128,7 @@ def family_overlap(asked: Mapping[str, NDArray[np.uint8]], before: Mapping[str, 
         for earlier, other in then.items()
         if _cohort_of(name) != _cohort_of(earlier)
     ]
-    own = {_cohort_of(name) for name in now}
-    family = [*now.values(), *(bits for name, bits in then.items() if _cohort_of(name) in own)]
-    known = isolated(family) | isolated(list(then.values()))
+    known = isolated(list(now.values())) | isolated(list(then.values()))
     fresh = [size for members, size in isolated([*now.values(), *then.values()]).items() if members not in known]
     return Overlap(min((size for size in differences if size > 0), default=None), min(fresh, default=None))
 

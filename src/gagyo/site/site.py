@@ -360,7 +360,7 @@ class Site:
         # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
         if isinstance(decision, Referral) or (ask is not None and self._referred(session, request)):
             self.reviews.check(Subject(request.plan, "output", request.analysis, request.digest), payload)
-        session.cohorts.remember(request.cohort, session.line.imputed(request.analysis))
+        session.cohorts.remember(request.cohort, *_parts(session, request))
         return self._release(request, payload, channel="each", numbers=case.numbers, ask=ask)
 
     def _share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
@@ -371,7 +371,7 @@ class Site:
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._refuse(request, "withheld", decision.rules)
-        session.cohorts.remember(request.cohort, session.line.imputed(request.analysis))
+        session.cohorts.remember(request.cohort, *_parts(session, request))
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
         payload = opening.masked(share, request.summand, session.keys, session.publics)
         channel = "masked"
@@ -515,7 +515,7 @@ class Site:
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
             every_round=bool(ask and ask.every_round),
-            overlap=session.cohorts.overlap(cohort, session.line.imputed(request.analysis)),
+            overlap=session.cohorts.overlap(cohort, *_parts(session, request)),
             spending=self._said.spending(session.plan.digest, request.receiver),
         )
 
@@ -554,6 +554,11 @@ class Site:
         """Where a fault happened, for the hospital's engineer; not its message, which may hold a value."""
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"{type(fault).__name__}\n" + "".join(traceback.format_tb(fault.__traceback__)))
+
+
+def _parts(session: Session, request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The variables that an analysis imputes, and those of which it opens sums by who has which."""
+    return session.line.imputed(request.analysis), session.line.patterned(request.analysis)
 
 
 def _fit_name(request: Request, ask: Ask | None) -> str:

@@ -8,7 +8,7 @@ Commun 13:1678; degrees of freedom: Giesbrecht & Burns (1985) Biometrics 41:477.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -172,6 +172,11 @@ def _log_det(matrix: Floats) -> float:
     return float(np.linalg.slogdet(matrix)[1])
 
 
+At = Callable[[Floats], Sums]
+"""The sums at variance parameters; second derivatives may be zeros."""
+Settle = Callable[[Floats], tuple[Floats, NDArray[np.bool_]]]
+
+
 @dataclass(frozen=True)
 class Optimum:
     """Variance parameters (m,) at the least deviance, which of them are free, and the sums there."""
@@ -182,16 +187,19 @@ class Optimum:
 
 
 def optimum(total: Floats, blocks: Sequence[Block], likelihood: Likelihood) -> Optimum:
-    """The best random effects by hospital: a quasi-Newton search, then Newton to the last figures.
-
-    Columns should be of size one. Where a diagonal of the Cholesky factor ends at zero and the deviance rises inwards,
-    the fit is singular; where it falls, the search goes on from there.
-    """
-    at = partial(by_hospital, total, blocks)
+    """The best random effects by hospital; columns should be of size one."""
     rows, columns = np.tril_indices(len(blocks[0].gram))
-    start = (rows == columns) * 0.5
+    return climbed(partial(by_hospital, total, blocks), likelihood, (rows == columns) * 0.5, on_edge)
+
+
+def climbed(at: At, likelihood: Likelihood, start: Floats, settle: Settle) -> Optimum:
+    """The least deviance: a quasi-Newton search, then Newton to the last figures.
+
+    `settle` says of the parameters found which are on the edge of their range. Where one ends there and the deviance
+    rises inwards, the fit is singular; where it falls, the search goes on from there.
+    """
     for _ in range(MOST_STARTS):
-        theta, free = _on_edge(_search(at, likelihood, start))
+        theta, free = settle(_search(at, likelihood, start))
         best = _polished(at, likelihood, theta, free)
         away = _way_off_edge(likelihood.curve(best.sums), best.free)
         if not away.any():
@@ -204,20 +212,21 @@ MOST_STARTS = 5
 AWAY = 0.05
 
 
-def _search(at: partial[Sums], likelihood: Likelihood, start: Floats) -> Floats:
-    """A quasi-Newton search; the factor's columns may end with either sign."""
+def _search(at: At, likelihood: Likelihood, start: Floats) -> Floats:
+    """A quasi-Newton search; a step to where no figure is left of a covariance is one too far."""
 
     def both(theta: Floats) -> tuple[float, Floats]:
-        sums = at(theta)
-        return likelihood.deviance(sums), likelihood.slope(sums)
+        try:
+            sums = at(theta)
+            return likelihood.deviance(sums), likelihood.slope(sums)
+        except np.linalg.LinAlgError:
+            return np.inf, np.zeros(len(theta))
 
     found: Floats = optimize.minimize(both, start, jac=True, method="BFGS", options={"gtol": 1e-7}).x
-    factor = lower(found)
-    factor = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
-    return np.asarray(factor[np.tril_indices(len(factor))])
+    return found
 
 
-def _polished(at: partial[Sums], likelihood: Likelihood, theta: Floats, free: NDArray[np.bool_]) -> Optimum:
+def _polished(at: At, likelihood: Likelihood, theta: Floats, free: NDArray[np.bool_]) -> Optimum:
     """Newton's steps in what is free."""
     for _ in range(MOST_STEPS):
         sums = with_curves(at, theta)
@@ -245,12 +254,14 @@ EDGE = 1e-5
 """A standard deviation of a random effect, in those of the residuals, that is none."""
 
 
-def _on_edge(theta: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def on_edge(theta: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """The factor of the same D with every column gone whose diagonal is zero, and which entries are left.
 
-    What such a column adds below its diagonal goes into the columns after it.
+    A search may end with either sign of a column. What a column that goes adds below its diagonal goes into the columns
+    after it.
     """
     factor = lower(theta)
+    factor = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
     q = len(factor)
     gone = np.zeros(q, bool)
     for j in range(q):
@@ -266,7 +277,7 @@ def _on_edge(theta: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     return factor[np.tril_indices(q)], ~gone[columns]
 
 
-def with_curves(at: partial[Sums], theta: Floats) -> Sums:
+def with_curves(at: At, theta: Floats) -> Sums:
     """The sums with second derivatives, by central differences of the first."""
     here = at(theta)
     m = len(theta)

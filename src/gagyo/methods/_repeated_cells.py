@@ -1,0 +1,93 @@
+"""Which head counts sums by pattern of visits give away: of the people of each pattern, over all hospitals and at one.
+
+Who was measured at some visits and missed others is a group like any other, whose sums are opened by themselves; and
+who was never measured is what all people less these leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from gagyo.federation.rows import Rows
+from gagyo.methods._regression import (
+    between_knots,
+    design_cells,
+    design_traits,
+    measured_columns,
+    part_cells,
+    part_traits,
+    variables_of,
+)
+from gagyo.methods._repeated_design import Bools, Laid
+from gagyo.protocol.formula import Formula
+from gagyo.release.aggregate import Counts, Floats, Measure, Spread, behind, few_or_none, joined, spread_of
+from gagyo.release.few_values import both, supported, supported_beside
+
+Rule = Callable[[Rows, Formula, Bools], Measure]
+
+
+def pattern_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
+    """The cells over all hospitals; kept for the next round.
+
+    Of those measured at all visits as for any regression; of each other pattern, and of those never measured, nobody or
+    k: in all, with and without each 0/1 column and each two, away from zero and from the ends of each range of every
+    visit's values too, and of few values with each, beside each 0/1 column and each other few-valued one; and between
+    a spline's knots.
+    """
+    whole, *others = patterns
+
+    def make() -> Measure:
+        many = len(patterns)
+        parts = [_group(laid, whole, design_cells, many), *(_group(laid, one, part_cells, many) for one in others)]
+        return joined(*parts, part_traits(laid.rows, laid.design.people, laid.having(())))
+
+    cells: Measure = laid.rows.kept(("pattern cells", laid.design.formula.text, len(patterns)), make)
+    return cells
+
+
+def _group(laid: Laid, pattern: Sequence[int], rule: Rule, many: int) -> Measure:
+    """The people of a pattern with the first of their visits as the outcome, and the other visits beside it."""
+    rows, people, inside = laid.rows, laid.design.people, laid.having(pattern)
+    names = [laid.design.visits[one] for one in pattern]
+    having, later = design_traits(rows, people)[inside], variables_of(rows, names[1:])
+    of_first = Formula(names[0], f"{people.text} {names[0]}", people.terms, True, people.width)
+    pairs = both(variables_of(rows, (*people.predictors, *names)), inside, many)
+    few = [supported(later, inside), supported_beside(having, later, inside), pairs]
+    return joined(rule(rows, of_first, inside), *few, *between_knots(rows, people, inside))
+
+
+def own_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
+    """What a hospital's own sums by pattern give away.
+
+    Of its people at least k with and without each 0/1 column; of each pattern nobody or k: in all, with and without
+    each 0/1 column, away from zero and from the ends of each range, and with each of few values.
+    """
+    rows, ever = laid.rows, ~laid.having(())
+    parts = [behind(np.append(ever.sum(), _sides(laid, ever))), few_or_none(np.array([(~ever).sum()]))]
+    for pattern in patterns:
+        inside = laid.having(pattern)
+        columns = [
+            *measured_columns(rows, laid.design.people),
+            *variables_of(rows, [laid.design.visits[one] for one in pattern]),
+        ]
+        parts += [few_or_none(np.append(inside.sum(), _sides(laid, inside))), supported(columns, inside)]
+    return joined(*parts)
+
+
+def _sides(laid: Laid, inside: Bools) -> Counts:
+    """How many have each 0/1 column, and how many do not."""
+    having = design_traits(laid.rows, laid.design.people)[inside]
+    return np.concatenate([having.sum(axis=0), (~having).sum(axis=0)]).astype(np.int64)
+
+
+def together(spreads: Sequence[Spread]) -> Spread:
+    """The spreads of several sums as one list."""
+    names = ("total", "largest", "second")
+    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
+
+
+def spread_by_pattern(columns: Sequence[Floats]) -> Spread:
+    """Of each pattern's columns (people, any): nobody may make up most of a sum."""
+    return together([spread_of(one) for one in columns])
