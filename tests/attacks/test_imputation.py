@@ -121,6 +121,30 @@ def test_two_traits_of_few_who_lack_a_value_stop_it(tmp_path: Path) -> None:
         assert found in WITHHELD if few < 10 else found == []
 
 
+@pytest.mark.parametrize("few", [3, 30])
+def test_what_few_who_lack_a_value_have_of_another_that_is_imputed_stays(tmp_path: Path, few: int) -> None:
+    """Without the gate, who of those who lack v have d, of which others lack the value, are counted to the last one."""
+    data = drawn() | {"d": (np.random.default_rng(9).random(800) < 0.5).astype(float)}
+    with_d, without = np.flatnonzero(data["d"] == 1), np.flatnonzero(data["d"] == 0)
+    lack_v = np.concatenate([without[:60], with_d[:few]])
+    there = people(data, {"v": lack_v, "d": np.setdiff1d(np.arange(800), lack_v)[::5]})
+    study = text(two("pooled").replace("+ w", "+ d").replace(", w]", ", d]"))
+    study = study.replace("cohorts:\n", boolean("d") + "\ncohorts:\n")
+    parsed = Study.parse(study)
+    inside = {name: Inside(name, parsed.variables, rows.columns, rows.persons, "k 0") for name, rows in there.items()}
+    seen = asked_and_opened(parsed, inside)
+    had = next(got["sums"] for ask, got in seen if ask.step.name == "imputation.start")[4]
+    models = [(ask, got["fit"]) for ask, got in seen if ask.step.name == "imputation.model"]
+    of = [next(fit for ask, fit in reversed(models) if ask.arguments["variable"] == name) for name in ("v", "d")]
+    spec = Line(parsed).methods["a"].spec  # type: ignore[attr-defined]
+    width, names = spec.models["v"].width, [str(term) for term in spec.models["v"].terms]
+    assert names[-1] == "d"
+    # The first row of the information of v's model ends with the sum of d over those who have v, given values too.
+    over_v, given = of[0][:, 2 * width - 1], of[1][:, -1]
+    np.testing.assert_allclose(had - (over_v - given), few, atol=1e-9)
+    assert stopped(tmp_path, study, there) in (WITHHELD if few < 10 else [[]])
+
+
 @pytest.mark.parametrize("few", [6, 60])
 def test_few_who_lack_a_value_stop_it_however_many_lack_another(tmp_path: Path, few: int) -> None:
     lacking = {"v": np.arange(few), "w": np.arange(few // 2, 200)}

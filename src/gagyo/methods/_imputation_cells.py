@@ -14,6 +14,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._regression import design_cells, part_cells, part_traits
 from gagyo.methods._weighting_cells import traits_of
+from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
 
 Bools = NDArray[np.bool_]
@@ -58,10 +59,22 @@ def _patterns(rows: Rows, spec: Spec, having: dict[str, Bools]) -> Measure:
     """
     lacking = np.column_stack([~present for present in having.values()])
     codes = lacking.astype(np.int64) @ (1 << np.arange(lacking.shape[1]))
-    size = 1 << lacking.shape[1]
-    people = np.array([part_traits(rows, spec.known, codes == code).people for code in range(size)])
     alone = alone_in_span(codes, lacking) | (spec.swept > MOST_SWEPT * rows.n)
-    return few_or_none(np.where(alone[:, None], people, rows.n).ravel().astype(np.int64))
+    found = []
+    for code, told in enumerate(alone):
+        people = part_traits(rows, _had(spec, code), codes == code).people.ravel()
+        found.append(people if told else np.full(len(people), rows.n))
+    return few_or_none(np.concatenate(found).astype(np.int64))
+
+
+def _had(spec: Spec, code: int) -> Formula:
+    """The outcome on all that those of a pattern have: what nobody lacks, and of what is imputed what they do not lack.
+
+    The sum of a variable over those who have another, less what was given to those who lack it, is one of values as
+    they are: less everyone's, it is that of those who lack the other.
+    """
+    had = [name for at, name in enumerate(spec.impute) if not code >> at & 1]
+    return spec.on(spec.known.outcome, (*(str(term) for term in spec.known.terms), *had))
 
 
 def alone_in_span(codes: NDArray[np.int64], lacking: Bools) -> Bools:
