@@ -18,12 +18,12 @@ from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _sandwich as sandwich
-from gagyo.methods._glm_sums import both, cells_of, most, offset_of, plain_of, reach_of, scales_of
+from gagyo.methods._glm_sums import cells_of, most, offset_of, plain_of, reach_of, scales_of
 from gagyo.methods._glm_told import Fit, Shape
 from gagyo.methods._newton import MOST_ROUNDS, Solved, solve, symmetric, triangle
 from gagyo.methods._sandwich import ARGUMENTS, People, Scales
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Counts, Floats, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, joint, side_by_side, spread_of
 from gagyo.release.few_values import MANY
 from gagyo.statistics import families
 from gagyo.statistics.distributions import chi2_sf
@@ -53,7 +53,7 @@ def dispersed(rows: Rows, formula: str, exposure: str, coefficients: Floats, the
     alone = np.column_stack([shape.first, shape.curve, one.likelihood])
     values = np.concatenate([one.factor @ X, expected, observed, shape.cross @ X, alone.sum(axis=0)])
     squares = [spread_of(X**2 * w[:, None]) for w in (one.weight, shape.observed)]
-    spread = both(spread_of(X * one.factor[:, None]), *squares, spread_of(alone))
+    spread = side_by_side(spread_of(X * one.factor[:, None]), *squares, spread_of(alone))
     scales = _scales(rows, parsed)
     return {"fit": joint(values, scales, cells_of(rows, parsed, exposure), spread, patterns(rows, parsed, exposure))}
 

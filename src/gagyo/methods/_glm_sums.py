@@ -10,7 +10,7 @@ from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_bounds, middles
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Floats, Measure, Spread
+from gagyo.release.aggregate import Floats, Measure
 from gagyo.statistics.families import Family, Parts
 
 WORST = 64.0
@@ -41,12 +41,6 @@ def cells_of(rows: Rows, formula: Formula, exposure: str) -> Measure:
     """Every head count that a fit gives away."""
     cells: Measure = rows.kept(("glm cells", formula.text, exposure), lambda: fit_cells(rows, formula, exposure))
     return cells
-
-
-def both(*spreads: Spread) -> Spread:
-    """Several spreads as one."""
-    names = ("total", "largest", "second")
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
 
 
 def most(variable: Variable) -> float:

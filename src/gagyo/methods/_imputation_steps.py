@@ -8,7 +8,6 @@ import numpy as np
 
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
-from gagyo.methods._glm_sums import both
 from gagyo.methods._imputation_cells import imputation_cells, own_cells
 from gagyo.methods._imputation_chains import DRAWN, SPEC, Chains, Spec
 from gagyo.methods._logistic_sums import Sample, bounds_of, fit_sums, largest_of
@@ -17,7 +16,7 @@ from gagyo.methods._products import bounds
 from gagyo.methods._propensity import fit_bounds, fit_values, profile
 from gagyo.methods._regression import middles
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, side_by_side, spread_of
 
 COEFFICIENTS = Numbers((None, None), -1e12, 1e12)
 
@@ -69,7 +68,7 @@ def model(rows: Rows, *, starts: Floats, draws: Floats, variable: str, coefficie
     bound = np.append(fit_bounds(reach, high - low), _most(spec, variable))
     given = chains.imputed()[spec.impute.index(variable)]
     values = np.column_stack([np.array([one for one, _ in fits]), given])
-    return {"fit": _together(rows, spec, values, bound, both(*[one for _, one in fits]))}
+    return {"fit": _together(rows, spec, values, bound, side_by_side(*[one for _, one in fits]))}
 
 
 @local("imputation", **SPEC, **DRAWN, variable=Name())
@@ -85,7 +84,7 @@ def everyone(rows: Rows, *, starts: Floats, draws: Floats, variable: str, **said
     reach = _reach(spec, spec.models[variable])[int(spec.own) :]
     upper, right = triangle(len(reach))
     values = np.array([(one.T @ one)[upper, right] for one in raw])
-    spread = both(*[spread_of(one**2) for one in raw])
+    spread = side_by_side(*[spread_of(one**2) for one in raw])
     return {"products": _together(rows, spec, values, reach[upper] * reach[right], spread)}
 
 
@@ -116,7 +115,7 @@ def sums(rows: Rows, *, starts: Floats, draws: Floats, **said: Any) -> Aggregate
     given, most = _given(spec, chains)
     values = np.column_stack([np.array([one.sum(axis=0) for one in columns]), given])
     bound = np.concatenate([np.append(*bounds(chains.completed(0), spec.formula)), most])
-    return {"sums": _together(rows, spec, values, bound, both(*[spread_of(one) for one in columns]))}
+    return {"sums": _together(rows, spec, values, bound, side_by_side(*[spread_of(one) for one in columns]))}
 
 
 @local("imputation", **SPEC, **DRAWN, centre=COEFFICIENTS)
@@ -128,7 +127,7 @@ def products(rows: Rows, *, starts: Floats, draws: Floats, centre: Floats, **sai
     bound = 2 * np.append(*bounds(chains.completed(0), spec.formula))
     upper, right = triangle(len(bound))
     values = np.array([(one.T @ one)[upper, right] for one in columns])
-    spread = both(*[spread_of(one**2) for one in columns])
+    spread = side_by_side(*[spread_of(one**2) for one in columns])
     return {"products": _together(rows, spec, values, bound[upper] * bound[right], spread)}
 
 
@@ -151,4 +150,4 @@ def newton(rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats, *
     given, most = _given(spec, chains)
     values = np.column_stack([np.concatenate([one for one, _ in found]), given])
     bound = np.concatenate([bounds_of(largest_of(chains.completed(0), spec.formula)), most])
-    return {"fit": _together(rows, spec, values, bound, both(*[one for _, one in found]))}
+    return {"fit": _together(rows, spec, values, bound, side_by_side(*[one for _, one in found]))}

@@ -12,7 +12,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_bounds, design_cells, middles
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Floats, Measure, Spread, spread_of
+from gagyo.release.aggregate import Floats, Measure, Spread, side_by_side, spread_of
 
 BLOCK = 8192
 """Rows at a time: a block of 50 columns and its weighted copy stay in the processor's cache."""
@@ -91,7 +91,7 @@ def fit_sums(
 ) -> tuple[Floats, Spread]:
     """The sums of each model (models, values), and their spread one after the other."""
     models = [_one_model(rows, formula, sample, beta, largest) for beta in coefficients]
-    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in models]) for name in SPREAD))
+    spread = side_by_side(*(one for _, one in models))
     return np.stack([values for values, _ in models]), spread
 
 
@@ -165,4 +165,4 @@ def _exact_spread(rows: Rows, formula: Formula, part: int, beta: Floats) -> Spre
     y, X = np.concatenate([one for one, _ in blocks]), np.concatenate([block for _, block in blocks])
     mu = special.expit(X @ beta)
     exact = [spread_of(X * (y - mu)[:, None]), spread_of(X**2 * (mu * (1 - mu))[:, None])]
-    return Spread(*(np.concatenate([getattr(one, name) for one in exact]) for name in SPREAD))
+    return side_by_side(*exact)

@@ -13,7 +13,7 @@ from gagyo.methods._newton import triangle
 from gagyo.methods._products import BLOCK, bounds
 from gagyo.methods._regression import design_cells, fold_cells
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Floats, Measure, Spread, joined, joint, spread_of, together
+from gagyo.release.aggregate import Floats, Measure, Spread, joined, joint, side_by_side, spread_of, together
 
 Bools = NDArray[np.bool_]
 LIKELIHOOD = 64.0
@@ -80,7 +80,7 @@ def _by_fold(
         for pair in zip(squares, plains, strict=True)
         for width, parts in zip((len(centre), int(measured.sum())), pair, strict=True)
     ]
-    return np.array(values), _stacked(spreads)
+    return np.array(values), side_by_side(*spreads)
 
 
 def _blocks(rows: Rows, formula: Formula) -> Iterator[tuple[slice, Floats]]:
@@ -101,10 +101,6 @@ def all_cells(rows: Rows, formula: Formula, folds: int) -> Measure:
 def _among(columns: Floats, fold: Bools) -> Floats:
     """The rows of a fold; all as they are, where everyone is in it."""
     return columns if fold.all() else columns[fold]
-
-
-def _stacked(spreads: Sequence[Spread]) -> Spread:
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in ("total", "largest", "second")))
 
 
 def many_scores(
@@ -133,4 +129,4 @@ def many_scores(
     bound = np.append(1.0, 2 * bounds(rows, formula)[0][1:] / size)
     scales = np.concatenate([bound, bound[upper] * bound[right] / 4, [LIKELIHOOD, LIKELIHOOD]])
     cells = all_cells(rows, formula, folds)
-    return joint(np.array(values), np.tile(scales, (len(values), 1)), cells, _stacked(spreads))
+    return joint(np.array(values), np.tile(scales, (len(values), 1)), cells, side_by_side(*spreads))

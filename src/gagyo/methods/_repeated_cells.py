@@ -22,7 +22,17 @@ from gagyo.methods._regression import (
 )
 from gagyo.methods._repeated_design import Bools, Laid
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Counts, Floats, Measure, Spread, behind, few_or_none, joined, spread_of
+from gagyo.release.aggregate import (
+    Counts,
+    Floats,
+    Measure,
+    Spread,
+    behind,
+    few_or_none,
+    joined,
+    side_by_side,
+    spread_of,
+)
 from gagyo.release.few_values import both, supported, supported_beside
 
 Rule = Callable[[Rows, Formula, Bools], Measure]
@@ -82,12 +92,6 @@ def _sides(laid: Laid, inside: Bools) -> Counts:
     return np.concatenate([having.sum(axis=0), (~having).sum(axis=0)]).astype(np.int64)
 
 
-def together(spreads: Sequence[Spread]) -> Spread:
-    """The spreads of several sums as one list."""
-    names = ("total", "largest", "second")
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
-
-
 def spread_by_pattern(columns: Sequence[Floats]) -> Spread:
     """Of each pattern's columns (people, any): nobody may make up most of a sum."""
-    return together([spread_of(one) for one in columns])
+    return side_by_side(*(spread_of(one) for one in columns))

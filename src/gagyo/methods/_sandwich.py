@@ -19,13 +19,12 @@ from gagyo.federation.local import Name, Numbers
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._gee_cells import cluster_cells, own_spread, places_of
-from gagyo.methods._glm_sums import both
 from gagyo.methods._newton import symmetric, triangle
 from gagyo.methods._regression import about_zero, middles
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, Spread, joint, spread_of
+from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, Spread, joint, side_by_side, spread_of
 from gagyo.result import Column, Table, Words
 from gagyo.statistics import clusters as estimating
 from gagyo.statistics.clusters import POWERS, Cluster, Scale
@@ -98,7 +97,7 @@ def meat(
     middle = over_clusters(told, Scale.of(M), "CR2" if errors == "CR2" else "sandwich", contrasts)
     size = formula.width * (formula.width + 1) // 2
     bounds = np.concatenate([np.full(size, scales.worst**2), np.ones(len(middle) - size)]) * ROOM
-    spread = both(spread_of((people.X * people.factor[:, None]) ** 2), own_spread(rows, formula, cluster))
+    spread = side_by_side(spread_of((people.X * people.factor[:, None]) ** 2), own_spread(rows, formula, cluster))
     by_cluster = cluster_cells(rows, formula, _kind(rows, formula), cluster)
     values, bounds = np.append(middle, float(len(groups))), np.append(bounds, 1.0)
     return {"meat": joint(values, bounds, cells, spread, np.concatenate([own, by_cluster]))}
@@ -115,7 +114,7 @@ def _over_people(people: People, M: Floats, power: float) -> tuple[Floats, Sprea
         over = u / np.maximum(1 - h, 0.0)[:, None] ** power  # of h = 1 no number, which no ring takes
     beyond = np.array([h.max(initial=0.0)]) * (h.max(initial=0.0) > MOST_LEVERAGE)
     alone = Spread(beyond, beyond, np.zeros(1))  # as a sum that is one person's
-    return (over.T @ over)[upper], both(spread_of(over**2), alone)
+    return (over.T @ over)[upper], side_by_side(spread_of(over**2), alone)
 
 
 def over_clusters(told: list[Cluster], scale: Scale, errors: str, contrasts: Floats) -> Floats:

@@ -25,7 +25,7 @@ from gagyo.methods._propensity import (
 )
 from gagyo.methods._standardisation_cells import both_groups, model_cells, model_own
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, joint, side_by_side, spread_of
 
 WORST = 64.0
 """Scale, in sizes of the outcome, of what a person adds to an augmented mean: more fits the ring too."""
@@ -105,11 +105,8 @@ def outcomes(rows: Rows, *, coefficients: Floats, **who: Any) -> Aggregate:
     asked = Asked.of(rows, **who)
     found = [fit_values(one) for one in asked.models(rows, coefficients)]
     bounds = fit_bounds(reaches(rows, asked.formula, is_own(asked.hospitals)), max(asked.size(rows), 1.0))
-    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in found]) for name in SPREAD))
+    spread = side_by_side(*(one for _, one in found))
     return {"fit": asked.together(rows, np.concatenate([values for values, _ in found]), np.tile(bounds, 2), spread)}
-
-
-SPREAD = ("total", "largest", "second")
 
 
 @local("standardisation", **WHO, coefficients=Numbers((None,), -1e12, 1e12))

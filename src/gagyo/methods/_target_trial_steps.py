@@ -19,7 +19,18 @@ from gagyo.methods._target_trial_cells import counted, own_cells, pooled_cells
 from gagyo.methods._weighting_curves import of_few
 from gagyo.methods._weighting_steps import WORST
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, grouped_bins, joint, spread_of
+from gagyo.release.aggregate import (
+    Aggregate,
+    Counts,
+    Floats,
+    Measure,
+    Spread,
+    count,
+    grouped_bins,
+    joint,
+    side_by_side,
+    spread_of,
+)
 from gagyo.statistics.target_trial import STARTS, WAITS, CloneWeights, Histories, clone_weights
 
 STRATEGIES = (STARTS, WAITS)
@@ -177,9 +188,7 @@ class _Weighed:
         for a, chosen in zip(STRATEGIES, (within, ~within), strict=True):
             w = self.weights[a].weight[chosen, -1][:, None]
             parts.append(of_few(np.column_stack([w, w**2, w * columns[chosen]]), least))
-        return Spread(
-            *(np.concatenate([getattr(one, name) for one in parts]) for name in ("total", "largest", "second"))
-        )
+        return side_by_side(*parts)
 
 
 @local("target_trial", **WHO)
@@ -229,12 +238,8 @@ def arms(rows: Rows, *, least: int, **how: Any) -> Aggregate:
     sizes = np.tile(np.repeat([WORST, WORST, WORST, WORST**2], K), 2)
     past = np.tile(np.append(WORST, WORST * reach), 2)
     bounds = np.concatenate([sizes, past, reach, reach**2])
-    return {"arms": one.asked.together(np.concatenate(values), bounds, _both(one.spread(least), *balance))}
-
-
-def _both(spread: Spread, *parts: Floats) -> Spread:
-    found = [spread, *(spread_of(part) for part in parts)]
-    return Spread(*(np.concatenate([getattr(one, name) for one in found]) for name in ("total", "largest", "second")))
+    spread = side_by_side(one.spread(least), *(spread_of(part) for part in balance))
+    return {"arms": one.asked.together(np.concatenate(values), bounds, spread)}
 
 
 @local(

@@ -25,7 +25,7 @@ from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Grid
 from gagyo.methods._weighting_steps import HOW, WORST, weighed
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Spread, few_or_none, spread_of
+from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Spread, few_or_none, side_by_side, spread_of
 from gagyo.release.aggregate import exits as measured
 from gagyo.statistics.weighted_life_table import WeightedLifeTable
 
@@ -59,7 +59,7 @@ def _spread(values: Floats, treated: NDArray[np.bool_], least: int) -> Spread:
     Who leaves beside somebody is at other hospitals too; were those of average weight, nobody may outweigh them.
     """
     parts = [of_few(values[group], least) for group in (treated, ~treated)]
-    return Spread(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("total", "largest", "second")))
+    return side_by_side(*parts)
 
 
 def of_few(values: Floats, least: int) -> Spread:

@@ -36,7 +36,7 @@ from gagyo.methods._regression import column_bounds, design_cells, middles
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import categorical
 
@@ -77,7 +77,7 @@ def step(rows: Rows, formula: str, model: str, coefficients: Floats) -> Aggregat
     others = len(rows.variables[parsed.outcome].levels) - 1
     bound = np.concatenate([np.ones(others), reach]) if first else np.tile(reach, others)
     scales = np.concatenate([bound * WORST, bound[upper] * bound[right] * WORST**2, [WORST]])
-    spread = _stacked(spread_of(one.scores), spread_of(one.own), spread_of(one.likelihood[:, None]))
+    spread = side_by_side(spread_of(one.scores), spread_of(one.own), spread_of(one.likelihood[:, None]))
     return {"fit": joint(values, scales, _cells(rows, parsed), spread)}
 
 
@@ -87,10 +87,6 @@ LIKELIHOODS = {"multinomial": categorical.multinomial, "ordinal": categorical.or
 def _cells(rows: Rows, formula: Formula) -> Measure:
     cells: Measure = rows.kept(("categorical cells", formula.text), lambda: design_cells(rows, formula))
     return cells
-
-
-def _stacked(*spreads: Spread) -> Spread:
-    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in ("total", "largest", "second")))
 
 
 class Options(BaseModel):

@@ -34,7 +34,7 @@ from gagyo.methods._regression import about_zero, middles
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics.distributions import chi2_quantile
 
@@ -70,9 +70,7 @@ def penalty(rows: Rows, formula: str, coefficients: Floats, inverses: Floats) ->
     parsed = rows.formula(formula)
     X = rows.design(parsed) - middles_of(rows, parsed)
     models = [_penalty(X, beta, matrix) for beta, matrix in zip(coefficients, inverses, strict=True)]
-    spreads = [spread_of(one) for one in models]
-    names = ("total", "largest", "second")
-    spread = Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
+    spread = side_by_side(*(spread_of(one) for one in models))
     values = np.stack([one.sum(axis=0) for one in models])
     return {"penalty": joint(values, largest_of(rows, parsed), _cells(rows, parsed), spread)}
 

@@ -25,7 +25,6 @@ from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
 from gagyo.methods._gee_cells import cluster_cells, clusters_of, own_spread, places_of, pooled_cells
 from gagyo.methods._gee_told import Fit, Told
-from gagyo.methods._glm_sums import both
 from gagyo.methods._newton import (
     MOST_ROUNDS,
     Solved,
@@ -40,7 +39,7 @@ from gagyo.methods._sandwich import FEW_CLUSTERS, ROOM, cluster_sandwich, over_c
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import clusters as estimating
 from gagyo.statistics.clusters import Scale
@@ -94,7 +93,7 @@ def step(rows: Rows, formula: str, family: str, cluster: str, coefficients: Floa
     reach, worst = _reach(rows, parsed), _worst(rows, parsed)
     scales = np.concatenate([reach * worst, reach[upper] * reach[right] * worst, [worst**2]]) * ROOM
     scales = np.append(scales, [worst**2 * MOST, MOST, 1.0, 1.0])
-    spread = both(spread_of(X * e[:, None]), spread_of(X**2), spread_of(e[:, None] ** 2))
+    spread = side_by_side(spread_of(X * e[:, None]), spread_of(X**2), spread_of(e[:, None] ** 2))
     return {"fit": _joint(rows, parsed, family, cluster, np.concatenate([u, B, last]), scales, spread)}
 
 
@@ -130,7 +129,7 @@ def _joint(
 ) -> Measure:
     """Numbers of the fit, ruled on by the cells of all people and by those of each cluster."""
     own = cluster_cells(rows, formula, family, cluster)
-    whole = both(spread, own_spread(rows, formula, cluster))
+    whole = side_by_side(spread, own_spread(rows, formula, cluster))
     return joint(values, bound, pooled_cells(rows, formula, family), whole, own)
 
 

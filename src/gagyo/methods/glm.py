@@ -31,7 +31,6 @@ from gagyo.methods._glm_negative_binomial import Dispersed, dispersed_meat
 from gagyo.methods._glm_negative_binomial import dispersed as dispersed
 from gagyo.methods._glm_sums import (
     WORST,
-    both,
     cells_of,
     design_and_parts,
     most,
@@ -58,7 +57,7 @@ from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics.families import FAMILIES, Family
 
@@ -98,7 +97,7 @@ def step(rows: Rows, formula: str, family: str, link: str, exposure: str, coeffi
     values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
     combined = by_combination(rows, parsed) if family == "gamma" else np.zeros((rows.n, 0))
     others = np.column_stack([one.likelihood, combined])
-    spread = both(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
+    spread = side_by_side(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
     return {"fit": joint(values, scales_of(rows, parsed, family), cells_of(rows, parsed, exposure), spread)}
 
 

@@ -30,7 +30,7 @@ from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import Plain
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Spread, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import mixed
 from gagyo.statistics.mixed import Block, Likelihood, Optimum, Sums
@@ -135,7 +135,7 @@ class _Parts:
         away = columns - means[groups.place]
         spread = spread_of((columns - columns.mean(axis=0)) ** 2) if rows.n else spread_of(columns)
         own = cluster_people(rows, formula, groups) if cluster else hospital_people(rows, formula)
-        both = _both(spread, cluster_spread(columns, groups)) if cluster else spread
+        both = side_by_side(spread, cluster_spread(columns, groups)) if cluster else spread
         return cls(sizes, means, away.T @ away, both, own)
 
     def weighed(self, ratio: float) -> tuple[Floats, Floats]:
@@ -154,11 +154,6 @@ class _Parts:
         logs = [np.log(over).sum(), (n / over).sum(), -((n / over) ** 2).sum()]
         total = [np.log(K[0]), K[1] / K[0], K[2] / K[0] - (K[1] / K[0]) ** 2]
         return out, np.column_stack([logs, total])
-
-
-def _both(one: Spread, other: Spread) -> Spread:
-    names = ("total", "largest", "second")
-    return Spread(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in names))
 
 
 class Options(BaseModel):

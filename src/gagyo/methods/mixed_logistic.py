@@ -24,7 +24,6 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
 from gagyo.methods._gee_cells import cluster_cells, clusters_of, own_spread, pooled_cells
-from gagyo.methods._glm_sums import both
 from gagyo.methods._mixed_logistic_told import Told
 from gagyo.methods._mixed_logistic_walk import FARTHEST, Walk
 from gagyo.methods._newton import MOST_ROUNDS, triangle
@@ -33,7 +32,7 @@ from gagyo.methods._sandwich import ROOM
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import laplace as arithmetic
 from gagyo.statistics.laplace import Grouped
@@ -84,7 +83,7 @@ def laplace(
     values = np.array([told.likelihood, *told.gradient[free], *hessian, *counts])
     scales = np.array([LOG, *reach * ROOM, *reach[upper] * reach[right] * ROOM, 1.0, 1.0])
     cells, own = pooled_cells(rows, parsed, "binomial"), cluster_cells(rows, parsed, "binomial", cluster)
-    spread = both(_spread(X, people, told.eta), own_spread(rows, parsed, cluster))
+    spread = side_by_side(_spread(X, people, told.eta), own_spread(rows, parsed, cluster))
     fit = joint(values, scales, cells, spread, own)
     return {"people": count(np.ones(rows.n, bool)), "fit": fit}
 
@@ -107,7 +106,7 @@ def _reach(rows: Rows, formula: Formula, hospital: str) -> Floats:
 def _spread(X: Floats, people: Grouped, eta: Floats) -> Spread:
     """Of the score and of the diagonal of the information, at the modes."""
     mu = special.expit(eta)
-    return both(spread_of(X * (people.y - mu)[:, None]), spread_of(X**2 * (mu * special.expit(-eta))[:, None]))
+    return side_by_side(spread_of(X * (people.y - mu)[:, None]), spread_of(X**2 * (mu * special.expit(-eta))[:, None]))
 
 
 class Options(BaseModel):

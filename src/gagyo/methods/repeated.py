@@ -26,7 +26,7 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._newton import aliased_columns, symmetric, triangle
 from gagyo.methods._regression import column_bounds
-from gagyo.methods._repeated_cells import own_cells, pattern_cells, spread_by_pattern, together
+from gagyo.methods._repeated_cells import own_cells, pattern_cells, spread_by_pattern
 from gagyo.methods._repeated_design import OCCASIONS, Design, Laid, Measured, declared
 from gagyo.methods._repeated_told import Fitted, Told
 from gagyo.protocol.cohort import unknown_variable, usable
@@ -34,7 +34,7 @@ from gagyo.protocol.study import RESERVED, Analysis, Study
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.variables import Variable
 from gagyo.protocol.written import NAME
-from gagyo.release.aggregate import Aggregate, Floats, count, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import repeated
 from gagyo.statistics.repeated import Data, Decaying, Effects, NoMaximum, Pattern, Structure, Unstructured
@@ -74,7 +74,7 @@ def start(rows: Rows, formula: str, measured: str, visits: list[str], times: Flo
     each = np.column_stack([laid.columns[ever], (~np.isnan(outcomes)).sum(axis=1), np.nan_to_num(outcomes).sum(axis=1)])
     bound = np.concatenate([column_bounds(rows, laid.design.people), [len(visits), _most(rows, visits) * len(visits)]])
     cells = pattern_cells(laid, patterns)
-    sums = joint(each.sum(axis=0), bound, cells, together([spread_of(each), spread_of(np.nan_to_num(outcomes))]))
+    sums = joint(each.sum(axis=0), bound, cells, side_by_side(spread_of(each), spread_of(np.nan_to_num(outcomes))))
     return {"people": count(np.ones(rows.n, bool)), "sums": sums}
 
 
@@ -89,7 +89,7 @@ def blocks(
     away = [_columns(laid, one, centre) for one in patterns]
     bound = np.concatenate([_bounds(laid, one) for one in patterns])
     values = np.concatenate([one.sum(axis=0) for one in away])
-    spread = together([spread_by_pattern(plain), spread_by_pattern(away)])
+    spread = side_by_side(spread_by_pattern(plain), spread_by_pattern(away))
     return {"block": joint(values, bound, own_cells(laid, patterns), spread)}
 
 

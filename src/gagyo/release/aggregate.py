@@ -89,6 +89,12 @@ def together(width: int, parts: Iterable[Spread]) -> Spread:
     return Spread(total, largest, second)
 
 
+def side_by_side(*spreads: Spread) -> Spread:
+    """The spreads of several sums, one sum after the other."""
+    names = ("total", "largest", "second")
+    return Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in names))
+
+
 def _spread(size: Floats) -> Spread:
     """The spread of columns of sizes (some rows at least), which are overwritten."""
     total = size.sum(axis=0)

@@ -15,7 +15,6 @@ from scipy import special
 
 from gagyo.federation.local import Numbers, Whole, local
 from gagyo.federation.rows import Rows
-from gagyo.methods._glm_sums import both
 from gagyo.methods._imputation_cells import imputation_cells
 from gagyo.methods._imputation_chains import DRAWN, SPEC, Chains, Spec
 from gagyo.methods._validation.performance import (
@@ -26,7 +25,7 @@ from gagyo.methods._validation.performance import (
     weighted_fit,
 )
 from gagyo.methods._validation.scores import LARGEST, Scores
-from gagyo.release.aggregate import Aggregate, Floats, count, expected, joint, scalar, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, expected, joint, scalar, side_by_side, spread_of
 from gagyo.statistics import calibration, delong, rubin
 
 MODEL: dict[str, Any] = {**SPEC, **DRAWN, "coefficients": Numbers((None,), -1e12, 1e12)}
@@ -46,7 +45,7 @@ def completed(rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats
     y = _outcome(rows, spec)
     columns = [contributions(_scores(lp), y) for lp in predictors(rows, spec, starts, draws, coefficients)]
     others = [np.delete(one, EXPECTED, axis=1) for one in columns]
-    values, spread = np.array([one.sum(axis=0) for one in others]), both(*[spread_of(one) for one in others])
+    values, spread = np.array([one.sum(axis=0) for one in others]), side_by_side(*[spread_of(one) for one in others])
     return {
         "people": count(np.column_stack([np.ones(rows.n, bool), y])),
         "sums": joint(values, OTHERS, imputation_cells(rows, spec), spread),
@@ -71,7 +70,7 @@ def completed_lines(
     all_predictors = predictors(rows, spec, starts, draws, coefficients)
     designs = [np.column_stack([np.ones(rows.n), all_predictors[int(one)]]) for one in sets]
     parts = [weighted_fit(design, y, line) for design, line in zip(designs, lines, strict=True)]
-    values, spread = np.array([one for one, _ in parts]), both(*[one for _, one in parts])
+    values, spread = np.array([one for one, _ in parts]), side_by_side(*[one for _, one in parts])
     return {"fit": joint(values, line_bounds(), imputation_cells(rows, spec), spread)}
 
 

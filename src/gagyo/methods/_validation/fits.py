@@ -18,7 +18,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._newton import symmetric, triangle
 from gagyo.methods._regression import column_bounds, design_cells, fold_cells
 from gagyo.methods._validation.scores import COMMON, Layout, folds, outcome, training_weights
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, joined, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, joined, joint, side_by_side, spread_of
 from gagyo.statistics.newton import DECREMENT, MOST_STEPS, VANISHED, step
 
 BLOCK = 4_000_000
@@ -40,7 +40,7 @@ def newton(rows: Rows, formula: str, coefficients: Floats, layout: Floats, model
         weights = np.column_stack([training_weights(rows, formula, plan, int(model)) for model in some])
         values.append(fit_sums(X, y, weights, beta))
         spreads.append(fit_spread(X, y, weights, beta))
-    spread = Spread(*(np.concatenate([getattr(one, name) for one in spreads]) for name in SPREAD))
+    spread = side_by_side(*spreads)
     cells = rows.kept(("validate cells", formula, plan), lambda: _cells(rows, formula, plan))
     return {"fit": joint(np.concatenate(values), _bounds(column_bounds(rows, parsed)), cells, spread)}
 
@@ -78,10 +78,7 @@ def fit_spread(X: Floats, y: Floats, weights: Floats, coefficients: Floats) -> S
     """Spread of each score and of each information's diagonal: bounds, exact where they do not settle it."""
     mu = special.expit(X @ coefficients.T)
     parts = (_spread(weights * np.abs(y[:, None] - mu), np.abs(X)), _spread(weights * mu * (1 - mu), X**2))
-    return Spread(*(np.concatenate([getattr(one, name) for one in parts]) for name in SPREAD))
-
-
-SPREAD = ("total", "largest", "second")
+    return side_by_side(*parts)
 
 
 def _spread(pulls: Floats, size: Floats) -> Spread:

@@ -19,7 +19,7 @@ from gagyo.federation.local import LocalStep, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
 from gagyo.methods._validation.scores import LARGEST, SETS, Layout, Scores, outcome, scores
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, expected, joint, spread_of, total
+from gagyo.release.aggregate import Aggregate, Floats, Spread, count, expected, joint, side_by_side, spread_of, total
 from gagyo.statistics import calibration, ledell
 
 PAIRS = 2.0**20
@@ -113,7 +113,7 @@ def recalibration(
         for one, line in zip(sets, lines, strict=True)
     ]
     cells = rows.kept(("validate classes", formula), lambda: count(np.column_stack([np.ones(rows.n, bool), y == 1])))
-    spread = Spread(*(np.concatenate([getattr(one, name) for _, one in parts]) for name in fits.SPREAD))
+    spread = side_by_side(*(one for _, one in parts))
     return {"fit": joint(np.stack([values for values, _ in parts]), line_bounds(), cells, spread)}
 
 

@@ -24,7 +24,7 @@ from gagyo.methods._validation.scores import SETS, Layout, outcome, scores
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.terms import Plain
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint
+from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side
 from gagyo.statistics import calibration
 from gagyo.statistics.distributions import chi2_sf
 
@@ -68,7 +68,7 @@ def bent(rows: Rows, formula: str, variables: list[str], knots: Floats, curve: F
         parts.append(weighted_fit(np.column_stack([rows.design(parsed), added]), y, beta))
         reach = np.full(added.shape[1], 5 * (high - low))
         bounds.append(_bounds(np.concatenate([column_bounds(rows, parsed), reach])))
-    spreads = Spread(*(np.concatenate([getattr(one, part) for _, one in parts]) for part in fits.SPREAD))
+    spreads = side_by_side(*(one for _, one in parts))
     values = np.stack([value for value, _ in parts])
     return {"fit": joint(values, np.stack(bounds), design_cells(rows, parsed), spreads)}
 
