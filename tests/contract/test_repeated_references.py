@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -206,6 +207,7 @@ def test_the_report_says_who_missed_visits_is_kept(tmp_path: Path, incomplete: s
         page = render(record, language)
         assert (translate("report.limit.missed_visits", language) in page) == (incomplete == "keep")
         assert translate("repeated.figure", language) in page
+        assert re.findall(r'class="tick"[^>]*>(\d+)</text>', page)[-2:] == ["0", "12"], "the axis has the visits"
 
 
 def test_an_adjusted_mean_of_a_group_that_nobody_tells_apart_is_not_told() -> None:

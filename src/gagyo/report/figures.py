@@ -31,7 +31,8 @@ def draw_curve(curve: Curve, name: str, voice: Voice) -> str:
     plot = _plot(curve)
     looks = _looks(curve, voice)
     right, bottom = plot.x.end, plot.y.start
-    parts = [svg.axis_left(plot.y, plot.x.start, right), svg.axis_below(plot.x, bottom, voice.say(curve.x))]
+    below = svg.axis_below(plot.x, bottom, voice.say(curve.x), marks=_marks(curve))
+    parts = [svg.axis_left(plot.y, plot.x.start, right), below]
     parts.append(svg.text(LEFT - 40, 16, voice.say(curve.y)))
     clip = f"{name}-clip"
     parts.append(f'<clipPath id="{clip}">{svg.box(LEFT - 6, TOP - 6, right - LEFT + 12, HIGH + 12)}</clipPath>')
@@ -39,11 +40,18 @@ def draw_curve(curve: Curve, name: str, voice: Voice) -> str:
     parts += [_series(series, plot, looks[voice.say(series.label)]) for series in _behind_first(curve)]
     parts.append("</g>")
     key, end = _key(curve, looks, right + 34, voice)
-    below = bottom + 41 + svg.LINE * len(svg.wrap(voice.say(curve.x), right - LEFT + 60))
-    rows, below = _below(curve, plot, below, looks, voice)
+    under = bottom + 41 + svg.LINE * len(svg.wrap(voice.say(curve.x), right - LEFT + 60))
+    rows, under = _below(curve, plot, under, looks, voice)
     parts += rows
     described = voice.own("alt.curve", x=voice.say(curve.x), y=voice.say(curve.y), lines="; ".join(looks))
-    return svg.drawing(name, (WIDE, max(below, end)), voice.say(curve.title), described, [*parts, key])
+    return svg.drawing(name, (WIDE, max(under, end)), voice.say(curve.title), described, [*parts, key])
+
+
+def _marks(curve: Curve) -> list[tuple[float, str]] | None:
+    """Of a course over visits the visits themselves; else none, and the axis has round numbers."""
+    if curve.name != "course":
+        return None
+    return [(at, numbers.signed(f"{at:g}")) for at in sorted({x for series in curve.series for x in series.x})]
 
 
 def _plot(curve: Curve) -> Plot:

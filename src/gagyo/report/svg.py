@@ -177,11 +177,18 @@ def diamond(left: float, middle: float, right: float, y: float, half: float, col
     return polygon(((left, y), (middle, y - half), (right, y), (middle, y + half)), colour)
 
 
-def axis_below(scale: Scale, y: float, label: str = "", wanted: int = 5, size: float = SIZE) -> str:
-    """A horizontal axis at `y` with its ticks, labels that do not touch, and its name below."""
+def axis_below(
+    scale: Scale,
+    y: float,
+    label: str = "",
+    wanted: int = 5,
+    size: float = SIZE,
+    marks: Sequence[tuple[float, str]] | None = None,
+) -> str:
+    """A horizontal axis at `y` with its ticks (`marks`, or round numbers), labels that do not touch, its name below."""
     parts = [line((scale.start, y), (scale.end, y), "axis")]
     room = -math.inf
-    for value, words in ticks(scale, wanted):
+    for value, words in marks or ticks(scale, wanted):
         x, half = scale(value), width(words, size) / 2
         parts.append(line((x, y), (x, y + 5), "axis"))
         if x - half > room:
