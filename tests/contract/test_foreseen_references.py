@@ -60,12 +60,13 @@ def people() -> dict[str, Rows]:
     """Real women with values deleted at random; those of unlike age are at unlike hospitals."""
     found = {key: column.copy() for key, column in columns("pima").items()}
     random = np.random.default_rng(5)
-    found["heavy"] = (found["ped"] + 0.3 * random.normal(size=len(found["ped"])) > 0.45).astype(float)
-    # Many lack both, so that those of them with the outcome are a group at any three hospitals.
+    found["heavy"] = (found["ped"] + 0.3 * random.normal(size=len(found["ped"])) > 0.55).astype(float)
+    # Many lack one and many both, and so divided that those with the outcome, of those who lack the one also with the
+    # other or without, are a group at any three hospitals.
     found["heavy"][random.random(len(found["ped"])) < 0.4] = np.nan
     found["bmi"][random.random(len(found["ped"])) < 0.4] = np.nan
     older = np.searchsorted(np.quantile(found["age"], [0.3, 0.6]), found["age"])
-    where = np.where(random.random(len(older)) < 0.5, random.integers(0, 4, len(older)), older)
+    where = np.where(random.random(len(older)) < 0.6, random.integers(0, 4, len(older)), older)
     return divide({key: column for key, column in found.items() if key != "hospital"}, where)
 
 

@@ -103,6 +103,9 @@ def test_a_withdrawal_of_a_plan_that_is_not_there_is_no_withdrawal(here: Town, f
 
 
 def test_the_hub_is_told_what_a_service_does(here: Town, files: Files) -> None:
+    until = time.monotonic() + 30
+    while not any(name == "busan" for name, _, _ in here.office.doings) and time.monotonic() < until:
+        time.sleep(0.05)
     remote = here.remote(files.study, patience=1.5)
     with pytest.raises(SiteSilent):
         remote.submit(make_plan(files.study, remote.gather_keys(files.study.source)))
