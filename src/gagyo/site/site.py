@@ -419,6 +419,8 @@ class Site:
 
     def _roster_keys(self, session: Session, request: Request) -> tuple[str, str]:
         """Within a plan all sums that a receiver sees have one roster; about the same people, over all plans too."""
+        if request.receiver not in session.publics:
+            raise NotAdmitted("bad_roster")
         receiver = session.publics[request.receiver].signing
         return (f"{request.plan} {receiver}", f"{session.cohorts[request.cohort].key} {receiver}")
 
