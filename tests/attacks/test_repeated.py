@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import _ask
 from gagyo.federation.rows import Rows as Inside
 from gagyo.protocol.study import Study
+from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import HEAD, boolean, divide, number
 from tests.hospitals import Rows, house
 
@@ -63,21 +62,13 @@ def stopped(folder: Path, study: str, there: Mapping[str, Rows], name: str = "a"
 
 
 WITHHELD = ["repeated_withheld"]
-COMPLETE = np.array([0, 1, 2])
 
 
 def opened(study: str, there: Mapping[str, Rows]) -> list[tuple[Any, Any]]:
     """Every question of the analysis with its answer, no gate between."""
     parsed = Study.parse(study)
     inside = {name: Inside(name, parsed.variables, rows.columns, rows.persons, "k") for name, rows in there.items()}
-    conversation, seen, answer = Line(parsed).methods["a"].combine({}), [], None
-    while True:
-        try:
-            ask: Any = conversation.send(answer)
-        except StopIteration:
-            return seen
-        answer = _ask(ask, inside)
-        seen.append((ask, answer))
+    return asked_and_opened(parsed, inside)
 
 
 # Ordinary studies.

@@ -168,9 +168,13 @@ class Relay:
         while True:
             asked = {"wait": 25, "limit": BATCH, "acknowledged": done}
             reply = await self._call("POST", "/v1/box", body=json.dumps(asked).encode(), wait=25)
-            # Together: those that wait at the same time are one commit.
             came = [_letter(record) for record in reply.record()["letters"]]
-            await asyncio.gather(*(self._take(letter) for letter in came))
+            # Small ones together: those that wait at the same time are one commit. Large ones one after the other: the
+            # chunks of many at once would be more than a sender may have on the way, and none would ever be whole.
+            await asyncio.gather(*(self._take(letter) for letter in came if letter.body is not None))
+            for letter in came:
+                if letter.body is None:
+                    await self._take(letter)
             done = [letter.id for letter in came]
             await self._note("up")
 

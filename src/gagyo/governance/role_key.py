@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from hashlib import scrypt
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from gagyo.canonical import canonical
@@ -22,7 +22,7 @@ from gagyo.protocol.written import read_text
 
 SHORTEST = 12
 """Characters of a passphrase."""
-SCRYPT = {"n": 1 << 17, "r": 8, "p": 1}
+SCRYPT = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}
 """A guess of the passphrase costs 128 MiB and about half a second (RFC 7914)."""
 VERSION = "1"
 KEYS = {"gagyo_role_key", "role", "name", "public", "salt", "sealed"}
@@ -91,7 +91,7 @@ def _told(role: str, name: str, public: str) -> dict[str, str]:
 
 
 def _derive(passphrase: str, salt: bytes) -> bytes:
-    return Scrypt(salt=salt, length=32, **SCRYPT).derive(passphrase.encode())
+    return scrypt(passphrase.encode(), salt=salt, dklen=32, **SCRYPT)
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Level, Variable
 from gagyo.release.aggregate import Floats
 from gagyo.statistics.repeated import Layout
-from gagyo.text import LANGUAGES, Text
+from gagyo.text import LANGUAGES, Text, translate
 
 Bools = NDArray[np.bool_]
 VISIT, TIME = "visit", "time"
@@ -66,18 +66,22 @@ def declared(
     return {
         **variables,
         name: Variable(name, "number", label, there[0].unit, ends),
-        VISIT: Variable(VISIT, "category", with_unit(Text("Visit", "방문", "访视"), unit), levels=levels),
-        TIME: Variable(TIME, "number", with_unit(Text("Time", "시간", "时间"), unit), unit, (times[0], times[-1])),
+        VISIT: Variable(VISIT, "category", _occasion("repeated.visit", unit), levels=levels),
+        TIME: Variable(TIME, "number", _occasion("repeated.time", unit), unit, (times[0], times[-1])),
     }
 
 
-def with_unit(label: Text, unit: str) -> Text:
-    """A label with a unit of time behind it."""
-    if not unit:
-        return label
-    said = shown(unit)
-    marks = {"en": " (%s)", "ko": "(%s)", "zh": "（%s）"}
-    return Text(*(label.to(language) + marks[language] % said.to(language) for language in LANGUAGES))
+def _occasion(key: str, unit: str) -> Text:
+    """What a visit or its time is called, with the unit of time behind it."""
+    said = shown(unit) if unit else None
+    return Text(
+        *(
+            translate("repeated.with_unit", language, label=translate(key, language), unit=said.to(language))
+            if said
+            else translate(key, language)
+            for language in LANGUAGES
+        )
+    )
 
 
 @dataclass(frozen=True)
