@@ -21,6 +21,7 @@ DISK = "tests/attacks/test_full_disk.py"
 CARRIED = "tests/attacks/test_carried_approvals.py"
 RULED = "tests/attacks/test_ruled.py"
 SPREAD = "tests/unit/test_spread.py"
+PLACES = "tests/unit/test_places.py"
 PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
@@ -418,6 +419,8 @@ MUTATIONS = (
     ("methods/_values.py", "depth <= known]", "True]", QUANTILES),
     ("release/aggregate.py", "np.broadcast_to(empty[:, None], people.shape)", "np.ones(people.shape, bool)", QUANTILES),
     ("release/aggregate.py", "np.maximum(np.minimum(largest, one.largest), ", "np.maximum(second, ", SPREAD),
+    ("site/store.py", "at // TAG for at", "at for at", PLACES),
+    ("site/site.py", "        if request.receiver not in session.publics:", "        if False:", HOSTILE),
     ("release/rules/event_times.py", "(measure.people < case.limits.minimum_people)", "(measure.people < 0)", RULES),
     ("release/rules/event_times.py", 'case.scope == "each" or', "False or", RULES),
     ("release/rules/event_times.py", "case.hospitals < case.limits.hospitals", "False", RULES),
