@@ -64,6 +64,7 @@ class Cohorts:
         self._complete = complete
         self._open: dict[str, Cohort] = {}
         self._missing: dict[str, NDArray[np.bool_] | None] = {}
+        self._in_parts: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[NDArray[np.uint8]]] = {}
 
     def __getitem__(self, name: str) -> Cohort:
         if name not in self._open:
@@ -91,12 +92,17 @@ class Cohorts:
         return Overlap(_least(found.difference, beside.difference), _least(found.atom, beside.atom))
 
     def _parts(self, name: str, imputed: Sequence[str], patterned: Sequence[str]) -> list[NDArray[np.uint8]]:
-        """The parts of a cohort that sums are opened of."""
-        return [*self._having(name, imputed), *self._patterns(name, patterned)]
+        """The parts of a cohort that sums are opened of: found once, as every question asks for them."""
+        asked = (name, tuple(imputed), tuple(patterned))
+        if asked not in self._in_parts:
+            self._in_parts[asked] = [*self._having(name, imputed), *self._patterns(name, patterned)]
+        return self._in_parts[asked]
 
     def _patterns(self, name: str, patterned: Sequence[str]) -> list[NDArray[np.uint8]]:
         """Of the people analysed, those who have just the same of some variables, where not all have the same."""
         complete = self[name].complete
+        if not patterned:
+            return []
         codes = np.zeros(len(complete), np.int64)
         for place, variable in enumerate(patterned):
             mask = self.missing(variable)
