@@ -40,6 +40,8 @@ class Cohort:
     selected: NDArray[np.bool_]
     complete: NDArray[np.bool_]
     members: NDArray[np.uint8]
+    selection: tuple[str, NDArray[np.uint8]]
+    """Those selected, complete or not: their key and membership."""
 
 
 def snapshot(data: Dataset, key: bytes) -> str:
@@ -119,7 +121,7 @@ class Cohorts:
 
     def selection_isolates(self, name: str, least: int) -> bool:
         """Whether those selected differ from an earlier selection by a few people."""
-        found = self._people.overlap(*self._selection(name))
+        found = self._people.overlap(*self[name].selection)
         return any(one is not None and 0 < one < least for one in (found.difference, found.atom))
 
     def is_whole(self, name: str) -> bool:
@@ -128,7 +130,7 @@ class Cohorts:
 
     def remember_selection(self, name: str) -> None:
         """Numbers that describe those selected leave."""
-        self._people.remember(*self._selection(name))
+        self._people.remember(*self[name].selection)
 
     def lacking_isolates(self, name: str, least: int) -> NDArray[np.bool_]:
         """Whether those who lack a needed value, then those who lack each variable, differ from earlier ones by a few.
@@ -156,11 +158,7 @@ class Cohorts:
         if mask is None or not mask.any():
             return kind, NOBODY
         members = self._people.members(mask)
-        return f"{kind} {hashlib.sha256(members.tobytes()).hexdigest()}", members
-
-    def _selection(self, name: str) -> tuple[str, NDArray[np.uint8]]:
-        members = self._people.members(self[name].selected)
-        return "selected " + hashlib.sha256(members.tobytes()).hexdigest(), members
+        return f"{kind} {_digest(members)}", members
 
     def remember(self, name: str, imputed: Sequence[str] = (), patterned: Sequence[str] = ()) -> None:
         """An answer about this cohort leaves, and about its parts."""
@@ -178,8 +176,13 @@ class Cohorts:
             if missing is not None:
                 complete &= ~missing
         members = self._people.members(complete)
-        key = hashlib.sha256(members.tobytes()).hexdigest()
-        return Cohort(key, self._rows(complete), selected, complete, members)
+        key = _digest(members)
+        if np.array_equal(selected, complete):
+            selection = f"selected {key}", members
+        else:
+            chosen = self._people.members(selected)
+            selection = f"selected {_digest(chosen)}", chosen
+        return Cohort(key, self._rows(complete), selected, complete, members, selection)
 
     def _rows(self, chosen: NDArray[np.bool_]) -> Rows:
         everyone = bool(chosen.all())
@@ -189,6 +192,10 @@ class Cohorts:
             persons = [person for person, inside in zip(persons, chosen, strict=True) if inside]
         seed = f"{self._study.study} {self._study.seed}"
         return Rows(self._site, self._study.variables, columns, persons, seed)
+
+
+def _digest(members: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(members.tobytes()).hexdigest()
 
 
 def _least(*sizes: int | None) -> int | None:
