@@ -273,8 +273,8 @@ def test_a_value_that_is_nearly_a_folds_whole_sum_stays(tmp_path: Path) -> None:
 
 
 def test_a_path_of_more_numbers_than_data_stays(tmp_path: Path) -> None:
-    """Attack: informations at many penalties are as many equations in people's rows; each counts in full."""
-    wide = FIT.replace("values: 4", "values: 60")
+    """Attack: scores at many penalties are as many equations in people's rows; each fit's count."""
+    wide = FIT.replace("values: 4", "values: 200")
     text = HEAD % (5, VARIABLES, wide % ("binomial", "d", "folds: 4"))
     run = house(tmp_path, text, divide(drawn(), np.arange(480) % 4)).run()
     assert withheld(run)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._logistic_sums import settled
 from gagyo.methods._newton import triangle
 from gagyo.methods._products import BLOCK, bounds
 from gagyo.methods._regression import design_cells, fold_cells
@@ -16,6 +17,8 @@ from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats, Measure, Spread, joined, joint, side_by_side, spread_of, together
 
 Bools = NDArray[np.bool_]
+ROWS, AT_ONCE = 256, 1 << 19
+"""Rows that are looked at together at least; numbers beside them, at most, where there are more rows."""
 LIKELIHOOD = 64.0
 """Scale of the log-likelihood in the ring; one person's share at honest coefficients is far below it."""
 
@@ -106,27 +109,111 @@ def _among(columns: Floats, fold: Bools) -> Floats:
 def many_scores(
     rows: Rows, formula: Formula, centre: Floats, size: Floats, without: Floats, coefficients: Floats, folds: int
 ) -> Measure:
-    """Of each fit (fits, values): score, information (upper triangle), log-likelihood; and that of the fold left out.
+    """Of each fit (fits, p + 2): score, log-likelihood, and the log-likelihood of the fold that is left out.
 
-    centre, size: of the columns (p,), which are scaled by them; without: by fit the fold that it leaves out, -1 for
+    centre, size: of the columns (p - 1,), which are scaled by them; without: by fit the fold that it leaves out, -1 for
     none. The gate looks at each fit's own people.
     """
-    X = np.column_stack([np.ones(rows.n), (rows.design(formula)[:, 1:] - centre) / size])
-    y, every = rows[formula.outcome], in_folds(rows, formula, folds)
-    upper, right = triangle(X.shape[1])
-    values, spreads = [], []
-    for left, beta in zip(without.astype(int), coefficients, strict=True):
-        out = every[left] if left >= 0 else np.zeros(rows.n, bool)
-        eta = X @ beta
-        likelihood = y * eta - np.logaddexp(0.0, eta)
-        mu = special.expit(eta[~out])
-        rest, weight, x = y[~out] - mu, mu * (1 - mu), X[~out]
-        held = likelihood[out]
-        whole = [rest @ x, (x.T @ (x * weight[:, None]))[upper, right], [likelihood[~out].sum(), held.sum()]]
-        values.append(np.concatenate(whole))
-        # A held-out fold's likelihood is a sum over few: nobody may make up most of it.
-        spreads += [spread_of(x * rest[:, None]), spread_of(x**2 * weight[:, None]), spread_of(held[:, None])]
-    bound = np.append(1.0, 2 * bounds(rows, formula)[0][1:] / size)
-    scales = np.concatenate([bound, bound[upper] * bound[right] / 4, [LIKELIHOOD, LIKELIHOOD]])
-    cells = all_cells(rows, formula, folds)
-    return joint(np.array(values), np.tile(scales, (len(values), 1)), cells, side_by_side(*spreads))
+    scaled, fits, p = _Scaled(rows, formula, centre, size), len(coefficients), formula.width
+    score, likelihood = np.zeros((fits, p)), np.zeros((fits, 2))
+    residual, furthest, first = np.zeros(fits), np.zeros(fits), np.zeros((fits, p))
+    held_of = _left_out(rows, formula, without, folds)
+    for some, x in scaled.blocks(fits):
+        eta, y, held = x @ coefficients.T, scaled.y[some][:, None], held_of(some)
+        small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
+        each = y * eta - np.maximum(eta, 0.0) - np.log1p(small)
+        rest = y - np.where(eta >= 0, 1.0, small) / (1.0 + small)
+        rest[held], out = 0.0, np.where(held, each, 0.0)
+        score += rest.T @ x
+        likelihood += np.column_stack([(each - out).sum(axis=0), out.sum(axis=0)])
+        np.maximum(residual, np.abs(rest).max(axis=0, initial=0.0), out=residual)
+        np.maximum(furthest, -out.min(axis=0, initial=0.0), out=furthest)
+        if some.start == 0:
+            first = np.abs(rest).T @ np.abs(x)
+    # Of scores the first block's alone is less than the whole; a held-out fold's likelihood is a sum over few.
+    tops = np.column_stack([residual[:, None] * scaled.largest, furthest]).ravel()
+    spread = Spread(np.column_stack([first, -likelihood[:, 1]]).ravel(), tops, tops)
+    if not settled(spread):
+        spread = _exact_spread(scaled, held_of, coefficients)
+    scales = np.concatenate([scaled.bound, [LIKELIHOOD, LIKELIHOOD]])
+    values = np.column_stack([score, likelihood])
+    return joint(values, np.tile(scales, (fits, 1)), all_cells(rows, formula, folds), spread)
+
+
+def many_informations(
+    rows: Rows, formula: Formula, centre: Floats, size: Floats, without: Floats, coefficients: Floats, folds: int
+) -> Measure:
+    """Of each fit the information's upper triangle (fits, p (p + 1) / 2); the arguments as for `many_scores`."""
+    scaled, fits, p = _Scaled(rows, formula, centre, size), len(coefficients), formula.width
+    upper, right = triangle(p)
+    informations = np.zeros((fits, p, p))
+    held_of = _left_out(rows, formula, without, folds)
+    for some, x in scaled.blocks(p):
+        small = np.exp(-np.abs(x @ coefficients.T))
+        roots = np.where(held_of(some), 0.0, np.sqrt(small) / (1.0 + small))
+        for information, root in zip(informations, roots.T, strict=True):
+            weighted = x * root[:, None]
+            information += weighted.T @ weighted
+    totals = np.array([np.diag(one) for one in informations])
+    # No weight is over a quarter.
+    tops = np.tile(scaled.largest**2 / 4, fits)
+    spread = Spread(totals.ravel(), tops, tops)
+    if not settled(spread):
+        spread = _exact_information_spread(scaled, held_of, coefficients)
+    scales = scaled.bound[upper] * scaled.bound[right] / 4
+    values = informations[:, upper, right]
+    return joint(values, np.tile(scales, (fits, 1)), all_cells(rows, formula, folds), spread)
+
+
+class _Scaled:
+    """The design in columns about their centres, divided by their sizes, some rows at a time."""
+
+    def __init__(self, rows: Rows, formula: Formula, centre: Floats, size: Floats) -> None:
+        self._rows, self._formula = rows, formula
+        self._centre, self._size = np.append(0.0, centre), np.append(1.0, size)
+        self.y = rows[formula.outcome]
+        self.bound = np.append(1.0, 2 * bounds(rows, formula)[0][1:] / size)
+        self.largest = rows.kept(
+            ("largest scaled", formula.text, centre.tobytes(), size.tobytes()),
+            lambda: np.max([np.abs(x).max(axis=0) for _, x in self.blocks(1)], axis=0, initial=0.0),
+        )
+
+    def blocks(self, beside: int) -> Iterator[tuple[slice, Floats]]:
+        """So many rows that the columns, and as many others `beside` them, stay near the processor."""
+        for some, block in self._rows.blocks(self._formula, max(ROWS, AT_ONCE // max(beside, 1))):
+            block -= self._centre
+            block /= self._size
+            yield some, block
+
+
+def _left_out(rows: Rows, formula: Formula, without: Floats, folds: int) -> Callable[[slice], Bools]:
+    """Which of some rows each fit leaves out (rows, fits)."""
+    every = np.array([np.zeros(rows.n, bool), *(in_folds(rows, formula, folds) if folds else [])])
+    left = without.astype(int) + 1
+    return lambda some: every[:, some][left].T
+
+
+def _exact_spread(scaled: _Scaled, held_of: Callable[[slice], Bools], coefficients: Floats) -> Spread:
+    """Of each fit its scores, and the likelihood of who is held out, one after the other."""
+    fits, p = coefficients.shape
+    parts: list[list[Spread]] = [[] for _ in range(2 * fits)]
+    for some, x in scaled.blocks(fits):
+        eta, y, held = x @ coefficients.T, scaled.y[some][:, None], held_of(some)
+        rest = np.where(held, 0.0, y - special.expit(eta))
+        out = np.where(held, y * eta - np.logaddexp(0.0, eta), 0.0)
+        for at in range(fits):
+            parts[2 * at].append(spread_of(x * rest[:, at : at + 1]))
+            parts[2 * at + 1].append(spread_of(out[:, at : at + 1]))
+    return side_by_side(*(together(width, one) for one, width in zip(parts, [p, 1] * fits, strict=True)))
+
+
+def _exact_information_spread(scaled: _Scaled, held_of: Callable[[slice], Bools], coefficients: Floats) -> Spread:
+    """Of each fit the diagonal of its information, one after the other."""
+    fits, p = coefficients.shape
+    parts: list[list[Spread]] = [[] for _ in range(fits)]
+    for some, x in scaled.blocks(p):
+        mu = special.expit(x @ coefficients.T)
+        weights = np.where(held_of(some), 0.0, mu * (1 - mu))
+        for part, weight in zip(parts, weights.T, strict=True):
+            part.append(spread_of(x**2 * weight[:, None]))
+    return side_by_side(*(together(p, one) for one in parts))

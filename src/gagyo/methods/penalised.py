@@ -1,10 +1,10 @@
 """Ridge, lasso and elastic net with a whole path and cross-validation, equal to the pooled fit (lossless).
 
 glmnet's objective: columns are divided by their pooled 1/n standard deviation, the penalties go down from the least
-that selects nothing. Linear: one round of cross-products by fold gives every path. Logistic: proximal Newton, all
-penalties and folds in one round, until the squared step in the information is under 1e-20 a person. Folds are dealt out
-by keyed hash. Friedman, Hastie & Tibshirani (2010) J Stat Softw 33(1). Reference: the Karush-Kuhn-Tucker conditions on
-pooled rows at 1e-8, and R glmnet and cv.glmnet as far as their threshold goes.
+that selects nothing. Linear: one round of cross-products by fold gives every path. Logistic: proximal quasi-Newton with
+the scores of all penalties and folds in one round and the information of four fits, until each squared step is under
+1e-20 a person. Folds are dealt out by keyed hash. Friedman, Hastie & Tibshirani (2010) J Stat Softw 33(1). Reference:
+the Karush-Kuhn-Tucker conditions on pooled rows at 1e-8, and R glmnet and cv.glmnet as far as their threshold goes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
-from gagyo.methods._penalised_sums import fold_products, fold_spreads, many_scores
+from gagyo.methods._penalised_sums import fold_products, fold_spreads, many_informations, many_scores
 from gagyo.methods._penalised_told import Path, Told
+from gagyo.methods._penalised_walk import INFORMED, Walk
 from gagyo.methods._products import column_sums
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
@@ -32,10 +33,7 @@ from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats
 from gagyo.result import Result
 from gagyo.statistics import penalised
-from gagyo.statistics.penalised import Moments, Quadratic
-
-DECREMENT = 1e-20
-"""Stop where every fit's squared step, in the information for each person, is under this."""
+from gagyo.statistics.penalised import Moments
 
 CENTRE = Numbers((None,), -1e9, 1e9)
 
@@ -71,12 +69,25 @@ def spreads(rows: Rows, formula: str, centre: Floats, folds: int) -> Aggregate:
     without=Numbers((None,), -1, 50),
     coefficients=Numbers((None, None), -1e6, 1e6),
     folds=Whole(0, 50),
+    informed=Whole(0, INFORMED),
 )
 def scores(
-    rows: Rows, formula: str, centre: Floats, size: Floats, without: Floats, coefficients: Floats, folds: int
+    rows: Rows,
+    formula: str,
+    centre: Floats,
+    size: Floats,
+    without: Floats,
+    coefficients: Floats,
+    folds: int,
+    informed: int,
 ) -> Aggregate:
-    """Of each fit: score, information, log-likelihood, and the log-likelihood of the fold that it leaves out."""
-    return {"fits": many_scores(rows, rows.formula(formula), centre, size, without, coefficients, folds)}
+    """Of each fit: score, log-likelihood, that of the fold that it leaves out; of the first `informed` informations."""
+    read = rows.formula(formula)
+    found = {"fits": many_scores(rows, read, centre, size, without, coefficients, folds)}
+    if informed:
+        first = without[:informed], coefficients[:informed]
+        found["informations"] = many_informations(rows, read, centre, size, *first, folds)
+    return found
 
 
 class Options(BaseModel):
@@ -133,6 +144,11 @@ class Method:
         return len(self.formula.columns(self.study.variables))
 
     @property
+    def _triangle(self) -> int:
+        """The numbers of one information."""
+        return self.width * (self.width + 1) // 2
+
+    @property
     def fits(self) -> int:
         """How many models are fitted: of everyone, and without each fold, at each penalty."""
         return (self.options.folds + 1) * (self.options.values + (self.options.penalty is not None))
@@ -145,7 +161,8 @@ class Method:
         if self.options.family == "gaussian":
             return (first, Sends("penalised.products", groups * (1 + p + p * (p + 1) // 2), 1))
         once = Sends("penalised.spreads", (groups + 1) * (1 + 2 * p), 1)
-        return (first, once, Sends("penalised.scores", self.fits * (p + p * (p + 1) // 2 + 2), MOST_ROUNDS))
+        numbers = self.fits * (p + 2) + INFORMED * self._triangle
+        return (first, once, Sends("penalised.scores", numbers, MOST_ROUNDS))
 
     @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -193,21 +210,21 @@ class Method:
     def _binomial(self, centre: Floats) -> Generator[Ask, Pooled, Path]:
         named = {"formula": self.formula.text, "centre": centre, "folds": self.options.folds}
         answer = yield Ask(spreads, named, doing="summing")
-        walk = _Walk(_whole(answer, "spreads"), centre, self.options.folds, self.options.mixing)
-        walk.start(self._penalties(walk.largest_score, walk.people))
-        per_fit = self.width + self.width * (self.width + 1) // 2
+        walk = Walk(_whole(answer, "spreads"), centre, self.options.folds, self.options.mixing)
+        walk.start(self._penalties(walk.largest_score, walk.people), self._given)
         while True:
-            asked = {"size": walk.size, "without": walk.without, "coefficients": walk.beta}
-            # Informations at other penalties are no iterates of one fit: each counts with all its numbers.
+            at = {"size": walk.size, "without": walk.without, "coefficients": walk.coefficients}
+            # Fits at other penalties are no iterates of one fit: each counts, and each whose information is opened.
             pooled = yield Ask(
                 scores,
-                {**named, "centre": centre[:-1], **asked},
+                {**named, "centre": centre[:-1], **at, "informed": walk.informed},
                 fit=f"{self.formula.text} {self.options.mixing}",
-                parameters=self.fits * per_fit,
+                parameters=self.fits * self.width + INFORMED * self._triangle,
                 fits_at_once=self.fits,
                 doing="fitting",
             )
-            if walk.hears(_whole(pooled, "fits")):
+            informations = _whole(pooled, "informations") if walk.informed else np.zeros((0, self._triangle))
+            if walk.hears(_whole(pooled, "fits"), informations):
                 return walk.path(self._given)
             if walk.rounds >= MOST_ROUNDS:
                 raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
@@ -221,99 +238,6 @@ def _whole(pooled: Pooled, name: str) -> Floats:
 
 def _moments(row: Floats, q: int) -> Moments:
     return Moments(float(row[0]), row[1 : 1 + q], symmetric(row[1 + q :], q))
-
-
-class _Walk:
-    """Where the fits of a logistic path are: one a penalty for everyone, then for everyone without each fold.
-
-    Columns stand about the pooled means, in pooled standard deviations; a fold's fit has its own in its penalties.
-    """
-
-    def __init__(self, opened: Floats, centre: Floats, folds: int, mixing: float) -> None:
-        q, groups = len(centre), opened[:-1]
-        whole = groups.sum(axis=0)
-        trained = [whole, *(whole - one for one in groups)] if folds else [whole]
-        self.people = float(whole[0])
-        self.centre, self.mixing, self.rounds = centre, mixing, 2
-        self.held = groups[:, 0]
-        self._trained = np.array([one[0] for one in trained])
-        self._shares = np.array([one[q] / one[0] for one in trained]) + centre[-1]
-        deviations = np.array([_deviations(one, q) for one in trained])
-        self.size = np.where(deviations[0] > 0, deviations[0], 1.0)
-        self._relative = deviations / self.size
-        self._folds = folds
-        # Of the columns about their means and the outcome about its own.
-        across = opened[-1, 1:q] - whole[1:q] * whole[q] / whole[0]
-        self.largest_score = float(np.abs(across / self.size / whole[0] * (deviations[0] > 0)).max())
-
-    def start(self, penalties: Floats) -> None:
-        """Every fit at its null model."""
-        if not 0 < float(self._shares.min()) <= float(self._shares.max()) < 1:
-            raise Stopped(Finding("withheld_fit"))
-        self.penalties = penalties
-        values, groups = len(penalties), len(self._trained)
-        self._group = np.repeat(np.arange(groups), values)
-        self.without = self._group - 1.0
-        self.beta = np.zeros((groups * values, 1 + len(self.size)))
-        self.beta[:, 0] = np.log(self._shares / (1 - self._shares))[self._group]
-        relative, each = self._relative[self._group], np.tile(penalties, groups)[:, None]
-        # A column that is constant has no part in any fit.
-        still = np.where(relative > 0, 0.0, np.inf)
-        self._first = each * self.mixing * relative + still
-        self._second = each * (1 - self.mixing) * relative**2
-        self._best = np.full(len(self.beta), -np.inf)
-        self._before = self.beta.copy()
-
-    def hears(self, opened: Floats) -> bool:
-        """A step of each fit from what was opened there; whether none matters any more."""
-        self.rounds += 1
-        q = self.beta.shape[1]
-        furthest = 0.0
-        self._likelihood, self._held_out = opened[:, -2], opened[:, -1]
-        for at, row in enumerate(opened):
-            people, beta = self._trained[self._group[at]], self.beta[at]
-            slopes = np.where(np.isfinite(self._first[at]), beta[1:], 0.0)
-            first = np.where(np.isfinite(self._first[at]), self._first[at], 0.0)
-            penalty = first @ np.abs(slopes) + self._second[at] @ slopes**2 / 2
-            worth = row[-2] / people - penalty
-            if worth < self._best[at] - 1e-9 * (1 + abs(self._best[at])):
-                # The quadratic promised more than there is: half the way back.
-                self.beta[at] = (beta + self._before[at]) / 2
-                furthest = np.inf
-                continue
-            near = Quadratic(beta, row[:q], symmetric(row[q:-2], q), people)
-            after = near.step(self._first[at], self._second[at])
-            furthest = max(furthest, near.decrement(after))
-            self._best[at], self._before[at], self.beta[at] = worth, beta, after
-        return furthest < DECREMENT
-
-    def path(self, given: bool) -> Path:
-        """The fits as they ended, columns as they are."""
-        values = len(self.penalties)
-        slopes = self.beta[:values, 1:] / self.size
-        share = self._shares[0]
-        null = self.people * (share * np.log(share) + (1 - share) * np.log(1 - share))
-        losses = np.zeros((0, values))
-        if self._folds:
-            losses = -2 * self._held_out[values:].reshape(self._folds, values) / self.held[:, None]
-        return Path(
-            self.penalties,
-            self.beta[:values, 0] - slopes @ self.centre[:-1],
-            slopes,
-            self.size,
-            1 - self._likelihood[:values] / null,
-            losses,
-            self.held,
-            self.rounds,
-            given,
-        )
-
-
-def _deviations(sums: Floats, q: int) -> Floats:
-    """The columns' 1/n standard deviations (q - 1,); 0 of a constant one."""
-    squares = sums[q + 1 : 2 * q] / sums[0]
-    variances = squares - (sums[1:q] / sums[0]) ** 2
-    return np.asarray(np.where(variances > 1e-12 * (squares + 1e-300), np.sqrt(np.maximum(variances, 0.0)), 0.0))
 
 
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:

@@ -183,6 +183,19 @@ def _sizes(variances: Floats, squares: Floats) -> Floats:
     return np.where(variances > 1e-12 * (squares + 1e-300), np.sqrt(np.maximum(variances, 0.0)), np.inf)
 
 
+def bent(information: Floats, steps: Floats, falls: Floats, clear: float) -> Floats:
+    """An information (p, p) that agrees with how the score fell (steps, p) over the last steps (steps, p): by BFGS.
+
+    A step is left out whose square in the information is under `clear`: its fall is rounding.
+    """
+    for step, fall in zip(steps, falls, strict=True):
+        along = information @ step
+        square, curvature = step @ along, step @ fall
+        if square > clear and curvature > 1e-6 * square:
+            information = information - np.outer(along, along) / square + np.outer(fall, fall) / curvature
+    return information
+
+
 @dataclass(frozen=True)
 class Quadratic:
     """A likelihood near coefficients (1 + p,), the intercept first: score and information, over so many people."""
