@@ -2,9 +2,6 @@
 
 CPU seconds of the work alone, data in memory, one thread each; gate, masks, ledgers and journal are on for Gagyo. R
 reads its data from files before its clock starts; where R or a package is missing, the row says so.
-
-What the gate does not let out is not measured: a logistic path of a hundred penalties, whose informations at two
-hundred columns are more numbers than people.
 """
 
 from __future__ import annotations
@@ -39,6 +36,7 @@ analyses:
   a: {cohort: all, %s}
 """
 )
+YES_NO = "\n  y: {type: boolean, label: {en: y, ko: y, zh: y}}"
 WARD = '  ward: {type: integer, range: [0, 100000], label: {en: ward, ko: "병동", zh: "病区"}}'
 
 
@@ -64,27 +62,34 @@ def numpy_quantiles() -> dict[str, Any]:
     return {"seconds": spent[0], "told": found.tolist()}
 
 
-def wide() -> tuple[np.ndarray, np.ndarray]:
-    """Correlated columns, of which one in ten matters, and the outcome."""
+def wide(family: str) -> tuple[np.ndarray, np.ndarray]:
+    """Correlated columns, of which one in ten matters, and the outcome, measured or yes/no."""
     random = np.random.default_rng(5)
     X = np.empty((PEOPLE, COLUMNS), order="F")
     common = random.normal(size=PEOPLE)
     for j in range(COLUMNS):
         X[:, j] = np.clip(0.5 * common + random.normal(size=PEOPLE), -8, 8)
     beta = np.where(np.arange(COLUMNS) % 10 == 0, random.normal(size=COLUMNS) * 0.1, 0.0)
+    if family == "binomial":
+        return X, (random.logistic(size=PEOPLE) < X @ beta).astype(float)
     return X, np.clip(X @ beta + random.normal(size=PEOPLE), -8, 8)
 
 
-def gagyo_path() -> dict[str, Any]:
+PENALTY = {"gaussian": 0.05, "binomial": 0.01}
+"""One penalty more, at which the coefficients are compared."""
+
+
+def gagyo_path(family: str) -> dict[str, Any]:
     """The path of an elastic net, and one penalty more, which a study without cross-validation has to name."""
-    X, y = wide()
+    X, y = wide(family)
     names = [f"x{j}" for j in range(COLUMNS)]
     hospitals = divided({name: X[:, j] for j, name in enumerate(names)} | {"y": y}, ends_of(PEOPLE))
     del X
     gc.collect()
-    asked = f'method: penalised, formula: "y ~ {" + ".join(names)}", family: gaussian, mixing: 0.5'
-    asked += f", values: {PENALTIES}, folds: 0, penalty: 0.05"
-    result, seconds = through_doors(STUDY % (", ".join(SITES), numbers([*names, "y"]), asked), hospitals)
+    asked = f'method: penalised, formula: "y ~ {" + ".join(names)}", family: {family}, mixing: 0.5'
+    asked += f", values: {PENALTIES}, folds: 0, penalty: {PENALTY[family]}"
+    declared = numbers([*names, "y"] if family == "gaussian" else names) + (YES_NO if family == "binomial" else "")
+    result, seconds = through_doors(STUDY % (", ".join(SITES), declared, asked), hospitals)
     at = {one.name: one.value for one in result.estimates}
     return {"seconds": seconds, "rounds": result.rounds, "beta": [at[f"given.{n}"] for n in names]}
 
@@ -92,14 +97,15 @@ def gagyo_path() -> dict[str, Any]:
 R_PATH = f"""
 suppressMessages(library(glmnet))
 X <- matrix(read("X"), ncol = {COLUMNS}); y <- read("y")
-spent <- system.time(m <- glmnet(X, y, alpha = 0.5, nlambda = {PENALTIES}, thresh = 1e-14))
+spent <- system.time(m <- glmnet(X, y, family = "%s", alpha = 0.5, nlambda = {PENALTIES}, thresh = 1e-14))
 """
 
 
-def r_path() -> dict[str, Any]:
+def r_path(family: str) -> dict[str, Any]:
     """The same path in glmnet, at a threshold that gives as many figures."""
-    X, y = wide()
-    return in_r(R_PATH, {"X": X, "y": y}, "as.numeric(coef(m, s = 0.05, exact = TRUE, x = X, y = y))[-1]")
+    X, y = wide(family)
+    at = f'as.numeric(coef(m, s = {PENALTY[family]}, exact = TRUE, x = X, y = y, family = "{family}"))[-1]'
+    return in_r(R_PATH % family, {"X": X, "y": y}, at)
 
 
 def clustered(clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -212,8 +218,10 @@ def _r_followed(random: str) -> dict[str, Any]:
 WORKS: dict[str, Callable[[], dict[str, Any]]] = {
     "gagyo-quantiles": gagyo_quantiles,
     "numpy-quantiles": numpy_quantiles,
-    "gagyo-path": gagyo_path,
-    "r-path": r_path,
+    "gagyo-path": partial(gagyo_path, "gaussian"),
+    "r-path": partial(r_path, "gaussian"),
+    "gagyo-logistic-path": partial(gagyo_path, "binomial"),
+    "r-logistic-path": partial(r_path, "binomial"),
     "gagyo-hospitals": gagyo_hospitals,
     "r-hospitals": r_hospitals,
     "gagyo-wards": gagyo_wards,
@@ -240,6 +248,7 @@ def rows() -> list[Row]:
     rows_of = f"{FOLLOWED * visits:,} rows ({FOLLOWED:,} people × {visits} visits)"
     works = {
         "path": (f"elastic net, {PENALTIES} penalties, {PEOPLE:,} × {COLUMNS}, gaussian", "R glmnet", 0.35),
+        "logistic-path": (f"elastic net, {PENALTIES} penalties, {PEOPLE:,} × {COLUMNS}, binomial", "R glmnet", 2.0),
         "hospitals": (f"mixed model, {PEOPLE:,} × {TERMS}, 8 hospitals at random", "R lme4", 1 / 50),
         "wards": (f"mixed model, {PEOPLE:,} × {TERMS}, {WARDS:,} wards at random", "R lme4", 1 / 10),
         "people": (f"linear mixed model, {rows_of}, (1 | person) + (1 | hospital)", "R lme4", 1 / 10),

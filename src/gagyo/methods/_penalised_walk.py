@@ -1,8 +1,8 @@
 """The fits of a logistic path on their way: what is asked of each next, and the steps that follow from what was opened.
 
 Proximal quasi-Newton: scores are each fit's own, the information is that of a few fits of everyone's path, in between
-by the logarithm of the penalty, and bent by how the fit's own scores changed (BFGS: Nocedal & Wright (2006) Numerical
-Optimization, chapter 6). Only the score says where a fit ends, so that it ends where it would with its own information.
+by the logarithm of the penalty, and bent by how the fit's own scores changed (BFGS). A fit that gets on badly so has
+its own opened. Only the score says where a fit ends, so that it ends where Newton's method would.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from gagyo.release.aggregate import Floats
 from gagyo.statistics.penalised import Quadratic, bent
 
 INFORMED = 4
-"""Fits of everyone's path whose information is opened."""
+"""Fits of everyone's path, evenly spaced, whose information is opened."""
 
 DECREMENT = 1e-20
 """A fit has ended where its squared step, in the information for each person, is under this."""
 
 SETTLED = 1e-3
-"""Nor is an information asked for again once its fit's squared step was under this."""
+"""Of those few, an information is not asked for again once the squared step was under this."""
+
+PATIENCE, SLOW = 4, 0.1
+"""After so many rounds, a fit whose squared step did not fall under this share of the last has its own opened."""
 
 REMEMBERED = 8
 """Changes of the score that bend the information of a fit, the last ones."""
-
-CLEAR = 1e-15
-"""Of steps whose square is under this the score's change is rounding."""
 
 
 class Walk:
@@ -71,25 +71,32 @@ class Walk:
         self._second = each * (1 - self.mixing) * relative**2
         self._best = np.full(len(self.beta), -np.inf)
         self._before = self.beta.copy()
-        self._step = np.full(len(self.beta), np.inf)
+        self._step, self._step_before = np.full((2, len(self.beta)), np.inf)
         self._likelihood, self._held_out = np.zeros((2, len(self.beta)))
         self._heard: list[list[tuple[Floats, Floats]]] = [[] for _ in self.beta]
         self._informations: dict[int, Floats] = {}
-        self._choose()
+        self._poor: set[int] = set()
+        # The null model is one for all penalties, and everyone's information serves every fit.
+        self.asked, self.informed = np.arange(groups) * values, 1
 
     def _choose(self) -> None:
-        """Which fits are asked about next, first of all those whose information is too: (asked,), and for how many.
-
-        The null model is one for all penalties, and its information serves everybody's.
-        """
-        if not self._informations:
-            self.asked, self.informed = np.arange(len(self._trained)) * len(self.penalties), 1
-            return
+        """Which fits are asked about next (asked,), first of all those `informed` whose information is too."""
+        going = self._step >= DECREMENT
         grid = len(self.penalties) - self._given
         even = np.unique(np.linspace(0, grid - 1, min(INFORMED, grid)).round().astype(int))
-        first = even[self._step[even] > SETTLED]
-        going = np.flatnonzero(self._step >= DECREMENT)
-        self.asked, self.informed = np.append(first, np.setdiff1d(going, first)), len(first)
+        wanted = np.zeros(len(self.beta), bool)
+        wanted[even[self._step[even] > SETTLED]] = True
+        wanted[list(self._poor)] = True
+        if self.rounds - 2 >= PATIENCE:
+            wanted |= going & ~(self._step <= SLOW * self._step_before)
+        self._poor.clear()
+        first = np.flatnonzero(wanted)
+        self.asked, self.informed = np.append(first, np.flatnonzero(going & ~wanted)), len(first)
+
+    @property
+    def opened(self) -> int:
+        """Of how many fits the information is opened by the next answer."""
+        return len({*self._informations, *self.asked[: self.informed].tolist()})
 
     @property
     def without(self) -> Floats:
@@ -103,18 +110,20 @@ class Walk:
 
     def hears(self, fits: Floats, informations: Floats) -> bool:
         """A step of each fit from what was opened there; whether none matters any more."""
+        at_null = not self._informations
         self.rounds += 1
         for fit, row in zip(self.asked[: self.informed].tolist(), informations, strict=True):
-            people = self._trained[self._group[fit]]
-            self._informations[fit] = symmetric(row, self.beta.shape[1]) / people
-        at_start = len(self._informations) == 1 and self.rounds == 3
-        rows = fits[self._group] if at_start else fits
-        for fit, row in zip(range(len(self.beta)) if at_start else self.asked.tolist(), rows, strict=True):
-            self._move(fit, row)
+            self._informations[fit] = symmetric(row, self.beta.shape[1]) / self._trained[self._group[fit]]
+            self._heard[fit].clear()  # earlier changes of the score are in it
+        asked, rows = (np.arange(len(self.beta)), fits[self._group]) if at_null else (self.asked, fits)
+        for fit, row in zip(asked.tolist(), rows, strict=True):
+            # From the null model the fit at the penalty before has gone most of the way.
+            first = at_null and fit % len(self.penalties) > 0
+            self._move(fit, row, self.beta[fit - 1 if first else fit])
         self._choose()
         return not len(self.asked)
 
-    def _move(self, fit: int, row: Floats) -> None:
+    def _move(self, fit: int, row: Floats, start: Floats) -> None:
         """A step of one fit from its score, log-likelihood and that of the fold left out."""
         people, beta = self._trained[self._group[fit]], self.beta[fit].copy()
         self._likelihood[fit], self._held_out[fit] = row[-2:]
@@ -122,29 +131,39 @@ class Walk:
         first = np.where(np.isfinite(self._first[fit]), self._first[fit], 0.0)
         worth = row[-2] / people - first @ np.abs(slopes) - self._second[fit] @ slopes**2 / 2
         self._heard[fit].append((beta, row[:-2] / people))
+        self._step_before[fit], self._step[fit] = self._step[fit], np.inf
         if worth < self._best[fit] - 1e-9 * (1 + abs(self._best[fit])):
             # The quadratic promised more than there is: half the way back.
-            self.beta[fit], self._step[fit] = (beta + self._before[fit]) / 2, np.inf
+            self.beta[fit] = (beta + self._before[fit]) / 2
+            self._poor.add(fit)
             return
         near = Quadratic(beta, row[:-2], self._information(fit) * people, people)
-        after = near.step(self._first[fit], self._second[fit])
+        try:
+            after = near.step(self._first[fit], self._second[fit], start)
+        except ArithmeticError:
+            self._poor.add(fit)  # with its own information it is asked again where it stands
+            return
         self._step[fit] = near.decrement(after)
         self._best[fit], self._before[fit], self.beta[fit] = worth, beta, after
 
     def _information(self, fit: int) -> Floats:
-        """Of a fit's model, for a person: between those that were opened, and bent by the fit's own scores."""
-        values = len(self.penalties)
-        known = sorted(self._informations)
-        places = -np.log(self.penalties[known])
-        at = np.clip(-np.log(self.penalties[fit % values]), places[0], places[-1])
-        upper = int(np.clip(np.searchsorted(places, at), min(1, len(known) - 1), len(known) - 1))
-        lower = max(upper - 1, 0)
-        share = (at - places[lower]) / (places[upper] - places[lower]) if upper > lower else 0.0
-        between = (1 - share) * self._informations[known[lower]] + share * self._informations[known[upper]]
+        """For a person: a fit's own, or between those of everyone's path; bent by the fit's own scores."""
+        near = self._informations[fit] if fit in self._informations else self._between(fit)
         heard = self._heard[fit][-1 - REMEMBERED :]
         steps = np.diff([beta for beta, _ in heard], axis=0)
-        falls = -np.diff([score for _, score in heard], axis=0)
-        return bent(between, steps, falls, CLEAR)
+        return bent(near, steps, -np.diff([score for _, score in heard], axis=0))
+
+    def _between(self, fit: int) -> Floats:
+        """Between the informations of everyone's fits at the nearest penalties."""
+        values = len(self.penalties)
+        depth = -np.log(self.penalties)
+        known = sorted((one for one in self._informations if one < values), key=lambda one: float(depth[one]))
+        places, at = depth[known], depth[fit % values]
+        upper = min(int(np.searchsorted(places, at)), len(known) - 1)
+        lower = max(upper - 1, 0)
+        apart = places[upper] - places[lower]
+        share = float(np.clip((at - places[lower]) / apart, 0.0, 1.0)) if apart else 1.0
+        return (1 - share) * self._informations[known[lower]] + share * self._informations[known[upper]]
 
     def path(self, given: bool) -> Path:
         """The fits as they ended, columns as they are."""

@@ -2,7 +2,7 @@
 
 glmnet's objective: columns are divided by their pooled 1/n standard deviation, the penalties go down from the least
 that selects nothing. Linear: one round of cross-products by fold gives every path. Logistic: proximal quasi-Newton with
-the scores of all penalties and folds in one round and the information of four fits, until each squared step is under
+the scores of all penalties and folds in one round and the information of few fits, until each squared step is under
 1e-20 a person. Folds are dealt out by keyed hash. Friedman, Hastie & Tibshirani (2010) J Stat Softw 33(1). Reference:
 the Karush-Kuhn-Tucker conditions on pooled rows at 1e-8, and R glmnet and cv.glmnet as far as their threshold goes.
 """
@@ -25,7 +25,7 @@ from gagyo.methods import _knots as knots
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
 from gagyo.methods._penalised_sums import fold_products, fold_spreads, many_informations, many_scores
 from gagyo.methods._penalised_told import Path, Told
-from gagyo.methods._penalised_walk import INFORMED, Walk
+from gagyo.methods._penalised_walk import Walk
 from gagyo.methods._products import column_sums
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
@@ -34,6 +34,9 @@ from gagyo.release.aggregate import Aggregate, Floats
 from gagyo.result import Result
 from gagyo.statistics import penalised
 from gagyo.statistics.penalised import Moments
+
+MOST_FITS = 51 * 201
+"""Fifty folds and everyone, at two hundred penalties and one named beforehand."""
 
 CENTRE = Numbers((None,), -1e9, 1e9)
 
@@ -69,7 +72,7 @@ def spreads(rows: Rows, formula: str, centre: Floats, folds: int) -> Aggregate:
     without=Numbers((None,), -1, 50),
     coefficients=Numbers((None, None), -1e6, 1e6),
     folds=Whole(0, 50),
-    informed=Whole(0, INFORMED),
+    informed=Whole(0, MOST_FITS),
 )
 def scores(
     rows: Rows,
@@ -161,7 +164,7 @@ class Method:
         if self.options.family == "gaussian":
             return (first, Sends("penalised.products", groups * (1 + p + p * (p + 1) // 2), 1))
         once = Sends("penalised.spreads", (groups + 1) * (1 + 2 * p), 1)
-        numbers = self.fits * (p + 2) + INFORMED * self._triangle
+        numbers = self.fits * (p + 2 + self._triangle)
         return (first, once, Sends("penalised.scores", numbers, MOST_ROUNDS))
 
     @KNOTS.first
@@ -212,14 +215,16 @@ class Method:
         answer = yield Ask(spreads, named, doing="summing")
         walk = Walk(_whole(answer, "spreads"), centre, self.options.folds, self.options.mixing)
         walk.start(self._penalties(walk.largest_score, walk.people), self._given)
+        counted = 0
         while True:
             at = {"size": walk.size, "without": walk.without, "coefficients": walk.coefficients}
-            # Fits at other penalties are no iterates of one fit: each counts, and each whose information is opened.
+            # Fits at other penalties are no iterates of one fit: each counts, and each information when it is new.
+            new, counted = walk.opened - counted, walk.opened
             pooled = yield Ask(
                 scores,
                 {**named, "centre": centre[:-1], **at, "informed": walk.informed},
-                fit=f"{self.formula.text} {self.options.mixing}",
-                parameters=self.fits * self.width + INFORMED * self._triangle,
+                fit=f"{self.formula.text} {self.options.mixing} {counted}",
+                parameters=(self.fits * self.width if walk.rounds == 2 else 0) + new * self._triangle,
                 fits_at_once=self.fits,
                 doing="fitting",
             )

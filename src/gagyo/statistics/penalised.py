@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 MOST_STEPS = 10_000
 SLACK = 1e-13
+CLEAR, TRUST = 1e-15, 4.0
+"""The square of a step, for a person, whose change of the score is no rounding; how unlike an information it may be."""
 LEAST_MIXING = 1e-3
 """glmnet's: the largest penalty of a ridge regression is that of a nearly pure one."""
 
@@ -183,15 +185,16 @@ def _sizes(variances: Floats, squares: Floats) -> Floats:
     return np.where(variances > 1e-12 * (squares + 1e-300), np.sqrt(np.maximum(variances, 0.0)), np.inf)
 
 
-def bent(information: Floats, steps: Floats, falls: Floats, clear: float) -> Floats:
+def bent(information: Floats, steps: Floats, falls: Floats) -> Floats:
     """An information (p, p) that agrees with how the score fell (steps, p) over the last steps (steps, p): by BFGS.
 
-    A step is left out whose square in the information is under `clear`: its fall is rounding.
+    Nocedal & Wright (2006) Numerical Optimization, section 6.1. Left out are steps too short to tell a fall from
+    rounding, and those over which the score fell so unlike the information that one of them is of another place.
     """
     for step, fall in zip(steps, falls, strict=True):
         along = information @ step
         square, curvature = step @ along, step @ fall
-        if square > clear and curvature > 1e-6 * square:
+        if square > CLEAR and square / TRUST < curvature < square * TRUST:
             information = information - np.outer(along, along) / square + np.outer(fall, fall) / curvature
     return information
 
@@ -205,13 +208,16 @@ class Quadratic:
     information: Floats
     people: float
 
-    def step(self, first: Floats, second: Floats) -> Floats:
-        """The coefficients (1 + p,) at which the penalised quadratic is least; the intercept is not penalised."""
+    def step(self, first: Floats, second: Floats, start: Floats) -> Floats:
+        """The coefficients (1 + p,) at which the penalised quadratic is least; the intercept is not penalised.
+
+        start: (1 + p,), coefficients whose selection is near, from which the search for signs sets out.
+        """
         gram = self.information / self.people
         cross = self.score / self.people + gram @ self.beta
         row = gram[0, 1:] / gram[0, 0]
         inner = gram[1:, 1:] - np.outer(gram[1:, 0], row)
-        slopes = minimise(inner, cross[1:] - gram[1:, 0] * cross[0] / gram[0, 0], first, second, self.beta[1:])
+        slopes = minimise(inner, cross[1:] - gram[1:, 0] * cross[0] / gram[0, 0], first, second, start[1:])
         return np.append((cross[0] - gram[0, 1:] @ slopes) / gram[0, 0], slopes)
 
     def decrement(self, beta: Floats) -> float:
