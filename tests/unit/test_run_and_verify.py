@@ -96,6 +96,16 @@ def test_a_journal_cut_at_any_line_is_found(tmp_path: Path, small_house: House) 
             verify(tmp_path, audit(tmp_path))
 
 
+@pytest.mark.parametrize("file", ["journal.jsonl", "ledgers/busan.jsonl"])
+def test_an_edited_record_is_named_by_its_file(tmp_path: Path, small_house: House, file: str) -> None:
+    finished(tmp_path, small_house)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes().replace(b'"round":1', b'"round":2', 1))
+    with pytest.raises(Tampered) as raised:
+        verify(tmp_path, audit(tmp_path))
+    assert [finding.place.file for finding in raised.value.findings] == [file]
+
+
 def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House) -> None:
     site = small_house.sites["seoul"]
     small_house.run()
