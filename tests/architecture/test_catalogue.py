@@ -7,6 +7,7 @@ import string
 
 import pytest
 
+from gagyo.report.numbers import percent
 from gagyo.report.voice import Voice
 from gagyo.text import LANGUAGES, Language, Text, catalogue, fill, join
 from tests.architecture.sources import all_texts, calls, first_text, text_of
@@ -126,6 +127,13 @@ def test_every_finding_is_used() -> None:
     codes = [key.removeprefix("findings.") for key in catalogue("en") if key.startswith("findings.")]
     unused = [code for code in codes if code not in texts and code.removeprefix("answer_") not in texts]
     assert unused == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_percentage_is_written_as_tables_write_it(language: Language) -> None:
+    assert percent(0.95, 0) == "95%"
+    apart = [key for key, text in catalogue(language).items() if re.search("[0-9}] %", text)]
+    assert apart in ([], ["imputation.more_times"])
 
 
 # Numbers in sentences.
