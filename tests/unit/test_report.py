@@ -384,6 +384,13 @@ def test_a_models_columns_are_shown_as_they_are_written(document: dict[str, Any]
     assert all(f'<td class="mark">{term}</td>' in page for term in written)
 
 
+def test_a_list_of_hospitals_has_their_labels_too(document: dict[str, Any]) -> None:
+    reason = {"code": "answer_withheld", "values": {"found": "busan, seoul"}}
+    page = render(document | {"analyses": {"a": {"label": None, "stopped": [reason]}}}, "zh")
+    labels = [document["sites"][name]["label"]["zh"] for name in ("busan", "seoul")]
+    assert f"{', '.join(labels)}：" in page
+
+
 def test_a_document_with_nothing_found_still_renders(document: dict[str, Any]) -> None:
     bare = document | {"analyses": {}, "notice": None, "flow": None, "egress": None}
     names = [section.name for section in compose(bare)]
