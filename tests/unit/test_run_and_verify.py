@@ -11,11 +11,13 @@ import pytest
 import statsmodels.api as sm
 
 from gagyo.canonical import canonical
+from gagyo.cli.plan import plan_text
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
 from gagyo.errors import GagyoError, Stopped, Tampered
-from gagyo.exchange.envelope import Keys
+from gagyo.exchange.enrolment import fingerprint
+from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation.line import Line
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
@@ -104,6 +106,13 @@ def test_an_edited_record_is_named_by_its_file(tmp_path: Path, small_house: Hous
     with pytest.raises(Tampered) as raised:
         verify(tmp_path, audit(tmp_path))
     assert [finding.place.file for finding in raised.value.findings] == [file]
+
+
+def test_everyone_can_read_out_their_fingerprint_of_a_plan(small_house: House) -> None:
+    told = plan_text(small_house.plan).splitlines()
+    assert len(small_house.plan.keys) == 5, "the coordinator too"
+    for name, keys in small_house.plan.keys.items():
+        assert f"  {name}: {fingerprint(PublicKeys(**keys))}" in told
 
 
 def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House) -> None:
