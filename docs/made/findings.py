@@ -35,8 +35,13 @@ def findings() -> str:
         lines += ["", f"## {chapter}"]
         for code in codes:
             lines += ["", f"### {code}", ""]
-            lines += [f"- {LANGUAGE_NAMES[one]}: {catalogue(one)[f'findings.{code}']}" for one in LANGUAGES]
+            lines += [f"- {LANGUAGE_NAMES[one]}: {_plain(catalogue(one)[f'findings.{code}'])}" for one in LANGUAGES]
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """A text with the form for many where its wording follows a number."""
+    return re.sub(r"\{\w+:[^}|]*\|([^}]*)\}", r"\1", text)
 
 
 def finding_chapters() -> Iterator[tuple[str, list[str]]]:

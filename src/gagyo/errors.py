@@ -12,10 +12,12 @@ GagyoError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Self
 
-from gagyo.finding import Finding
+from gagyo.finding import Finding, Place
 from gagyo.text import Language
 
 
@@ -67,6 +69,16 @@ class ExchangeFault(GagyoError):
     def code(self) -> str:
         """The first finding's code, as the hub says it."""
         return self.findings[0].code
+
+
+@contextmanager
+def found_in(file: str) -> Iterator[None]:
+    """Errors that arise here say in which file, unless they do so already."""
+    try:
+        yield
+    except GagyoError as fault:
+        told = (one if one.place.file else replace(one, place=Place(file)) for one in fault.findings)
+        raise type(fault)(*told) from fault
 
 
 def check_none(findings: Iterable[Finding], error: type[GagyoError] = FileFault) -> None:

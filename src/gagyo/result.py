@@ -196,7 +196,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """The estimates as a small table, for notebooks."""
-        head = "".join(f"<th>{name}</th>" for name in ("", "value", "SE", "95 % CI", "p"))
+        head = "".join(f"<th>{name}</th>" for name in ("", "value", "SE", "95% CI", "p"))
         body = "".join(_html_row(estimate) for estimate in self.estimates)
         covers = f"{self.method}: {self.people} people, {', '.join(self.sites)}"
         return f"<table><caption>{html.escape(covers)}</caption><tr>{head}</tr>{body}</table>"

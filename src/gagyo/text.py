@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import string
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -56,11 +58,29 @@ def _flatten(prefix: str, table: dict[str, object], texts: dict[str, str]) -> No
 def translate(key: str, language: Language, **values: object) -> str:
     """The catalogue's text for `key` with `{name}` filled from `values`.
 
+    `{name:one|other}` gives the word that goes with a number, as in `{rounds} {rounds:round|rounds}`.
+
     Raises:
         KeyError: the key is in no catalogue (a test forbids it).
     """
     filled = {name: _words(value, language) for name, value in values.items()}
-    return catalogue(language)[key].format_map(filled)
+    return fill(catalogue(language)[key], filled)
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """A text of the catalogue with its placeholders filled."""
+    return _FILLING.vformat(text, (), values)
+
+
+class _Filling(string.Formatter):
+    """Fills placeholders; of the forms `one|other`, which are CLDR's for English, it takes the one for the number."""
+
+    def format_field(self, value: object, spec: str) -> str:
+        one, bar, other = spec.partition("|")
+        return super().format_field(value, spec) if not bar else one if str(value) == "1" else other
+
+
+_FILLING = _Filling()
 
 
 def _words(value: object, language: Language) -> object:

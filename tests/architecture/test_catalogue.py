@@ -7,13 +7,23 @@ import string
 
 import pytest
 
-from gagyo.text import LANGUAGES, Language, Text, catalogue, join
+from gagyo.report.numbers import percent
+from gagyo.report.voice import Voice
+from gagyo.text import LANGUAGES, Language, Text, catalogue, fill, join
 from tests.architecture.sources import all_texts, calls, first_text, text_of
 
 SAME_IN_ALL = {
     "report.formula.logit": "a formula",
     "checklists.title.tripod": "the name of a published checklist",
     "validate.summary_country": "names of methods, written in Latin letters in Korean too",
+}
+NEVER_ONE = {
+    "imputation.text": "two data sets are the least, and chains of one sweep are no chains",
+    "imputation.more_sweeps": "chains of one sweep are no chains",
+    "findings.approval_own": "a person's name and a verb",
+    "findings.impute_many": "said of more than six",
+    "cli.power.inflated": "a factor with a fraction",
+    "validate.sample_size_note": "a ratio with a fraction",
 }
 LONG = 12
 LETTERS = re.compile(r"[A-Za-z]{3}")
@@ -117,6 +127,47 @@ def test_every_finding_is_used() -> None:
     codes = [key.removeprefix("findings.") for key in catalogue("en") if key.startswith("findings.")]
     unused = [code for code in codes if code not in texts and code.removeprefix("answer_") not in texts]
     assert unused == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_percentage_is_written_as_tables_write_it(language: Language) -> None:
+    assert percent(0.95, 0) == "95%"
+    apart = [key for key, text in catalogue(language).items() if re.search("[0-9}] %", text)]
+    assert apart in ([], ["imputation.more_times"])
+
+
+# Numbers in sentences.
+
+COUNTED = re.compile(
+    r"(?<!fewer than )(?<!under )\{(\w+)\} (?:more |such |further )?"
+    r"(analyses|bytes|cells|characters|clusters|cohorts|columns|days|fields|files|folds|hospitals|hours|intervals|knots"
+    r"|letters|levels|links|measurements|minutes|months|numbers|pairs|people|persons|plans|questions|raters|receipts"
+    r"|replicates|rounds|rows|seconds|signs|sweeps|texts|times|values|variables|visits|years)\b"
+)
+FORMS = re.compile(r"\{\w+:[^}]*\|")
+
+
+def test_every_noun_that_is_counted_has_a_form_for_one() -> None:
+    without = {key: text for key, text in catalogue("en").items() if COUNTED.search(text) and key not in NEVER_ONE}
+    assert without == {}
+
+
+def test_korean_and_chinese_nouns_have_one_form() -> None:
+    assert [key for one in ("ko", "zh") for key, text in catalogue(one).items() if FORMS.search(text)] == []
+
+
+@pytest.mark.parametrize(("number", "said"), [(1, "1 round"), (2, "2 rounds"), (0, "0 rounds"), ("1", "1 round")])
+def test_a_noun_goes_with_its_number(number: object, said: str) -> None:
+    assert fill("{rounds} {rounds:round|rounds}", {"rounds": number}) == said
+
+
+def test_a_number_in_a_report_is_told_by_its_noun_too() -> None:
+    voice = Voice("en")
+    one = voice.own("covers", people=1, answered=1, hospitals=1)
+    assert one.startswith("This report covers 1 person at 1 of 1 hospital.")
+    assert voice.own("covers", people=12345, answered=4, hospitals=4).startswith(
+        "This report covers 12\u202f345 people at 4 of 4 hospitals."
+    )
 
 
 def test_chinese_texts_are_joined_by_a_chinese_colon() -> None:

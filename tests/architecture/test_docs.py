@@ -221,6 +221,14 @@ def test_the_tutorial_shows_commands() -> None:
     assert len(list(shown_commands(ROOT / "docs" / "tutorial.md"))) >= 6
 
 
+def test_chinese_sentences_have_full_width_punctuation() -> None:
+    sources = [ROOT / "README.zh.md", *DOCS.rglob("*zh.md"), *(ROOT / "src").rglob("README.md")]
+    half = re.compile("[\u4e00-\u9fff][,;?!]|[\u4e00-\u9fff]:(?!//)|[,;][\u4e00-\u9fff]")
+    quoted = re.compile(r"`[^`]*`|\]\([^)]*\)|^- S\d+: .*$", re.M)  # code, links, and titles of sources
+    found = {page.name: half.findall(quoted.sub("", prose(page))) for page in sources}
+    assert {page: marks for page, marks in found.items() if marks} == {}
+
+
 # Three READMEs.
 
 

@@ -679,6 +679,9 @@ def test_who_enters_after_they_leave_is_a_fault_of_the_data(tmp_path: Path) -> N
     variables = "\n".join([number("x", -10, 10), number("came", 0, 1000)])
     going = run(tmp_path, *timed(cox_of("x", ", entry: came"), variables, data))
     assert [one.code for one in going.stopped["a"].findings] == ["answer_data_fault"]
+    told = "".join(log.read_text(encoding="utf-8") for log in tmp_path.rglob("faults.log"))
+    assert "data_fault: survival_entry: " in told, "the hospital's engineer can see what is wrong"
+    assert told.count("\n") == 1, "and only at the hospital where it is"
 
 
 def test_a_grid_of_too_few_people_is_said(tmp_path: Path) -> None:

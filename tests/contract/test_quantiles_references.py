@@ -16,7 +16,7 @@ from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
-from gagyo.result import Result, Withheld
+from gagyo.result import Result, Withheld, Words
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study
 from tests.hospitals import house
 
@@ -162,6 +162,20 @@ def test_table_one_rounds_medians_of_narrow_cells_to_the_spread(tmp_path: Path) 
     places = [len(part.partition(".")[2]) for part in re.findall(r"[\d.]+", shown)]
     assert len(places) == 3
     assert max(places) <= 2, shown
+
+
+def test_quantiles_of_many_with_one_value_are_told_no_finer_than_their_spread(tmp_path: Path) -> None:
+    counts = np.random.default_rng(3).integers(1, 9, 800).astype(float)
+    data = {"x": counts, "d": (np.arange(800) % 2).astype(float)}
+    line = "  a: {method: quantiles, cohort: all, variables: [x]}\n"
+    table = some(tmp_path, data, line).results["a"].table("quantiles")
+    at = {column.name: number for number, column in enumerate(table.columns)}
+    for share, value in (("q25", 2), ("q50", 4.5), ("q75", 6)):
+        cell = table.rows[0][at[share]]
+        assert isinstance(cell, Words)
+        assert abs(float(cell.values["value"]) - value) < 0.6
+        assert max(len(str(one).partition(".")[2]) for one in cell.values.values()) <= 2, cell
+        assert float(cell.values["least"]) <= float(cell.values["value"]) <= float(cell.values["most"])
 
 
 def some(tmp_path: Path, data: Mapping[str, np.ndarray], analysis: str, *lines: str) -> Run:

@@ -189,6 +189,7 @@ def test_adjusted_means_do_not_depend_on_which_of_aliased_columns_is_left_out() 
     assert other.estimate("time").value is None
     for result in (one, other):
         assert len(result.curve("course").series) == 2
+        assert result.curve("course").y.to("en") == "Bilirubin (log), adjusted mean", "the axis says what was measured"
     told = [[each.value, each.standard_error] for each in one.estimates if each.name.startswith(("mean", "differ"))]
     again = [[each.value, each.standard_error] for each in other.estimates if each.name.startswith(("mean", "differ"))]
     np.testing.assert_allclose(again, told, rtol=1e-8)

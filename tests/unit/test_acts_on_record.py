@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from gagyo.governance.approval import Statement, sign
 from gagyo.release.ledger import Entry
 from gagyo.site.deciding import decide
 from gagyo.site.inbox import Inbox, Wish
+from gagyo.text import LANGUAGES
 from tests.attacks.test_reviews import KEYS, META, REFERS, goes_through
 from tests.conftest import MODEL
 from tests.hospitals import STUDY, House, breast, house
@@ -57,6 +59,18 @@ def test_a_refused_plan_is_in_the_chain(small_house: House, tmp_path: Path) -> N
     inbox.keep_plan(small_house.plan, "study", "lead")
     assert decide(small_house.sites["busan"], inbox, Wish(0, small_house.plan.digest, "refuse", "not now")) == ()
     assert told(small_house, "busan")[-1]["doing"] == "refuse"
+    inbox.close()
+
+
+def test_a_decision_that_comes_too_late_is_told_in_the_readers_language(small_house: House, tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox.sqlite")
+    inbox.keep_plan(small_house.plan, "study", "lead")
+    busan = small_house.sites["busan"]
+    decide(busan, inbox, Wish(0, small_house.plan.digest, "refuse", "not now"))
+    (late,) = decide(busan, inbox, Wish(1, small_house.plan.digest, "withdraw", ""))
+    assert late.text("zh") == "该执行计划在本医院的状态为“已拒绝”，此状态下不能撤回。请用 `gagyo site inbox` 查看。"
+    for language in LANGUAGES[1:]:
+        assert not {"refused", "withdraw"} & set(re.findall("[a-z]+", late.text(language)))
     inbox.close()
 
 

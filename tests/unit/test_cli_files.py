@@ -62,6 +62,12 @@ def test_faults_are_said_in_the_language(study: Path, capsys: pytest.CaptureFixt
     assert re.search(r"study\.yaml:\d+ cohorts\.adults\.where", err)
 
 
+def test_a_file_that_is_not_there_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "--language", "en", "check", tmp_path / "nope.yaml")
+    assert code == exits.FAULT
+    assert err.count("nope.yaml") == 1
+
+
 def test_json_for_programs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = study / "study.yaml"
     assert json.loads(run(capsys, "check", page, "--json")[1]) == {"ok": True, "findings": []}

@@ -18,6 +18,7 @@ import pytest
 from gagyo.report import numbers, render, svg, write
 from gagyo.report.checklists import rules
 from gagyo.report.compose import compose
+from gagyo.report.figures import draw_curve
 from gagyo.report.flow import read_flow
 from gagyo.report.voice import Voice
 from gagyo.result import Column, Curve, Interval, Result, Series, Table, Withheld, Words
@@ -344,7 +345,17 @@ def test_a_study_that_only_compares_people_owes_no_checklist_of_a_model(
     assert ("report.limit.care" in str(sections["limits"])) is predicts
 
 
-@pytest.mark.parametrize(("curve", "binned"), [("histogram_x", False), ("path", False), ("calibration", True)])
+@pytest.mark.parametrize(
+    ("curve", "binned"),
+    [
+        ("histogram_x", False),
+        ("path", False),
+        ("course.body_mass", False),
+        ("predicted_incidence", False),
+        ("calibration", True),
+        ("calibration_imputed", True),
+    ],
+)
 def test_bins_of_a_score_are_told_of_curves_that_rest_on_them(
     document: dict[str, Any], curve: str, binned: bool
 ) -> None:
@@ -353,6 +364,31 @@ def test_bins_of_a_score_are_told_of_curves_that_rest_on_them(
     found = Result("any", True, 10, ("seoul",), 1, curves=(drawn,)).to_json()
     sections = {one.name: one for one in compose(document | {"analyses": {"a": {"label": None, **found}}})}
     assert ("report.limit.curves" in str(sections["limits"])) is binned
+
+
+SHARES = ["survival", "weighted_survival", "trial_survival", "incidence", "predicted_incidence", "survival_older"]
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_a_share_over_time_has_an_axis_from_nobody_to_everybody(name: str) -> None:
+    words = Words(text=Text("A curve"))
+    drawn = draw_curve(Curve(name, words, words, words, (Series(words, (2.0, 9.0), (0.9, 0.6)),)), "one", Voice("en"))
+    assert {"0.0", "0.2", "0.4", "0.6", "0.8", "1.0"} <= set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn))
+
+
+def test_a_models_columns_are_shown_as_they_are_written(document: dict[str, Any]) -> None:
+    equation = document["analyses"]["algorithm"]["equation"]
+    written = [term for term in equation["terms"] if term in document["variables"]]
+    assert written, "a column has the name of a variable, which has a label"
+    page = render(document, "ko")
+    assert all(f'<td class="mark">{term}</td>' in page for term in written)
+
+
+def test_a_list_of_hospitals_has_their_labels_too(document: dict[str, Any]) -> None:
+    reason = {"code": "answer_withheld", "values": {"found": "busan, seoul"}}
+    page = render(document | {"analyses": {"a": {"label": None, "stopped": [reason]}}}, "zh")
+    labels = [document["sites"][name]["label"]["zh"] for name in ("busan", "seoul")]
+    assert f"{', '.join(labels)}：" in page
 
 
 def test_a_document_with_nothing_found_still_renders(document: dict[str, Any]) -> None:

@@ -11,11 +11,13 @@ import pytest
 import statsmodels.api as sm
 
 from gagyo.canonical import canonical
+from gagyo.cli.plan import plan_text
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
 from gagyo.errors import GagyoError, Stopped, Tampered
-from gagyo.exchange.envelope import Keys
+from gagyo.exchange.enrolment import fingerprint
+from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation.line import Line
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
@@ -94,6 +96,23 @@ def test_a_journal_cut_at_any_line_is_found(tmp_path: Path, small_house: House) 
         path.write_bytes(b"".join(lines[:keep]))
         with pytest.raises(GagyoError):
             verify(tmp_path, audit(tmp_path))
+
+
+@pytest.mark.parametrize("file", ["journal.jsonl", "ledgers/busan.jsonl"])
+def test_an_edited_record_is_named_by_its_file(tmp_path: Path, small_house: House, file: str) -> None:
+    finished(tmp_path, small_house)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes().replace(b'"round":1', b'"round":2', 1))
+    with pytest.raises(Tampered) as raised:
+        verify(tmp_path, audit(tmp_path))
+    assert [finding.place.file for finding in raised.value.findings] == [file]
+
+
+def test_everyone_can_read_out_their_fingerprint_of_a_plan(small_house: House) -> None:
+    told = plan_text(small_house.plan).splitlines()
+    assert len(small_house.plan.keys) == 5, "the coordinator too"
+    for name, keys in small_house.plan.keys.items():
+        assert f"  {name}: {fingerprint(PublicKeys(**keys))}" in told
 
 
 def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House) -> None:

@@ -54,12 +54,21 @@ def _made(study: Path, sites: Path | None, pack: list[Path], evidence: Path | No
 
 
 def plan_text(plan: Plan) -> str:
-    """A plan as a person reads it: digest, limits, and what each hospital would send."""
+    """A plan as a person reads it: digest, limits, whose keys, and what each hospital would send."""
     lines = [say("plan.digest", digest=plan.digest)]
     if not plan.keys:
         lines.append(say("plan.draft"))
     lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
-    return "\n".join([*lines, *sends_text(plan)])
+    return "\n".join([*lines, *keys_text(plan), *sends_text(plan)])
+
+
+def keys_text(plan: Plan) -> list[str]:
+    """The participants' key fingerprints, which people compare by telephone; none of a draft."""
+    from gagyo.exchange.enrolment import fingerprint
+    from gagyo.exchange.envelope import PublicKeys
+
+    told = [f"  {name}: {fingerprint(PublicKeys(**keys))}" for name, keys in plan.keys.items()]
+    return ["", say("plan.keys"), *told] if told else []
 
 
 def sends_text(plan: Plan) -> list[str]:

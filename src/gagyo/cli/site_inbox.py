@@ -58,9 +58,7 @@ def _line(one: Proposed) -> str:
 
 def plan_text(one: Proposed) -> str:
     """A plan as a person reads it before deciding: who, what for, whose keys, what would leave."""
-    from gagyo.cli.plan import sends_text
-    from gagyo.exchange.enrolment import fingerprint
-    from gagyo.exchange.envelope import PublicKeys
+    from gagyo.cli.plan import keys_text, sends_text
 
     plan = one.read()
     study = plan.study
@@ -72,9 +70,7 @@ def plan_text(one: Proposed) -> str:
     lines += [say("plan.digest", digest=one.plan), say("site_inbox.lead", **people)]
     lines.append(say("site_inbox.period", start=study.period.start, until=study.period.until))
     lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
-    lines += ["", say("site_inbox.keys")]
-    lines += [f"  {name}: {fingerprint(PublicKeys(**keys))}" for name, keys in plan.keys.items()]
-    return "\n".join([*lines, *sends_text(plan)])
+    return "\n".join([*lines, *keys_text(plan), *sends_text(plan)])
 
 
 def _day(seconds: float) -> str:

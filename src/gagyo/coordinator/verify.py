@@ -12,7 +12,7 @@ from typing import Any
 from gagyo.coordinator.acts import check_acts
 from gagyo.coordinator.document import document, receipts_of
 from gagyo.coordinator.run import Carrier, Run
-from gagyo.errors import Tampered
+from gagyo.errors import Tampered, found_in
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.federation.secure_sum import check_answer
 from gagyo.federation.wire import answer_from
@@ -44,8 +44,7 @@ def verify(folder: Path, audit: Carrier) -> Verified:
     """
     plan = Plan.from_bytes((folder / "plan.json").read_bytes())
     publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
-    links = list(read(folder / "journal.jsonl"))
-    check_chain(links, publics["coordinator"])
+    links = _links(folder, "journal.jsonl", publics["coordinator"])
     answers = [answer_from(link.record) for link in links]
     for answer in answers:
         if answer.outcome == "released":
@@ -56,13 +55,25 @@ def verify(folder: Path, audit: Carrier) -> Verified:
             continue  # nothing left with it, and what the hospital sent when the fit began again has its receipts
         else:
             _check_receipt(answer, publics)
-    here = [site for site in plan.study.sites if (folder / "ledgers" / f"{site}.jsonl").exists()]
+    here = [site for site in plan.study.sites if (folder / _ledger(site)).exists()]
     ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in here}
-    people = {site: check_acts(site, list(read(folder / "ledgers" / f"{site}.jsonl"))) for site in here}
+    people = {site: check_acts(site, list(read(folder / _ledger(site)))) for site in here}
     there = {site: _check_linked(site, answers) for site in plan.study.sites if site not in here}
     if there and _runtime(folder) == "embedded":
         raise Tampered.of("no_ledger", found=", ".join(there))
     return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers), people)
+
+
+def _ledger(site: str) -> str:
+    return f"ledgers/{site}.jsonl"
+
+
+def _links(folder: Path, file: str, public: PublicKeys) -> list[Entry]:
+    """The links of a record whose chain is whole; a fault names the file."""
+    with found_in(file):
+        links = list(read(folder / file))
+        check_chain(links, public)
+    return links
 
 
 def _runtime(folder: Path) -> str:
@@ -90,13 +101,13 @@ def _check_receipt(answer: Answer, publics: Mapping[str, PublicKeys]) -> None:
 
 def _check_ledger(folder: Path, site: str, public: PublicKeys, answers: list[Answer]) -> int:
     """The ledger's chain, and that both sides hold the same receipts, down to the closing one."""
-    entries = list(read(folder / "ledgers" / f"{site}.jsonl"))
+    entries = _links(folder, _ledger(site), public)
     given = [answer.receipt for answer in answers if answer.site == site and answer.receipt is not None]
     closing = [one for one in given if one.record["step"] == "close"]
-    check_chain(entries, public)
     if closing and entries[closing[-1].sequence : closing[-1].sequence + 1] != closing[-1:]:
         last = entries[-1].head if entries else ""
-        raise Tampered.of("bad_tail", found=last, expected=closing[-1].head)
+        with found_in(_ledger(site)):
+            raise Tampered.of("bad_tail", found=last, expected=closing[-1].head)
     # After it stand at most reviews, and refusals of a run that was taken up again: what left is looked for below.
     here = {entry.head: entry for entry in entries}
     there = {entry.head: entry for entry in given}

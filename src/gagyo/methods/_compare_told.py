@@ -14,7 +14,7 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Withheld, Words
 from gagyo.statistics.comparisons import Effect, Test
 from gagyo.statistics.multiplicity import Adjustment, adjusted
-from gagyo.text import join
+from gagyo.text import LANGUAGES, Text, translate
 
 EFFECTS = ("difference", "risk_difference", "risk_ratio", "odds_ratio", "conditional_odds_ratio")
 
@@ -127,7 +127,8 @@ class Told:
     def _direction(self) -> Words:
         variable = self.study.variables[self.by]
         first, second = (level_label(variable, level) for level in range(2))
-        return Words(text=join(" / ", second, first))
+        told = (translate("compare.direction", one, first=first, second=second) for one in LANGUAGES)
+        return Words(text=Text(*told))
 
     def _trends(self, found: Sequence[Compared]) -> Iterator[Table]:
         rows = tuple((self._label(one), *_test_cells(one.trend)) for one in found if one.trend)

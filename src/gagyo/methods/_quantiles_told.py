@@ -32,11 +32,15 @@ def digits_of(width: float) -> int:
     return int(np.clip(1 - np.floor(np.log10(width)), 0, 8)) if width > 0 else 0
 
 
-def text_of(place: Place, whole: bool) -> Words:
-    """A value with its bounds, rounded outward; alone where it is exact, and one bound alone in a tail."""
+def text_of(place: Place, whole: bool, spread: float = 0.0) -> Words:
+    """A value with its bounds, rounded outward; alone where it is exact, and one bound alone in a tail.
+
+    spread: what lies between the quartiles. Of many people with one value the cell gets very narrow; nobody reads
+    more than a hundredth of the spread.
+    """
     if place.exact or place.tail:
         return Words("quantiles.exact", {"value": _alone(place, whole, 0)})
-    digits = digits_of(place.upper - place.lower)
+    digits = digits_of(max(place.upper - place.lower, spread / 10))
     least, most = outward(place.lower, place.upper, digits)
     if whole:
         digits, least, most = min(digits, 1), f"{place.lower:.10g}", f"{place.upper:.10g}"
@@ -133,7 +137,9 @@ class Told:
             return Withheld("withheld")
         if not allowed(group.people, share, self.least):
             return Withheld("order_statistic")
-        return text_of(group.binned.quantile(share), group.binned.whole)
+        quartiles = [group.binned.quantile(one).value for one in (0.25, 0.75)]
+        spread = float(np.nan_to_num(quartiles[1] - quartiles[0]))
+        return text_of(group.binned.quantile(share), group.binned.whole, spread)
 
     def _interval_cell(self, group: Group, share: float) -> Cell:
         if group.binned is None:

@@ -14,16 +14,20 @@ from gagyo.protocol.terms import number_text
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Interval, Series, Table, Words
 from gagyo.statistics.distributions import t_quantile, t_sf
-from gagyo.text import Text
+from gagyo.text import LANGUAGES, Text, translate
 
 Found = tuple[Floats, Floats, Floats]
 
 
 @dataclass(frozen=True)
 class Means:
-    """Adjusted means: by group name, label, and values, errors and degrees of freedom (T,); and their difference."""
+    """Adjusted means: by group name, label, and values, errors and degrees of freedom (T,); and their difference.
+
+    outcome: its label with its unit.
+    """
 
     design: Design
+    outcome: Text
     times: Words
     groups: Sequence[tuple[str, Words, Floats, Floats, Floats]]
     difference: Found | None
@@ -80,7 +84,8 @@ class Means:
             if np.isfinite(reach).all():
                 y, low, high = (tuple(float(one) for one in ends) for ends in (value, value - reach, value + reach))
                 series.append(Series(label, x, y, low, high))
-        figure = Curve("course", Words("repeated.figure"), self.times, Words("repeated.mean"), tuple(series))
+        mean = Text(*(translate("repeated.mean_of", one, outcome=self.outcome) for one in LANGUAGES))
+        figure = Curve("course", Words("repeated.figure"), self.times, Words(text=mean), tuple(series))
         return (figure,) if series else ()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gagyo.methods._mixed_told import fixed_effects
 from gagyo.methods._newton import aliased_columns
+from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._regression import alias_notes
 from gagyo.methods._repeated_design import TIME, VISIT, Design
 from gagyo.methods._repeated_means import Means, estimates
@@ -124,9 +125,9 @@ class Told:
             groups = [(name, Words(text=said), self._rows(one, value)) for name, said, value in sides]
         found = [(name, label, *self._at(one, turn, one.centre[-1])) for name, label, turn in groups]
         if not self.compare:
-            return Means(self.design, self._times, tuple(found), None)
+            return Means(self.design, self._outcome, self._times, tuple(found), None)
         away = self._at(one, groups[1][2] - groups[0][2], 0.0)
-        return Means(self.design, self._times, tuple(found), away)
+        return Means(self.design, self._outcome, self._times, tuple(found), away)
 
     def _at(self, one: Fitted, turn: Floats, add: float) -> tuple[Floats, Floats, Floats]:
         known = one.fit.estimable(turn)
@@ -155,6 +156,13 @@ class Told:
                     means[position] = group * one.means[names.index(_without(term, pick, self.compare, self.study))]
                 position += 1
         return means
+
+    @property
+    def _outcome(self) -> Text:
+        """The outcome's label with its unit."""
+        words = with_unit(self.study.variables[self.design.formula.outcome])
+        assert words.text is not None
+        return words.text
 
     @property
     def _times(self) -> Words:

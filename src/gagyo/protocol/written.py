@@ -219,7 +219,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as fault:
         raise _fault("file_encoding", file, found=fault.start, expected="UTF-8") from None
     except OSError:
-        raise _fault("file_not_found", file, found=path.name) from None
+        raise _fault("file_not_found", "", found=file) from None
 
 
 def read_entries(text: str, file: str) -> Entry:

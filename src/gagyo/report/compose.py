@@ -13,7 +13,7 @@ from typing import Any
 from gagyo.report.blocks import Block, Drawing, Facts, Formula, Grid, Heading, Marks, Prose, Section
 from gagyo.report.checklists import checklists
 from gagyo.report.flow import read_flow
-from gagyo.report.places import DESCRIBING, ON_GRIDS, PLACES, UNBINNED, Place
+from gagyo.report.places import DESCRIBING, ON_GRIDS, PLACES, UNBINNED, Place, kind_of, stands_for
 from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
 from gagyo.text import LANGUAGES, Text, catalogue, join
 
@@ -80,7 +80,7 @@ def _summary(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
         blocks += [Formula(analysis.result.equation) for analysis in analyses if analysis.result.equation]
     if not validated:
         curves = (curve for analysis in analyses for curve in analysis.result.curves)
-        blocks += [Drawing(curve) for curve in curves if _stands_for("survival", curve.name)][:1]
+        blocks += [Drawing(curve) for curve in curves if stands_for("survival", curve.name)][:1]
     shown = [
         *((chosen, name) for name in ("external", "by_hospital")),
         *((analyses, name) for name in ("hazard_ratios", "subdistribution_ratios")),
@@ -128,7 +128,7 @@ def _estimates_stand_alone(result: Result) -> bool:
 
 def _tables(analyses: Iterable[Analysis], name: str) -> Iterator[Table]:
     for analysis in analyses:
-        yield from (t for t in analysis.result.tables if _stands_for(name, t.name) and t.kind == "forest")
+        yield from (t for t in analysis.result.tables if stands_for(name, t.name) and t.kind == "forest")
 
 
 def _first_panel(table: Table) -> Table:
@@ -163,11 +163,11 @@ def _flow(document: Mapping[str, Any]) -> Iterator[Section]:
     if not document.get("flow"):
         return
     result = _result(document["flow"])
-    missing = tuple(table for table in result.tables if _stands_for("missing", table.name))
+    missing = tuple(table for table in result.tables if stands_for("missing", table.name))
     blocks: list[Block] = [Prose((own("about.flow"),))]
     for table in result.tables:
         if table not in missing:
-            drawn = _stands_for("flow", table.name)
+            drawn = stands_for("flow", table.name)
             blocks += [Drawing(read_flow(table, document["sites"])), Grid(table)] if drawn else [Grid(table)]
     blocks += [Prose(result.notes, "notes")] if result.notes else []
     yield Section("flow", tuple(blocks))
@@ -191,13 +191,13 @@ def _blocks(place: Place, analysis: Analysis) -> Iterator[Block]:
         yield from (Formula(result.equation), Grid(_terms(result.equation)))
     shown: set[str] = set()
     for name in place.tables:
-        found = [table for table in result.tables if _stands_for(name, table.name) and table.name not in shown]
+        found = [table for table in result.tables if stands_for(name, table.name) and table.name not in shown]
         shown |= {table.name for table in found}  # "model" stands for "model_test" too, which is shown once
         yield from _shown(found)
         if name == "performance":
             yield from _estimates(analysis) if _is_validation(result) else ()
     for name in place.curves:
-        yield from (Drawing(curve) for curve in result.curves if _stands_for(name, curve.name))
+        yield from (Drawing(curve) for curve in result.curves if stands_for(name, curve.name))
     if place.section == _home(result) and result.notes:
         yield Prose(result.notes, "notes")
 
@@ -209,15 +209,11 @@ def _shown(tables: Iterable[Table]) -> Iterator[Block]:
         yield Grid(table)
 
 
-def _stands_for(name: str, shape: str) -> bool:
-    return shape == name or shape.startswith(f"{name}_")
-
-
 def _home(result: Result) -> str:
     """The first section in which a result is shown: its notes stand there."""
     shapes = [(table.name, "tables") for table in result.tables] + [(curve.name, "curves") for curve in result.curves]
     for place in PLACES:
-        if any(_stands_for(name, shape) for shape, kind in shapes for name in getattr(place, kind)):
+        if any(stands_for(name, shape) for shape, kind in shapes for name in getattr(place, kind)):
             return place.section
     return "model" if result.equation else "further"
 
@@ -277,8 +273,8 @@ def _unplaced(analysis: Analysis) -> Iterator[Block]:
     curves = {name for place in PLACES for name in place.curves}
     if _estimates_stand_alone(result):
         yield from _estimates(analysis)
-    yield from _shown(table for table in result.tables if not any(_stands_for(n, table.name) for n in tables))
-    yield from (Drawing(c) for c in result.curves if not any(_stands_for(n, c.name) for n in curves))
+    yield from _shown(table for table in result.tables if not any(stands_for(n, table.name) for n in tables))
+    yield from (Drawing(c) for c in result.curves if not any(stands_for(n, c.name) for n in curves))
     if _home(result) == "further" and result.notes:
         yield Prose(result.notes, "notes")
 
@@ -321,7 +317,7 @@ def _limits(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sect
     points += [own("limit.withheld", number=document["minimum_people"])]
     points += [own("limit.not_lossless")] if any(not analysis.result.lossless for analysis in analyses) else []
     curves = {curve.name for analysis in analyses for curve in analysis.result.curves}
-    points += [own("limit.curves")] if {name.partition("_")[0] for name in curves} - UNBINNED else []
+    points += [own("limit.curves")] if {kind_of(name) for name in curves} - UNBINNED else []
     points += [own("limit.survival")] if any(_of_survival(analysis.result) for analysis in analyses) else []
     points += [own("limit.confounding")] if any(_of_a_treatment(analysis.result) for analysis in analyses) else []
     names = ("reference_standard", "hospitals", "care") if _predicts(analyses) else ("hospitals",)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from gagyo.report import numbers, svg
 from gagyo.report.flow import Branch, Flow
+from gagyo.report.places import SHARES_OVER_TIME, kind_of
 from gagyo.report.svg import Scale
 from gagyo.report.voice import Voice
 from gagyo.result import Cell, Column, Curve, Series, Words
@@ -55,16 +56,17 @@ def _marks(curve: Curve) -> list[tuple[float, str]] | None:
 
 
 def _plot(curve: Curve) -> Plot:
-    square = curve.name.split("_")[0] in SQUARE
+    kind = kind_of(curve.name)
+    square = kind in SQUARE
     x_low, x_high = _range(curve, "x")
     y_low, y_high = _range(curve, "y")
-    over_time = curve.name.split("_")[0] in ("survival", "incidence")
+    over_time = kind in SHARES_OVER_TIME
     if over_time:
         x_low, y_low, y_high = 0.0, 0.0, 1.0
     elif square:
-        x_low = y_low = min(0.0, x_low if curve.name.startswith("roc") else 0.0)
-        x_high = y_high = 1.0 if curve.name.startswith("roc") else _nice_end(max(x_high, y_high))
-    elif curve.name.startswith("decision"):
+        x_low = y_low = min(0.0, x_low if kind == "roc" else 0.0)
+        x_high = y_high = 1.0 if kind == "roc" else _nice_end(max(x_high, y_high))
+    elif kind == "decision":
         x_low, y_low = 0.0, max(y_low, -0.15 * y_high)
     wide = HIGH if square else 430.0
     if not square and not over_time:

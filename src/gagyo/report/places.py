@@ -132,5 +132,18 @@ UNBINNED = {
     "overlap",
 }
 """Curves that do not rest on bins of a score."""
+SHARES_OVER_TIME = {"survival", "weighted_survival", "trial_survival", "incidence", "predicted_incidence"}
+"""Curves of a share of people, from time zero on."""
 DESCRIBING = {"characteristics", "quantiles", "groups", "weighting", "trial", "agreement"}
 """Sections that describe or compare people, and make no model for others to use."""
+
+
+def stands_for(name: str, shape: str) -> bool:
+    """Whether a place that shows `name` shows this table or curve: by that name, or by `name_...`."""
+    return shape == name or shape.startswith(f"{name}_")
+
+
+def kind_of(curve: str) -> str:
+    """The name under which a place shows a curve; of one that has no place, its name up to a dot."""
+    names = (name for place in PLACES for name in place.curves if stands_for(name, curve))
+    return next(names, curve.partition(".")[0])

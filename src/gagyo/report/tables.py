@@ -87,4 +87,5 @@ def _entry(cell: Cell, column: Column, table: Table, index: int, voice: Voice) -
         kind = "withheld" if kind == "number" else kind
     elif isinstance(cell, Words) and kind == "number":
         kind = "said"
-    return Entry(voice.cell(cell, column), kind)
+    # A mark is shown as it is written, such as a model's column, whatever the study calls the variable of that name.
+    return Entry((Voice(voice.language) if kind == "mark" else voice).cell(cell, column), kind)

@@ -65,9 +65,14 @@ class Voice:
     def _values(self, values: Mapping[str, object]) -> dict[str, object]:
         return {key: self._value(value) for key, value in values.items()}
 
+    def _named(self, value: str) -> str:
+        """A name's label; of a list of hospitals or variables each one's."""
+        parts = value.split(", ")
+        return ", ".join(map(self.name, parts)) if all(part in self.names for part in parts) else self.name(value)
+
     def _value(self, value: object) -> object:
         if isinstance(value, str):
-            return self.name(value)
+            return self._named(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return value
         return _Whole(value) if isinstance(value, int) else _Real(value)

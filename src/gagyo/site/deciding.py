@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gagyo.errors import GagyoError
 from gagyo.finding import Finding
 from gagyo.governance.review import Act, parse_act
+from gagyo.result import Words
 from gagyo.site.inbox import Inbox, State, Wish
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
         return _review(site, parse_act(wish.reason))
     proposed = inbox.plan(wish.plan)
     if proposed.state not in FROM[wish.verb]:
-        return (Finding("plan_not_waiting", values={"found": proposed.state, "expected": wish.verb}),)
+        state, decision = Words(f"approval.plan_state.{proposed.state}"), Words(f"approval.decision.{wish.verb}")
+        return (Finding("plan_not_waiting", values={"found": state, "expected": decision}),)
     try:
         if wish.verb == "approve":
             site.approve(proposed.read(), inbox.brought(proposed.plan))

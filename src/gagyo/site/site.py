@@ -228,8 +228,8 @@ class Site:
             return self._refuse(request, why.code)
         except Tampered:
             return self._refuse(request, "bad_record")
-        except DataFault:
-            return self._refuse(request, "data_fault")
+        except DataFault as fault:  # its texts count and never quote
+            return self._refuse(request, "data_fault", tuple(f"{one.code}: {one.text('en')}" for one in fault.findings))
         except MACHINE_FAULTS:
             self._sound = False
             raise
@@ -538,7 +538,9 @@ class Site:
         return answer
 
     def _refuse(self, request: Request, code: str, rules: tuple[str, ...] = ()) -> Answer:
-        """Record a refusal. Which rules were broken is for the hospital's people; outside there is only the code."""
+        """Record a refusal. Which rules were broken, or what is wrong with the rows, is for the hospital's people;
+        outside there is only the code.
+        """
         outcome: Outcome = "referred" if code == "referred" else "refused"
         receipt = self._said.referral(request) if code == "referred" else None
         if receipt is None:
