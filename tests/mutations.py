@@ -182,8 +182,8 @@ MUTATIONS = (
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
     (
         "methods/_regression.py",
-        "np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula)])[chosen]",
-        "design_traits(rows, formula)[chosen]",
+        "np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula), *first])[chosen]",
+        "np.column_stack([design_traits(rows, formula), *first])[chosen]",
         CATEGORICAL,
     ),
     (
@@ -225,7 +225,7 @@ MUTATIONS = (
         PENALISED,
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
-    ("methods/_imputation_cells.py", "parts.append(part_cells(rows, spec.known, ~present))", "pass", IMPUTING),
+    ("methods/_imputation_cells.py", "parts.append(part_cells(rows, spec.known, ~present, every=True))", "pass", IMPUTING),
     ("methods/_imputation_cells.py", "joined(*parts, _patterns(rows, spec, having))", "joined(*parts)", IMPUTING),
     ("methods/_imputation_cells.py", "part_traits(rows, _had(spec, code),", "part_traits(rows, spec.known,", IMPUTING),
     ("methods/_imputation_cells.py", "> 1 - 1e-9", "> 2", IMPUTING),
@@ -540,7 +540,7 @@ MUTATIONS = (
     ("methods/_imputation_walk.py", "every_round=bool(self.without)", "every_round=False", FORESEEN),
     ("methods/_validation/imputed.py", "replace(chained.spec, swept=EVERY_PATTERN)", "chained.spec", FORESEEN),
     ("methods/_validation/imputed.py", "return products / residual", "return one.information / residual", FORESEEN),
-    ("methods/_validation/imputed.py", "return QUARTER * products", "return 0 * products", FORESEEN),
+    ("methods/_validation/imputed.py", "most = HALF * (np.eye", "most = 0 * (np.eye", FORESEEN),
     ("methods/_validation/completed.py", ", *(one for one in lacking if one))", ")", FORESEEN),
     ("methods/_imputation_chains.py", "() if self.purpose == PREDICTION else", "() if False else", FORESEEN_LIKE),
     (

@@ -12,33 +12,34 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import DesignColumn, Spline, Term
+from gagyo.protocol.terms import Category, DesignColumn, Spline, Term
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
 from gagyo.result import Estimate, Words
 
 
-def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
+def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None), every: bool = False) -> Measure:
     """Every head count that a fit gives away, over the chosen rows.
 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
     is away from zero and from the ends of its range, since a sum over a few is theirs, and where it holds a few values,
     who holds each, with and without each 0/1 column; who lies between a spline's knots, beyond which it is a line; and
-    where no column is a measurement, who has each combination of them.
+    where no column is a measurement, who has each combination of them. every: the first level of each category counts
+    as a trait too, though it has no column: its people are those of no other level.
     """
-    return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))
+    return joined(trait_cells(rows, formula, chosen, every), *_patterns(rows, formula, chosen))
 
 
-def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
+def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None), every: bool = False) -> Measure:
     """`design_cells` without the combinations of several traits, for fits whose sums are no equations in them."""
-    columns, traits = measured(rows, formula), _traits(rows, formula, chosen)
+    columns, traits = measured(rows, formula), _traits(rows, formula, chosen, every)
     few = [
         supported(columns, chosen),
         supported_beside(traits, columns, chosen),
         both(variables_of(rows, formula.variables), chosen),
     ]
-    return joined(_indicators(rows, formula, chosen), *few, *between_knots(rows, formula, chosen))
+    return joined(_indicators(rows, formula, chosen, every), *few, *between_knots(rows, formula, chosen))
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
@@ -53,40 +54,55 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
 
 
-def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
+def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_], every: bool = False) -> Measure:
     """The head counts of a part of the people whose sums follow from those of all less those of the rest.
 
     `part_traits`, and of a design of traits alone who has each combination: nobody, or k.
     """
-    return joined(part_traits(rows, formula, part), *_patterns(rows, formula, part))
+    return joined(part_traits(rows, formula, part, every), *_patterns(rows, formula, part))
 
 
-def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
+def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_], every: bool = False) -> Measure:
     """Nobody of a part, or k: in all; with and without each 0/1 column and level of the outcome, and each two of them;
-    away from zero and the ends of each range, and of few values with each, beside each 0/1 column too.
+    away from zero and the ends of each range, and of few values with each, beside each 0/1 column too. every: as in
+    `design_cells`.
     """
-    having, columns = _traits(rows, formula, part), measured(rows, formula)
+    having, columns = _traits(rows, formula, part, every), measured(rows, formula)
     sides = np.concatenate([having, ~having], axis=1).astype(np.float64)
     pairs = (sides.T @ sides)[np.triu_indices(sides.shape[1])]  # on the diagonal each side alone
     counts = few_or_none(np.append(len(having), np.rint(pairs)).astype(np.int64))
     return joined(counts, supported(columns, part), supported_beside(having, columns, part))
 
 
-def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
+def _indicators(rows: Rows, formula: Formula, chosen: Chosen, every: bool) -> Measure:
     columns = formula.columns(rows.variables)
     indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]
+    indicators += [((one.name, one.levels[0]),) for one in _without_first(formula)] if every else []
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
     of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
     exhaustive = exclusive & np.outer(of_two, of_two)
-    return crossed(_traits(rows, formula, chosen).astype(np.float64), exclusive, implies, exhaustive)
+    return crossed(_traits(rows, formula, chosen, every).astype(np.float64), exclusive, implies, exhaustive)
 
 
-def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
-    """The outcome's and the design's 0/1 columns (chosen, q)."""
-    return np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula)])[chosen]
+def _traits(rows: Rows, formula: Formula, chosen: Chosen, every: bool = False) -> Bools:
+    """The outcome's and the design's 0/1 columns (chosen, q); with `every` also the first level of each category."""
+    first = [first_levels(rows, formula)] if every else []
+    return np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula), *first])[chosen]
+
+
+def first_levels(rows: Rows, formula: Formula) -> Bools:
+    """Who has the first level of each category (n, categories) whose first level has no column in the design."""
+    having = [rows[one.name] == 0 for one in _without_first(formula)]
+    return np.column_stack([np.zeros((rows.n, 0), bool), *having])
+
+
+def _without_first(formula: Formula) -> list[Category]:
+    """The categories that are terms of their own against their first level."""
+    alone = [term.factors[0] for term in formula.terms if len(term.factors) == 1]
+    return [one for one in alone if isinstance(one, Category) and one.first == 1]
 
 
 def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:
