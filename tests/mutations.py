@@ -225,7 +225,12 @@ MUTATIONS = (
         PENALISED,
     ),
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
-    ("methods/_imputation_cells.py", "parts.append(part_cells(rows, spec.known, ~present, every=True))", "pass", IMPUTING),
+    (
+        "methods/_imputation_cells.py",
+        "parts.append(part_cells(rows, spec.known, ~present, every=True))",
+        "pass",
+        IMPUTING,
+    ),
     ("methods/_imputation_cells.py", "joined(*parts, _patterns(rows, spec, having))", "joined(*parts)", IMPUTING),
     ("methods/_imputation_cells.py", "part_traits(rows, _had(spec, code),", "part_traits(rows, spec.known,", IMPUTING),
     ("methods/_imputation_cells.py", "> 1 - 1e-9", "> 2", IMPUTING),
