@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from gagyo.errors import FileFault, Stopped
 from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
+from gagyo.methods._validation.imputed import _moved
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
+from gagyo.site.admission import _is_near
 from tests.attacks.test_door import Stolen, Wiretap, refused
+from tests.attacks.test_foreseen import leaving
 from tests.attacks.test_imputation import Columns, asked_and_opened, people
 from tests.contract.data import HEAD, boolean, category, number
 from tests.hospitals import Rows, house
@@ -210,6 +214,37 @@ def test_draws_cannot_be_chosen(tmp_path: Path) -> None:
         changed = {**honest.arguments, name: honest.arguments[name] * change}
         refused(built.sites["seoul"], replace(honest, arguments=changed), "not_derived")
     assert built.sites["seoul"].answer(honest).outcome == "released"
+
+
+LEFT_OUT = (
+    '  a: {method: imputation, purpose: prediction, cohort: all, formula: "s ~ x + smoke", model: logistic,'
+    " impute: [smoke], times: 4, sweeps: 1}\n"
+    "  b: {method: validate, cohort: all, model: a, folds: 0, leave_out: site}\n"
+)
+
+
+def test_a_hospital_that_is_left_out_cannot_choose_far_draws() -> None:
+    """Log odds of a level that would mark those with x far out are no draws that the others answer."""
+    study = HEAD % (10, VARIABLES, LEFT_OUT)
+    chained, question = leaving(study, people(drawn(), {"smoke": np.arange(400)}))
+    near = question.allows("seoul")[-1].near["draws"]
+    honest = chained.draws
+    assert honest.shape[1] == 2 * 3 * 2, "of three levels an intercept and x: the fit, and what is drawn"
+    assert _is_near(honest, near, chained.people)
+    for column in (7, 9, 11):
+        far = honest.copy()
+        far[:, column] += 6.0
+        assert not _is_near(far, near, chained.people)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 5])
+def test_no_person_adds_more_information_than_it_is_measured_by(levels: int) -> None:
+    random = np.random.default_rng(2)
+    spec = SimpleNamespace(is_measured=lambda name: False, columns=lambda name: levels - 1)
+    most = _moved(SimpleNamespace(name="smoke"), spec, np.ones((1, 1, 1)))[0]
+    even = np.full(levels - 1, 1 / levels)
+    for chance in (even, *(random.dirichlet(np.full(levels, 0.5))[1:] for _ in range(200))):
+        assert np.linalg.eigvalsh(most - np.diag(chance) + np.outer(chance, chance)).min() > -1e-12
 
 
 # What cannot be imputed is said.

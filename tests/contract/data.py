@@ -148,7 +148,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("grafts", "heart", "lung", "mgus", "relapse", "rotterdam", "transplants"):
+    if name in ("grafts", "heart", "lung", "mgus", "pima_bands", "relapse", "rotterdam", "transplants"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)
