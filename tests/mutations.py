@@ -58,6 +58,10 @@ GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 IMPUTING, IMPUTED = "tests/attacks/test_imputation.py", "tests/contract/test_imputation_references.py"
+LEVELS = "tests/attacks/test_imputed_categories.py"
+LEVELS_LIKE = (
+    "tests/contract/test_imputed_categories_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows"
+)
 FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test_foreseen_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
@@ -241,6 +245,18 @@ MUTATIONS = (
         "[own_table(groups)]",
         IMPUTING,
     ),
+    ("methods/_imputation_cells.py", "codes == code, every=True)", "codes == code)", LEVELS),
+    (
+        "methods/_regression.py",
+        "return [one for one in alone if isinstance(one, Category) and one.first == 1]",
+        "return []",
+        LEVELS,
+    ),
+    ("methods/_imputation_cells.py", "else _by_level(rows, name, present)", "else [present.sum()]", LEVELS),
+    ("methods/_imputation_cells.py", "[lacking, *_by_level(rows, other, present)]", "[lacking]", LEVELS),
+    ("methods/imputation.py", "one.sweeps * max(_columns(name, study) for name in one.impute)", "one.sweeps", LEVELS),
+    ("methods/_imputation_levels.py", "+ here.root @ own", "", LEVELS_LIKE),
+    ("methods/_imputation_levels.py", "- here.answer @ moved", "", LEVELS_LIKE),
     ("methods/_imputation_chains.py", "np.clip(given, low, high)", "given", IMPUTING),
     ("methods/_imputation_chains.py", "+ own[0] / np.sqrt(weight)", "", IMPUTED),
     ("methods/_imputation_chains.py", "rest.mean() + sigma * own[0]", "rest.mean() + 0 * own[0]", IMPUTED),

@@ -153,6 +153,29 @@ def told_of_levels(asked: tuple[Any, Any], data: Columns, there: Mapping[str, Ro
     return np.array([with_s - others.sum(), *others])
 
 
+@pytest.mark.parametrize("few", [3, 30])
+def test_a_trait_of_few_at_the_first_level_of_a_category_that_nobody_lacks_stays(tmp_path: Path, few: int) -> None:
+    """It has no column: who has it and s are those with s less those of each other level, in the products."""
+    data = drawn()
+    first = np.flatnonzero((data["smoke"] == 0) & (data["s"] == 1))
+    data["s"][first[few:]] = 0.0
+    there = people(data, {"v": np.setdiff1d(np.arange(1200), first)[::5]})
+    parsed = Study.parse(text("v"))
+    products = next(got for ask, got in asked_and_opened(parsed, inside(parsed, there)) if "products" in ask.step.name)
+    width = 8
+    # About their means: the product of s and a level, in the first chain, is their number less what independence gives.
+    at = [
+        place
+        for place, pair in enumerate(zip(*np.triu_indices(width), strict=True))
+        if pair[0] == 2 and 3 < pair[1] < 7
+    ]
+    shares = np.bincount(data["smoke"].astype(int)) / 1200
+    of_levels = products["products"][0][at] + shares[1:] * data["s"].sum()
+    np.testing.assert_allclose(data["s"].sum() - of_levels.sum(), few, atol=1e-8)
+    stopped = codes(tmp_path, text("v"), there)
+    assert stopped in (["withheld_fit"], ["answer_withheld"]) if few < 10 else stopped == []
+
+
 # One hospital.
 
 

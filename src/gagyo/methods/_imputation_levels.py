@@ -104,15 +104,15 @@ def own_intercepts(log_odds: Floats, response: Floats) -> Floats:
     value = np.full(len(counts), -NEVER)
     value[there] = np.log(counts[there] / len(response)) - log_odds[:, there].mean(axis=0)
     free, seen = there[1:], counts[there[1:]].astype(np.float64)
-    best = _likelihood(log_odds, value, counts)
+    chance, best = _at(log_odds, value, counts)
     for _ in range(MOST_STEPS if len(free) else 0):
-        chance = special.softmax(log_odds + value, axis=1)[:, free]
-        spread = np.diag(chance.sum(axis=0)) - chance.T @ chance
-        step = np.linalg.lstsq(spread, seen - chance.sum(axis=0), rcond=None)[0]
+        part = chance[:, free]
+        spread = np.diag(part.sum(axis=0)) - part.T @ part
+        step = np.linalg.lstsq(spread, seen - part.sum(axis=0), rcond=None)[0]
         moved = value.copy()
         while True:
             moved[free] = value[free] + step
-            now = _likelihood(log_odds, moved, counts)
+            chance, now = _at(log_odds, moved, counts)
             if now >= best - 1e-9 * abs(best) or np.abs(step).max() < SETTLED:
                 break
             step = step / 2
@@ -122,9 +122,13 @@ def own_intercepts(log_odds: Floats, response: Floats) -> Floats:
     return np.asarray(value[1:] - value[0])
 
 
-def _likelihood(log_odds: Floats, value: Floats, counts: NDArray[np.int64]) -> float:
-    """The log-likelihood at intercepts (levels,), less a part that they do not change."""
-    return float(counts @ value - special.logsumexp(log_odds + value, axis=1).sum())
+def _at(log_odds: Floats, value: Floats, counts: NDArray[np.int64]) -> tuple[Floats, float]:
+    """Probabilities (n, levels) at intercepts (levels,); the log-likelihood, less a part that these do not change."""
+    eta = log_odds + value
+    most = eta.max(axis=1, keepdims=True)
+    odds = np.exp(eta - most)
+    total = odds.sum(axis=1, keepdims=True)
+    return odds / total, float(counts @ value - (most + np.log(total)).sum())
 
 
 def _log_odds(X: Floats, slopes: Floats) -> Floats:
