@@ -253,7 +253,7 @@ def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> 
 
 def test_the_validation_of_the_how_to_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
-    whole, part, more = (one.partition("```")[0] for one in page.split("```yaml\n")[1:4])
+    whole, _, part, more = (one.partition("```")[0] for one in page.split("```yaml\n")[1:5])
     data = columns("pima_missing")
     there = divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     going = house(

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from gagyo.result import Result
 from gagyo.site.site_file import Policy
 from gagyo.statistics import rubin
-from tests.contract.data import GOLDEN, NUMBERS, divide, study
+from tests.contract.data import GOLDEN, LEVELS, NUMBERS, columns, divide, study
 from tests.contract.imputation_pooled import Asked, fits
 from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, women
 from tests.hospitals import Rows, house
+from tests.mutations import ROOT
 
 DATA = "pima_bands"
 BAND = Asked("glu", ["band", "age"], ["band"], NUMBERS[DATA], times=6, sweeps=2, levels={"band": 4})
@@ -141,3 +142,19 @@ def test_in_distribution_it_is_r_mice(name: str) -> None:
     assert len(rows) == 4
     for one in (r, fixed):
         np.testing.assert_allclose(rows, one["shares"], atol=4 * 0.5 / np.sqrt(lacking * 100) + 0.01)
+
+
+def test_the_category_of_the_how_to_is_imputed(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
+    whole, part = (one.partition("```")[0] for one in page.split("```yaml\n")[1:3])
+    variables, _, analyses = part.partition("analyses:\n")
+    text = whole.replace("cohorts:\n", variables.partition("variables:\n")[2] + "cohorts:\n")
+    text = text.partition("analyses:\n")[0] + "analyses:\n" + analyses + "release: {minimum_people: 10}\n"
+    data = women(BAND, DATA)
+    data["bmi"] = columns("pima")["bmi"]
+    going = house(tmp_path, text, at_hospitals(data, data["hospital"])).run()
+    assert going.stopped == {}
+    rows = going.results["by_band"].table("missing").rows
+    assert rows[0][1:3] == (np.sum(~np.isnan(data["band"])), np.sum(np.isnan(data["band"])))
+    assert sum(row[4] for row in rows[1:]) == pytest.approx(1)
+    assert [one.name for one in going.results["by_band"].curves] == [f"course.band.{one}" for one in LEVELS["band"][1:]]
