@@ -125,12 +125,15 @@ class Told:
     def _courses(self, one: Seen) -> Iterator[Curve]:
         """The course of a variable's chains; of a category that of each level but the first, which follows."""
         variable = self.spec.variables[one.name]
-        names = [f".{level.name}" for level in variable.levels[1:]] or [""]
-        for at, (name, mean) in enumerate(zip(names, one.means, strict=True)):
-            label = Words(text=level_label(variable, at + 1)) if variable.levels else _label(variable)
-            yield self._course(f"{one.name}{name}", label, float(mean), one.given[:, :, at])
+        if not variable.levels:
+            title = Words("imputation.course", {"found": one.name})
+            yield self._course(one.name, title, _label(variable), float(one.means[0]), one.given[:, :, 0])
+        for at, level in enumerate(variable.levels[1:]):
+            title = Words("imputation.course_level", {"found": one.name})
+            label = Words(text=level_label(variable, at + 1))
+            yield self._course(f"{one.name}.{level.name}", title, label, float(one.means[at]), one.given[:, :, at])
 
-    def _course(self, name: str, label: Words, mean: float, given: Floats) -> Curve:
+    def _course(self, name: str, title: Words, label: Words, mean: float, given: Floats) -> Curve:
         x = tuple(float(sweep) for sweep in range(len(given)))
         shown = given[:, :MOST_DRAWN].T
         series = [
@@ -138,7 +141,6 @@ class Told:
             for number, line in enumerate(shown, start=1)
         ]
         observed = Series(Words("imputation.observed"), (x[0], x[-1]), (mean, mean), style="reference")
-        title = Words("imputation.course", {"found": name})
         notes = (Words("imputation.course_note", {"found": len(shown), "times": self.spec.times}),)
         return Curve(f"course.{name}", title, Words("imputation.sweep"), label, (*series, observed), notes)
 
