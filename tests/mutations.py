@@ -617,8 +617,8 @@ MUTATIONS = (
     ("federation/secure_sum.py", "if len(about) != 1 or", "if False and", HOSTILE),
     (
         "methods/_regression.py",
-        "return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))",
-        "return trait_cells(rows, formula, chosen)",
+        "return joined(trait_cells(rows, formula, chosen, every), *_patterns(rows, formula, chosen))",
+        "return trait_cells(rows, formula, chosen, every)",
         HOSTILE,
     ),
     ("methods/_validation/present.py", "joined(count(among), few", "joined(count(among >= 0), few", HOSTILE),
