@@ -13,9 +13,14 @@ import statsmodels.api as sm
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from gagyo.federation import rows as federation
+from gagyo.federation.line import Line
+from gagyo.methods._imputation_levels import chances, leveled
+from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.site.site_file import Policy
 from gagyo.statistics import rubin
+from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import GOLDEN, LEVELS, NUMBERS, columns, divide, study
 from tests.contract.imputation_pooled import Asked, fits
 from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, women
@@ -102,6 +107,54 @@ def test_a_model_is_the_multinomial_fit_of_statsmodels(own: bool) -> None:
     for chain in range(2):
         np.testing.assert_allclose(model.fitted[chain], wanted, rtol=1e-8)
         np.testing.assert_allclose(np.linalg.inv(model.information[chain]), covariance, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["beside numbers and yes or no", "logistic"])
+def test_a_plan_says_how_many_numbers_are_sent(name: str) -> None:
+    asked = CASES[name]
+    parsed = Study.parse(study(DATA, line(asked)))
+    inside = {
+        site: federation.Rows(site, parsed.variables, one.columns, one.persons, "contract 0")
+        for site, one in people_of(asked).items()
+    }
+    seen: dict[tuple[str, int], int] = {}
+    for ask, opened in asked_and_opened(parsed, inside):
+        key = (ask.step.name, sum(values.size for values in opened.values.values()))
+        seen[key] = seen.get(key, 0) + 1
+    planned: dict[tuple[str, int], int] = {}
+    for one in Line(parsed).methods["a"].sends():
+        planned[one.step, one.numbers] = planned.get((one.step, one.numbers), 0) + one.rounds
+    assert seen.keys() == planned.keys()
+    assert all(seen[key] <= planned[key] for key in seen)
+
+
+@pytest.mark.parametrize("counts", [[30, 20, 9, 14], [30, 0, 9, 14], [0, 20, 9, 14], [12, 0, 0, 0]])
+def test_own_intercepts_expect_as_many_of_each_level_as_there_are(counts: list[int]) -> None:
+    """Where nobody has a level its chance is nothing: the gate refuses such a hospital, which computes all the same."""
+    random = np.random.default_rng(1)
+    y = np.repeat(np.arange(4.0), counts)
+    raw = random.normal(size=(len(y), 2)) + y[:, None] / 3
+    beta = random.normal(size=6)
+    here = leveled(raw, y, 4, True, beta)
+    expected = chances(raw - here.middle, here.intercepts, beta).sum(axis=0)
+    np.testing.assert_allclose(expected, counts, atol=1e-9)
+    for values in (here.score, here.information, here.own, here.root):
+        assert np.isfinite(values).all()
+    np.testing.assert_allclose(here.own.sum(axis=0), np.diag(here.information), atol=1e-9)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_score_is_the_gradient_of_the_likelihood_and_the_information_its_curvature(own: bool) -> None:
+    random = np.random.default_rng(3)
+    y, beta, step = random.integers(0, 3, 90).astype(float), random.normal(size=4) / 2, 1e-5
+    raw = random.normal(size=(90, 2)) + np.array([3.0, -2.0])
+    here = leveled(raw, y, 3, own, beta)
+    for j, unit in enumerate(np.eye(4)):
+        above, below = (leveled(raw, y, 3, own, beta + side * step * unit) for side in (1, -1))
+        slope = (above.likelihood.sum() - below.likelihood.sum()) / (2 * step)
+        curve = (above.score.sum(axis=0) - below.score.sum(axis=0)) / (2 * step)
+        np.testing.assert_allclose(here.score[:, j].sum(), slope, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(here.information[j], -curve, rtol=1e-6, atol=1e-6)
 
 
 def golden() -> dict[str, Any]:
