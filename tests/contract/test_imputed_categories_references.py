@@ -106,7 +106,7 @@ def test_a_model_is_the_multinomial_fit_of_statsmodels(own: bool) -> None:
     covariance = fit.cov_params()[np.ix_(at, at)]
     for chain in range(2):
         np.testing.assert_allclose(model.fitted[chain], wanted, rtol=1e-8)
-        np.testing.assert_allclose(np.linalg.inv(model.information[chain]), covariance, rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(np.linalg.inv(model.information[chain]), covariance, rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["beside numbers and yes or no", "logistic"])
