@@ -186,13 +186,13 @@ MUTATIONS = (
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
     (
         "methods/_regression.py",
-        "np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula), *first])[chosen]",
-        "np.column_stack([design_traits(rows, formula), *first])[chosen]",
+        "columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]",
+        "columns = [design_traits(rows, formula), first_levels(rows, formula)]",
         CATEGORICAL,
     ),
     (
         "methods/_regression.py",
-        "[combined(_traits(rows, formula, chosen), variables_of(rows, formula.variables), chosen)]",
+        "[combined(traits, variables_of(rows, formula.variables), chosen)]",
         "[]",
         CATEGORICAL,
     ),
@@ -231,7 +231,7 @@ MUTATIONS = (
     ("methods/penalised.py", "parameters=self.fits * per_fit", "parameters=self.fits", PENALISED),
     (
         "methods/_imputation_cells.py",
-        "parts.append(part_cells(rows, spec.known, ~present, every=True))",
+        "parts.append(part_cells(rows, spec.known, ~present))",
         "pass",
         IMPUTING,
     ),
@@ -245,7 +245,6 @@ MUTATIONS = (
         "[own_table(groups)]",
         IMPUTING,
     ),
-    ("methods/_imputation_cells.py", "codes == code, every=True)", "codes == code)", LEVELS),
     (
         "methods/_regression.py",
         "return [one for one in alone if isinstance(one, Category) and one.first == 1]",
@@ -617,8 +616,8 @@ MUTATIONS = (
     ("federation/secure_sum.py", "if len(about) != 1 or", "if False and", HOSTILE),
     (
         "methods/_regression.py",
-        "return joined(trait_cells(rows, formula, chosen, every), *_patterns(rows, formula, chosen))",
-        "return trait_cells(rows, formula, chosen, every)",
+        "return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))",
+        "return trait_cells(rows, formula, chosen)",
         HOSTILE,
     ),
     ("methods/_validation/present.py", "joined(count(among), few", "joined(count(among >= 0), few", HOSTILE),

@@ -44,10 +44,10 @@ def own_cells(rows: Rows, spec: Spec) -> Counts:
 def _cells(rows: Rows, spec: Spec) -> Measure:
     having = {name: rows.present(name) for name in spec.impute}
     nothing_lacks = np.logical_and.reduce([*having.values()])
-    parts = [design_cells(rows, spec.known, every=True), design_cells(rows, spec.whole, nothing_lacks, every=True)]
+    parts = [design_cells(rows, spec.known), design_cells(rows, spec.whole, nothing_lacks)]
     for name, present in having.items():
-        parts.append(design_cells(rows, spec.known_of(name), present, every=True))
-        parts.append(part_cells(rows, spec.known, ~present, every=True))
+        parts.append(design_cells(rows, spec.known_of(name), present))
+        parts.append(part_cells(rows, spec.known, ~present))
     return joined(*parts, _patterns(rows, spec, having))
 
 
@@ -63,7 +63,7 @@ def _patterns(rows: Rows, spec: Spec, having: dict[str, Bools]) -> Measure:
     alone = alone_in_span(codes, lacking) | (spec.swept > MOST_SWEPT * rows.n)
     found = []
     for code, told in enumerate(alone):
-        people = part_traits(rows, _had(spec, code), codes == code, every=True).people.ravel()
+        people = part_traits(rows, _had(spec, code), codes == code).people.ravel()
         found.append(people if told else np.full(len(people), rows.n))
     return few_or_none(np.concatenate(found).astype(np.int64))
 

@@ -19,27 +19,27 @@ from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, su
 from gagyo.result import Estimate, Words
 
 
-def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None), every: bool = False) -> Measure:
+def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
     """Every head count that a fit gives away, over the chosen rows.
 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
     is away from zero and from the ends of its range, since a sum over a few is theirs, and where it holds a few values,
     who holds each, with and without each 0/1 column; who lies between a spline's knots, beyond which it is a line; and
-    where no column is a measurement, who has each combination of them. every: the first level of each category counts
-    as a trait too, though it has no column: its people are those of no other level.
+    where no column is a measurement, who has each combination of them. The first level of each category counts as a
+    0/1 column, though it has none: its people are those of no other level.
     """
-    return joined(trait_cells(rows, formula, chosen, every), *_patterns(rows, formula, chosen))
+    return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))
 
 
-def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None), every: bool = False) -> Measure:
+def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
     """`design_cells` without the combinations of several traits, for fits whose sums are no equations in them."""
-    columns, traits = measured(rows, formula), _traits(rows, formula, chosen, every)
+    columns, traits = measured(rows, formula), _traits(rows, formula, chosen)
     few = [
         supported(columns, chosen),
         supported_beside(traits, columns, chosen),
         both(variables_of(rows, formula.variables), chosen),
     ]
-    return joined(_indicators(rows, formula, chosen, every), *few, *between_knots(rows, formula, chosen))
+    return joined(_indicators(rows, formula, chosen), *few, *between_knots(rows, formula, chosen))
 
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
@@ -54,43 +54,42 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
 
 
-def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_], every: bool = False) -> Measure:
+def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
     """The head counts of a part of the people whose sums follow from those of all less those of the rest.
 
     `part_traits`, and of a design of traits alone who has each combination: nobody, or k.
     """
-    return joined(part_traits(rows, formula, part, every), *_patterns(rows, formula, part))
+    return joined(part_traits(rows, formula, part), *_patterns(rows, formula, part))
 
 
-def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_], every: bool = False) -> Measure:
+def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
     """Nobody of a part, or k: in all; with and without each 0/1 column and level of the outcome, and each two of them;
-    away from zero and the ends of each range, and of few values with each, beside each 0/1 column too. every: as in
-    `design_cells`.
+    away from zero and the ends of each range, and of few values with each, beside each 0/1 column too.
     """
-    having, columns = _traits(rows, formula, part, every), measured(rows, formula)
+    having, columns = _traits(rows, formula, part), measured(rows, formula)
     sides = np.concatenate([having, ~having], axis=1).astype(np.float64)
     pairs = (sides.T @ sides)[np.triu_indices(sides.shape[1])]  # on the diagonal each side alone
     counts = few_or_none(np.append(len(having), np.rint(pairs)).astype(np.int64))
     return joined(counts, supported(columns, part), supported_beside(having, columns, part))
 
 
-def _indicators(rows: Rows, formula: Formula, chosen: Chosen, every: bool) -> Measure:
+def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
     indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]
-    indicators += [((one.name, one.levels[0]),) for one in _without_first(formula)] if every else []
+    indicators += [((one.name, one.levels[0]),) for one in _without_first(formula)]
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
     of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
     exhaustive = exclusive & np.outer(of_two, of_two)
-    return crossed(_traits(rows, formula, chosen, every).astype(np.float64), exclusive, implies, exhaustive)
+    return crossed(_traits(rows, formula, chosen).astype(np.float64), exclusive, implies, exhaustive)
 
 
-def _traits(rows: Rows, formula: Formula, chosen: Chosen, every: bool = False) -> Bools:
-    """The outcome's and the design's 0/1 columns (chosen, q); with `every` also the first level of each category."""
-    first = [first_levels(rows, formula)] if every else []
-    return np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula), *first])[chosen]
+def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
+    """The outcome's and the design's 0/1 columns (chosen, q), and the first level of each category."""
+    columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]
+    return np.column_stack(columns)[chosen]
 
 
 def first_levels(rows: Rows, formula: Formula) -> Bools:
@@ -189,7 +188,9 @@ def _patterns(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
     having = design_traits(rows, formula)
     if having.shape[1] > MOST_TRAITS or formula.width <= 1:
         return []
-    return [combined(_traits(rows, formula, chosen), variables_of(rows, formula.variables), chosen)]
+    # A first level is the combination without the others.
+    traits = np.column_stack([_outcome_columns(rows, formula), having])[chosen]
+    return [combined(traits, variables_of(rows, formula.variables), chosen)]
 
 
 def _exclusive(a: Any, b: Any) -> bool:
