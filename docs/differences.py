@@ -68,6 +68,8 @@ COMPARED = (
     Compared("glm", CONTRACT + "robust_references.py::test_errors_of_clusters_are_those_of_clubsandwich[counts", "errors of clusters", "sandwich", "robust"),
     Compared("imputation", CONTRACT + "imputation_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows", "coefficients, errors, imputed means", "the same draws, numpy"),
     Compared("imputation", "unit/test_imputation_statistics.py::test_ten_fits_of_imputed_women_are_pooled_as_pool_does", "Rubin's rules, degrees of freedom", "mice", "imputation"),
+    Compared("imputation", CONTRACT + "imputed_categories_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows", "of categories: coefficients, errors, imputed shares", "the same draws, numpy"),
+    Compared("imputation", CONTRACT + "imputed_categories_references.py::test_a_model_is_the_multinomial_fit_of_statsmodels", "of categories: the imputation model", "statsmodels"),
     Compared("categorical", CONTRACT + "categorical_references.py::test_coefficients_and_errors", "coefficients, errors, likelihood", "ordinal, nnet", "categorical"),
     Compared("categorical", CONTRACT + "categorical_references.py::test_a_multinomial_fit_is_that_of_statsmodels", "coefficients", "statsmodels"),
     Compared("compare", CONTRACT + "compare_references.py::test_tests_between_two_groups", "t and Welch's test", "t.test", "compare"),

@@ -58,6 +58,10 @@ GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 IMPUTING, IMPUTED = "tests/attacks/test_imputation.py", "tests/contract/test_imputation_references.py"
+LEVELS = "tests/attacks/test_imputed_categories.py"
+LEVELS_LIKE = (
+    "tests/contract/test_imputed_categories_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows"
+)
 FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test_foreseen_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
@@ -182,13 +186,13 @@ MUTATIONS = (
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
     (
         "methods/_regression.py",
-        "np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula)])[chosen]",
-        "design_traits(rows, formula)[chosen]",
+        "columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]",
+        "columns = [design_traits(rows, formula), first_levels(rows, formula)]",
         CATEGORICAL,
     ),
     (
         "methods/_regression.py",
-        "[combined(_traits(rows, formula, chosen), variables_of(rows, formula.variables), chosen)]",
+        "[combined(traits, variables_of(rows, formula.variables), chosen)]",
         "[]",
         CATEGORICAL,
     ),
@@ -244,9 +248,20 @@ MUTATIONS = (
         "[own_table(groups)]",
         IMPUTING,
     ),
+    (
+        "methods/_regression.py",
+        "return [one for one in alone if isinstance(one, Category) and one.first == 1]",
+        "return []",
+        LEVELS,
+    ),
+    ("methods/_imputation_cells.py", "else _by_level(rows, name, present)", "else [present.sum()]", LEVELS),
+    ("methods/_imputation_cells.py", "[lacking, *_by_level(rows, other, present)]", "[lacking]", LEVELS),
+    ("methods/imputation.py", "one.sweeps * max(_columns(name, study) for name in one.impute)", "one.sweeps", LEVELS),
+    ("methods/_imputation_levels.py", "+ here.root @ own", "", LEVELS_LIKE),
+    ("methods/_imputation_levels.py", "- here.answer @ moved", "", LEVELS_LIKE),
     ("methods/_imputation_chains.py", "np.clip(given, low, high)", "given", IMPUTING),
-    ("methods/_imputation_chains.py", "+ own / np.sqrt(weight)", "", IMPUTED),
-    ("methods/_imputation_chains.py", "rest.mean() + sigma * own", "rest.mean() + 0 * own", IMPUTED),
+    ("methods/_imputation_chains.py", "+ own[0] / np.sqrt(weight)", "", IMPUTED),
+    ("methods/_imputation_chains.py", "rest.mean() + sigma * own[0]", "rest.mean() + 0 * own[0]", IMPUTED),
     ("methods/_regression.py", "np.triu_indices(sides.shape[1])", "np.diag_indices(sides.shape[1])", IMPUTING),
     ("federation/line.py", "check_none(needed_elsewhere(study, self.methods))", "pass", IMPUTING),
     ("site/cohorts.py", "self._people.remember_part(self[name].key, part)", "pass", IMPUTING),
@@ -548,7 +563,7 @@ MUTATIONS = (
     ("methods/_imputation_walk.py", "every_round=bool(self.without)", "every_round=False", FORESEEN),
     ("methods/_validation/imputed.py", "replace(chained.spec, swept=EVERY_PATTERN)", "chained.spec", FORESEEN),
     ("methods/_validation/imputed.py", "return products / residual", "return one.information / residual", FORESEEN),
-    ("methods/_validation/imputed.py", "return QUARTER * products", "return 0 * products", FORESEEN),
+    ("methods/_validation/imputed.py", "most = HALF * (np.eye", "most = 0 * (np.eye", FORESEEN),
     ("methods/_validation/completed.py", ", *(one for one in lacking if one))", ")", FORESEEN),
     ("methods/_imputation_chains.py", "() if self.purpose == PREDICTION else", "() if False else", FORESEEN_LIKE),
     (

@@ -24,6 +24,7 @@ LEVELS = {
     "ecog": ("full", "restricted", "limited"),
     "race": ("white", "black", "other"),
     "ageband": ("young", "middle", "old"),
+    "band": ("healthy", "over", "obese", "severe"),
 }
 HEAD = """
 gagyo: "1"
@@ -71,6 +72,14 @@ NUMBERS = {
         "ped": (0, 3),
         "age": (18, 100),
     },
+    "pima_bands": {
+        "npreg": (0, 20),
+        "glu": (0, 250),
+        "bp": (0, 130),
+        "skin": (0, 110),
+        "ped": (0, 3),
+        "age": (18, 100),
+    },
 }
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "flowers": (),
@@ -83,6 +92,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "mgus": ("ending", "size"),
     "births": ("race",),
     "pima": ("ageband",),
+    "pima_bands": ("band",),
 }
 BOOLEANS = {
     "flowers": ("setosa",),
@@ -95,6 +105,7 @@ BOOLEANS = {
     "mgus": ("female",),
     "births": ("low", "smoke"),
     "pima": ("diabetic",),
+    "pima_bands": ("diabetic", "heavy"),
 }
 
 
@@ -137,7 +148,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("grafts", "heart", "lung", "mgus", "relapse", "rotterdam", "transplants"):
+    if name in ("grafts", "heart", "lung", "mgus", "pima_bands", "relapse", "rotterdam", "transplants"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)

@@ -1,7 +1,8 @@
 """Multiple imputation of all rows in one place: the documented draws, written anew with numpy alone.
 
 Hospitals are columns of the design here, every fit is least squares or Newton's on the whole of it, and the draws are
-taken from the joint distribution of slopes and hospitals' levels in turn, as the method's documentation says.
+taken from the joint distribution of slopes and hospitals' levels in turn, as the method's documentation says. A
+category is its numbers 0, 1, ... in the columns that people have, and its indicators in designs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
@@ -41,7 +42,10 @@ def of_person(site: str, person: bytes, seed: str, label: str) -> float:
 
 @dataclass(frozen=True)
 class Asked:
-    """An analysis: outcome and predictors in order, what is imputed, the declared ranges of measurements."""
+    """An analysis: outcome and predictors in order, what is imputed, the declared ranges of measurements.
+
+    levels: of each category, how many.
+    """
 
     outcome: str
     predictors: Sequence[str]
@@ -55,6 +59,7 @@ class Asked:
     prediction: bool = False
     seed: int = 0
     study: str = "contract 0"
+    levels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,17 +72,25 @@ class People:
 
 
 def fits(asked: Asked, people: People) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coefficients and variances of each completed data set, and what was imputed last (times, 2) of each."""
+    """Coefficients and variances of each completed data set, and the means of what was imputed last, by column."""
     values, variances, means = [], [], []
     for chain in range(asked.times):
         done = completed(asked, people, chain)
-        X = np.column_stack([np.ones(len(people.persons)), *(done[name] for name in asked.predictors)])
+        X = np.column_stack([np.ones(len(people.persons)), *(told(asked, done, name) for name in asked.predictors)])
         beta, inverse = (logit if asked.logistic else least)(X, done[asked.outcome])
         values.append(beta)
         variances.append(np.diag(inverse))
         gone = [np.isnan(people.columns[name]) for name in asked.impute]
-        means.append([done[name][lacking].mean() for name, lacking in zip(asked.impute, gone, strict=True)])
+        shown = [told(asked, done, name, 0)[lacking] for name, lacking in zip(asked.impute, gone, strict=True)]
+        means.append(np.column_stack([one.mean(axis=0)[None] for one in shown])[0])
     return np.array(values), np.array(variances), np.array(means)
+
+
+def told(asked: Asked, done: Columns, name: str, first: int = 1) -> np.ndarray:
+    """The columns of a variable in a design (n, k): itself, or indicators of a category's levels from `first` on."""
+    if name not in asked.levels:
+        return done[name][:, None]
+    return (done[name][:, None] == np.arange(first, asked.levels[name])).astype(float)
 
 
 def least(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +111,21 @@ def logit(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return beta / size, np.linalg.inv(information) / np.outer(size, size)
 
 
+def multinomial(X: np.ndarray, y: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (levels - 1, q), each level against the first, and their covariance, level after level."""
+    size = np.abs(X).max(axis=0)
+    Z, beta = X / size, np.zeros((levels - 1, X.shape[1]))
+    having = y[:, None] == np.arange(1, levels)
+    for _ in range(60):
+        odds = np.exp(Z @ beta.T)
+        p = odds / (1 + odds.sum(axis=1, keepdims=True))
+        variance = np.eye(levels - 1) * p[:, :, None] - p[:, :, None] * p[:, None, :]
+        information = np.einsum("na,njk,nb->jakb", Z, variance, Z, optimize=True).reshape(beta.size, beta.size)
+        beta = beta + np.linalg.solve(information, ((having - p).T @ Z).ravel()).reshape(beta.shape)
+    sizes = np.tile(size, levels - 1)
+    return beta / size, np.linalg.inv(information) / np.outer(sizes, sizes)
+
+
 def completed(asked: Asked, people: People, chain: int, among: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Everyone's values in a chain; `among`: whose rows the imputation models are fitted on, if not everyone's."""
     among = np.ones(len(people.persons), bool) if among is None else among
@@ -111,7 +139,10 @@ def completed(asked: Asked, people: People, chain: int, among: np.ndarray | None
 
     for name in asked.impute:
         seen = done[name][~gone[name] & among]
-        if name in asked.ranges:
+        if name in asked.levels:
+            shares = np.cumsum(np.bincount(seen.astype(int), minlength=asked.levels[name]) / len(seen))
+            done[name][gone[name]] = np.searchsorted(shares[:-1], each(name, 0), side="right")
+        elif name in asked.ranges:
             done[name][gone[name]] = within(asked, name, seen.mean() + seen.std(ddof=1) * special.ndtri(each(name, 0)))
         else:
             done[name][gone[name]] = each(name, 0) < seen.mean()
@@ -119,7 +150,12 @@ def completed(asked: Asked, people: People, chain: int, among: np.ndarray | None
         for name in asked.impute:
             drawn = one_model(asked, people, done, gone[name], name, sweep, chain, among)
             uniform = each(name, sweep)
-            if name in asked.ranges:
+            if name in asked.levels:
+                odds = np.exp(np.column_stack([np.zeros(len(uniform)), drawn[0]]))
+                shares = np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)
+                found = [np.searchsorted(one[:-1], u, side="right") for one, u in zip(shares, uniform, strict=True)]
+                done[name][gone[name]] = found
+            elif name in asked.ranges:
                 mean, sigma = drawn
                 done[name][gone[name]] = within(asked, name, mean + sigma * special.ndtri(uniform))
             else:
@@ -142,11 +178,14 @@ def one_model(
     chain: int,
     among: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    """Linear predictors of those who lack a variable, under drawn parameters, and the residual deviation drawn."""
+    """Linear predictors of those who lack a variable, under drawn parameters, and the residual deviation drawn.
+
+    Of a category (n, levels - 1), each level's against the first.
+    """
     outcome = [] if asked.prediction else [asked.outcome]
     others = [*outcome, *(p for p in [*asked.predictors, *asked.auxiliary] if p != name)]
     middle = {p: sum(asked.ranges[p]) / 2 if p in asked.ranges else 0.0 for p in others}
-    slopes = np.column_stack([done[p] - middle[p] for p in others])
+    slopes = np.column_stack([told(asked, done, p) - middle[p] for p in others])
     where = sorted(set(people.sites)) if asked.own else [None]
     everyone = np.ones(len(slopes), bool)
     levels = np.column_stack([people.sites == one if asked.own else everyone for one in where]).astype(float)
@@ -156,6 +195,10 @@ def one_model(
     q = slopes.shape[1] if asked.own else W.shape[1]
     fitted = ~gone & among
     y = people.columns[name][fitted]
+    if name in asked.levels:
+        own = [f"gagyo hospital {asked.study} {one} imputation {asked.seed} {name} {sweep} {chain}" for one in where]
+        beta = drawn_levels(asked, W[fitted], y, asked.levels[name], q, label, own)
+        return W[gone] @ beta.T, 1.0
     if name in asked.ranges:
         beta, inverse = least(W[fitted], y)
         residual = y - W[fitted] @ beta
@@ -177,3 +220,23 @@ def one_model(
         z = np.array([normals(f"gagyo hospital {asked.study} {one} {own}", 1)[0] for one in where])
         drawn[q:] = mean + sigma * z / np.sqrt(np.diag(block))
     return W[gone] @ drawn, sigma
+
+
+def drawn_levels(
+    asked: Asked, W: np.ndarray, y: np.ndarray, levels: int, q: int, label: str, own: list[str]
+) -> np.ndarray:
+    """Coefficients (levels - 1, columns) drawn around a multinomial fit: of the first q columns, then of hospitals."""
+    beta, inverse = multinomial(W, y, levels)
+    number = np.arange(beta.size).reshape(beta.shape)
+    first = number[:, :q].ravel()
+    precision, drawn = np.linalg.inv(inverse), beta.ravel().copy()
+    root = np.linalg.cholesky(inverse[np.ix_(first, first)])
+    moved = root @ normals(label, len(first))
+    drawn[first] += moved
+    for at, name in enumerate(own if asked.own else []):
+        # A hospital's levels given the slopes: no hospital's level tells another's.
+        here = number[:, q + at]
+        block = np.linalg.inv(precision[np.ix_(here, here)])
+        drawn[here] += np.linalg.cholesky(block) @ normals(name, levels - 1)
+        drawn[here] -= block @ precision[np.ix_(here, first)] @ moved
+    return drawn.reshape(beta.shape)

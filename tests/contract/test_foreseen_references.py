@@ -23,7 +23,7 @@ from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result
 from tests.contract.data import NUMBERS, columns, divide, study
-from tests.contract.imputation_pooled import Asked, People, completed, logit
+from tests.contract.imputation_pooled import Asked, People, completed, logit, told
 from tests.contract.test_imputation_references import everyone, line
 from tests.hospitals import Rows, house
 from tests.mutations import ROOT
@@ -42,6 +42,9 @@ NUMBER = Asked(
 CASES = {
     "a number": replace(NUMBER, auxiliary=["skin"]),
     "a number and yes or no": replace(NUMBER, predictors=["glu", "bmi", "heavy"], impute=["bmi", "heavy"], seed=3),
+    "a category": replace(
+        NUMBER, predictors=["glu", "ped", "ageband"], impute=["ageband"], levels={"ageband": 3}, sweeps=1
+    ),
 }
 VALIDATION = "  v: {method: validate, cohort: all, model: a, folds: 0, leave_out: site}\n"
 
@@ -65,6 +68,7 @@ def people() -> dict[str, Rows]:
     # other or without, are a group at any three hospitals.
     found["heavy"][random.random(len(found["ped"])) < 0.4] = np.nan
     found["bmi"][random.random(len(found["ped"])) < 0.4] = np.nan
+    found["ageband"][np.random.default_rng(6).random(len(found["ped"])) < 0.3] = np.nan
     older = np.searchsorted(np.quantile(found["age"], [0.3, 0.6]), found["age"])
     where = np.where(random.random(len(older)) < 0.6, random.integers(0, 4, len(older)), older)
     return divide({key: column for key, column in found.items() if key != "hospital"}, where)
@@ -89,7 +93,9 @@ def rehearsed(asked: Asked, there: Mapping[str, Rows]) -> dict[str, Result]:
 def designs(asked: Asked, all_people: People, among: np.ndarray) -> list[np.ndarray]:
     """The design of everyone in each data set, imputed by models of those among."""
     done = (completed(asked, all_people, chain, among) for chain in range(asked.times))
-    return [np.column_stack([np.ones(len(among)), *(one[name] for name in asked.predictors)]) for one in done]
+    return [
+        np.column_stack([np.ones(len(among)), *(told(asked, one, name) for name in asked.predictors)]) for one in done
+    ]
 
 
 def predictors(asked: Asked, all_people: People, among: np.ndarray) -> list[np.ndarray]:
@@ -247,7 +253,7 @@ def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> 
 
 def test_the_validation_of_the_how_to_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
-    whole, part, more = (one.partition("```")[0] for one in page.split("```yaml\n")[1:4])
+    whole, _, part, more = (one.partition("```")[0] for one in page.split("```yaml\n")[1:5])
     data = columns("pima_missing")
     there = divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     going = house(

@@ -50,9 +50,9 @@ def line(asked: Asked) -> str:
     return f"  a: {{method: imputation, cohort: all, {said}}}\n"
 
 
-def women(asked: Asked) -> dict[str, np.ndarray]:
+def women(asked: Asked, name: str = "pima_missing") -> dict[str, np.ndarray]:
     """Real women with values deleted at random (tests/golden/r/imputation.R); those without a needed one left out."""
-    found = {key: column.copy() for key, column in columns("pima_missing").items()}
+    found = {key: column.copy() for key, column in columns(name).items()}
     needed = {asked.outcome, *asked.predictors, *asked.auxiliary} - set(asked.impute)
     keep = np.logical_and.reduce([~np.isnan(found[name]) for name in needed])
     return {key: column[keep] for key, column in found.items()}
@@ -70,9 +70,9 @@ def everyone(people: Mapping[str, Rows]) -> People:
     return People(together, sites, [person for one in people.values() for person in one.persons])
 
 
-def rehearsed(asked: Asked, people: Mapping[str, Rows]) -> Result:
+def rehearsed(asked: Asked, people: Mapping[str, Rows], name: str = "pima") -> Result:
     """The result without doors, gate or ring; people have the numbers that they have behind doors."""
-    parsed = Study.parse(study("pima", line(asked)))
+    parsed = Study.parse(study(name, line(asked)))
     inside = {
         name: federation.Rows(name, parsed.variables, one.columns, one.persons, f"{parsed.study} {parsed.seed}")
         for name, one in people.items()

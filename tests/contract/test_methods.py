@@ -192,6 +192,14 @@ OWED = {
     ),
 }
 MORE = {
+    "imputation, category": Owed(
+        "tests.contract.test_imputed_categories_references:"
+        "test_coefficients_are_those_of_the_same_draws_on_pooled_rows",
+        '  a: {method: imputation, cohort: all, formula: "glu ~ band + heavy + age", model: linear,'
+        " impute: [band, heavy], times: 3, sweeps: 2, hospitals: pooled}\n",
+        by_hospital="people's random numbers are keyed by hospital",
+        data="pima_bands",
+    ),
     "validate, imputed": Owed(
         "tests.contract.test_foreseen_references:test_performance_is_that_of_the_same_draws_on_pooled_rows",
         '  m: {method: imputation, purpose: prediction, cohort: all, formula: "diabetic ~ glu + bmi + age",'

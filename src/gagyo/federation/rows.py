@@ -124,9 +124,9 @@ class Rows:
         """A number between 0 and 1 for each person (n,), of the person's keyed hash and a label."""
         return uniform_of(self._stream(bits_of(label)))
 
-    def own_normal(self, label: str) -> float:
-        """A standard normal of this hospital's own, for a label."""
-        return float(normals(f"gagyo hospital {self._seed} {self.site} {label}", 1)[0])
+    def own_normals(self, label: str, number: int) -> NDArray[np.float64]:
+        """Standard normals (number,) of this hospital's own, for a label."""
+        return normals(f"gagyo hospital {self._seed} {self.site} {label}", number)
 
     def poisson(self, replicate: int) -> NDArray[np.float64]:
         """Bootstrap weights of one replicate: Poisson(1) by inversion of the person's keyed hash."""

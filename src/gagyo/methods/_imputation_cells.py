@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._groups import levels_of
 from gagyo.methods._imputation_chains import Spec
-from gagyo.methods._regression import design_cells, part_cells, part_traits
+from gagyo.methods._regression import design_cells, first_levels, part_cells, part_traits
 from gagyo.methods._weighting_cells import traits_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
@@ -95,17 +96,23 @@ def alone_in_span(codes: NDArray[np.int64], lacking: Bools) -> Bools:
 def _own(rows: Rows, spec: Spec) -> Counts:
     """What a hospital adds about its own level is made of its own shares: they are ruled on as its own table.
 
-    Of each imputed variable: k who have it (of yes or no, k of each), nobody or k who lack it; among those who have it
-    nobody or k with and without each trait, and with, without and lacking each other variable that is imputed.
+    Of each imputed variable: k who have it (of yes or no and of a category, k of each), nobody or k who lack it; among
+    those who have it nobody or k with and without each trait, at the first level of each category, and at each level of
+    and lacking each other variable that is imputed.
     """
     found = []
     for name in spec.impute:
-        present, x = rows.present(name), rows[name]
-        groups = [present.sum()] if spec.is_measured(name) else [(x == 0).sum(), (x == 1).sum()]
+        present, known = rows.present(name), spec.known_of(name)
+        groups = [present.sum()] if spec.is_measured(name) else _by_level(rows, name, present)
         found += [own_table(groups), np.array([(~present).sum()])]
-        found.append(traits_of(rows, spec.known_of(name), present, []))
+        found += [traits_of(rows, known, present, []), first_levels(rows, known)[present].sum(axis=0)]
         for other in (one for one in spec.impute if one != name):
-            y = rows[other][present]
-            sides = [np.isnan(y)] if spec.is_measured(other) else [np.isnan(y), y == 0, y == 1]
-            found.append(np.array([side.sum() for side in sides]))
+            lacking = int((present & ~rows.present(other)).sum())
+            found.append(np.array([lacking, *_by_level(rows, other, present)]))
     return np.concatenate(found).astype(np.int64)
+
+
+def _by_level(rows: Rows, name: str, chosen: Bools) -> list[int]:
+    """How many of the chosen people have each level of a variable; nothing of a measurement."""
+    x = rows[name][chosen]
+    return [int((x == level).sum()) for level in range(levels_of(rows.variables[name]))]

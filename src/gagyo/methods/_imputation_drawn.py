@@ -1,7 +1,8 @@
 """Outside the hospitals: each chain's imputation model from its opened sums, and the parameters drawn around it.
 
 Of a linear model the residual variance is its sum of squares over a chi-square, the coefficients are normal around the
-fit (Rubin 1987, page 167); of a logistic model they are normal around the fit by its inverse information (page 169).
+fit (Rubin 1987, page 167); of a logistic model they are normal around the fit by its inverse information (page 169),
+and so they are of a multinomial one.
 The numbers are those of `gagyo.statistics.draws`, named by study, seed, variable, sweep and chain.
 """
 

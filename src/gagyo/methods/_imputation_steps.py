@@ -9,7 +9,9 @@ import numpy as np
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._imputation_cells import imputation_cells, own_cells
-from gagyo.methods._imputation_chains import DRAWN, SPEC, Chains, Spec
+from gagyo.methods._imputation_chains import DRAWN, SPEC, Chains, Spec, told_by
+from gagyo.methods._imputation_levels import fit_values as category_values
+from gagyo.methods._imputation_levels import leveled
 from gagyo.methods._logistic_sums import Sample, bounds_of, fit_sums, largest_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._products import bounds
@@ -28,22 +30,24 @@ def _together(rows: Rows, spec: Spec, values: Floats, bound: Floats, spread: Spr
 
 @local("imputation", **SPEC)
 def start(rows: Rows, **said: Any) -> Aggregate:
-    """How many people; the sum of their outcomes; by imputed variable how many have it, its sum and sum of squares.
+    """How many people; the sum of their outcomes; by imputed variable how many have it; of each its sum and sum of
+    squares, of a category how many have each level but the first.
 
     Measurements are about the middles of their ranges.
     """
     spec = Spec.of(rows, **said)
     present = np.column_stack([rows.present(name) for name in spec.impute])
-    ends = np.array([rows.variables[name].bounds for name in spec.impute])
-    measured = np.array([spec.is_measured(name) for name in spec.impute])
+    ends = np.array([rows.variables[name].bounds for name in spec.by_column])
+    measured = np.array([spec.is_measured(name) for name in spec.by_column])
     middle = np.where(measured, ends.mean(axis=1), 0.0)
-    x = np.where(present, np.column_stack([rows[name] for name in spec.impute]) - middle, 0.0)
+    columns = np.concatenate([told_by(spec.levels(name), rows[name]) for name in spec.impute])
+    x = np.nan_to_num(columns.T - middle)
     reach = np.where(measured, (ends[:, 1] - ends[:, 0]) / 2, 1.0)
     outcome = spec.formula.outcome
     most = float(np.abs(rows.variables[outcome].bounds).max())
     values = np.concatenate([[rows[outcome].sum()], present.sum(axis=0), x.sum(axis=0), (x**2).sum(axis=0)])
-    bound = np.concatenate([[most], np.ones(len(reach)), reach, reach**2])
-    # Sums of yes or no are head counts, and ruled on as such.
+    bound = np.concatenate([[most], np.ones(present.shape[1]), reach, reach**2])
+    # Sums of yes or no and of levels are head counts, and ruled on as such.
     spread = spread_of(np.column_stack([x[:, measured], x[:, measured] ** 2]))
     return {"people": count(np.ones(rows.n, bool)), "sums": _together(rows, spec, values, bound, spread)}
 
@@ -53,22 +57,28 @@ def model(rows: Rows, *, starts: Floats, draws: Floats, variable: str, coefficie
     """One variable's imputation model in every chain at its coefficients (chains, q), over those who have it.
 
     Score (q), information (upper triangle), squares (q) and log-likelihood, each hospital at its own best level; then
-    the sum of what those who lack the variable were given last.
+    the sum of what those who lack the variable were given last, of a category how many each level but the first.
     """
     spec = Spec.of(rows, **said)
     chains = Chains.at(rows, spec, starts, draws)
     response, present = chains.observed(variable), ~chains.lacking[variable]
-    linear = spec.is_measured(variable)
     fits = [
-        fit_values(profile(chains.raw(variable, chain, present), response, spec.own, beta, linear))
+        _fit(spec, variable, chains.raw(variable, chain, present), response, beta)
         for chain, beta in enumerate(coefficients)
     ]
-    low, high = rows.variables[variable].bounds
-    reach = _reach(spec, spec.models[variable])[int(spec.own) :]
-    bound = np.append(fit_bounds(reach, high - low), _most(spec, variable))
-    given = chains.imputed()[spec.impute.index(variable)]
-    values = np.column_stack([np.array([one for one, _ in fits]), given])
+    low, high = rows.variables[variable].bounds if spec.is_measured(variable) else (0.0, 1.0)
+    columns, place = spec.columns(variable), spec.place(variable)
+    reach = np.tile(_reach(spec, spec.models[variable])[int(spec.own) :], columns)
+    bound = np.append(fit_bounds(reach, high - low), np.full(columns, _most(spec, variable)))
+    values = np.column_stack([np.array([one for one, _ in fits]), chains.imputed()[place].T])
     return {"fit": _together(rows, spec, values, bound, side_by_side(*[one for _, one in fits]))}
+
+
+def _fit(spec: Spec, name: str, raw: Floats, response: Floats, beta: Floats) -> tuple[Floats, Spread]:
+    """A chain's sums of a variable's model over the people of columns raw (n, p), and their spread."""
+    if spec.levels(name):
+        return category_values(leveled(raw, response, spec.levels(name), spec.own, beta))
+    return fit_values(profile(raw, response, spec.own, beta, spec.is_measured(name)))
 
 
 @local("imputation", **SPEC, **DRAWN, variable=Name())
@@ -95,15 +105,16 @@ def _reach(spec: Spec, formula: Formula) -> Floats:
 
 
 def _most(spec: Spec, name: str) -> float:
-    return float(np.abs(spec.wide[name].bounds).max())
+    """The greatest size of a variable's column."""
+    return float(np.abs(spec.wide[name].bounds).max()) if spec.is_measured(name) else 1.0
 
 
 def _given(spec: Spec, chains: Chains) -> tuple[Floats, Floats]:
-    """What those who lack each variable were given last: sums (chains, variables), and their bounds.
+    """What those who lack each variable were given last: sums (chains, columns), and their bounds.
 
     They are random numbers, not people's values: that one of them is large says nothing of anyone.
     """
-    return chains.imputed().T, np.array([_most(spec, name) for name in spec.impute])
+    return chains.imputed().T, np.array([_most(spec, name) for name in spec.by_column])
 
 
 @local("imputation", **SPEC, **DRAWN)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.methods._groups import NO_YES
+from gagyo.methods._groups import NO_YES, level_label
 from gagyo.methods._imputation_chains import PREDICTION, Spec
 from gagyo.methods._imputation_walk import Fits, Seen
 from gagyo.methods._logistic_told import coefficients_table
 from gagyo.methods._regression import alias_notes
 from gagyo.protocol.terms import DesignColumn
 from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Series, Table, Words
 from gagyo.statistics import rubin
 from gagyo.statistics.convergence import scale_reduction
@@ -58,7 +59,7 @@ class Told:
                 _uncertainty(columns, pooled, fits.aliased),
                 self._missing(fits),
             ),
-            curves=tuple(self._course(one) for one in fits.seen if one.lacking),
+            curves=tuple(curve for one in fits.seen if one.lacking for curve in self._courses(one)),
             equation=Equation(
                 formula.outcome,
                 "logit" if self.model == "logistic" else "identity",
@@ -74,12 +75,15 @@ class Told:
     def _text(self) -> Iterator[Words]:
         spec = self.spec
         measured = ", ".join(name for name in spec.impute if spec.is_measured(name))
-        others = ", ".join(name for name in spec.impute if not spec.is_measured(name))
+        categories = ", ".join(name for name in spec.impute if spec.levels(name))
+        others = ", ".join(name for name in spec.impute if not (spec.is_measured(name) or spec.levels(name)))
         yield Words("imputation.text", {"times": spec.times, "sweeps": self.spec.sweeps, "seed": spec.seed})
         if measured:
             yield Words("imputation.text_norm", {"found": measured})
         if others:
             yield Words("imputation.text_logreg", {"found": others})
+        if categories:
+            yield Words("imputation.text_multinomial", {"found": categories})
         models = "prediction" if spec.purpose == PREDICTION else "models"
         yield Words(f"imputation.text_{models}", {"formula": spec.formula.text})
         if spec.auxiliary:
@@ -98,37 +102,53 @@ class Told:
             Column("given", Words("imputation.mean_imputed"), "number", 3),
             Column("scale_reduction", Words("imputation.scale_reduction"), "number", 3),
         )
-        rows = tuple(self._row(one, fits.people) for one in fits.seen)
+        rows = tuple(row for one in fits.seen for row in self._rows(one, fits.people))
         notes = (Words("imputation.means_note"),)
         return Table("missing", Words("imputation.missing"), columns, rows, notes=notes)
 
-    def _row(self, one: Seen, people: int) -> tuple[Cell, ...]:
-        given = float(one.given[-1].mean()) if one.lacking else None
-        mixed = _mixed(one)
-        return (self._label(one.name), one.having, one.lacking, one.lacking / people, one.mean, given, mixed)
+    def _rows(self, one: Seen, people: int) -> Iterator[tuple[Cell, ...]]:
+        """A variable's row; of a category one of its people, and one of each level's shares."""
+        variable = self.spec.variables[one.name]
+        counts: tuple[Cell, ...] = (one.having, one.lacking, one.lacking / people)
+        told = [self._means(mean, given) for mean, given in _by_level(one, bool(variable.levels))]
+        if not variable.levels:
+            yield (_label(variable), *counts, *told[0])
+            return
+        yield (Words(text=variable.label), *counts, None, None, None)
+        for level, row in enumerate(told):
+            yield (Words(text=level_label(variable, level)), None, None, None, *row)
 
-    def _label(self, name: str) -> Words:
-        return _label(self.spec.variables[name])
+    def _means(self, mean: float, given: Floats) -> tuple[Cell, ...]:
+        """A column's observed and imputed mean, and whether its chains (sweeps + 1, chains) have mixed."""
+        return (mean, float(given[-1].mean()) if len(given) else None, _mixed(given))
 
-    def _course(self, one: Seen) -> Curve:
-        x = tuple(float(sweep) for sweep in range(len(one.given)))
-        shown = one.given[:, :MOST_DRAWN].T
+    def _courses(self, one: Seen) -> Iterator[Curve]:
+        """The course of a variable's chains; of a category that of each level but the first, which follows."""
+        variable = self.spec.variables[one.name]
+        if not variable.levels:
+            title = Words("imputation.course", {"found": one.name})
+            yield self._course(one.name, title, _label(variable), float(one.means[0]), one.given[:, :, 0])
+        for at, level in enumerate(variable.levels[1:]):
+            title = Words("imputation.course_level", {"found": one.name})
+            label = Words(text=level_label(variable, at + 1))
+            yield self._course(f"{one.name}.{level.name}", title, label, float(one.means[at]), one.given[:, :, at])
+
+    def _course(self, name: str, title: Words, label: Words, mean: float, given: Floats) -> Curve:
+        x = tuple(float(sweep) for sweep in range(len(given)))
+        shown = given[:, :MOST_DRAWN].T
         series = [
             Series(Words("imputation.chain", {"number": number}), x, tuple(map(float, line)))
             for number, line in enumerate(shown, start=1)
         ]
-        observed = Series(Words("imputation.observed"), (x[0], x[-1]), (one.mean, one.mean), style="reference")
-        title = Words("imputation.course", {"found": one.name})
+        observed = Series(Words("imputation.observed"), (x[0], x[-1]), (mean, mean), style="reference")
         notes = (Words("imputation.course_note", {"found": len(shown), "times": self.spec.times}),)
-        return Curve(
-            f"course.{one.name}", title, Words("imputation.sweep"), self._label(one.name), (*series, observed), notes
-        )
+        return Curve(f"course.{name}", title, Words("imputation.sweep"), label, (*series, observed), notes)
 
     def _notes(self, pooled: rubin.Pooled, fits: Fits) -> Iterator[Words]:
         by_chance = np.nan_to_num(pooled.by_chance / pooled.error)
         if by_chance.max(initial=0.0) > ENOUGH:
             yield Words("imputation.more_times", {"found": f"{100 * by_chance.max():.1f}", "times": self.spec.times})
-        moving = [one.name for one in fits.seen if (_mixed(one) or 1.0) > SETTLED]
+        moving = [one.name for one in fits.seen if max(_reductions(one), default=1.0) > SETTLED]
         if moving:
             yield Words("imputation.more_sweeps", {"found": ", ".join(moving), "sweeps": self.spec.sweeps})
         whole = [one.name for one in fits.seen if not one.lacking]
@@ -136,9 +156,21 @@ class Told:
             yield Words("imputation.nothing_lacks", {"found": ", ".join(whole)})
 
 
-def _mixed(one: Seen) -> float | None:
+def _by_level(one: Seen, category: bool) -> Iterator[tuple[float, Floats]]:
+    """Mean and what was given (sweeps + 1, chains) of each column; of a category of its first level too."""
+    if category:
+        yield 1 - float(one.means.sum()), 1 - one.given.sum(axis=2)
+    yield from zip(map(float, one.means), np.moveaxis(one.given, 2, 0), strict=True)
+
+
+def _reductions(one: Seen) -> list[float]:
+    """The scale reduction of each column that has one."""
+    return [found for column in np.moveaxis(one.given, 2, 0) if (found := _mixed(column)) is not None]
+
+
+def _mixed(given: Floats) -> float | None:
     """The scale reduction over the sweeps after the start; None where there is too little to tell."""
-    swept = one.given[1:]
+    swept = given[1:]
     return scale_reduction(swept) if len(swept) > 1 else None
 
 

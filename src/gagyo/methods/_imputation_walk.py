@@ -36,15 +36,16 @@ Walking = Generator[Ask, Pooled, "Fits"]
 
 @dataclass(frozen=True)
 class Seen:
-    """An imputed variable: how many have it and lack it, their mean, and by sweep what the others were given.
+    """An imputed variable: how many have it and lack it, their means, and by sweep what the others were given.
 
-    given: the mean of the imputed values, (sweeps + 1, chains), the starts first; empty where nobody lacks it.
+    means (columns,): one, or of a category the share of each level but the first. given: the means of the imputed
+    values, (sweeps + 1, chains, columns), the starts first; empty where nobody lacks it.
     """
 
     name: str
     having: int
     lacking: int
-    mean: float
+    means: Floats
     given: Floats
 
 
@@ -128,7 +129,22 @@ class Walk:
     rounds: int = 0
 
     def walk(self, logistic: bool) -> Walking:
-        """Start, sweep, and fit the completed data."""
+        """Start, sweep, and fit the completed data; where a privacy rule stops it, what a category needs is said."""
+        try:
+            return (yield from self._walk(logistic))
+        except Stopped as why:
+            advice = self._advice(why)
+            if not advice:
+                raise
+            raise Stopped(*why.findings, *advice) from None
+
+    def _advice(self, why: Stopped) -> list[Finding]:
+        """What is true of every category, so that it says nothing of which group was too small, or where."""
+        names = ", ".join(name for name in self.spec.impute if self.spec.levels(name))
+        withheld = any(one.code in ("answer_withheld", "withheld_fit") for one in why.findings)
+        return [Finding("impute_rare", values={"found": names})] if names and withheld else []
+
+    def _walk(self, logistic: bool) -> Walking:
         yield from self._start()
         for sweep in range(1, self.spec.sweeps + 1):
             for name in self.spec.impute:
@@ -146,10 +162,10 @@ class Walk:
 
     def _seen(self) -> tuple[Seen, ...]:
         found = []
-        for name, (mean, _) in zip(self.spec.impute, self.starts, strict=True):
-            lacking = self.people - self.having[name]
-            given = np.array(self.given[name]) / lacking if lacking else np.zeros((0, self.spec.times))
-            found.append(Seen(name, self.having[name], lacking, float(mean), given))
+        for name in self.spec.impute:
+            lacking, means = self.people - self.having[name], self.starts[self.spec.place(name), 0]
+            given = np.array(self.given[name]) / lacking if lacking else np.zeros((0, self.spec.times, len(means)))
+            found.append(Seen(name, self.having[name], lacking, means, given))
         return tuple(found)
 
     # Its questions.
@@ -161,7 +177,8 @@ class Walk:
     def model_question(self, name: str, coefficients: Floats, starts: Floats, draws: Floats) -> Ask:
         """The question about a variable's model in every chain, at coefficients (chains, q)."""
         more = {"variable": name, "coefficients": coefficients}
-        return self._question(steps.model, f"imputes {name}", self.spec.width(name) + 1, starts, draws, **more)
+        width = self.spec.width(name) + self.spec.columns(name)
+        return self._question(steps.model, f"imputes {name}", width, starts, draws, **more)
 
     def completed_question(self, coefficients: Floats, starts: Floats, draws: Floats) -> Ask:
         """The question about the logistic fits of the completed data, at coefficients (chains, p)."""
@@ -196,17 +213,30 @@ class Walk:
         check_whole(answer, "people", "sums")
         self.rounds, self.sites, self.people = 1, answer.sites, int(answer["people"][0])
         self.events = float(answer["sums"][0])
-        having, total, squares = answer["sums"][1:].reshape(3, -1)
-        if (having < 2).any():
+        people, rest = np.split(answer["sums"][1:], [len(self.spec.impute)])
+        total, squares = rest.reshape(2, -1)
+        if (people < 2).any():
             raise Stopped(Finding("withheld_fit"))
-        self.having = {name: int(one) for name, one in zip(self.spec.impute, having, strict=True)}
-        measured = np.array([self.spec.is_measured(name) for name in self.spec.impute])
-        ends = np.array([self.spec.variables[name].bounds for name in self.spec.impute])
+        self.having = {name: int(one) for name, one in zip(self.spec.impute, people, strict=True)}
+        names = self.spec.by_column
+        having = np.array([self.having[name] for name in names])
+        measured = np.array([self.spec.is_measured(name) for name in names])
+        ends = np.array([self.spec.variables[name].bounds for name in names])
         deviation = np.sqrt(np.maximum(squares - total**2 / having, 0.0) / (having - 1))
         mean = total / having + np.where(measured, ends.mean(axis=1), 0.0)
         self.starts = np.column_stack([mean, np.where(measured, deviation, 0.0)])
         self.draws = np.zeros((self.spec.times, 0))
         self.given = {name: [] for name in self.spec.impute}
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        """Raise Stopped where nobody has a level of a category."""
+        for name in self.spec.impute:
+            shares = self.starts[self.spec.place(name), 0]
+            levels = zip(self.spec.variables[name].levels, [1 - shares.sum(), *shares], strict=False)
+            empty = [level.name for level, share in levels if share * self.having[name] < 0.5]
+            if empty:
+                raise Stopped(Finding("impute_level", values={"variable": name, "found": ", ".join(empty)}))
 
     # One imputation model in every chain.
 
@@ -219,7 +249,7 @@ class Walk:
             fitted = np.array([one.step for one in solved])
             drawn = [drawn_linear(one, people, label) for one, label in zip(opened, labels, strict=True)]
         else:
-            fitted, solved, opened = yield from self._newton(name)
+            fitted, solved, opened = yield from self._fitted(name)
             drawn = [drawn_logistic(*one) for one in zip(fitted, solved, labels, strict=True)]
             self.fitted[name] = fitted
         information = np.array([one.information for one in opened])
@@ -232,16 +262,26 @@ class Walk:
         width = self.spec.width(name)
         answer = yield from self._ask(self.model_question(name, coefficients, self.starts, self.draws))
         check_whole(answer, "fit")
+        sums, given = np.split(answer["fit"], [size_of(width)], axis=1)
         if first:
-            self.given[name].append(answer["fit"][:, -1])
-        return [Opened.of(values, width) for values in answer["fit"][:, :-1]]
+            self.given[name].append(given)
+        return [Opened.of(values, width) for values in sums]
+
+    def _fitted(self, name: str) -> Generator[Ask, Pooled, tuple[Floats, list[Solved], list[Opened]]]:
+        """`_newton`; where it is separated, of which variable the model is."""
+        try:
+            return (yield from self._newton(name))
+        except Stopped as why:
+            apart = [one.values["found"] for one in why.findings if one.code == "separation"]
+            if not apart:
+                raise
+            raise Stopped(Finding("impute_separation", values={"variable": name, "found": apart[0]})) from None
 
     def _newton(self, name: str) -> Generator[Ask, Pooled, tuple[Floats, list[Solved], list[Opened]]]:
-        """The fit of a logistic model in every chain, from where it was in the last sweep."""
-        width, times = self.spec.width(name), self.spec.times
-        terms = [column.name for column in self.spec.models[name].columns(self.spec.variables)][int(self.spec.own) :]
+        """The fit of a logistic or multinomial model in every chain, from where it was in the last sweep."""
+        times, terms = self.spec.times, self._terms(name)
         start = next((one.fitted for one in self.near.models if one.name == name), None) if self.near else None
-        beta = self.fitted.get(name, np.zeros((times, width)) if start is None else start)
+        beta = self.fitted.get(name, np.tile(self._null(name), (times, 1)) if start is None else start)
         diagonals: list[Floats] = []
         for number in range(MOST_ROUNDS):
             try:
@@ -258,6 +298,21 @@ class Walk:
             for one, at_first, now in zip(opened, diagonals[0], diagonals[-1], strict=True):
                 check_separation(at_first, now, one.likelihood, self.having[name], terms)
         raise Stopped(Finding("no_convergence", values={"found": MOST_ROUNDS}))
+
+    def _terms(self, name: str) -> list[str]:
+        """The coefficients of a model by name; of a category those of each level but the first."""
+        columns = self.spec.models[name].columns(self.spec.variables)[int(self.spec.own) :]
+        terms = [column.name for column in columns]
+        levels = self.spec.variables[name].levels[1:]
+        return [f"{level.name}.{term}" for level in levels for term in terms] if levels else terms
+
+    def _null(self, name: str) -> Floats:
+        """Where the first fit of a model starts: at zero, a category with one level for all at the shares of levels."""
+        beta = np.zeros((self.spec.columns(name), self.spec.slopes(name)))
+        if self.spec.levels(name) and not self.spec.own:
+            shares = self.starts[self.spec.place(name), 0]
+            beta[:, 0] = np.log(shares / (1 - shares.sum()))
+        return beta.ravel()
 
     # The analysis in every completed data set.
 
@@ -320,9 +375,9 @@ class Walk:
         return np.where(aliased, np.nan, values), np.where(aliased, np.nan, variances), aliased
 
     def _note_given(self, given: Floats) -> None:
-        """What was given in the last sweep, (chains, variables)."""
-        for name, one in zip(self.spec.impute, given.T, strict=True):
-            self.given[name].append(one)
+        """What was given in the last sweep, (chains, columns)."""
+        for name in self.spec.impute:
+            self.given[name].append(given[:, self.spec.place(name)])
 
 
 def _least_squares(gram: Floats, p: int) -> tuple[Solved, float]:

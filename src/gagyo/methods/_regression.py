@@ -12,7 +12,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import DesignColumn, Spline, Term
+from gagyo.protocol.terms import Category, DesignColumn, Spline, Term
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
@@ -25,7 +25,8 @@ def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
     is away from zero and from the ends of its range, since a sum over a few is theirs, and where it holds a few values,
     who holds each, with and without each 0/1 column; who lies between a spline's knots, beyond which it is a line; and
-    where no column is a measurement, who has each combination of them.
+    where no column is a measurement, who has each combination of them. The first level of each category counts as a
+    0/1 column, though it has none: its people are those of no other level.
     """
     return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))
 
@@ -75,6 +76,7 @@ def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measur
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
     indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]
+    indicators += [((one.name, one.levels[0]),) for one in _without_first(formula)]
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
@@ -85,8 +87,21 @@ def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
 
 
 def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
-    """The outcome's and the design's 0/1 columns (chosen, q)."""
-    return np.column_stack([_outcome_columns(rows, formula), design_traits(rows, formula)])[chosen]
+    """The outcome's and the design's 0/1 columns (chosen, q), and the first level of each category."""
+    columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]
+    return np.column_stack(columns)[chosen]
+
+
+def first_levels(rows: Rows, formula: Formula) -> Bools:
+    """Who has the first level of each category (n, categories) whose first level has no column in the design."""
+    having = [rows[one.name] == 0 for one in _without_first(formula)]
+    return np.column_stack([np.zeros((rows.n, 0), bool), *having])
+
+
+def _without_first(formula: Formula) -> list[Category]:
+    """The categories that are terms of their own against their first level."""
+    alone = [term.factors[0] for term in formula.terms if len(term.factors) == 1]
+    return [one for one in alone if isinstance(one, Category) and one.first == 1]
 
 
 def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:
@@ -173,7 +188,9 @@ def _patterns(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
     having = design_traits(rows, formula)
     if having.shape[1] > MOST_TRAITS or formula.width <= 1:
         return []
-    return [combined(_traits(rows, formula, chosen), variables_of(rows, formula.variables), chosen)]
+    # A first level is the combination without the others.
+    traits = np.column_stack([_outcome_columns(rows, formula), having])[chosen]
+    return [combined(traits, variables_of(rows, formula.variables), chosen)]
 
 
 def _exclusive(a: Any, b: Any) -> bool:

@@ -1,12 +1,13 @@
 """Multiple imputation by chained equations, then a linear or logistic regression, pooled by Rubin's rules.
 
-Numbers are imputed by Bayesian linear, yes or no by Bayesian logistic regression on everything else: the outcome, the
-other terms, auxiliary variables, and a level of each hospital that never leaves it; for a prediction without outcome
-and hospitals' levels. Each round opens the sums of one model in all chains; what is drawn comes from a written
-generator, and people's own numbers from their keyed hashes, so that the completed data are the same wherever they are
-made. Given the draws it is lossless: every model is the fit of the pooled rows. van Buuren & Groothuis-Oudshoorn (2011)
-J Stat Softw 45(3); Rubin (1987) Multiple Imputation for Nonresponse in Surveys; Barnard & Rubin (1999) Biometrika
-86:948. Reference: R `mice` (`pool`; `norm` and `logreg` in distribution), and the same draws on the pooled rows.
+Numbers are imputed by Bayesian linear, yes or no by Bayesian logistic, categories by Bayesian multinomial logistic
+regression on everything else: the outcome, the other terms, auxiliary variables, and a level of each hospital that
+never leaves it; for a prediction without outcome and hospitals' levels. Each round opens the sums of one model in all
+chains; what is drawn comes from a written generator, and people's own numbers from their keyed hashes, so that the
+completed data are the same wherever they are made. Given the draws it is lossless: every model is the fit of the pooled
+rows. van Buuren & Groothuis-Oudshoorn (2011) J Stat Softw 45(3); Rubin (1987) Multiple Imputation for Nonresponse in
+Surveys; Barnard & Rubin (1999) Biometrika 86:948. Reference: R `mice` (`pool`; `norm` and `logreg` in distribution,
+`polyreg` but for its parameters, which it does not draw), statsmodels `MNLogit`, and the same draws on the pooled rows.
 """
 
 from __future__ import annotations
@@ -35,13 +36,16 @@ from gagyo.protocol import formula as formulas
 from gagyo.protocol.cohort import unknown_variable
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.protocol.terms import Plain
+from gagyo.protocol.terms import Category, Plain
 from gagyo.result import Result
 
 MOST_IMPUTED = 6
 """Variables that one analysis imputes: the patterns of what is missing, each ruled on, double with each."""
 
-IMPUTED_TYPES = ("number", "integer", "boolean")
+MOST_LEVELS = 8
+"""Levels of an imputed category: each but the first has coefficients of its own in every chain."""
+
+IMPUTED_TYPES = ("number", "integer", "boolean", "category")
 
 
 class Options(BaseModel):
@@ -54,7 +58,8 @@ class Options(BaseModel):
     """The analysis of each completed data set."""
     impute: list[str] = Field(min_length=1)
     """The variables whose missing values are imputed, in the order of each sweep: numbers by Bayesian linear, yes or no
-    by Bayesian logistic regression. Each stands in the formula as it is, or among the auxiliary variables."""
+    by Bayesian logistic, categories of at most eight levels by Bayesian multinomial logistic regression. Each stands in
+    the formula as it is, or among the auxiliary variables."""
     auxiliary: list[str] = []
     """Variables that help to impute, and are not in the formula."""
     times: int = Field(default=20, ge=2, le=100)
@@ -132,11 +137,12 @@ class Method:
     def sends(self) -> tuple[Sends, ...]:
         """Moments; of each variable its model in every chain, sweep by sweep; the fits of the completed data."""
         one, spec, p = self.options, self.spec, self.formula.width
-        sends = [Sends("imputation.start", 2 + 3 * len(spec.impute), 1)]
+        given = len(spec.by_column)
+        sends = [Sends("imputation.start", 2 + len(spec.impute) + 2 * given, 1)]
         for name in spec.impute:
             rounds = one.sweeps * (1 if spec.is_measured(name) else MOST_ROUNDS)
-            sends.append(Sends("imputation.model", one.times * (size_of(spec.width(name)) + 1), rounds))
-        given = len(spec.impute)
+            numbers = one.times * (size_of(spec.width(name)) + spec.columns(name))
+            sends.append(Sends("imputation.model", numbers, rounds))
         if one.model == "logistic":
             return (*sends, Sends("imputation.newton", one.times * (size_of(p) - p + given), MOST_ROUNDS))
         products = (p + 1) * (p + 2) // 2
@@ -153,9 +159,16 @@ class Method:
 
 
 def _swept(study: Study) -> int:
-    """Chains times sweeps, of all analyses of a study that impute: other draws tell more of the same people."""
+    """Chains times sweeps, of all analyses of a study that impute: other draws tell more of the same people.
+
+    Each column of a category that is drawn tells as much of them as a number does.
+    """
     imputing = [Options(**one.options) for one in study.analyses.values() if one.method == Method.name]
-    return sum(one.times * one.sweeps for one in imputing)
+    return sum(one.times * one.sweeps * max(_columns(name, study) for name in one.impute) for one in imputing)
+
+
+def _columns(name: str, study: Study) -> int:
+    return max(len(study.variables[name].levels) - 1, 1) if name in study.variables else 1
 
 
 def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> Iterator[Finding]:
@@ -189,6 +202,9 @@ def _of_imputed(options: Options, formula: Formula, analysis: Analysis, study: S
         elif study.variables[name].type not in IMPUTED_TYPES:
             values = {"found": name, "expected": ", ".join(IMPUTED_TYPES)}
             yield Finding("impute_type", place=place, values=values)
+        elif len(study.variables[name].levels) > MOST_LEVELS:
+            levels = {"variable": name, "found": len(study.variables[name].levels), "expected": MOST_LEVELS}
+            yield Finding("impute_levels", place=place, values=levels)
         elif name not in (*formula.predictors, *options.auxiliary):
             yield Finding("impute_unused", place=place, values={"found": name})
         else:
@@ -198,5 +214,5 @@ def _of_imputed(options: Options, formula: Formula, analysis: Analysis, study: S
 def _in_products(name: str, formula: Formula, analysis: Analysis) -> Iterator[Finding]:
     """A product or spline of an imputed variable: its imputation model would not know of it."""
     for term in formula.terms:
-        if name in term.names and term.factors != (Plain(name),):
+        if name in term.names and (len(term.factors) > 1 or not isinstance(term.factors[0], Plain | Category)):
             yield Finding("impute_product", place=analysis.place("impute"), values={"found": name, "term": str(term)})

@@ -41,8 +41,10 @@ EVERY_PATTERN = 2**31 - 1
 """Chains times sweeps as the others are told them: whoever is left out chooses draws within what they allow, so that
 every pattern of missing values is ruled on."""
 
-QUARTER = 0.25
-"""The most that one person adds to the information of a logistic model, by squared unit of a column."""
+HALF = 0.5
+"""Of logits of several levels one person adds at most (I - 1/levels) / 2 to the information, by squared unit of a
+column; of yes or no that is a quarter (Boehning 1992, Ann Inst Stat Math 44:197).
+"""
 
 MEASURED = ("auc", "oe", "slope", "citl")
 """What is pooled over all hospitals with errors: the AUC on the logit scale, O/E on the logarithmic."""
@@ -103,12 +105,12 @@ def foresee(chained: Chained, leave_out: bool, fewest: int, analysis: str) -> Ge
 
 
 def _everyone(chained: Chained, drawn: Mapping[str, Any]) -> Generator[Ask, Pooled, dict[str, Floats]]:
-    """By imputed variable the cross-products (chains, q, q) of its model's columns over everyone."""
+    """By imputed variable the cross-products (chains, p, p) of its model's columns over everyone."""
     found = {}
     for name in chained.spec.impute:
         answer = yield Ask(steps.everyone, {**drawn, "variable": name}, doing="summing")
         check_whole(answer, "products")
-        found[name] = symmetric(answer["products"], chained.spec.width(name))
+        found[name] = symmetric(answer["products"], chained.spec.slopes(name))
     return found
 
 
@@ -172,10 +174,10 @@ def _nothing(times: int) -> tuple[Near]:
 
 
 def _near_starts(chained: Chained) -> tuple[Near, Near]:
-    """Means within the information of a mean; deviations within that of a deviation, of yes or no as they are: none."""
+    """Means within the information of a mean; deviations within that of a deviation, of shares as they are: none."""
     spec = chained.spec
-    having = np.array([chained.having[name] for name in spec.impute], dtype=np.float64)
-    measured = np.array([spec.is_measured(name) for name in spec.impute])
+    having = np.array([chained.having[name] for name in spec.by_column], dtype=np.float64)
+    measured = np.array([spec.is_measured(name) for name in spec.by_column])
     mean, deviation = chained.starts.T
     variance = np.where(measured, deviation**2, mean * (1 - mean))
     still = variance <= 0
@@ -187,13 +189,15 @@ def _near_starts(chained: Chained) -> tuple[Near, Near]:
 def _moved(one: Modelled, spec: Spec, products: Floats) -> Floats:
     """By data set (q, q) what a change of a model's coefficients moves in all people, in residual deviations."""
     if not spec.is_measured(one.name):
-        return QUARTER * products
+        columns = spec.columns(one.name)
+        most = HALF * (np.eye(columns) - 1 / (columns + 1))
+        return np.array([np.kron(most, product) for product in products])
     residual = np.maximum(one.draws[:, -1] ** 2, np.finfo(float).tiny)
     return products / residual[:, None, None]
 
 
 def _near_draws(one: Modelled, spec: Spec, moved: Floats, having: int) -> list[Near]:
-    """Coefficients, and of a linear model the residual deviation; of a logistic one the fit, and what is drawn."""
+    """Coefficients, and of a linear model the residual deviation; of other models the fit, and what is drawn."""
     width = spec.width(one.name)
     if not spec.is_measured(one.name):
         return [Near(one.draws[:, side], moved, one.aliased) for side in (slice(0, width), slice(width, None))]

@@ -22,7 +22,7 @@ def of_imputed(spec: Spec, imputing: Sequence[Sends], leaves: bool) -> Iterator[
     yield Sends("validate.completed_lines", 12 * spec.times, MOST_STEPS)
     yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
     if leaves:
-        widest = max(spec.width(name) for name in spec.impute)
+        widest = max(spec.slopes(name) for name in spec.impute)
         yield Sends("imputation.everyone", spec.times * widest * (widest + 1) // 2, len(spec.impute))
         yield from (replace(one, to="left_out") for one in imputing)
         yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)

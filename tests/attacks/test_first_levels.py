@@ -1,0 +1,53 @@
+"""Attacks on the first level of a category, which has no column: its people are everyone less those of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gagyo.federation.rows import Rows as Inside
+from gagyo.protocol.study import Study
+from tests.attacks.test_imputation import asked_and_opened
+from tests.contract.data import HEAD, boolean, category, divide, number
+from tests.hospitals import house
+
+VARIABLES = "\n".join([number("x", -10, 10), number("y", -10, 10), category("stage", ("i", "ii", "iii")), boolean("d")])
+MODELS = {
+    "linear": "method: linear, formula: 'y ~ x + stage + d'",
+    "logistic": "method: logistic, formula: 'd ~ x + stage'",
+    "firth": "method: firth, formula: 'd ~ x + stage'",
+}
+
+
+def drawn(few: int) -> dict[str, np.ndarray]:
+    """People of whom a few are at the first stage and have d; of each other stage and d there are some hundred."""
+    random = np.random.default_rng(1)
+    data = {"x": np.clip(random.normal(size=800), -3, 3), "stage": random.integers(0, 3, 800).astype(float)}
+    data["d"] = (random.random(800) < 0.4).astype(float)
+    data["d"][np.flatnonzero((data["stage"] == 0) & (data["d"] == 1))[few:]] = 0.0
+    return data | {"y": data["x"] + random.normal(size=800)}
+
+
+def test_without_the_gate_they_are_counted_to_the_last_one() -> None:
+    study = Study.parse(HEAD % (10, VARIABLES, f"  a: {{{MODELS['linear']}, cohort: all}}\n"))
+    there = divide(drawn(3), np.arange(800) % 4)
+    inside = {name: Inside(name, study.variables, one.columns, one.persons, "k 0") for name, one in there.items()}
+    opened = {ask.step.name: got for ask, got in asked_and_opened(study, inside)}
+    means = opened["linear.means"]["sums"]
+    upper = list(zip(*np.triu_indices(6), strict=True))
+    products = dict(zip(upper, opened["linear.products"]["products"], strict=True))
+    # Columns: intercept, x, two stages, d. About the means a product is its number less what independence gives.
+    with_d = means[4]
+    of_others = [products[stage, 4] + means[stage] * with_d / 800 for stage in (2, 3)]
+    np.testing.assert_allclose(with_d - sum(of_others), 3, atol=1e-8)
+
+
+@pytest.mark.parametrize("few", [3, 40])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_trait_of_few_at_the_first_level_stays(tmp_path: Path, name: str, few: int) -> None:
+    text = HEAD % (10, VARIABLES, f"  a: {{{MODELS[name]}, cohort: all}}\n")
+    going = house(tmp_path, text, divide(drawn(few), np.arange(800) % 4)).run()
+    found = [one.code for one in going.stopped["a"].findings] if going.stopped else []
+    assert found in (["withheld_fit"], ["answer_withheld"]) if few < 10 else found == []
