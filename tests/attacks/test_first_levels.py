@@ -51,3 +51,43 @@ def test_a_trait_of_few_at_the_first_level_stays(tmp_path: Path, name: str, few:
     going = house(tmp_path, text, divide(drawn(few), np.arange(800) % 4)).run()
     found = [one.code for one in going.stopped["a"].findings] if going.stopped else []
     assert found in (["withheld_fit"], ["answer_withheld"]) if few < 10 else found == []
+
+
+FOLDS = {"whole": "folds: 0, penalty: 0.1", "folds": "folds: 4"}
+PRODUCTS = "\n".join(
+    [number("x", -10, 10), number("y", -10, 10), category("g", ("a", "b", "c")), *(boolean(one) for one in "hd")]
+)
+
+
+def crossed(few: int) -> dict[str, np.ndarray]:
+    """People of whom a few are at the first level of g, have h and have d; of each other combination there are many."""
+    random = np.random.default_rng(2)
+    data = {"x": np.clip(random.normal(size=1200), -3, 3), "g": random.integers(0, 3, 1200).astype(float)}
+    data |= {one: (random.random(1200) < 0.5).astype(float) for one in "hd"}
+    data["d"][np.flatnonzero((data["g"] == 0) & (data["h"] == 1) & (data["d"] == 1))[few:]] = 0.0
+    return data | {"y": data["x"] + random.normal(size=1200)}
+
+
+@pytest.mark.parametrize("few", [3, 40])
+@pytest.mark.parametrize("model", ["linear, formula: 'y ~ x + g * h + d'", "logistic, formula: 'd ~ x + g * h'"])
+def test_a_trait_of_few_at_the_first_levels_of_a_product_stays(tmp_path: Path, model: str, few: int) -> None:
+    """Attack: who has h and d, less those of them at the other levels of g, which the product's columns count."""
+    text = HEAD % (10, PRODUCTS, f"  a: {{method: {model}, cohort: all}}\n")
+    going = house(tmp_path, text, divide(crossed(few), np.arange(1200) % 4)).run()
+    found = [one.code for one in going.stopped["a"].findings] if going.stopped else []
+    assert found in (["withheld_fit"], ["answer_withheld"]) if few < 10 else found == []
+
+
+@pytest.mark.parametrize("people", [28, 240])
+def test_a_fold_with_few_at_a_first_level_stays(tmp_path: Path, people: int) -> None:
+    """Attack: everyone's sums less the training people's are a fold's, in which seven of 28 are at the first stage."""
+    data = drawn(400)
+    for d in (0, 1):
+        there = np.flatnonzero((data["stage"] == 0) & (data["d"] == d))
+        data["stage"][there[people // 2 :]] = 1.0
+    fit = "method: penalised, cohort: all, formula: 'd ~ x + stage', family: binomial, values: 4"
+    text = HEAD % (10, VARIABLES, "".join(f"  {one}: {{{fit}, {more}}}\n" for one, more in FOLDS.items()))
+    going = house(tmp_path, text, divide(data, np.arange(800) % 4)).run()
+    assert "whole" in going.results
+    found = [one.code for one in going.stopped["folds"].findings] if going.stopped else []
+    assert found in (["withheld_fit"], ["answer_withheld"]) if people < 40 else found == []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.methods._imputation_chains import Spec
-from gagyo.methods._regression import design_cells, first_levels, part_cells, part_traits
+from gagyo.methods._regression import design_cells, part_cells, part_traits
 from gagyo.methods._weighting_cells import traits_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
@@ -105,7 +105,7 @@ def _own(rows: Rows, spec: Spec) -> Counts:
         present, known = rows.present(name), spec.known_of(name)
         groups = [present.sum()] if spec.is_measured(name) else _by_level(rows, name, present)
         found += [own_table(groups), np.array([(~present).sum()])]
-        found += [traits_of(rows, known, present, []), first_levels(rows, known)[present].sum(axis=0)]
+        found.append(traits_of(rows, known, present, []))
         for other in (one for one in spec.impute if one != name):
             lacking = int((present & ~rows.present(other)).sum())
             found.append(np.array([lacking, *_by_level(rows, other, present)]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import Category, DesignColumn, Spline, Term
+from gagyo.protocol.terms import Category, DesignColumn, Factor, Plain, Spline, Term
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
@@ -25,8 +26,8 @@ def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> 
     The two-way cells of the design's 0/1 columns and a 0/1 outcome; for every other column (and a measured outcome) who
     is away from zero and from the ends of its range, since a sum over a few is theirs, and where it holds a few values,
     who holds each, with and without each 0/1 column; who lies between a spline's knots, beyond which it is a line; and
-    where no column is a measurement, who has each combination of them. The first level of each category counts as a
-    0/1 column, though it has none: its people are those of no other level.
+    where no column is a measurement, who has each combination of them. The first levels of categories and of their
+    products count as 0/1 columns, though they have none: their people are those of no other level.
     """
     return joined(trait_cells(rows, formula, chosen), *_patterns(rows, formula, chosen))
 
@@ -44,11 +45,11 @@ def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> M
 
 def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure:
     """The head counts of a left-out fold, which follow from the joint fit less the fold's: its cases and controls, who
-    has each 0/1 column and who has not, who holds each of few values, and of a design without measurements each
-    combination.
+    has each 0/1 column and first level and who has not, who holds each of few values, and of a design without
+    measurements each combination.
     """
     y = rows[formula.outcome] == 1
-    having = design_traits(rows, formula)
+    having = np.column_stack([design_traits(rows, formula), first_levels(rows, formula)])
     sides = [side[:, None] & fold[:, None] for side in (y, ~y)] + [side & fold[:, None] for side in (having, ~having)]
     counts = few_or_none(np.concatenate([side.sum(axis=0) for side in sides]).astype(np.int64))
     return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
@@ -76,12 +77,12 @@ def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measur
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
     indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]
-    indicators += [((one.name, one.levels[0]),) for one in _without_first(formula)]
+    indicators += [tuple((one.variable, one.name) for one in at) for at in _without_column(rows, formula)]
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
     implies = np.array([[bool(b) and set(a) > set(b) for b in indicators] for a in indicators], bool)
-    of_two = [len(one) == 1 and len(rows.variables[one[0][0]].levels) == 2 for one in indicators]
+    of_two = [len(one) == 1 and levels_of(rows.variables[one[0][0]]) == 2 for one in indicators]
     exhaustive = exclusive & np.outer(of_two, of_two)
     return crossed(_traits(rows, formula, chosen).astype(np.float64), exclusive, implies, exhaustive)
 
@@ -93,15 +94,41 @@ def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
 
 
 def first_levels(rows: Rows, formula: Formula) -> Bools:
-    """Who has the first level of each category (n, categories) whose first level has no column in the design."""
-    having = [rows[one.name] == 0 for one in _without_first(formula)]
+    """Who has each combination of levels of a term (n, combinations) that has no column, a level of it being the first.
+
+    They follow from the columns: of a category everyone but those of its other levels; of a product those of a level of
+    one factor but those who have it with a level of the other.
+    """
+    having = [np.all([rows[one.variable] == one.code for one in at], axis=0) for at in _without_column(rows, formula)]
     return np.column_stack([np.zeros((rows.n, 0), bool), *having])
 
 
-def _without_first(formula: Formula) -> list[Category]:
-    """The categories that are terms of their own against their first level."""
-    alone = [term.factors[0] for term in formula.terms if len(term.factors) == 1]
-    return [one for one in alone if isinstance(one, Category) and one.first == 1]
+class _Level(NamedTuple):
+    """A level of a category or a yes/no variable, by its name and code, and whether a column stands for it."""
+
+    variable: str
+    name: str
+    code: int
+    shown: bool
+
+
+def _without_column(rows: Rows, formula: Formula) -> list[tuple[_Level, ...]]:
+    """The combinations of `first_levels`; who has not a yes/no trait alone is counted with the trait."""
+    found: list[tuple[_Level, ...]] = []
+    for term in formula.terms:
+        factors = [_levels(rows, factor) for factor in term.factors]
+        if all(factors) and term.plain == "":
+            found += [at for at in product(*factors) if not all(one.shown for one in at)]
+    return found
+
+
+def _levels(rows: Rows, factor: Factor) -> list[_Level]:
+    """The levels of a factor; none of a measurement."""
+    if isinstance(factor, Category):
+        return [_Level(factor.name, one, at, at >= factor.first) for at, one in enumerate(factor.levels)]
+    if isinstance(factor, Plain) and rows.variables[factor.name].type == "boolean":
+        return [_Level(factor.name, "false", 0, False), _Level(factor.name, "true", 1, True)]
+    return []
 
 
 def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.methods._propensity import is_own
-from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, measured_columns, variable_of
+from gagyo.methods._regression import (
+    MOST_TRAITS,
+    design_cells,
+    design_traits,
+    first_levels,
+    measured_columns,
+    variable_of,
+)
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, behind, joined, own_table
 from gagyo.release.few_values import away, supported
@@ -57,7 +64,8 @@ def own_cells(rows: Rows, formula: Formula, outcome: str, hospitals: str) -> Cou
 
 
 def traits_of(rows: Rows, formula: Formula, chosen: Chosen, beside: list[Chosen]) -> Counts:
-    """Of the chosen people of this hospital: with and without each trait, away from zero and the ends of each range.
+    """Of the chosen people of this hospital: with and without each trait, at each first level, away from zero and the
+    ends of each range.
 
     Where every column of the design is a trait or holds a few values, also who holds each value, and who has each
     combination of them and of `beside`, each (n,).
@@ -66,7 +74,8 @@ def traits_of(rows: Rows, formula: Formula, chosen: Chosen, beside: list[Chosen]
     every = all(one.values is not None for one in columns)
     if every:
         having = np.column_stack([having, *(one.holding(chosen) for one in columns)])
-    found = [having.sum(axis=0), (~having).sum(axis=0), away(columns, chosen)]
+    first = first_levels(rows, formula)[chosen].sum(axis=0)
+    found = [having.sum(axis=0), (~having).sum(axis=0), first, away(columns, chosen)]
     if every and having.shape[1] <= MOST_TRAITS:
         table = np.column_stack([*(one[chosen] for one in beside), having])
         found.append(np.unique(table, axis=0, return_counts=True)[1])
