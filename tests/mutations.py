@@ -46,6 +46,7 @@ MARGINS = "tests/contract/test_margins_references.py"
 REPEATING, REPEATED = "tests/attacks/test_repeated.py", "tests/contract/test_repeated_references.py"
 LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit/test_laplace.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
+FIRST = "tests/attacks/test_first_levels.py"
 PENALISED = "tests/contract/test_penalised_references.py"
 EMULATING, EMULATED = "tests/attacks/test_target_trial.py", "tests/contract/test_target_trial_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
@@ -186,6 +187,19 @@ MUTATIONS = (
     ("methods/mixed.py", "if len(first.sites) < FEWEST:", "if False:", MIXED),
     (
         "methods/_regression.py",
+        "if not all(one.shown for one in at)",
+        "if not any(one.shown for one in at)",
+        FIRST,
+    ),
+    (
+        "methods/_regression.py",
+        "having = np.column_stack([design_traits(rows, formula), first_levels(rows, formula)])",
+        "having = design_traits(rows, formula)",
+        FIRST,
+    ),
+    ("methods/_weighting_cells.py", "(~having).sum(axis=0), first, away", "(~having).sum(axis=0), away", FIRST),
+    (
+        "methods/_regression.py",
         "columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]",
         "columns = [design_traits(rows, formula), first_levels(rows, formula)]",
         CATEGORICAL,
@@ -250,8 +264,8 @@ MUTATIONS = (
     ),
     (
         "methods/_regression.py",
-        "return [one for one in alone if isinstance(one, Category) and one.first == 1]",
-        "return []",
+        "found += [at for at in product(*factors) if not all(one.shown for one in at)]",
+        "pass",
         LEVELS,
     ),
     ("methods/_imputation_cells.py", "else _by_level(rows, name, present)", "else [present.sum()]", LEVELS),
@@ -313,8 +327,8 @@ MUTATIONS = (
     ("statistics/target_trial.py", "before = min(j, g)", "before = min(j + 1, g)", EMULATED),
     (
         "methods/_weighting_cells.py",
-        "found = [having.sum(axis=0), (~having).sum(axis=0), away",
-        "found = [away",
+        "found = [having.sum(axis=0), (~having).sum(axis=0), first, away",
+        "found = [first, away",
         WEIGHING,
     ),
     ("methods/_weighting_cells.py", "_by_outcome(rows, treated, outcome), traits_of(", "traits_of(", WEIGHING),

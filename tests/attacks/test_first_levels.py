@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gagyo.federation.rows import Rows as Inside
+from gagyo.methods._weighting_cells import own_cells
 from gagyo.protocol.study import Study
+from gagyo.release.rules.minimum_people import few_there
 from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import HEAD, boolean, category, divide, number
 from tests.hospitals import house
@@ -91,3 +93,15 @@ def test_a_fold_with_few_at_a_first_level_stays(tmp_path: Path, people: int) -> 
     assert "whole" in going.results
     found = [one.code for one in going.stopped["folds"].findings] if going.stopped else []
     assert found in (["withheld_fit"], ["answer_withheld"]) if people < 40 else found == []
+
+
+@pytest.mark.parametrize("people", [3, 30])
+def test_few_at_a_hospitals_first_level_are_cells_of_its_own(people: int) -> None:
+    """With an intercept of its own a hospital adds fractions of its table, in which each level stands."""
+    data = drawn(400)
+    data["stage"][np.flatnonzero(data["stage"] == 0)[people:]] = 1.0
+    variables = Study.parse(HEAD % (10, VARIABLES, f"  a: {{{MODELS['linear']}, cohort: all}}\n")).variables
+    rows = Inside("seoul", variables, data, [b"%d" % one for one in range(800)])
+    counts = own_cells(rows, rows.formula("d ~ x + stage"), "y", "own")
+    assert people in counts
+    assert (few_there(counts, 10).any()) == (people < 10)
