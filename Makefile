@@ -6,6 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# Commands and services start often in the demo and the tests: what Python compiled is kept, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo demo-heart demo-survival demo-weights hospitals chaos test lint docs bench references mutations fuzz differences clean
 
 demo: .venv/.demo
