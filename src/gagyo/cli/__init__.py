@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gagyo.cli.speech import ahead, language, say, speak, wanted
+from gagyo.cli.usage import USAGE_ERROR, WRONG_USAGE, Command, group, told
 
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
@@ -71,38 +72,41 @@ HUB_VERBS = (
 
 def application() -> typer.Typer:
     """The commands, with their help in the language in use."""
-    app = typer.Typer(help=say("gagyo"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = group("gagyo")
     app.callback()(_options)
-    site = typer.Typer(help=say("site"), no_args_is_help=True)
+    site = group("site")
     for verb in VERBS:
         import_module(f"gagyo.cli.{verb}").register(app)
     for verb in SITE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(site)
-    review = typer.Typer(help=say("review_group"), no_args_is_help=True)
+    review = group("review_group")
     for verb in REVIEW_VERBS:
         import_module(f"gagyo.cli.{verb}").register(review)
     site.add_typer(review, name="review")
-    hub = typer.Typer(help=say("hub_group"), no_args_is_help=True)
+    hub = group("hub_group")
     for verb in HUB_VERBS:
         import_module(f"gagyo.cli.{verb}").register(hub)
-    courier = typer.Typer(help=say("courier_group"), no_args_is_help=True)
+    courier = group("courier_group")
     for verb in COURIER_VERBS:
         import_module(f"gagyo.cli.{verb}").register(courier)
     app.add_typer(courier, name="courier")
-    approval = typer.Typer(help=say("approval_group"), no_args_is_help=True)
+    approval = group("approval_group")
     for verb in APPROVAL_VERBS:
         import_module(f"gagyo.cli.{verb}").register(approval)
     app.add_typer(approval, name="approval")
-    evidence = typer.Typer(help=say("evidence_group"), no_args_is_help=True)
+    evidence = group("evidence_group")
     for verb in EVIDENCE_VERBS:
         import_module(f"gagyo.cli.{verb}").register(evidence)
     app.add_typer(evidence, name="evidence")
-    export = typer.Typer(help=say("export_group"), no_args_is_help=True)
+    export = group("export_group")
     for verb in EXPORT_VERBS:
         import_module(f"gagyo.cli.{verb}").register(export)
     app.add_typer(export, name="export")
     app.add_typer(site, name="site")
     app.add_typer(hub, name="hub")
+    for one in (app, site, review, hub, courier, approval, evidence, export):
+        for command in one.registered_commands:
+            command.cls = Command
     return app
 
 
@@ -119,13 +123,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     speak(wanted(given))
     try:
-        application()(ahead(given), prog_name="gagyo")
+        code = application()(ahead(given), prog_name="gagyo", standalone_mode=False)
     except Exception as error:
         sys.exit(_report(error))
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _report(error: Exception) -> int:
     """Print an error that a user may see, and give its exit code; any other goes on."""
+    if isinstance(error, USAGE_ERROR):
+        if said := told(error):
+            print(said, file=sys.stderr)
+        return WRONG_USAGE
+    if isinstance(error, typer.Abort):
+        print(say("usage.aborted"), file=sys.stderr)
+        return 1
     from gagyo.cli.exits import code_of
     from gagyo.errors import FileFault, GagyoError
 
