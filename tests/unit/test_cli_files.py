@@ -202,3 +202,20 @@ def test_the_languages_have_the_same_keys_and_places(area: str) -> None:
         assert english.keys() == theirs.keys()
         for key, text in english.items():
             assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", theirs[key])), key
+
+
+@pytest.mark.parametrize("broken", ["cut", "other"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_results_that_cannot_be_read_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, broken: str
+) -> None:
+    """Cut off in the middle, or with texts that this version does not have; what is whole makes a report."""
+    text = (Path(__file__).parents[1] / "fixtures" / "results.json").read_text(encoding="utf-8")
+    file = tmp_path / "results.json"
+    file.write_text(text, encoding="utf-8")
+    assert run(capsys, "--language", language, "report", tmp_path)[0] == exits.OK
+    file.write_text(text[:2000] if broken == "cut" else text.replace('"key": "', '"key": "gone.'), encoding="utf-8")
+    code, out, err = run(capsys, "--language", language, "report", tmp_path)
+    assert (code, out) == (exits.FAULT, "")
+    assert str(file) in err
+    assert "Traceback" not in err

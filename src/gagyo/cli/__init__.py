@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gagyo.cli.speech import ahead, language, say, speak, wanted
-from gagyo.cli.usage import USAGE_ERROR, WRONG_USAGE, Command, group, told
+from gagyo.cli.usage import USAGE_ERROR, Command, group, told
 
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
@@ -131,16 +131,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _report(error: Exception) -> int:
     """Print an error that a user may see, and give its exit code; any other goes on."""
+    from gagyo.cli.exits import FAULT, USAGE, code_of
+    from gagyo.errors import FileFault, GagyoError
+
     if isinstance(error, USAGE_ERROR):
         if said := told(error):
             print(said, file=sys.stderr)
-        return WRONG_USAGE
+        return USAGE
     if isinstance(error, typer.Abort):
         print(say("usage.aborted"), file=sys.stderr)
-        return 1
-    from gagyo.cli.exits import code_of
-    from gagyo.errors import FileFault, GagyoError
-
+        return FAULT
     if _is_full(error):
         error = FileFault.of("disk_full")
     if not isinstance(error, GagyoError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,12 @@ def report(
     if not path.exists():
         raise FileFault.of("no_run", found=str(out), expected="results.json")
     if form != "html":
-        raise typer.BadParameter(f"{form} (html)")
+        raise typer.BadParameter(say("usage.not_one_of", found=form, expected="html"), param_hint="--format")
     wanted = [one for one in LANGUAGES if asked() in ("", one)]
-    for page in write(json.loads(path.read_bytes()), out, wanted):
+    try:
+        pages = write(json.loads(path.read_bytes()), out, wanted)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # Cut off or edited, or its texts have other names in this version.
+        raise FileFault.of("results_unreadable", found=str(path), expected=version("gagyo")) from None
+    for page in pages:
         typer.echo(page)

@@ -17,8 +17,6 @@ from gagyo.cli.speech import say
 USAGE_ERROR: type[Exception] = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError")
 """Whatever is wrong with a command line."""
 
-WRONG_USAGE = 2
-
 SAID = (
     (r"No such command '(?P<found>.*?)'\.", "no_command"),
     (r"Missing command\.", "missing_command"),
