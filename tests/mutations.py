@@ -193,15 +193,23 @@ MUTATIONS = (
     ),
     (
         "methods/_regression.py",
-        "having = np.column_stack([design_traits(rows, formula), first_levels(rows, formula)])",
+        "having = all_traits(rows, formula)",
         "having = design_traits(rows, formula)",
         FIRST,
     ),
+    ("methods/_mixed_cells.py", "[columns, first_levels(rows, formula), *few]", "[columns, *few]", FIRST),
+    (
+        "methods/_mixed_cells.py",
+        "having, first, inside.sum() - first]",
+        "having, first * 0 + 99, first * 0 + 99]",
+        FIRST,
+    ),
+    ("methods/_glm_cells.py", "np.append(numbers[traits], first)", "numbers[traits]", FIRST),
     ("methods/_weighting_cells.py", "(~having).sum(axis=0), first, away", "(~having).sum(axis=0), away", FIRST),
     (
         "methods/_regression.py",
-        "columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]",
-        "columns = [design_traits(rows, formula), first_levels(rows, formula)]",
+        "np.column_stack([_outcome_columns(rows, formula), all_traits(rows, formula)])",
+        "all_traits(rows, formula)",
         CATEGORICAL,
     ),
     (

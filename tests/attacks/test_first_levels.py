@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gagyo.federation.rows import Rows as Inside
+from gagyo.methods._gee_cells import cluster_cells
+from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, hospital_people
 from gagyo.methods._weighting_cells import own_cells
 from gagyo.protocol.study import Study
 from gagyo.release.rules.minimum_people import few_there
@@ -95,13 +99,41 @@ def test_a_fold_with_few_at_a_first_level_stays(tmp_path: Path, people: int) -> 
     assert found in (["withheld_fit"], ["answer_withheld"]) if people < 40 else found == []
 
 
+OWN: dict[str, Callable[[Inside], Any]] = {
+    "weighting": lambda rows: own_cells(rows, rows.formula("d ~ x + stage"), "y", "own"),
+    "mixed": lambda rows: block_cells(rows, rows.formula("y ~ x + stage"), []).people,
+    "mixed, hospitals apart": lambda rows: hospital_people(rows, rows.formula("y ~ x + stage")),
+    "mixed, clusters": lambda rows: cluster_people(rows, rows.formula("y ~ x + stage"), Clusters(rows, "ward")),
+    "gee": lambda rows: cluster_cells(rows, rows.formula("d ~ x + stage"), "binomial", "ward"),
+}
+
+
 @pytest.mark.parametrize("people", [3, 30])
-def test_few_at_a_hospitals_first_level_are_cells_of_its_own(people: int) -> None:
-    """With an intercept of its own a hospital adds fractions of its table, in which each level stands."""
+@pytest.mark.parametrize("name", OWN)
+def test_few_at_a_hospitals_first_level_are_cells_of_its_own(name: str, people: int) -> None:
+    """With an effect of its own a hospital adds fractions of its table, in which each level stands; so does a ward."""
     data = drawn(400)
     data["stage"][np.flatnonzero(data["stage"] == 0)[people:]] = 1.0
-    variables = Study.parse(HEAD % (10, VARIABLES, f"  a: {{{MODELS['linear']}, cohort: all}}\n")).variables
+    # All who are left at the first stage are in one ward, and half of them have d.
+    left = np.flatnonzero(data["stage"] == 0)
+    data |= {"ward": np.where(data["stage"] == 0, 1.0, np.arange(800) % 2)}
+    data["d"][left] = np.arange(people) % 2
+    declared = "\n".join([VARIABLES, number("ward", 0, 9)])
+    variables = Study.parse(HEAD % (10, declared, f"  a: {{{MODELS['linear']}, cohort: all}}\n")).variables
     rows = Inside("seoul", variables, data, [b"%d" % one for one in range(800)])
-    counts = own_cells(rows, rows.formula("d ~ x + stage"), "y", "own")
+    counts = np.ravel(OWN[name](rows))
     assert people in counts
-    assert (few_there(counts, 10).any()) == (people < 10)
+    assert few_there(counts, 10).any() == (people < 10)
+
+
+@pytest.mark.parametrize("few", [3, 40])
+def test_events_of_few_at_the_first_level_stay(tmp_path: Path, few: int) -> None:
+    """Attack: all events less those of the other levels are the first level's, of whom three had any."""
+    data = drawn(400)
+    data["n"] = np.asarray(np.random.default_rng(4).poisson(1.0, 800), np.float64)
+    data["n"][np.flatnonzero((data["stage"] == 0) & (data["n"] > 0))[few:]] = 0.0
+    declared = "\n".join([VARIABLES, number("n", 0, 99)])
+    fit = "method: glm, cohort: all, family: poisson, formula: 'n ~ x + stage'"
+    going = house(tmp_path, HEAD % (10, declared, f"  a: {{{fit}}}\n"), divide(data, np.arange(800) % 4)).run()
+    found = [one.code for one in going.stopped["a"].findings] if going.stopped else []
+    assert found in (["withheld_fit"], ["answer_withheld"]) if few < 10 else found == []

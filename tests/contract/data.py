@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,14 @@ def columns(name: str) -> dict[str, np.ndarray]:
     """A data set's columns as numbers: a category as the index of its level."""
     with (GOLDEN / "data" / f"{name}.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    return {key: np.array([_number(key, line[key]) for line in lines]) for key in lines[0]}
+    return {key: shared([_number(key, line[key]) for line in lines]) for key in lines[0]}
+
+
+def shared(values: Sequence[float]) -> np.ndarray:
+    """A column that tests share: whoever would change it in place is told so."""
+    column = np.array(values)
+    column.setflags(write=False)
+    return column
 
 
 def _number(key: str, text: str) -> float:

@@ -250,7 +250,7 @@ def test_a_value_that_is_nearly_a_clusters_whole_sum_stays(tmp_path: Path) -> No
 def test_people_less_alike_than_can_be_have_no_exchangeable_correlation() -> None:
     from gagyo.errors import Stopped
 
-    data = pupils()
+    data = pupils() | {"lang": table("pupils")["lang"].copy()}
     for site in range(4):  # every hospital has the same mean, as exactly as nobody does by chance
         data["lang"][data["hospital"] == site] -= data["lang"][data["hospital"] == site].mean() - 40
     with pytest.raises(Stopped) as caught:

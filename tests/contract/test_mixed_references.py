@@ -19,7 +19,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.site.site_file import Policy
-from tests.contract.data import GOLDEN, HEAD, boolean, label, number
+from tests.contract.data import GOLDEN, HEAD, boolean, label, number, shared
 from tests.hospitals import SITES, Rows, house
 
 EIGHT = (*SITES, "daegu", "gwangju", "shanghai", "wuhan")
@@ -35,9 +35,10 @@ def cases() -> dict[str, Any]:
 
 @cache
 def table(name: str) -> dict[str, np.ndarray]:
+    """The columns of a data file, which many tests share and none may change."""
     with (GOLDEN / "data" / f"{name}.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    return {key: np.array([float(line[key]) for line in lines]) for key in lines[0]}
+    return {key: shared([float(line[key]) for line in lines]) for key in lines[0]}
 
 
 def divided(data: Mapping[str, np.ndarray], sites: tuple[str, ...]) -> dict[str, Rows]:

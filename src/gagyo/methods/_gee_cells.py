@@ -8,6 +8,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._mixed_cells import Clusters, cluster_people, cluster_spread
 from gagyo.methods._products import product_cells
+from gagyo.methods._regression import all_traits
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Counts, Floats, Measure, Spread, own_table
 
@@ -63,8 +64,7 @@ def cluster_cells(rows: Rows, formula: Formula, family: str, cluster: str) -> Co
 def _outcomes(rows: Rows, formula: Formula, family: str, groups: Clusters) -> list[Counts]:
     if family == "gaussian":
         return []
-    traits = [j for j, column in enumerate(formula.columns(rows.variables)) if column.indicator]
-    having = np.column_stack([np.ones(rows.n, bool), rows.design(formula)[:, traits] == 1])
+    having = np.column_stack([np.ones(rows.n, bool), all_traits(rows, formula)])
     some = (rows[formula.outcome] != 0)[:, None]
     sides = [having & some, ~having & some]
     sides += [having & ~some, ~having & ~some] if family == "binomial" else []

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, variable_of, variables_of
+from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, first_levels, variable_of, variables_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats, Measure, behind, few_or_none, joined
 from gagyo.release.few_values import combined, supported
@@ -30,7 +30,8 @@ def _with_outcome(rows: Rows, formula: Formula) -> list[Measure]:
     design, some = rows.design(formula), rows[formula.outcome] != 0
     traits = np.array([column.indicator is not None for column in formula.columns(rows.variables)])
     numbers = ((design != 0) & some[:, None]).sum(axis=0, dtype=np.int64)
-    return [behind(numbers[traits]), few_or_none(numbers[~traits])]
+    first = (first_levels(rows, formula) & some[:, None]).sum(axis=0, dtype=np.int64)
+    return [behind(np.append(numbers[traits], first)), few_or_none(numbers[~traits])]
 
 
 def _combinations(rows: Rows, formula: Formula) -> list[Measure]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._regression import measured
+from gagyo.methods._regression import first_levels, measured
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Measure, Spread, behind, few_or_none, joined
@@ -39,15 +39,17 @@ def _side(rows: Rows, formula: Formula, name: str, inside: Bools) -> Measure:
 
 def _known(rows: Rows, formula: Formula) -> Bools:
     """Of the counts of `_both`, the intercept's, which are everybody and nobody."""
+    first = np.zeros(2 * first_levels(rows, formula).shape[1], bool)
     columns = _traits(formula.columns(rows.variables))
     intercept = np.array([column.indicator == () for _, column in columns], bool)
-    return np.concatenate([np.zeros(len(columns), bool), intercept])
+    return np.concatenate([np.zeros(len(columns), bool), intercept, first])
 
 
 def _both(rows: Rows, formula: Formula, inside: Bools) -> Counts:
     at = [j for j, _ in _traits(formula.columns(rows.variables))]
     having = rows.design(formula)[inside][:, at].sum(axis=0)
-    return _whole(np.concatenate([having, inside.sum() - having]))
+    first = first_levels(rows, formula)[inside].sum(axis=0)
+    return _whole(np.concatenate([having, inside.sum() - having, first, inside.sum() - first]))
 
 
 def _whole(people: Floats) -> Counts:
@@ -73,7 +75,8 @@ def hospital_people(rows: Rows, formula: Formula) -> Counts:
 def _having(rows: Rows, formula: Formula) -> Floats:
     """Who has each trait (n, q)."""
     columns = rows.design(formula)[:, [j for j, _ in _traits(formula.columns(rows.variables))]]
-    return np.column_stack([columns, *(one.holding() for one in measured(rows, formula))])
+    few = (one.holding() for one in measured(rows, formula))
+    return np.column_stack([columns, first_levels(rows, formula), *few])
 
 
 class Clusters:

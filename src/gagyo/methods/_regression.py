@@ -49,7 +49,7 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     measurements each combination.
     """
     y = rows[formula.outcome] == 1
-    having = np.column_stack([design_traits(rows, formula), first_levels(rows, formula)])
+    having = all_traits(rows, formula)
     sides = [side[:, None] & fold[:, None] for side in (y, ~y)] + [side & fold[:, None] for side in (having, ~having)]
     counts = few_or_none(np.concatenate([side.sum(axis=0) for side in sides]).astype(np.int64))
     return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
@@ -89,8 +89,12 @@ def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
 
 def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
     """The outcome's and the design's 0/1 columns (chosen, q), and the first level of each category."""
-    columns = [_outcome_columns(rows, formula), design_traits(rows, formula), first_levels(rows, formula)]
-    return np.column_stack(columns)[chosen]
+    return np.column_stack([_outcome_columns(rows, formula), all_traits(rows, formula)])[chosen]
+
+
+def all_traits(rows: Rows, formula: Formula) -> Bools:
+    """The design's 0/1 columns (n, q) but the intercept, and those of `first_levels`."""
+    return np.column_stack([design_traits(rows, formula), first_levels(rows, formula)])
 
 
 def first_levels(rows: Rows, formula: Formula) -> Bools:

@@ -12,9 +12,9 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._regression import (
+    all_traits,
     between_knots,
     design_cells,
-    design_traits,
     measured_columns,
     part_cells,
     part_traits,
@@ -61,7 +61,7 @@ def _group(laid: Laid, pattern: Sequence[int], rule: Rule, many: int) -> Measure
     """The people of a pattern with the first of their visits as the outcome, and the other visits beside it."""
     rows, people, inside = laid.rows, laid.design.people, laid.having(pattern)
     names = [laid.design.visits[one] for one in pattern]
-    having, later = design_traits(rows, people)[inside], variables_of(rows, names[1:])
+    having, later = all_traits(rows, people)[inside], variables_of(rows, names[1:])
     of_first = Formula(names[0], f"{people.text} {names[0]}", people.terms, True, people.width)
     pairs = both(variables_of(rows, (*people.predictors, *names)), inside, many)
     few = [supported(later, inside), supported_beside(having, later, inside), pairs]
@@ -88,7 +88,7 @@ def own_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
 
 def _sides(laid: Laid, inside: Bools) -> Counts:
     """How many have each 0/1 column, and how many do not."""
-    having = design_traits(laid.rows, laid.design.people)[inside]
+    having = all_traits(laid.rows, laid.design.people)[inside]
     return np.concatenate([having.sum(axis=0), (~having).sum(axis=0)]).astype(np.int64)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._propensity import is_own
-from gagyo.methods._regression import design_cells, design_traits, measured_columns, part_cells
+from gagyo.methods._regression import all_traits, design_cells, design_traits, measured_columns, part_cells
 from gagyo.methods._weighting_cells import traits_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Measure, behind, few_or_none, joined, own_table
@@ -51,7 +51,7 @@ def pooled_cells(rows: Rows, formula: Formula, people: Histories) -> Measure:
 
 def _with_traits(rows: Rows, formula: Formula, part: Bools) -> Measure:
     """Of a part of the people, who has each trait and who has not, and who is away from a measurement's ends."""
-    having = design_traits(rows, formula)[part]
+    having = all_traits(rows, formula)[part]
     sides = np.concatenate([having.sum(axis=0), (~having).sum(axis=0)]).astype(np.int64)
     return joined(few_or_none(sides), supported(measured_columns(rows, formula), part))
 
