@@ -220,7 +220,7 @@ MUTATIONS = (
     ),
     ("methods/_regression.py", "supported_beside(traits, columns, chosen)", "supported(columns, chosen)", DECLARED),
     ("methods/_regression.py", "both(variables_of(rows, formula.variables), chosen)", "supported(columns)", DECLARED),
-    ("methods/_mixed_cells.py", "*(one.holding() for one in measured(rows, formula))", "", DECLARED),
+    ("methods/_mixed_cells.py", "first_levels(rows, formula), *few]", "first_levels(rows, formula)]", DECLARED),
     ("release/few_values.py", "None if any(one.values is None for one in parts) else _distinct(x)", "None", DECLARED),
     (
         "release/few_values.py",
