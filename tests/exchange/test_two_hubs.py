@@ -3,6 +3,7 @@ only about its own country."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -314,3 +315,35 @@ def test_two_hubs_of_one_country_and_files_for_others_are_refused(pair: Pair, tm
     assert code(out, operator.invite(pair.kr.hub, "hub-jp", "JP", "hub", out)) == "other_name"
     same = Place(new_hub(tmp_path / "cn2", "CN", name="hub-cn2"))
     assert code(out, operator.invite(same.hub, "hub-cn", "CN", "hub", out)) == "partner_country"
+
+
+def test_who_joins_while_the_hubs_tell_each_other_is_told_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the partner would hear of the institution at the next look round only, ten seconds later."""
+    there = ["beijing"]
+    monkeypatch.setattr(partners, "tell", lambda rows, hub: {"members": list(there), "studies": []})
+    monkeypatch.setattr(partners, "accept", lambda rows, partner, told: None)
+    monkeypatch.setattr(relay, "_known", lambda rows, hub: None)
+
+    class Mailbox:
+        async def read(self, work: Any) -> Any:
+            return work(None)
+
+        write = read
+
+    class Reply:
+        def record(self) -> dict[str, Any]:
+            return {}
+
+    async def call(*given: Any, **named: Any) -> Reply:
+        there.append("tianjin")
+        return Reply()
+
+    async def exchanged() -> tuple[str, dict[str, Any]]:
+        one = object.__new__(relay.Relay)
+        one.__dict__ |= {"_mailbox": Mailbox(), "_hub": "kr", "_syncing": asyncio.Lock(), "_call": call}
+        await one._exchange_registers()
+        return one._told, await one._tell()
+
+    told, now = asyncio.run(exchanged())
+    assert told != partners.told_digest(now)
+    assert told == partners.told_digest({"members": ["beijing"], "studies": []})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from random import Random
 
@@ -130,11 +131,23 @@ def test_a_coordinator_whom_the_hub_invents_cannot_lead_the_study(here: Town, fi
     assert leader[:2] == ("lead", here.coordinator.public.signing)
 
 
-def test_a_hospital_that_the_hub_does_not_know_is_named(here: Town, files: Files) -> None:
+def test_a_hospital_that_the_hub_does_not_know_is_named(
+    here: Town, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gagyo.runtime.remote.REGISTERS_SECONDS", 0.0)
     del here.office.members["beijing"]
     with pytest.raises(ExchangeFault) as told:
         here.remote(files.study)
     assert told.value.code == "sites_not_at_hub"
+
+
+def test_a_hospital_that_has_just_joined_at_the_partners_hub_is_waited_for(here: Town, files: Files) -> None:
+    """Hubs tell each other of their members every ten seconds: a study proposed in between is none that fails."""
+    member = here.office.members.pop("beijing")
+    joining = threading.Timer(0.5, here.office.members.update, ({"beijing": member},))
+    joining.start()
+    assert "beijing" in here.remote(files.study).states
+    joining.join()
 
 
 def test_services_may_be_started_again_at_any_moment(here: Town, files: Files) -> None:

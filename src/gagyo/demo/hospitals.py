@@ -55,7 +55,7 @@ def run(
 
 
 def approve_all(world: World, patience: float = 120.0) -> None:
-    """As soon as a plan waits at a hospital, its custodian approves it."""
+    """As soon as a plan waits at a hospital, its custodian approves it; none is approved where none came."""
     with ThreadPoolExecutor(len(world.sites)) as custodians:
         list(custodians.map(lambda name: _approve(world, name, time.monotonic() + patience), world.sites))
 
@@ -64,7 +64,8 @@ def _approve(world: World, name: str, give_up: float) -> None:
     folder = state_folder(world.sites[name])
     while not (plan := _waiting_plan(folder)) and time.monotonic() < give_up:
         time.sleep(0.1)
-    world.approve(name, plan)
+    if plan:
+        world.approve(name, plan)
 
 
 def _waiting_plan(folder: Path) -> str:

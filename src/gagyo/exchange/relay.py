@@ -103,7 +103,8 @@ class Relay:
             own = await self._tell()
             theirs = (await self._call("POST", "/v1/partner", body=json.dumps(own).encode())).record()
             await self._mailbox.write(lambda rows: partners.accept(rows, _known(rows, self._hub), theirs))
-            self._told = partners.told_digest(await self._tell())
+            # Of what was told, not of what there is now: whoever joined during the call is told next.
+            self._told = partners.told_digest(own)
 
     # Letters of our institutions to the partner's.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gagyo.errors import ExchangeFault, Refused, SiteSilent, Tampered
 from gagyo.exchange.carrier import Carrier, lasting_seconds
+from gagyo.exchange.client import Member
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Received, Sending, carried
 from gagyo.federation.message import Message, read, write
@@ -30,6 +31,8 @@ GRACE_SECONDS = 10.0
 """What a hospital that was silent for the whole patience is given from then on, until it is heard of again."""
 FIRST_AGAIN, LAST_AGAIN = 20.0, 300.0
 AT_ONCE = 16
+REGISTERS_SECONDS = 15.0
+"""Hubs tell each other of their members at least every ten seconds (`exchange.relay`)."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,7 @@ class Remote:
         self._done: list[str] = []
         self._outbox: list[Sending] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="post")
-        known = client.directory()
-        absent = [site for site in sites if site not in known or known[site].role != "site"]
-        if absent:
-            raise ExchangeFault(
-                Finding("sites_not_at_hub", values={"found": ", ".join(absent), "expected": ", ".join(sorted(known))})
-            )
+        known = _enrolled(client, sites)
         self._hospitals = {site: _Hospital(known[site].keys) for site in sites}
         self.states = {site: SiteState("unheard", time.time()) for site in sites}
         client.open_study(study, sites)
@@ -334,6 +332,26 @@ class Remote:
             return
         self.states[site] = SiteState(doing, time.time(), detail)
         self._tell(self.states)
+
+
+def _enrolled(client: Carrier, sites: Sequence[str]) -> Mapping[str, Member]:
+    """The institutions that the hub knows, once all of these hospitals are among them.
+
+    Who has just joined at a partner's hub is known here when the hubs have next told each other of their members.
+
+    Raises:
+        ExchangeFault: `sites_not_at_hub`, where some are still absent then.
+    """
+    patience = time.monotonic() + REGISTERS_SECONDS
+    while True:
+        known = client.directory()
+        absent = [site for site in sites if site not in known or known[site].role != "site"]
+        if not absent:
+            return known
+        if time.monotonic() >= patience:
+            found = {"found": ", ".join(absent), "expected": ", ".join(sorted(known))}
+            raise ExchangeFault(Finding("sites_not_at_hub", values=found))
+        time.sleep(1.0)
 
 
 def _check_refusal(message: Message, asked: Message) -> None:
