@@ -314,9 +314,8 @@ class Chains:
         missing = self.lacking[name]
         if not missing.any():
             return
-        given = self._linear if self.spec.is_measured(name) else self._logistic
-        if self.spec.levels(name):
-            given = self._category
+        given = self._category if self.spec.levels(name) else self._logistic
+        given = self._linear if self.spec.is_measured(name) else given
         for chain, draw in enumerate(draws):
             own = self.rows.own_normals(self.spec.label(name, sweep, chain), self.spec.columns(name))
             self._give(

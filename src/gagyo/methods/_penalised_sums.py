@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._logistic_sums import settled
@@ -114,27 +114,23 @@ def many_scores(
     centre, size: of the columns (p - 1,), which are scaled by them; without: by fit the fold that it leaves out, -1 for
     none. The gate looks at each fit's own people.
     """
-    scaled, fits, p = _Scaled(rows, formula, centre, size), len(coefficients), formula.width
-    score, likelihood = np.zeros((fits, p)), np.zeros((fits, 2))
-    residual, furthest, first = np.zeros(fits), np.zeros(fits), np.zeros((fits, p))
-    held_of = _left_out(rows, formula, without, folds)
-    for some, x in scaled.blocks(fits):
-        eta, y, held = x @ coefficients.T, scaled.y[some][:, None], held_of(some)
-        small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
-        each = y * eta - np.maximum(eta, 0.0) - np.log1p(small)
-        rest = y - np.where(eta >= 0, 1.0, small) / (1.0 + small)
-        rest[held], out = 0.0, np.where(held, each, 0.0)
+    scaled = _Scaled(rows, formula, centre, size)
+    people = _People(scaled, _left_out(rows, formula, without, folds), coefficients)
+    fits, p = coefficients.shape
+    score, likelihood, first = np.zeros((fits, p)), np.zeros((fits, 2)), np.zeros((fits, p))
+    residual, furthest = np.zeros(fits), np.zeros(fits)
+    for number, (x, rest, inside, out) in enumerate(people.shares()):
         score += rest.T @ x
-        likelihood += np.column_stack([(each - out).sum(axis=0), out.sum(axis=0)])
+        likelihood += np.column_stack([inside.sum(axis=0), out.sum(axis=0)])
         np.maximum(residual, np.abs(rest).max(axis=0, initial=0.0), out=residual)
         np.maximum(furthest, -out.min(axis=0, initial=0.0), out=furthest)
-        if some.start == 0:
+        if number == 0:
             first = np.abs(rest).T @ np.abs(x)
     # Of scores the first block's alone is less than the whole; a held-out fold's likelihood is a sum over few.
     tops = np.column_stack([residual[:, None] * scaled.largest, furthest]).ravel()
     spread = Spread(np.column_stack([first, -likelihood[:, 1]]).ravel(), tops, tops)
     if not settled(spread):
-        spread = _exact_spread(scaled, held_of, coefficients)
+        spread = people.spread_of_scores()
     scales = np.concatenate([scaled.bound, [LIKELIHOOD, LIKELIHOOD]])
     values = np.column_stack([score, likelihood])
     return joint(values, np.tile(scales, (fits, 1)), all_cells(rows, formula, folds), spread)
@@ -144,22 +140,21 @@ def many_informations(
     rows: Rows, formula: Formula, centre: Floats, size: Floats, without: Floats, coefficients: Floats, folds: int
 ) -> Measure:
     """Of each fit the information's upper triangle (fits, p (p + 1) / 2); the arguments as for `many_scores`."""
-    scaled, fits, p = _Scaled(rows, formula, centre, size), len(coefficients), formula.width
+    scaled = _Scaled(rows, formula, centre, size)
+    people = _People(scaled, _left_out(rows, formula, without, folds), coefficients)
+    fits, p = coefficients.shape
     upper, right = triangle(p)
     informations = np.zeros((fits, p, p))
-    held_of = _left_out(rows, formula, without, folds)
-    for some, x in scaled.blocks(p):
-        small = np.exp(-np.abs(x @ coefficients.T))
-        roots = np.where(held_of(some), 0.0, np.sqrt(small) / (1.0 + small))
-        for information, root in zip(informations, roots.T, strict=True):
-            weighted = x * root[:, None]
+    for x, weights in people.weights():
+        for information, weight in zip(informations, weights.T, strict=True):
+            weighted = x * np.sqrt(weight)[:, None]
             information += weighted.T @ weighted
     totals = np.array([np.diag(one) for one in informations])
     # No weight is over a quarter.
     tops = np.tile(scaled.largest**2 / 4, fits)
     spread = Spread(totals.ravel(), tops, tops)
     if not settled(spread):
-        spread = _exact_information_spread(scaled, held_of, coefficients)
+        spread = people.spread_of_informations()
     scales = scaled.bound[upper] * scaled.bound[right] / 4
     values = informations[:, upper, right]
     return joint(values, np.tile(scales, (fits, 1)), all_cells(rows, formula, folds), spread)
@@ -193,27 +188,45 @@ def _left_out(rows: Rows, formula: Formula, without: Floats, folds: int) -> Call
     return lambda some: every[:, some][left].T
 
 
-def _exact_spread(scaled: _Scaled, held_of: Callable[[slice], Bools], coefficients: Floats) -> Spread:
-    """Of each fit its scores, and the likelihood of who is held out, one after the other."""
-    fits, p = coefficients.shape
-    parts: list[list[Spread]] = [[] for _ in range(2 * fits)]
-    for some, x in scaled.blocks(fits):
-        eta, y, held = x @ coefficients.T, scaled.y[some][:, None], held_of(some)
-        rest = np.where(held, 0.0, y - special.expit(eta))
-        out = np.where(held, y * eta - np.logaddexp(0.0, eta), 0.0)
-        for at in range(fits):
-            parts[2 * at].append(spread_of(x * rest[:, at : at + 1]))
-            parts[2 * at + 1].append(spread_of(out[:, at : at + 1]))
-    return side_by_side(*(together(width, one) for one, width in zip(parts, [p, 1] * fits, strict=True)))
+@dataclass(frozen=True)
+class _People:
+    """What each person adds to each fit, some rows at a time: nothing where the fit leaves the person's fold out."""
 
+    scaled: _Scaled
+    held_of: Callable[[slice], Bools]
+    coefficients: Floats
 
-def _exact_information_spread(scaled: _Scaled, held_of: Callable[[slice], Bools], coefficients: Floats) -> Spread:
-    """Of each fit the diagonal of its information, one after the other."""
-    fits, p = coefficients.shape
-    parts: list[list[Spread]] = [[] for _ in range(fits)]
-    for some, x in scaled.blocks(p):
-        mu = special.expit(x @ coefficients.T)
-        weights = np.where(held_of(some), 0.0, mu * (1 - mu))
-        for part, weight in zip(parts, weights.T, strict=True):
-            part.append(spread_of(x**2 * weight[:, None]))
-    return side_by_side(*(together(p, one) for one in parts))
+    def shares(self) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
+        """Columns (some, p); residuals, log-likelihoods, and those of who is left out (some, fits)."""
+        for some, x in self.scaled.blocks(len(self.coefficients)):
+            eta, y, held = x @ self.coefficients.T, self.scaled.y[some][:, None], self.held_of(some)
+            small = np.exp(-np.abs(eta))  # exp of what is never positive cannot overflow
+            each = y * eta - np.maximum(eta, 0.0) - np.log1p(small)
+            rest = y - np.where(eta >= 0, 1.0, small) / (1.0 + small)
+            rest[held] = 0.0
+            yield x, rest, np.where(held, 0.0, each), np.where(held, each, 0.0)
+
+    def weights(self) -> Iterator[tuple[Floats, Floats]]:
+        """Columns (some, p), and what weighs their squares in the information (some, fits)."""
+        for some, x in self.scaled.blocks(self.coefficients.shape[1]):
+            small = np.exp(-np.abs(x @ self.coefficients.T))
+            yield x, np.where(self.held_of(some), 0.0, small / (1.0 + small) ** 2)
+
+    def spread_of_scores(self) -> Spread:
+        """The exact spread of each fit's scores and of its left-out likelihood, one after the other."""
+        fits, p = self.coefficients.shape
+        parts: list[list[Spread]] = [[] for _ in range(2 * fits)]
+        for x, rest, _, out in self.shares():
+            for at in range(fits):
+                parts[2 * at].append(spread_of(x * rest[:, at : at + 1]))
+                parts[2 * at + 1].append(spread_of(out[:, at : at + 1]))
+        return side_by_side(*(together(width, one) for one, width in zip(parts, [p, 1] * fits, strict=True)))
+
+    def spread_of_informations(self) -> Spread:
+        """The exact spread of the diagonal of each fit's information, one after the other."""
+        fits, p = self.coefficients.shape
+        parts: list[list[Spread]] = [[] for _ in range(fits)]
+        for x, weights in self.weights():
+            for part, weight in zip(parts, weights.T, strict=True):
+                part.append(spread_of(x**2 * weight[:, None]))
+        return side_by_side(*(together(p, one) for one in parts))

@@ -165,7 +165,7 @@ class Walk:
         share = float(np.clip((at - places[lower]) / apart, 0.0, 1.0)) if apart else 1.0
         return (1 - share) * self._informations[known[lower]] + share * self._informations[known[upper]]
 
-    def path(self, given: bool) -> Path:
+    def path(self) -> Path:
         """The fits as they ended, columns as they are."""
         values = len(self.penalties)
         slopes = self.beta[:values, 1:] / self.size
@@ -183,7 +183,7 @@ class Walk:
             losses,
             self.held,
             self.rounds,
-            given,
+            self._given,
         )
 
 

@@ -230,7 +230,7 @@ class Method:
             )
             informations = _whole(pooled, "informations") if walk.informed else np.zeros((0, self._triangle))
             if walk.hears(_whole(pooled, "fits"), informations):
-                return walk.path(self._given)
+                return walk.path()
             if walk.rounds >= MOST_ROUNDS:
                 raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
 
