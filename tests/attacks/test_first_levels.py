@@ -12,6 +12,7 @@ import pytest
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._gee_cells import cluster_cells
 from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, hospital_people
+from gagyo.methods._target_trial_cells import _with_traits
 from gagyo.methods._weighting_cells import own_cells
 from gagyo.protocol.study import Study
 from gagyo.release.rules.minimum_people import few_there
@@ -124,6 +125,32 @@ def test_few_at_a_hospitals_first_level_are_cells_of_its_own(name: str, people: 
     counts = np.ravel(OWN[name](rows))
     assert people in counts
     assert few_there(counts, 10).any() == (people < 10)
+
+
+@pytest.mark.parametrize("few", [3, 15])
+def test_few_of_a_cluster_at_the_first_level_who_have_the_outcome_are_a_cell(few: int) -> None:
+    """Thirty of a ward are at the first stage; its residuals, less those of the other stages, count who has d."""
+    data = drawn(400)
+    data["stage"][np.flatnonzero(data["stage"] == 0)[30:]] = 1.0
+    data["d"][np.flatnonzero(data["stage"] == 0)] = np.arange(30) < few
+    data |= {"ward": np.where(data["stage"] == 0, 1.0, np.arange(800) % 2)}
+    declared = "\n".join([VARIABLES, number("ward", 0, 9)])
+    variables = Study.parse(HEAD % (10, declared, f"  a: {{{MODELS['linear']}, cohort: all}}\n")).variables
+    rows = Inside("seoul", variables, data, [b"%d" % one for one in range(800)])
+    counts = cluster_cells(rows, rows.formula("d ~ x + stage"), "binomial", "ward")
+    assert few_there(counts, 10).any() == (few < 10)
+
+
+@pytest.mark.parametrize("people", [3, 30])
+def test_few_at_a_first_level_who_start_or_leave_in_an_interval_are_a_cell(people: int) -> None:
+    """A target trial opens sums over who starts in each interval, and who is censored there."""
+    data = drawn(400)
+    data["stage"][np.flatnonzero(data["stage"] == 0)[people:]] = 1.0
+    variables = Study.parse(HEAD % (10, VARIABLES, f"  a: {{{MODELS['linear']}, cohort: all}}\n")).variables
+    rows = Inside("seoul", variables, data, [b"%d" % one for one in range(800)])
+    cells = _with_traits(rows, rows.formula("d ~ x + stage"), np.ones(800, bool))
+    assert people in cells.people
+    assert few_there(cells.people, 10).any() == (people < 10)
 
 
 @pytest.mark.parametrize("few", [3, 40])

@@ -12,7 +12,7 @@ import pytest
 from gagyo.federation.rows import Rows as Inside
 from gagyo.protocol.study import Study
 from tests.attacks.test_imputation import asked_and_opened
-from tests.contract.data import HEAD, boolean, divide, number
+from tests.contract.data import HEAD, boolean, category, divide, number
 from tests.hospitals import Rows, house
 
 Columns = dict[str, np.ndarray]
@@ -273,3 +273,16 @@ def test_two_analyses_of_other_visits_are_a_difference_of_sums(tmp_path: Path, f
     study = text(one.replace(MEASURED, visits(0, 6)) + other.replace(MEASURED, visits(0, 12)))
     going = house(tmp_path, study, people(data)).run()
     assert set(going.results) == ({"a"} if few < 10 else {"a", "b"})
+
+
+@pytest.mark.parametrize("few", [6, 24])
+def test_few_of_a_hospital_at_the_first_level_stay_where_hospitals_have_effects(tmp_path: Path, few: int) -> None:
+    """They are the hospital's people less those of the other levels; over all hospitals there are many."""
+    data = drawn(lost=0.0)
+    data["stage"] = np.arange(600) // 4 % 3 * 1.0
+    there = np.flatnonzero((np.arange(600) % 4 == 0) & (data["stage"] == 0))
+    data["stage"][there[few:]] = 1.0
+    declared = VARIABLES + "\n" + category("stage", ("i", "ii", "iii"))
+    for hospital, found in {"fixed": WITHHELD if few < 10 else [], "none": []}.items():
+        line = analysis("age + stage + visit", f"hospital: {hospital}")
+        assert stopped(tmp_path / hospital, HEAD % (10, declared, line), people(data)) == found

@@ -8,7 +8,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._mixed_cells import Clusters, cluster_people, cluster_spread
 from gagyo.methods._products import product_cells
-from gagyo.methods._regression import all_traits
+from gagyo.methods._traits import all_traits
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Counts, Floats, Measure, Spread, own_table
 

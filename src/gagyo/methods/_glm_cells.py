@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._regression import MOST_TRAITS, design_cells, design_traits, first_levels, variable_of, variables_of
+from gagyo.methods._regression import MOST_TRAITS, design_cells
+from gagyo.methods._traits import (
+    design_traits,
+    first_levels,
+    variable_of,
+    variables_of,
+)
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats, Measure, behind, few_or_none, joined
 from gagyo.release.few_values import combined, supported

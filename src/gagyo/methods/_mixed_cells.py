@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._regression import first_levels, measured
+from gagyo.methods._traits import first_levels, measured
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Measure, Spread, behind, few_or_none, joined

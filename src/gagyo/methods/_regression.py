@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
+from gagyo.methods._traits import (
+    all_traits,
+    design_traits,
+    measured,
+    outcome_columns,
+    outcome_indicators,
+    variables_of,
+    without_column,
+)
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import Category, DesignColumn, Factor, Plain, Spline, Term
+from gagyo.protocol.terms import DesignColumn, Spline
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
-from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
+from gagyo.release.few_values import Bools, Chosen, both, combined, supported, supported_beside
 from gagyo.result import Estimate, Words
 
 
@@ -76,8 +84,8 @@ def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measur
 
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
     columns = formula.columns(rows.variables)
-    indicators = [*_outcome_traits(rows, formula), *(one.indicator for one in columns if one.indicator)]
-    indicators += [tuple((one.variable, one.name) for one in at) for at in _without_column(rows, formula)]
+    indicators = [*outcome_indicators(rows, formula), *(one.indicator for one in columns if one.indicator)]
+    indicators += [tuple((one.variable, one.name) for one in at) for at in without_column(rows, formula)]
     if not indicators:
         return count(np.ones(rows.n, bool)[chosen])
     exclusive = np.array([[_exclusive(a, b) for a in indicators] for b in indicators], bool)
@@ -89,112 +97,7 @@ def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:
 
 def _traits(rows: Rows, formula: Formula, chosen: Chosen) -> Bools:
     """The outcome's and the design's 0/1 columns (chosen, q), and the first level of each category."""
-    return np.column_stack([_outcome_columns(rows, formula), all_traits(rows, formula)])[chosen]
-
-
-def all_traits(rows: Rows, formula: Formula) -> Bools:
-    """The design's 0/1 columns (n, q) but the intercept, and those of `first_levels`."""
-    return np.column_stack([design_traits(rows, formula), first_levels(rows, formula)])
-
-
-def first_levels(rows: Rows, formula: Formula) -> Bools:
-    """Who has each combination of levels of a term (n, combinations) that has no column, a level of it being the first.
-
-    They follow from the columns: of a category everyone but those of its other levels; of a product those of a level of
-    one factor but those who have it with a level of the other.
-    """
-    having = [np.all([rows[one.variable] == one.code for one in at], axis=0) for at in _without_column(rows, formula)]
-    return np.column_stack([np.zeros((rows.n, 0), bool), *having])
-
-
-class _Level(NamedTuple):
-    """A level of a category or a yes/no variable, by its name and code, and whether a column stands for it."""
-
-    variable: str
-    name: str
-    code: int
-    shown: bool
-
-
-def _without_column(rows: Rows, formula: Formula) -> list[tuple[_Level, ...]]:
-    """The combinations of `first_levels`; who has not a yes/no trait alone is counted with the trait."""
-    found: list[tuple[_Level, ...]] = []
-    for term in formula.terms:
-        factors = [_levels(rows, factor) for factor in term.factors]
-        if all(factors) and term.plain == "":
-            found += [at for at in product(*factors) if not all(one.shown for one in at)]
-    return found
-
-
-def _levels(rows: Rows, factor: Factor) -> list[_Level]:
-    """The levels of a factor; none of a measurement."""
-    if isinstance(factor, Category):
-        return [_Level(factor.name, one, at, at >= factor.first) for at, one in enumerate(factor.levels)]
-    if isinstance(factor, Plain) and rows.variables[factor.name].type == "boolean":
-        return [_Level(factor.name, "false", 0, False), _Level(factor.name, "true", 1, True)]
-    return []
-
-
-def _outcome_traits(rows: Rows, formula: Formula) -> list[Any]:
-    """The indicators of the outcome's 0/1 columns: none of a measurement, one of yes/no, one a level of a category."""
-    outcome = rows.variables[formula.outcome]
-    if outcome.type == "category":
-        return [((outcome.name, level.name),) for level in outcome.levels]
-    return [()] if outcome.type == "boolean" else []
-
-
-def _outcome_columns(rows: Rows, formula: Formula) -> Bools:
-    """The outcome's 0/1 columns (n, levels); none of a measurement."""
-    y, outcome = rows[formula.outcome], rows.variables[formula.outcome]
-    if outcome.type == "boolean":
-        return np.asarray(y[:, None] == 1)
-    return np.asarray(y[:, None] == np.arange(levels_of(outcome)))
-
-
-def design_traits(rows: Rows, formula: Formula) -> Bools:
-    """The design's 0/1 columns (n, q) but the intercept."""
-    at = [j for j, column in enumerate(formula.columns(rows.variables)) if column.indicator]
-    # Most designs have few such columns, and none is needed where there are none.
-    return rows.design(formula)[:, at] == 1 if at else np.zeros((rows.n, 0), bool)
-
-
-def measured(rows: Rows, formula: Formula) -> list[Measured]:
-    """The columns that are no counts by declaration: those of the design, and a measured outcome."""
-    return [*measured_columns(rows, formula), *variables_of(rows, [formula.outcome])]
-
-
-def measured_columns(rows: Rows, formula: Formula) -> list[Measured]:
-    """The columns of the design that are not 0/1: a variable as it is, or a product or spline of some."""
-    found: list[Measured] = rows.kept(("measured", formula.text), lambda: list(_measured(rows, formula)))
-    return found
-
-
-def _measured(rows: Rows, formula: Formula) -> Iterator[Measured]:
-    number = int(formula.intercept)
-    for term in formula.terms:
-        for column in term.columns(rows.variables):
-            if column.indicator is None:
-                yield _column(rows, formula, term, column, number)
-            number += 1
-
-
-def variables_of(rows: Rows, names: Iterable[str]) -> list[Measured]:
-    """Those of the named variables that are measurements."""
-    return [variable_of(rows, one) for one in names if levels_of(rows.variables[one]) == 0]
-
-
-def variable_of(rows: Rows, name: str) -> Measured:
-    """A measurement, and its values where they are few."""
-    found: Measured = rows.kept(("values", name), lambda: Measured.of(rows[name], rows.variables[name].bounds))
-    return found
-
-
-def _column(rows: Rows, formula: Formula, term: Term, column: DesignColumn, number: int) -> Measured:
-    """A plain variable, which needs no design matrix in memory; or a product or spline, of few values as its parts."""
-    if column.name in rows.variables:
-        return variable_of(rows, column.name)
-    parts = variables_of(rows, sorted(term.names))
-    return Measured.made_of(parts, rows.design(formula)[:, number], (-column.bound, column.bound))
+    return np.column_stack([outcome_columns(rows, formula), all_traits(rows, formula)])[chosen]
 
 
 def between_knots(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
@@ -220,7 +123,7 @@ def _patterns(rows: Rows, formula: Formula, chosen: Chosen) -> list[Measure]:
     if having.shape[1] > MOST_TRAITS or formula.width <= 1:
         return []
     # A first level is the combination without the others.
-    traits = np.column_stack([_outcome_columns(rows, formula), having])[chosen]
+    traits = np.column_stack([outcome_columns(rows, formula), having])[chosen]
     return [combined(traits, variables_of(rows, formula.variables), chosen)]
 
 

@@ -12,15 +12,13 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._regression import (
-    all_traits,
     between_knots,
     design_cells,
-    measured_columns,
     part_cells,
     part_traits,
-    variables_of,
 )
 from gagyo.methods._repeated_design import Bools, Laid
+from gagyo.methods._traits import all_traits, measured_columns, variables_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import (
     Counts,

@@ -11,7 +11,12 @@ from gagyo.methods._balance import middle_of
 from gagyo.methods._effects_told import GROUPS, Treated, limits, of
 from gagyo.methods._newton import Solved
 from gagyo.methods._profile_fit import Fitted
-from gagyo.methods._regression import about_zero, alias_notes, estimate, middles
+from gagyo.methods._regression import (
+    about_zero,
+    alias_notes,
+    estimate,
+    middles,
+)
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.protocol.terms import DesignColumn

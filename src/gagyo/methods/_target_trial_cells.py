@@ -10,7 +10,8 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._propensity import is_own
-from gagyo.methods._regression import all_traits, design_cells, design_traits, measured_columns, part_cells
+from gagyo.methods._regression import design_cells, part_cells
+from gagyo.methods._traits import all_traits, design_traits, measured_columns
 from gagyo.methods._weighting_cells import traits_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Counts, Measure, behind, few_or_none, joined, own_table

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import levels_of
 from gagyo.methods._propensity import is_own
-from gagyo.methods._regression import (
-    MOST_TRAITS,
-    design_cells,
+from gagyo.methods._regression import MOST_TRAITS, design_cells
+from gagyo.methods._traits import (
     design_traits,
     first_levels,
     measured_columns,

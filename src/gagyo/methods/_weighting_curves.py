@@ -20,9 +20,9 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._regression import design_traits, measured_columns
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Grid
+from gagyo.methods._traits import design_traits, measured_columns
 from gagyo.methods._weighting_steps import HOW, WORST, weighed
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Spread, few_or_none, side_by_side, spread_of

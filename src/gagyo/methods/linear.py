@@ -24,7 +24,12 @@ from gagyo.methods import _knots as knots
 from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._newton import Solved, aliased_columns, solve, symmetric
 from gagyo.methods._products import bounds, centred_products, column_sums, product_cells
-from gagyo.methods._regression import about_zero, alias_notes, estimate, middles
+from gagyo.methods._regression import (
+    about_zero,
+    alias_notes,
+    estimate,
+    middles,
+)
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance, with_freedom
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
