@@ -19,7 +19,7 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Series, Table, Words
 from gagyo.statistics import rubin
 from gagyo.statistics.convergence import scale_reduction
-from gagyo.text import join
+from gagyo.text import LANGUAGES, Text, join, translate
 
 Bools = NDArray[np.bool_]
 
@@ -129,9 +129,10 @@ class Told:
             title = Words("imputation.course", {"found": one.name})
             yield self._course(one.name, title, _label(variable), float(one.means[0]), one.given[:, :, 0])
         for at, level in enumerate(variable.levels[1:]):
-            title = Words("imputation.course_level", {"found": one.name})
-            label = Words(text=level_label(variable, at + 1))
-            yield self._course(f"{one.name}.{level.name}", title, label, float(one.means[at]), one.given[:, :, at])
+            label = level_label(variable, at + 1)
+            said = (translate("imputation.course_level", own, found=label) for own in LANGUAGES)
+            title, name = Words(text=Text(**dict(zip(LANGUAGES, said, strict=True)))), f"{one.name}.{level.name}"
+            yield self._course(name, title, Words(text=label), float(one.means[at]), one.given[:, :, at])
 
     def _course(self, name: str, title: Words, label: Words, mean: float, given: Floats) -> Curve:
         x = tuple(float(sweep) for sweep in range(len(given)))
