@@ -564,6 +564,16 @@ MUTATIONS = (
         "tests/end_to_end/test_hospitals.py",
     ),
     ("site/opening.py", "if [one.site for one in shares] != list(opening.roster):", "if False:", DOOR),
+    ("release/masks.py", "_label(summand, block, summand.site))", '_label(summand, "", summand.site))', DOOR),
+    ("site/opening.py", "own_key(keys.private, first", "own_key(bytes(32), first", DOOR),
+    ("site/opening.py", 'own_key(keys.private, first, "people")', 'own_key(keys.private, first, "values")', DOOR),
+    ("methods/_validation/scores.py", "np.round(X @ beta, DECIMALS)", "X @ beta", "tests/unit/test_validate.py"),
+    (
+        "federation/once.py",
+        "self._has.add(answer.receipt.head)\n\n    def record",
+        "pass\n\n    def record",
+        ONCE,
+    ),
     ("site/opening.py", "ring.add(pairwise, own_mask(", "ring.add(ring.subtract(pairwise, pairwise), own_mask(", DOOR),
     (
         "release/sharing.py",

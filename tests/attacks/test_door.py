@@ -13,12 +13,13 @@ import pytest
 from gagyo.canonical import canonical
 from gagyo.coordinator.run import Run
 from gagyo.errors import GagyoError
-from gagyo.exchange.envelope import Keys
+from gagyo.exchange.envelope import Keys, seal
 from gagyo.federation.secure_sum import secure_sum
 from gagyo.federation.wire import answer_from_bytes
-from gagyo.protocol.request import Request
+from gagyo.protocol.request import Request, Summand
 from gagyo.release import ring
 from gagyo.release.decision import Answer
+from gagyo.release.masks import mask_of, own_key, own_mask
 from gagyo.result import Withheld
 from gagyo.runtime.embedded import Embedded
 from gagyo.site.site_file import Policy
@@ -278,6 +279,31 @@ def test_people_counts_are_not_opened_to_the_coordinator(tmp_path: Path) -> None
         for box in answer.payload["boxes"].values():
             with pytest.raises(GagyoError):
                 Keys.open(folder / "coordinator.keys").unseal(box, honest.statement.encode())
+
+
+@pytest.mark.parametrize("box", [b"", bytes(31), bytes(16 * 4096)])
+def test_a_hospital_that_seals_no_key_of_a_mask_is_found_out(tmp_path: Path, box: bytes) -> None:
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    shares, values = phases(one, honest)
+    busan, seoul = one.sites["busan"], one.sites["seoul"]
+    boxes = {**shares[1].payload["boxes"], "seoul": seal(box, seoul.keys.public, honest.statement.encode())}
+    other = Answer(shares[1].request, "busan", "released", payload={**shares[1].payload, "boxes": boxes})
+    assert shares[1].receipt is not None
+    signed = other.receipted(busan.ledger.prepare(shares[1].receipt.record | {"payload": other.payload_digest}))
+    refused(
+        seoul, replace(values[0], relay={**values[0].relay, "shares": [shares[0], signed, *shares[2:]]}), "bad_record"
+    )
+    assert seoul.answer(values[0]).outcome == "released"
+
+
+def test_the_key_of_one_mask_opens_no_other() -> None:
+    """What is sealed to the other hospitals is a key of 32 bytes, however many counts there are."""
+    part = Summand("plan", "statement", SITES, 0, "seoul")
+    people = mask_of(own_key(bytes(32), part, "people"), 8)
+    assert np.array_equal(people, own_mask(bytes(32), part, "people", 8))
+    others = [replace(part, attempt=1), replace(part, statement="other"), replace(part, roster=SITES[:3])]
+    masks = [own_mask(bytes(32), part, "values", 8), *(own_mask(bytes(32), one, "people", 8) for one in others)]
+    assert not any(np.any(people == one) for one in masks)
 
 
 def test_the_same_request_again_gives_the_recorded_bytes(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def predictors(asked: Asked, all_people: People, among: np.ndarray) -> list[np.n
     """Linear predictors in each data set by the equation that is pooled over the fits of those among."""
     found, y = designs(asked, all_people, among), all_people.columns[asked.outcome]
     beta = np.mean([logit(one[among], y[among])[0] for one in found], axis=0)
-    return [one @ beta for one in found]
+    return [np.round(one @ beta, 10) for one in found]
 
 
 def rubin(values: Any, variances: Any) -> tuple[float, float, float]:
@@ -241,7 +241,7 @@ def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> 
     assert going.stopped == {}
     result, whole = going.results["v"], everyone(there)
     y, all_of_them = whole.columns[asked.outcome], np.ones(len(whole.persons), bool)
-    lps = [one @ np.array(list(GIVEN.values())) for one in designs(asked, whole, all_of_them)]
+    lps = [np.round(one @ np.array(list(GIVEN.values())), 10) for one in designs(asked, whole, all_of_them)]
     close(cells(result, "performance", 0), over_all(lps, y, whole.sites), JOINT)
     for at, site in enumerate(there):
         here = whole.sites == site

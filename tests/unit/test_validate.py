@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Generator
 from functools import cache
@@ -20,12 +21,13 @@ from gagyo.federation.rows import Rows
 from gagyo.methods import validate
 from gagyo.methods._validation import descent, left_out, splines
 from gagyo.methods._validation.performance import Asked
-from gagyo.methods._validation.scores import APPARENT, Layout
+from gagyo.methods._validation.scores import APPARENT, Layout, linear_predictor
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result, Withheld
 from gagyo.site.site_file import Policy
 from gagyo.statistics import delong
 from gagyo.text import LANGUAGES
+from tests.contract.data import columns
 from tests.hospitals import Rows as HospitalRows
 from tests.hospitals import house
 from tests.unit.validation_data import (
@@ -48,6 +50,19 @@ SMALL += ", subgroups: [size], threshold: {sensitivity: 0.9}}\n"
 def small() -> tuple[Study, dict[str, Rows], Result]:
     one, hospitals = breast_study(SMALL)
     return one, hospitals, run(one, hospitals)
+
+
+def test_people_of_equal_risk_are_equal_in_whatever_order_a_processor_adds() -> None:
+    """Decimals meet often: 5 mg/dL of glucose are as much as 2.5 kg/m2 of body mass. Rounding must not rank them."""
+    found = columns("pima")
+    X = np.column_stack([np.ones(len(found["glu"])), found["glu"], found["bmi"], found["age"]])
+    beta, cases = np.array([-9.0, 0.035, 0.07, 0.04]), found["diabetic"] == 1
+    orders = [list(order) for order in itertools.permutations(range(4))]
+    areas = {delong.delong(linear_predictor(X[:, order], beta[order]), cases).auc[0] for order in orders}
+    raw = {delong.delong(np.sum(X[:, order] * beta[order], axis=1), cases).auc[0] for order in orders}
+    assert len(raw) > 1
+    whole = np.rint(X * [0, 1, 10, 1]) @ [0, 35, 7, 40]  # thousandths, exact
+    assert [*areas] == pytest.approx([roc_auc_score(cases, whole)], abs=1e-14)
 
 
 def matrices(one: Study, hospitals: dict[str, Rows]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Requests as records of a message: what a hospital was sent before travels to it once, and is named afterwards.
+"""Requests as records of a message: what a hospital has travels to it once or, being its own, never, and is named.
 
 A round relays the signed shares of all hospitals three times: to open the people, to open the values, and as history.
 The coordinator's `Outgoing` notes what a hospital has; the hospital's `Incoming` keeps it. Where that was lost (the
@@ -28,7 +28,7 @@ class Behind(Exception):
 
 
 class Outgoing:
-    """What one hospital was sent."""
+    """What one hospital has: what it was sent, and what it answered itself."""
 
     def __init__(self) -> None:
         self._has: set[str] = set()
@@ -38,6 +38,11 @@ class Outgoing:
         """Send everything again."""
         self._has.clear()
         self._opened = 0
+
+    def came(self, answer: Answer) -> None:
+        """The hospital gave this answer, and so has it."""
+        if answer.receipt is not None:
+            self._has.add(answer.receipt.head)
 
     def record(self, request: Request) -> dict[str, Any]:
         """A request as a record, without what the hospital has."""
@@ -77,6 +82,11 @@ class Incoming:
     def __init__(self) -> None:
         self._answers: dict[str, Answer] = {}
         self._history: list[Opened] = []
+
+    def gave(self, answer: Answer) -> None:
+        """This hospital gives an answer, which will not be brought back to it."""
+        if answer.receipt is not None:
+            self._answers[answer.receipt.head] = answer
 
     def request(self, record: Mapping[str, Any]) -> Request:
         """The request of a record.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Plan:
     @cached_property
     def written(self) -> Study:
         """The study as its file says it."""
-        return _study_of(self.text)
+        return Study.parse(self.text, "plan")
 
     @cached_property
     def study(self) -> Study:
@@ -63,12 +63,6 @@ class Plan:
         fields = json.loads(raw)
         fields["sends"] = {name: tuple(entries) for name, entries in fields["sends"].items()}
         return cls(**fields)
-
-
-@lru_cache(maxsize=16)
-def _study_of(text: str) -> Study:
-    """The study of a plan's text: a plan is opened many times, and reading YAML takes longest of all that is done."""
-    return Study.parse(text, "plan")
 
 
 def read_plan(path: Path) -> Plan:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,12 +153,7 @@ class Study:
     @classmethod
     def parse(cls, text: str, file: str = "study.yaml") -> Study:
         """The study of a YAML text; raises as `read` does."""
-        root = read_entries(text, file)
-        study = _study(root)
-        check_none(sorted(root.document.findings, key=lambda finding: finding.place.line or 0))
-        if study is None:
-            raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
-        return replace(study, source=text)
+        return _parsed(text, file)
 
     @property
     def counts_only(self) -> bool:
@@ -204,6 +200,17 @@ def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, file: str) -> Study:
+    """A text is read once: planning, approving, opening and running ask for it each, and YAML takes longest of all."""
+    root = read_entries(text, file)
+    study = _study(root)
+    check_none(sorted(root.document.findings, key=lambda finding: finding.place.line or 0))
+    if study is None:
+        raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
+    return replace(study, source=text)
 
 
 def _study(root: Entry) -> Study | None:

@@ -174,6 +174,7 @@ class Remote:
                 self._send([posts[message.request]])
             elif message.kind == "answer":
                 answers[message.request] = self._checked(message, request)
+                self._hospitals[message.sender].outgoing.came(answers[message.request])
                 return True
             # A hospital whose people refused the plan has no answer to wait for.
             return message.kind == "state" and message.body.get("state") == "refused"

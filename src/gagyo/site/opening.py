@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from gagyo.errors import Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys, seal
 from gagyo.federation.secure_sum import check_answer
 from gagyo.protocol.request import Request, Summand
 from gagyo.release import ring, sharing
 from gagyo.release.aggregate import Counts
 from gagyo.release.decision import Answer
-from gagyo.release.masks import own_mask, pair_masks
+from gagyo.release.masks import mask_of, own_key, own_mask, pair_masks
 from gagyo.release.ring import Limbs
 from gagyo.release.sharing import Share
 from gagyo.site.admission import NotAdmitted
@@ -51,15 +52,14 @@ def check_shares(opening: Request, first: Summand, own: Answer, publics: Publics
     return shares
 
 
-def people_boxes(first: Summand, entries: int, keys: Keys, publics: Publics) -> dict[str, Any]:
-    """This hospital's mask of the people block, sealed to each other hospital of the roster and to nobody else."""
-    raw = own_mask(keys.private, first, "people", entries).astype("<u8").tobytes()
-    label = first.statement.encode()
-    return {site: seal(raw, publics[site], label) for site in first.roster if site != first.site}
+def people_boxes(first: Summand, keys: Keys, publics: Publics) -> dict[str, Any]:
+    """The key of this hospital's mask of the people block, sealed to each other of the roster and to nobody else."""
+    key, label = own_key(keys.private, first, "people"), first.statement.encode()
+    return {site: seal(key, publics[site], label) for site in first.roster if site != first.site}
 
 
 def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: Keys, publics: Publics) -> Counts:
-    """The pooled people block, from all shares and the masks that the other hospitals sealed to this one.
+    """The pooled people block, from all shares and the keys of masks that the other hospitals sealed to this one.
 
     These came as answers of their own, or with the shares where every hospital had opened this roster before.
     """
@@ -71,10 +71,17 @@ def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: 
     for box in boxes:
         check_answer(box, publics)
         if box.site != first.site:
-            raw = keys.unseal(box.payload["boxes"][first.site], first.statement.encode())
-            masks.append(ring.from_bytes(raw))
+            key = keys.unseal(box.payload["boxes"][first.site], first.statement.encode())
+            masks.append(_mask_of(key, entries, box.site))
     total = sharing.sum_of(share.payload["people"] for share in shares)
     return sharing.whole_numbers(ring.subtract(total, sharing.sum_of(masks)))
+
+
+def _mask_of(key: bytes, entries: int, sender: str) -> Limbs:
+    try:
+        return mask_of(key, entries)
+    except ValueError:
+        raise Tampered.of("bad_wire", found=sender) from None
 
 
 def opened_mask(first: Summand, opened: np.ndarray[Any, np.dtype[np.bool_]], keys: Keys) -> dict[str, Any]:

@@ -312,6 +312,7 @@ class Service:
             # No answer yet: it is asked again until the people here have decided.
             self._reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
             return
+        self._incoming[proposed.plan].gave(answer)
         self._reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
         if request.step == "close" and answer.outcome == "released":
             self._close_study(proposed, request.digest)

@@ -377,17 +377,15 @@ class Site:
         channel = "masked"
         if self._is_fixed(session, request):
             channel = "masked_people"
-            payload["boxes"] = opening.people_boxes(
-                request.summand, len(payload["people"]), session.keys, session.publics
-            )
+            payload["boxes"] = opening.people_boxes(request.summand, session.keys, session.publics)
         return self._release(request, payload, channel=channel, numbers=share.values.size, ask=ask)
 
     def _open_people(self, session: Session, request: Request) -> Answer:
         first, own = self._first_phase(session, request)
-        shares = opening.check_shares(request, first, own, session.publics)
+        opening.check_shares(request, first, own, session.publics)
         for key in self._roster_keys(session, request):
             self._store.keep_roster(key, request.roster)
-        boxes = opening.people_boxes(first, len(shares[0].payload["people"]), session.keys, session.publics)
+        boxes = opening.people_boxes(first, session.keys, session.publics)
         return self._release(request, {"boxes": boxes}, channel="people", numbers=0)
 
     def _open_values(self, session: Session, request: Request) -> Answer:

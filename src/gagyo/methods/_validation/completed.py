@@ -24,7 +24,7 @@ from gagyo.methods._validation.performance import (
     line_bounds,
     weighted_fit,
 )
-from gagyo.methods._validation.scores import LARGEST, Scores
+from gagyo.methods._validation.scores import Scores, linear_predictor
 from gagyo.release.aggregate import Aggregate, Floats, count, expected, joint, scalar, side_by_side, spread_of
 from gagyo.statistics import calibration, delong, rubin
 
@@ -111,7 +111,7 @@ def predictors(rows: Rows, spec: Spec, starts: Floats, draws: Floats, coefficien
     def made() -> Floats:
         chains = Chains.at(rows, spec, starts, draws)
         designs = (chains.completed(chain).design(spec.formula) for chain in range(spec.times))
-        return np.array([np.clip(design @ coefficients, -LARGEST, LARGEST) for design in designs])
+        return np.array([linear_predictor(design, coefficients) for design in designs])
 
     key = ("completed", spec, starts.tobytes(), draws.tobytes(), coefficients.tobytes())
     found: Floats = rows.kept(key, made)

@@ -18,7 +18,7 @@ from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
 from gagyo.methods._validation.own import SCALARS, own_accuracy
-from gagyo.methods._validation.scores import LARGEST, Layout, folds, out_of_fold, outcome, scores
+from gagyo.methods._validation.scores import Layout, folds, linear_predictor, out_of_fold, outcome, scores
 from gagyo.release.aggregate import Aggregate, Floats, scalar, total
 from gagyo.statistics import calibration, ledell, newton
 
@@ -48,7 +48,7 @@ def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int
     y = outcome(rows, formula)
     if not len(others):
         return nothing(y, bool(folds))
-    lp = np.clip(rows.design(rows.formula(formula)) @ others, -LARGEST, LARGEST)
+    lp = linear_predictor(rows.design(rows.formula(formula)), others)
     accuracy = own_accuracy(lp, y)
     if folds:
         least = int(min(y.sum(), (~y).sum()))
@@ -84,8 +84,8 @@ def _own(X: Floats, y: NDArray[np.bool_], fold: NDArray[np.int64]) -> Floats | N
         found = newton.fit(X[train], y[train].astype(np.float64))
         if found.separated or not found.converged:
             return None
-        lp[~train] = X[~train] @ np.nan_to_num(found.coefficients)
-    return np.asarray(np.clip(lp, -LARGEST, LARGEST))
+        lp[~train] = linear_predictor(X[~train], np.nan_to_num(found.coefficients))
+    return lp
 
 
 def _updated(lp: Floats, y: NDArray[np.bool_], fold: NDArray[np.int64]) -> Floats:

@@ -22,6 +22,9 @@ APPARENT = (0, 0, 0)
 LARGEST = 36.0
 """Linear predictors are held within this: beyond it a probability is 0 or 1 to the last digit."""
 
+DECIMALS = 10
+"""Of a linear predictor: far below what changes any risk, far above what rounding leaves of a sum."""
+
 COMMON: dict[str, Parameter] = {
     "formula": Name(),
     "coefficients": Numbers((None, None), -1e12, 1e12),
@@ -133,19 +136,24 @@ def _scores(rows: Rows, formula: str, coefficients: Floats, layout: Layout, one:
     X = rows.design(rows.formula(formula))
     everyone, no_cells = np.ones(rows.n, bool), np.zeros(rows.n, np.int64)
     if kind == 0:
-        return Scores(_predictor(X, coefficients[0]), everyone, no_cells)
+        return Scores(linear_predictor(X, coefficients[0]), everyone, no_cells)
     if kind == 2:
-        return Scores(_predictor(X, coefficients[layout.bootstrap_model(a)]), everyone, no_cells)
+        return Scores(linear_predictor(X, coefficients[layout.bootstrap_model(a)]), everyone, no_cells)
     fold = folds(rows, formula, layout, a)
     if kind == 1:
         own = coefficients[layout.fold_model(a, 0) : layout.fold_model(a, layout.folds)]
         lp = np.empty(rows.n)
         for number in range(layout.folds):
-            lp[fold == number] = _predictor(X[fold == number], own[number])
+            lp[fold == number] = linear_predictor(X[fold == number], own[number])
         return Scores(lp, everyone, fold)
-    lp = _predictor(X, coefficients[layout.fold_model(a, b)])
+    lp = linear_predictor(X, coefficients[layout.fold_model(a, b)])
     return Scores(lp, fold != b if kind == 3 else fold == b, no_cells)
 
 
-def _predictor(X: Floats, beta: Floats) -> Floats:
-    return np.asarray(np.clip(X @ beta, -LARGEST, LARGEST))
+def linear_predictor(X: Floats, beta: Floats) -> Floats:
+    """Scores (n,) of people's columns (n, p), no further from 0 than LARGEST.
+
+    Rounded to DECIMALS: processors add in different orders, and people of equal risk, whom an equation with short
+    coefficients often has, would be ranked by what rounding left of each.
+    """
+    return np.asarray(np.clip(np.round(X @ beta, DECIMALS), -LARGEST, LARGEST))
