@@ -67,6 +67,7 @@ FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
 LETTERS = "tests/exchange/test_letters.py"
+ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
@@ -706,6 +707,13 @@ MUTATIONS = (
     ("federation/message.py", "if to != receiver.public.sealing:", "if False:", MESSAGE),
     ("federation/message.py", "if message.expires < now:", "if False:", MESSAGE),
     ("federation/packing.py", "canonical(header) == written", "True", PACKING),
+    ("runtime/journal.py", "[self._questions.asked(request) for request in requests]", "list(requests)", ELSEWHERE),
+    ("runtime/journal.py", "and self._questions.is_new(request)", "and False", ELSEWHERE),
+    ("federation/asked.py", "self._derived[request.statement] = statement", "pass", ELSEWHERE),
+    ("federation/asked.py", "        if same_arguments(request.arguments, arguments):", "        if True:", ASKED),
+    ("federation/wire.py", 'if asked.statement != record["statement"]:', "if False:", ASKED),
+    ("coordinator/verify.py", "same = eq if alike else near", "same = near", ELSEWHERE),
+    ("coordinator/verify.py", "same = eq if alike else near", "same = eq", ELSEWHERE),
     ("federation/once.py", "if start > len(self._history):", "if False:", ONCE),
     ("site/service.py", "if leader and leader[0] != letter.sender:", "if False:", HUB),
     ("site/service.py", 'if plan.keys[COORDINATOR]["signing"] != leader[1]:', "if False:", HUB),

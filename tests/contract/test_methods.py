@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,11 @@ from gagyo.federation.local import LocalStep, method_module, method_names
 from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Result
+from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.text import LANGUAGES
 from tests.contract.data import HEAD, boolean, category, columns, divide, hospitals, number, study
+from tests.contract.elsewhere import Heard, elsewhere
 from tests.hospitals import SITES, Rows, house
 
 
@@ -308,15 +312,22 @@ class Ended:
     stopped: Mapping[str, Stopped]
 
 
+def listening(inner: Embedded, heard: list[Heard]) -> Heard:
+    heard.append(Heard(inner))
+    return heard[0]
+
+
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Ended]]:
     """Each method's example, run behind real doors and written as `gagyo run` does."""
     done = {}
     for name, owed in EXAMPLES.items():
         folder = tmp_path_factory.mktemp(name.replace(", ", "_"))
-        one = house(folder, owed.study, hospitals(owed.data))
+        heard: list[Heard] = []
+        one = house(folder, owed.study, hospitals(owed.data), wrap=partial(listening, heard=heard))
         open_folder(folder, one.plan)
         going = one.run()
+        heard[0].save(folder)
         finish(folder, going, "embedded", one.journal.answers, {k: site.ledger.path for k, site in one.sites.items()})
         done[name] = (folder, Ended(going.results, going.stopped))
     return done
@@ -364,6 +375,24 @@ def test_every_text_is_in_three_languages(examples: Any, name: str) -> None:
 def test_a_result_survives_json(examples: Any, name: str) -> None:
     _, going = examples[name]
     assert Result.from_json(going.results["a"].to_json()) == going.results["a"]
+
+
+@pytest.fixture(scope="module")
+def seen_elsewhere(examples: Any) -> dict[str, dict[str, Any]]:
+    """What a processor that adds in another order makes of each example."""
+    return dict(zip(examples, elsewhere(folder for folder, _ in examples.values()), strict=True))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_hospital_and_an_auditor_with_another_processor_follow_the_example(seen_elsewhere: Any, name: str) -> None:
+    assert (seen_elsewhere[name]["followed"], seen_elsewhere[name]["verified"]) == ("", "")
+
+
+def test_another_processor_rounds_otherwise(seen_elsewhere: Any) -> None:
+    """Else the test before this one would say nothing."""
+    if platform.machine() == "x86_64":
+        assert sum(seen["apart"] > 0 for seen in seen_elsewhere.values()) > 10
+        assert sum(not seen["exact"] for seen in seen_elsewhere.values()) > 10
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -184,7 +184,7 @@ def test_services_may_be_started_again_at_any_moment(here: Town, files: Files) -
 def test_a_plan_with_another_coordinators_key_is_not_kept(here: Town, files: Files) -> None:
     from gagyo.coordinator.planning import make_plan
 
-    study, remote = files.study, here.remote(files.study, patience=1.5)
+    study, remote = files.study, here.remote(files.study)
     keys = remote.gather_keys(study.source)
     plan = make_plan(study, {**keys, "coordinator": Keys.make().public})
     with pytest.raises(Refused) as told:

@@ -40,4 +40,4 @@ def verify(
         typer.echo(say("verify.people", site=site, number=number))
     for site, receipts in checked.kept_there.items():
         typer.echo(say("verify.there", site=site, receipts=receipts))
-    typer.echo(say("verify.results", analyses=checked.analyses))
+    typer.echo(say("verify.results" if checked.exact else "verify.results_rounded", analyses=checked.analyses))

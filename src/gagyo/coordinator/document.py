@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gagyo.canonical import digest, plain
+from gagyo.coordinator.arithmetic import arithmetic
 from gagyo.coordinator.run import Run
 from gagyo.errors import Stopped
 from gagyo.protocol.plan import Plan
@@ -45,6 +46,7 @@ def document(run: Run, runtime: str, receipts: Iterable[Mapping[str, Any]]) -> d
         "digests": _digests(run.plan),
         "versions": {name: version(name) for name in ("numpy", "scipy", "polars")}
         | {"python": platform.python_version()},
+        "arithmetic": arithmetic(),
     }
 
 

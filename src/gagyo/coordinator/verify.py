@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import eq
 from pathlib import Path
 from typing import Any
 
 from gagyo.coordinator.acts import check_acts
+from gagyo.coordinator.arithmetic import near
 from gagyo.coordinator.document import document, receipts_of
 from gagyo.coordinator.run import Carrier, Run
 from gagyo.errors import Tampered, found_in
@@ -20,13 +22,17 @@ from gagyo.protocol.plan import Plan
 from gagyo.release.decision import Answer
 from gagyo.release.ledger import Entry, check_chain, read
 
+MACHINE = ("versions", "arithmetic")
+"""What results.json says of the machine that computed it."""
+
 
 @dataclass(frozen=True)
 class Verified:
     """What was checked: links of the journal and of each ledger, and how many analyses came out the same.
 
     people: acts of people (approvals, withdrawals, reviews) on each ledger. kept_there: receipts by hospital whose
-    ledger is not in the folder (it stays at the hospital after a remote run).
+    ledger is not in the folder (it stays at the hospital after a remote run). exact: to the last bit, as it must be on
+    a machine that rounds like that of the run; elsewhere fractions are the same to nine digits.
     """
 
     journal: int
@@ -34,6 +40,7 @@ class Verified:
     kept_there: Mapping[str, int]
     analyses: int
     people: Mapping[str, int]
+    exact: bool
 
 
 def verify(folder: Path, audit: Carrier) -> Verified:
@@ -61,7 +68,8 @@ def verify(folder: Path, audit: Carrier) -> Verified:
     there = {site: _check_linked(site, answers) for site in plan.study.sites if site not in here}
     if there and _runtime(folder) == "embedded":
         raise Tampered.of("no_ledger", found=", ".join(there))
-    return Verified(len(links), ledgers, there, _check_results(folder, plan, audit, answers), people)
+    analyses, exact = _check_results(folder, plan, audit, answers)
+    return Verified(len(links), ledgers, there, analyses, people, exact)
 
 
 def _ledger(site: str) -> str:
@@ -123,19 +131,26 @@ def _must_match(entry: Entry, plan: set[str]) -> bool:
     return entry.record["outcome"] in ("released", "relay") and entry.record["plan"] in plan
 
 
-def _check_results(folder: Path, plan: Plan, audit: Carrier, answers: list[Answer]) -> int:
+def _check_results(folder: Path, plan: Plan, audit: Carrier, answers: list[Answer]) -> tuple[int, bool]:
+    """How many analyses were derived again, and whether to the last bit: so it must be where this machine rounds alike.
+
+    Another release may verify, and so may another processor; then fractions are the same but for rounding.
+    """
     run = Run(plan, audit)
     for _ in run:
         pass
     found: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
     again = json.loads(json.dumps(document(run, found["runtime"], receipts_of(answers))))
-    _check_same(again["analyses"], found["analyses"], set())
-    # Another release may verify, so the versions alone may differ.
-    _check_same(again, found, {"gagyo", "versions", "analyses"})
-    return len(again["analyses"])
+    alike = all(again[part] == found.get(part) for part in MACHINE)
+    same = eq if alike else near
+    _check_same(again["analyses"], found["analyses"], set(), same)
+    _check_same(again, found, {"gagyo", "analyses", *MACHINE}, same)
+    return len(again["analyses"]), again["analyses"] == found["analyses"]
 
 
-def _check_same(again: Mapping[str, Any], found: Mapping[str, Any], but: set[str]) -> None:
+def _check_same(
+    again: Mapping[str, Any], found: Mapping[str, Any], but: set[str], same: Callable[[Any, Any], bool]
+) -> None:
     for part in sorted((set(again) | set(found)) - but):
-        if again.get(part) != found.get(part):
+        if not same(again.get(part), found.get(part)):
             raise Tampered.of("other_results", found=part)

@@ -7,16 +7,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from gagyo.canonical import canonical, restore
+from gagyo.errors import Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys, seal
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer
 from gagyo.release.ledger import Entry
 
+ASKED = "asked"
+"""In a journal's link: the arguments of the question, beside the first answer to it."""
+
 
 def answer_from(fields: Mapping[str, Any]) -> Answer:
-    """An answer from its JSON fields."""
+    """An answer from its JSON fields, or from a journal's link."""
     receipt = Entry(**fields["receipt"]) if fields["receipt"] else None
-    return Answer(**{**fields, "payload": restore(fields["payload"]), "receipt": receipt})
+    said = {name: value for name, value in fields.items() if name != ASKED}
+    return Answer(**{**said, "payload": restore(fields["payload"]), "receipt": receipt})
+
+
+def question_of(link: Mapping[str, Any]) -> Request | None:
+    """The question of a journal's link, to the hospital that answered; None where the link does not hold it.
+
+    Raises:
+        Tampered: it is not the one that the hospital's receipt names.
+    """
+    if ASKED not in link:
+        return None
+    try:
+        record, site = link["receipt"]["record"], link["site"]
+        about = {name: record[name] for name in ("plan", "analysis", "cohort", "round", "step", "receiver", "attempt")}
+        asked = Request(**about, site=site, arguments=restore(link[ASKED]), roster=tuple(record["roster"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Tampered.of("bad_wire", found=ASKED) from None
+    if asked.statement != record["statement"]:
+        raise Tampered.of("unlike_receipt", found=site)
+    return asked
 
 
 def answer_from_bytes(raw: bytes) -> Answer:

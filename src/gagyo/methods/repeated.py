@@ -253,7 +253,7 @@ class Method:
         sums = _whole_of(first, "sums")
         means = np.append(sums[:q] / sums[0], sums[q + 1] / sums[q])
         centre = np.where(np.append(self.design.centred(), True), means, 0.0)
-        named["centre"] = centre
+        named = {**named, "centre": centre}
         own: dict[str, Floats] = {}
         if self.hospitals != "none":
             answers: dict[str, Numerals] = yield Ask(blocks, named, each=True, doing="fitting")

@@ -75,11 +75,16 @@ class Answer:
         return digest(self._said) if self.payload else ""
 
     @property
-    def written(self) -> bytes:
-        """The answer's canonical bytes."""
+    def parts(self) -> dict[str, bytes]:
+        """The canonical bytes of each field."""
         others = {name: canonical(getattr(self, name)) for name in ("request", "site", "outcome", "code")}
         receipt = self.receipt.line if self.receipt else canonical(None)
-        return joined(others | {"payload": self._said, "receipt": receipt})
+        return others | {"payload": self._said, "receipt": receipt}
+
+    @property
+    def written(self) -> bytes:
+        """The answer's canonical bytes."""
+        return joined(self.parts)
 
     def receipted(self, receipt: Entry) -> Answer:
         """The same answer with its receipt."""

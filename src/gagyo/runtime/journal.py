@@ -1,15 +1,20 @@
-"""Records every answer before it is used, and gives recorded answers again: resume and audit are the same thing."""
+"""Records every answer before it is used, and gives recorded answers again: resume and audit are the same thing.
+
+Beside the first answer to a question stand its arguments, so that a run can be taken up, and audited, on a machine that
+rounds otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from gagyo.canonical import plain
-from gagyo.errors import SiteSilent
+from gagyo.canonical import canonical, joined, plain
+from gagyo.errors import SiteSilent, found_in
 from gagyo.exchange.envelope import Keys
-from gagyo.federation.wire import answer_from
+from gagyo.federation.asked import Questions
+from gagyo.federation.wire import ASKED, answer_from, question_of
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer
 from gagyo.release.ledger import Ledger
@@ -47,8 +52,10 @@ class Journal:
         self._given: dict[str, Answer] = {}
         self._refused: dict[str, Answer] = {}
         self._missed: dict[str, Answer] = {}
-        for answer in self.answers:
-            self._note(answer)
+        self._questions = Questions()
+        with found_in(path.name):
+            for entry in self._chain.entries:
+                self._note(answer_from(entry.record), question_of(entry.record))
 
     @property
     def head(self) -> str:
@@ -67,28 +74,51 @@ class Journal:
         did not answer is written down only by `go_on_without`; that one had lost its place in a fit, at once: the fit
         begins again, now and whenever the journal is read.
         """
+        asked = [self._questions.asked(request) for request in requests]
         known = {**self._missed, **self._given}
         if isinstance(self._inner, Nobody):
             known = {**self._refused, **known}
-        fresh = [request for request in requests if request.digest not in known]
+        fresh = [request for request in asked if request.digest not in known]
         answers = self._inner.ask([self._acknowledging(request) for request in fresh])
-        self._write(answer for answer in answers if answer.outcome != "silent")
+        self._write([answer for answer in answers if answer.outcome != "silent"], fresh)
         now = {**self._refused, **known, **self._given, **{one.request: one for one in answers}}
-        return [now[request.digest] for request in requests]
+        return [now[request.digest] for request in asked]
 
     def go_on_without(self, silent: Sequence[Answer]) -> None:
         """Write down that no answer came, and that the run goes on: from then on it is so, also for an audit."""
-        self._write(answer for answer in silent if answer.request not in self._missed)
+        self._write([answer for answer in silent if answer.request not in self._missed])
 
-    def _write(self, answers: Iterable[Answer]) -> None:
-        fresh = list(answers)
-        self._chain.record_written((plain(answer), answer.written) for answer in fresh)
-        for answer in fresh:
-            self._note(answer)
+    def _write(self, answers: Sequence[Answer], requests: Iterable[Request] = ()) -> None:
+        told = list(self._with_questions(answers, {request.digest: request for request in requests}))
+        self._chain.record_written(_link(*one) for one in told)
+        for one in told:
+            self._note(*one)
+
+    def _with_questions(
+        self, answers: Sequence[Answer], requests: Mapping[str, Request]
+    ) -> Iterator[tuple[Answer, Request | None]]:
+        """Each answer, and what was asked where its link is the first that can say so, under the answer's receipt."""
+        told: set[str] = set()
+        for answer in answers:
+            request = requests.get(answer.request) if answer.receipt else None
+            fresh = request is not None and self._questions.is_new(request) and request.statement not in told
+            if request is not None and fresh:
+                told.add(request.statement)
+            yield answer, request if fresh else None
 
     def _acknowledging(self, request: Request) -> Request:
         return request.relaying(journal=self.head)
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: Answer, question: Request | None) -> None:
+        if question is not None:
+            self._questions.note(question)
         kept = {"released": self._given, "relay": self._given, "silent": self._missed, "behind": self._missed}
         kept.get(answer.outcome, self._refused)[answer.request] = answer
+
+
+def _link(answer: Answer, question: Request | None) -> tuple[dict[str, Any], bytes]:
+    """What stands in the chain of an answer, and its canonical bytes."""
+    if question is None:
+        return plain(answer), answer.written
+    said = {ASKED: canonical(question.arguments), **answer.parts}
+    return {ASKED: plain(question.arguments), **plain(answer)}, joined(said)

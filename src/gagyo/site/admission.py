@@ -9,6 +9,7 @@ import numpy as np
 
 from gagyo.errors import FileFault, GagyoError
 from gagyo.federation.ask import Allowed, Ask, Near
+from gagyo.federation.asked import same_arguments
 from gagyo.federation.local import LocalStep, method_names, source_digest
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
@@ -70,20 +71,6 @@ def check_derived(request: Request, ask: Ask) -> None:
         raise NotAdmitted("not_derived")
     if not same_arguments(request.arguments, ask.arguments):
         raise NotAdmitted("not_derived")
-
-
-def same_arguments(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether two sets of arguments are the same."""
-    return set(got) == set(wanted) and all(_same(got[name], value) for name, value in wanted.items())
-
-
-def _same(got: Any, wanted: Any) -> bool:
-    """Equal; numbers to 1e-9 relative, since two machines may round differently. No attack fits into that."""
-    if isinstance(wanted, np.ndarray) and isinstance(got, np.ndarray):
-        return got.shape == wanted.shape and bool(np.allclose(got, wanted, rtol=1e-9, atol=1e-12))
-    if isinstance(wanted, (list, tuple)) and isinstance(got, (list, tuple)):
-        return list(got) == list(wanted)
-    return bool(got == wanted)
 
 
 def check_near(inner: Request, questions: Sequence[Allowed], reach: float) -> Ask:
