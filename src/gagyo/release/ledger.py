@@ -81,38 +81,57 @@ def _head(sequence: int, previous: str, said: bytes) -> str:
 
 
 class Ledger:
-    """A chain kept in a file; `append` returns only after the line is on disk."""
+    """A chain kept in a file; `append` returns only after the line is on disk.
+
+    A file's lines are looked into when they are needed: a hospital's ledger of many years opens at once.
+    """
 
     def __init__(self, path: Path, sign: Signer) -> None:
         self.path = path
         self._sign = sign
         _drop_unfinished(path)
-        self.entries: list[Entry] = []
+        self._links: list[Entry | bytes] = [*(_lines(path) if path.exists() else ())]
         self._about: dict[str, list[Entry]] = {}
-        self._take(read(path) if path.exists() else ())
+        self.head = self._at(len(self) - 1).head if self._links else GENESIS
+        """The head of the last link."""
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All links. Tampered where a line is not exactly what was written."""
+        return [self._at(number) for number in range(len(self))]
 
     def about(self, plan: str) -> Sequence[Entry]:
-        """The links about one plan: a ledger of many years is not searched for a study's."""
-        return self._about.get(plan, ())
+        """The links about one plan. Tampered where one of them is not exactly what was written."""
+        if plan not in self._about:
+            named = b'"plan":' + canonical(plan)
+            found = (self._at(number) for number, one in enumerate(self._links) if _may_name(one, named))
+            self._about[plan] = [link for link in found if link.record.get("plan") == plan]
+        return self._about[plan]
+
+    def _at(self, number: int) -> Entry:
+        link = self._links[number]
+        if isinstance(link, bytes):
+            link = self._links[number] = Entry.parse(link)
+        return link
 
     def _take(self, links: Iterable[Entry]) -> None:
         for link in links:
-            self.entries.append(link)
-            self._about.setdefault(str(link.record.get("plan", "")), []).append(link)
-
-    @property
-    def head(self) -> str:
-        """The head of the last link."""
-        return self.entries[-1].head if self.entries else GENESIS
+            self._links.append(link)
+            self.head = link.head
+            if (plan := link.record.get("plan")) in self._about:
+                self._about[plan].append(link)
 
     def prepare(self, record: dict[str, Any]) -> Entry:
         """The link that `append` would write next."""
-        return Entry.make(len(self.entries), self.head, record, self._sign)
+        return Entry.make(len(self), self.head, record, self._sign)
 
     def append(self, entry: Entry) -> Entry:
         """Write a prepared link, and flush it to disk before returning."""
-        if entry.sequence != len(self.entries) or entry.previous != self.head:
-            raise Tampered.of("bad_order", found=entry.sequence, expected=len(self.entries))
+        if entry.sequence != len(self) or entry.previous != self.head:
+            raise Tampered.of("bad_order", found=entry.sequence, expected=len(self))
         self._write([entry])
         return entry
 
@@ -124,7 +143,7 @@ class Ledger:
         """As `record`, of records whose canonical bytes are known."""
         links: list[Entry] = []
         for record, said in records:
-            number, head = len(self.entries) + len(links), links[-1].head if links else self.head
+            number, head = len(self) + len(links), links[-1].head if links else self.head
             links.append(Entry.make(number, head, record, self._sign, said))
         self._write(links)
 
@@ -156,13 +175,20 @@ def _drop_unfinished(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def read(path: Path) -> Iterator[Entry]:
-    """The links of a file, each exactly as written; Tampered where a line is not."""
+def _may_name(link: Entry | bytes, named: bytes) -> bool:
+    return isinstance(link, Entry) or named in link
+
+
+def _lines(path: Path) -> list[bytes]:
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         raise Tampered.of("cut_line", found=path.name)
-    for line in content.split(b"\n")[:-1]:
-        yield Entry.parse(line)
+    return content.split(b"\n")[:-1]
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """The links of a file, each exactly as written; Tampered where a line is not."""
+    return map(Entry.parse, _lines(path))
 
 
 class Public(Protocol):

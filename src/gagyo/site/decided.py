@@ -118,8 +118,10 @@ class Decided:
 
         Each is ruled on like any other; but nobody looks at it, and very many counts together could tell of someone.
         """
+        if not plan.study.counts_only:
+            return
         before = sum(cohorts for digest, cohorts in self._counted.items() if digest != plan.digest)
-        if not plan.study.counts_only or before + len(plan.study.cohorts) <= self._policy.feasibility:
+        if before + len(plan.study.cohorts) <= self._policy.feasibility:
             return
         code = "answer_feasibility_spent" if self._policy.feasibility else "answer_feasibility_not_allowed"
         raise FileFault.of(code, site=self._name, found=self._policy.feasibility, expected=len(plan.study.cohorts))

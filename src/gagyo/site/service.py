@@ -322,6 +322,7 @@ class Service:
         self.inbox.set_state(proposed.plan, "closed", request)
         self._site().leave(proposed.plan)
         self._site().destroy_run_keys(proposed.study)
+        self._site().forget_answers(proposed.plan, request)
         self._incoming.pop(proposed.plan, None)
         self._log({"event": "closed", "plan": proposed.plan})
 

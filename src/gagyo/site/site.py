@@ -124,8 +124,8 @@ class Site:
         # receipt to write.
         if self._sound:
             return
-        for receipt in self._store.receipts():
-            if receipt.sequence == len(self.ledger.entries):
+        for receipt in self._store.unwritten(len(self.ledger)):
+            if receipt.sequence == len(self.ledger):
                 self.ledger.append(receipt)
         self._sound = True
 
@@ -155,8 +155,16 @@ class Site:
             self.approve(read())
 
     def leave(self, plan: str) -> None:
-        """Let go of a plan that is closed; its approval and its answers stay on record."""
+        """Let go of a plan that is not asked about now; its approval and its answers stay on record."""
         self._sessions.pop(plan, None)
+
+    def forget_answers(self, plan: str, closing: str) -> None:
+        """Let go of a closed plan's answers but the closing one, when the keys of its run are destroyed.
+
+        Nobody can ask for them again, and a hospital has many studies. What was answered stays on the ledger.
+        """
+        given = {str(entry.record["request"]) for entry in self.ledger.about(plan)}
+        self._store.forget_answers(given - {closing})
 
     def _open(self, plan: Plan) -> Session:
         keys = self._keys_of(plan)

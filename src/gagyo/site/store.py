@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,23 @@ class Store:
         """Keep an answer before it is sent."""
         self._base.execute("insert or ignore into answers values (?, ?)", (answer.request, answer.written))
 
-    def receipts(self) -> list[Entry]:
-        """The receipts of all kept answers and acts of reviews."""
-        bodies = (answer_from_bytes(row[0]) for row in self._base.execute("select body from answers"))
-        acts = [Entry.parse(bytes(row[0])) for row in self._base.execute("select receipt from acts")]
-        return sorted([*(one.receipt for one in bodies if one.receipt), *acts], key=lambda entry: entry.sequence)
+    def forget_answers(self, requests: Collection[str]) -> None:
+        """Let go of answers that nobody can ask for again; the space is used for the next ones."""
+        self._base.execute("begin immediate")
+        self._base.executemany("delete from answers where request = ?", [(one,) for one in requests])
+        self._base.execute("commit")
+
+    def unwritten(self, links: int) -> list[Entry]:
+        """The receipts of kept answers and acts of reviews from this place of the ledger on, in their order.
+
+        They are what was kept last: a hospital of many studies does not look through all of them.
+        """
+        answers = self._base.execute("select body from answers order by rowid desc")
+        acts = self._base.execute("select receipt from acts order by number desc")
+        given = (answer_from_bytes(body).receipt for (body,) in answers)
+        found = [one for one in takewhile(lambda one: one is None or one.sequence >= links, given) if one is not None]
+        found += takewhile(lambda one: one.sequence >= links, (Entry.parse(bytes(body)) for (body,) in acts))
+        return sorted(reversed(found), key=lambda entry: entry.sequence)
 
     def set_approval(self, plan: str, body: bytes, state: str) -> None:
         """Record whether a plan is approved, and on which data (their keyed digest), or withdrawn."""
