@@ -58,7 +58,8 @@ def _line(one: Proposed) -> str:
 
 def plan_text(one: Proposed) -> str:
     """A plan as a person reads it before deciding: who, what for, whose keys, what would leave."""
-    from gagyo.cli.plan import keys_text, sends_text
+    from gagyo.cli.plan import asked_text, keys_text, sends_text
+    from gagyo.text import translate
 
     plan = one.read()
     study = plan.study
@@ -68,9 +69,10 @@ def plan_text(one: Proposed) -> str:
         say("site_inbox.state", state=say(f"site_state.{one.state}", detail=one.reason)),
     ]
     lines += [say("plan.digest", digest=one.plan), say("site_inbox.lead", **people)]
+    lines.append(say("site_inbox.purpose", purpose=translate(f"report.purpose.{study.purpose}", language())))
     lines.append(say("site_inbox.period", start=study.period.start, until=study.period.until))
     lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
-    return "\n".join([*lines, *keys_text(plan), *sends_text(plan)])
+    return "\n".join([*lines, *asked_text(plan), *keys_text(plan), *sends_text(plan)])
 
 
 def _day(seconds: float) -> str:
