@@ -85,8 +85,9 @@ def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     if told["doing"] == "check":
         key = "plan_check" if told.get("decides", True) else "plan_told"
         return say(f"site_ledger.{key}", day=told["day"], verdicts="; ".join(_verdicts(told)), **values)
-    acts = [*told.get("acts", ()), *told.get("statements", ())]
-    people = ", ".join(one["person"] for one in acts if one["person"])
+    # Beside a withdrawal stand the approvals that it ends: their people did not withdraw.
+    signed = [one for one in told.get("statements", ()) if one["decision"] == told["doing"]]
+    people = ", ".join(one["person"] for one in [*told.get("acts", ()), *signed] if one["person"])
     if "review" not in told:
         line = say(f"site_ledger.plan_{told['doing']}", **values)
         line = say("site_ledger.by", line=line, people=people) if people else line

@@ -20,7 +20,7 @@ from gagyo.report.page import frame, template
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
 from gagyo.result import Column, Curve, Equation, Estimate
-from gagyo.text import Language, Text, bracketed
+from gagyo.text import Language, Text
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:
 
 def _hospital(name: str, site: Mapping[str, Any], voice: Voice) -> str:
     country = voice.known("country", site["country"]) if site.get("country") else ""
-    if not country:
-        return voice.name(name)
-    return bracketed(Text(voice.name(name)), Text(country)).to(voice.language)
+    return f"{voice.name(name)} ({country})" if country else voice.name(name)
 
 
 def _view(block: Block, page: Page) -> dict[str, Any]:
