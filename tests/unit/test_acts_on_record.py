@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gagyo.cli.site_ledger import lines as ledger_lines
+from gagyo.cli.speech import stands
 from gagyo.coordinator.acts import check_acts
 from gagyo.errors import Tampered
 from gagyo.governance.approval import Statement, sign
@@ -70,6 +71,11 @@ def test_a_ledger_says_of_which_plan_a_line_is_and_why_it_was_refused(small_hous
     said = list(ledger_lines(busan.ledger.entries))
     assert said[:2] == [f"Plan {small_house.plan.digest}", "0. plan approved here"]
     assert said[-3:] == ["Plan sha256:another", "1. plan refused here: not now", "2. plan refused here"]
+
+
+def test_a_refusal_is_listed_with_its_reason_and_without() -> None:
+    assert stands("refused", "not now") == "refused: not now"
+    assert stands("refused", "") == "refused"
 
 
 def test_a_decision_that_comes_too_late_is_told_in_the_readers_language(small_house: House, tmp_path: Path) -> None:

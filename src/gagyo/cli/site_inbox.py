@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gagyo.cli.speech import language, say
+from gagyo.cli.speech import language, say, stands
 
 if TYPE_CHECKING:
     from gagyo.site.inbox import Proposed
@@ -51,7 +51,7 @@ def _record(one: Proposed) -> dict[str, Any]:
 
 def _line(one: Proposed) -> str:
     study = one.read().study
-    state = say(f"site_state.{one.state}", detail=one.reason)
+    state = stands(one.state, one.reason)
     values = {"plan": one.plan, "title": study.title.to(language()), "lead": study.lead.organisation}
     return say("site_inbox.line", came=_day(one.came), state=state, **values)
 
@@ -66,7 +66,7 @@ def plan_text(one: Proposed) -> str:
     people = {"lead": study.lead.name, "organisation": study.lead.organisation, "country": study.lead.country}
     lines = [
         study.title.to(language()),
-        say("site_inbox.state", state=say(f"site_state.{one.state}", detail=one.reason)),
+        say("site_inbox.state", state=stands(one.state, one.reason)),
     ]
     lines += [say("plan.digest", digest=one.plan), say("site_inbox.lead", **people)]
     lines.append(say("site_inbox.purpose", purpose=translate(f"report.purpose.{study.purpose}", language())))
