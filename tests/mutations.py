@@ -638,6 +638,8 @@ MUTATIONS = (
     ("site/site.py", "        self._check_referral(session, inner)\n", "", OUTPUT),
     ("site/site.py", "        self._check_referral(session, request)\n", "", OUTPUT),
     ("site/site.py", "        self._check_refusals(request.plan)\n", "", DOOR),
+    ("site/service.py", "if fault.code in SHUT:", "if False:", STATES),
+    ("site/deciding.py", "refuse(proposed.plan, wish.reason)", "refuse(proposed.plan)", ACTS),
     ("site/decided.py", '        self._note_decision("withdraw", plan)\n', "", ACTS),
     ("coordinator/acts.py", 'return bool(after) and after == told["state"]', "return True", ACTS),
     ("coordinator/dossier.py", "for name in sorted(here ^ set(listed)):", "for name in ():", DOSSIER),

@@ -126,7 +126,8 @@ class RulesPage:
         yield from ("", f"## {pack.title.to(self.language)}", "", self.say("pack", **about), "")
         yield from (self.say("columns"), "|---|---|---|---|---|")
         for one in pack.rules:
-            article = "" if one.article == "-" else self.say("before_article") + one.article
+            said = one.article.to(self.language)
+            article = "" if said == "-" else self.say("before_article") + said
             instrument = one.instrument.to(self.language) + article
             cells = (f"[{one.id}](#{one.id.lower()})", instrument, self.word("effect", one.effect), self.days(one))
             yield f"| {' | '.join(cell(text) for text in cells)} | {self.word('basis', one.basis)} |"

@@ -35,6 +35,12 @@ def join(between: str, *texts: Text) -> Text:
     return Text(*(marks[language].join(text.to(language) for text in texts) for language in LANGUAGES))
 
 
+def bracketed(text: Text, aside: Text) -> Text:
+    """A text with another in brackets after it, as each language writes them: a label and its unit."""
+    said = (f"{text.to('en')} ({aside.to('en')})", f"{text.to('ko')}({aside.to('ko')})")
+    return Text(*said, f"{text.to('zh')}（{aside.to('zh')}）")
+
+
 @cache
 def catalogue(language: Language) -> dict[str, str]:
     """All texts of a language: `locales/<folder>/<area>.toml`, or `<area>_<part>.toml`, gives keys `<area>.<key>`."""

@@ -117,12 +117,18 @@ def test_a_plan_in_the_inbox_is_approved_with_what_two_people_signed(typed: Type
     typed(*approve, files[1])
     assert box.plan(short).state == "approved"
     stop = tmp_path / "stop.json"
-    typed(
+    said = typed(
         *("approve", read.digest, "--site", "seoul", "--withdraw", "--yes"),
         *("--key", tmp_path / "data_protection.key", "--out", stop),
     )
+    assert f"gagyo site withdraw SITE_FILE PLAN --approval {stop}" in said
     typed("site", "withdraw", seoul, short, "--approval", stop)
     assert box.plan(short).state == "withdrawn"
+    listed = typed("site", "ledger", seoul)
+    approved = next(one for one in listed.splitlines() if "plan approved here" in one)
+    assert "Kim custodian" in approved
+    assert "Kim data_protection" in approved
+    assert "approval withdrawn (Kim data_protection)" in listed, "the custodian's approval stands beside it"
     typed("site", "approve", seoul, short, "--yes", "--approval", files[1], code=exits.FAULT)
     assert box.plan(short).state == "withdrawn"
     box.close()

@@ -52,6 +52,8 @@ def test_from_a_referral_to_the_released_answer(typed: Typed, hospital: Path, tm
     assert "has not looked" in does("vote", "first", "approve", code=exits.FAULT)
     told = does("show", "first")
     assert "describe." in told
+    assert "only as the sum over the hospitals" in told
+    assert "False" not in told
     assert "table one" in told
     assert "reviewer may not" in does("submit", "first", code=exits.FAULT)
     does("vote", "first", "approve", "--note", "fine by me")
@@ -59,7 +61,7 @@ def test_from_a_referral_to_the_released_answer(typed: Typed, hospital: Path, tm
     assert "shown when both are in" in hidden
     assert "Choi" not in hidden
     assert "fine by me" not in hidden
-    does("vote", "second", "reject", code=exits.USAGE)
+    assert "A reason is needed" in does("vote", "second", "reject", code=exits.USAGE)
     does("vote", "second", "approve")
     assert "fine by me" in does("show", "auditor")
     does("show", "custodian")

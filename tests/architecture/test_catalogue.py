@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import string
+import tomllib
+from pathlib import Path
 
 import pytest
 
+import gagyo
+from gagyo.protocol.study import PURPOSES
 from gagyo.report.numbers import percent
 from gagyo.report.voice import Voice
-from gagyo.text import LANGUAGES, Language, Text, catalogue, fill, join
+from gagyo.text import FOLDERS, LANGUAGES, Language, Text, _flatten, catalogue, fill, join
 from tests.architecture.sources import all_texts, calls, first_text, text_of
 
 SAME_IN_ALL = {
@@ -23,6 +27,7 @@ NEVER_ONE = {
     "cli.power.inflated": "a factor with a fraction",
     "validate.sample_size_note": "a ratio with a fraction",
 }
+LOCALES = Path(gagyo.__file__).parent / "locales"
 LONG = 12
 LETTERS = re.compile(r"[A-Za-z]{3}")
 ASIDE = re.compile(r"`[^`]*`|\[[^\]]*\]|\{\w+(?::[^}]*)?\}")
@@ -37,6 +42,24 @@ def placeholders(text: str) -> list[str]:
 @pytest.mark.parametrize("language", ["ko", "zh"])
 def test_catalogues_have_the_same_keys(language: Language) -> None:
     assert catalogue(language).keys() == catalogue("en").keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_hides_another_of_its_key(language: Language) -> None:
+    """Pages of one area share their keys: of two texts under one key people would only ever read the last."""
+    found: dict[str, str] = {}
+    for page in sorted((LOCALES / FOLDERS[language]).glob("*.toml")):
+        texts: dict[str, str] = {}
+        _flatten(page.stem.partition("_")[0], tomllib.loads(page.read_text(encoding="utf-8")), texts)
+        assert not texts.keys() & found.keys()
+        found |= texts
+    assert found == catalogue(language)
+
+
+def test_every_purpose_of_a_study_has_a_name() -> None:
+    assert {key.removeprefix("report.purpose.") for key in catalogue("en") if key.startswith("report.purpose.")} == set(
+        PURPOSES
+    )
 
 
 @pytest.mark.parametrize("language", ["ko", "zh"])

@@ -15,6 +15,7 @@ from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
+from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, HEAD, boolean, category, columns, divide, hospitals, number, study
 from tests.hospitals import house
 
@@ -51,6 +52,16 @@ def test_coefficients_and_errors(fits: dict[str, Run], name: str) -> None:
     np.testing.assert_allclose([one.standard_error for one in result.estimates], case["errors"], rtol=TIGHT)
     told = result.table("model_test").rows[0]
     np.testing.assert_allclose(told[1], case["log_likelihood"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", cases())
+def test_a_note_says_of_which_outcome_the_odds_are(fits: dict[str, Run], name: str) -> None:
+    run = fits[cases()[name]["data"]]
+    outcome = run.plan.study.variables[cases()[name]["formula"].partition(" ~ ")[0]]
+    (note,) = run.results[name].table("coefficients").notes
+    for language in LANGUAGES:
+        assert outcome.label.to(language) in note.to(language)
+        assert cases()[name]["model"] == "ordinal" or outcome.levels[0].label.to(language) in note.to(language)
 
 
 def test_a_multinomial_fit_is_that_of_statsmodels(fits: dict[str, Run]) -> None:

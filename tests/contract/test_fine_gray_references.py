@@ -162,6 +162,15 @@ def test_predicted_incidence_is_that_of_survfit(predictions: Run, event: str) ->
     assert result.lossless
 
 
+@pytest.mark.parametrize("event", golden()["predicted"])
+def test_tables_and_figures_name_the_event_and_tell_proportions(predictions: Run, event: str) -> None:
+    """As `cumulative_incidence` tells them; in a report of two events nobody takes one for the other."""
+    result = predictions.results[event]
+    titles = [result.table(name).title for name in ("subdistribution_ratios", "predicted_incidence")]
+    assert all(event in title.to("en") for title in (*titles, result.curve("predicted_incidence").title))
+    assert result.table("predicted_incidence").columns[2].format == "number"
+
+
 def test_the_fit_is_the_same_with_and_without_predictions(predictions: Run, fits: Run) -> None:
     with_them, without = predictions.results["malignancy"], fits.results["malignancy"]
     assert with_them.estimates[:4] == without.estimates

@@ -275,6 +275,12 @@ def test_incidence_of_single_times_equals_survfit(causes: Run, cause: int, name:
         np.testing.assert_allclose(one.standard_error, wanted["errors"][k][cause], rtol=1e-7)
 
 
+def test_figures_say_what_their_bands_are(curves: Run, causes: Run) -> None:
+    for result in (curves.results["given"], causes.results["single"]):
+        for curve in result.curves:
+            assert "survival.bands" in [note.key for note in curve.notes]
+
+
 @pytest.mark.parametrize(("cause", "name"), [(0, "able"), (1, "unable")])
 def test_incidence_on_a_grid(causes: Run, cause: int, name: str) -> None:
     wanted = golden()["causes"]

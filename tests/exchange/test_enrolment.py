@@ -93,7 +93,7 @@ def test_an_invitation_expires_and_a_newer_one_replaces_it(place: Place, tmp_pat
 @pytest.mark.parametrize(
     ("name", "country", "role", "code"),
     [
-        ("a b", "KR", "site", "bad_name"),
+        ("a b", "KR", "site", "bad_institution"),
         ("x", "Korea", "site", "bad_country"),
         ("x", "CN", "site", "other_country"),
         ("x", "KR", "king", "bad_role"),

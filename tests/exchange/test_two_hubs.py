@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gagyo.cli.hub_members import line as members_line
 from gagyo.errors import ExchangeFault
 from gagyo.exchange import enrolment, operator, partners, relay
 from gagyo.exchange.access import Role
@@ -103,6 +104,17 @@ def test_letters_cross_both_ways(pair: Pair) -> None:
     assert taken(pair.lead) == [b"answer"]
     assert pair.kr.hub.operate(lambda rows: rows("SELECT COUNT(*) FROM letter")) == [(0,)]
     wait_for(lambda: pair.cn.hub.operate(lambda rows: rows("SELECT COUNT(*) FROM letter")) == [(0,)])
+
+
+def test_an_operator_sees_where_institutions_call(pair: Pair) -> None:
+    """Those of the partner call there, and a hub that is dialled never calls: neither is one that is away."""
+    listening, dialling = (
+        {one["name"]: members_line(one) for one in operator.members(place.hub)} for place in (pair.kr, pair.cn)
+    )
+    assert "Last call: at hub-cn, not here." in listening["beijing"]
+    assert "Last call: 20" in listening["hub-cn"]
+    assert "Last call: none, since this hub calls it." in dialling["hub-kr"]
+    assert "Last call: at hub-kr, not here." in dialling["seoul"]
 
 
 def test_large_letters_cross_both_ways(pair: Pair) -> None:

@@ -16,6 +16,7 @@ from gagyo.canonical import digest
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.planning import make_plan
 from gagyo.coordinator.run import Run
+from gagyo.errors import ExchangeFault
 from gagyo.exchange.client import Member
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.letter import Received, Sending, chunk_digest, letter_id
@@ -40,11 +41,17 @@ class Office:
     mischief: Mischief = lambda sender, recipient, body: [body]
     carried: list[tuple[str, str, str, bytes]] = field(default_factory=list)
     doings: list[tuple[str, str, int]] = field(default_factory=list)
+    shut: dict[str, str] = field(default_factory=dict)
+    """Studies of which no letter is taken, and the code that says why."""
     bell: threading.Condition = field(default_factory=threading.Condition)
 
     def post(self, sender: str, recipient: str, study: str, body: bytes) -> str:
         """Take a letter."""
         with self.bell:
+            if study in self.shut:
+                raise ExchangeFault.of(
+                    self.shut[study], found=study if self.shut[study] == "study_not_open" else recipient
+                )
             self.carried.append((sender, recipient, study, body))
             for one in self.mischief(sender, recipient, body):
                 self.put(sender, recipient, study, one)

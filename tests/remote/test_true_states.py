@@ -94,6 +94,38 @@ def test_a_withdrawal_in_the_middle_of_a_run_is_an_answer_and_on_record(here: To
     assert [one["code"] for one in records if one["outcome"] != "noted"] == ["withdrawn"]
 
 
+@pytest.mark.parametrize(
+    ("code", "known_again"), [("study_not_open", False), ("study_not_open", True), ("no_such_recipient", False)]
+)
+def test_a_study_that_the_hub_closed_does_not_cut_a_hospital_off(
+    here: Town, files: Files, code: str, known_again: bool
+) -> None:
+    """A hospital that withdrew says so when it starts again, to a hub that takes no letter of that study any more."""
+    remote = here.remote(files.study)
+    plan = here.plan(files.study, remote)
+    decisions.withdraw(here.files["busan"], state_folder(here.files["busan"]), plan.digest)
+    about = here.services["busan"].inbox.plan(plan.digest).study
+    here.stop("busan")
+    here.office.shut[about] = code
+    here.start("busan")
+    other = Study.parse(files.study.source.replace("\nstudy: ", "\nstudy: another-", 1))
+    assert other.study != files.study.study
+    assert set(here.remote(other, 8.0).gather_keys(other.source)) >= set(SITES)
+    assert {one["state"] for one in here.logs["busan"] if one["event"] == "hub"} == {"connected"}
+    if known_again:  # as of a partner hub that is told of it a moment later
+        before = len(here.office.carried)
+        here.office.shut.clear()
+        give_up = time.monotonic() + 8
+        while not any(one[0] == "busan" and one[2] == about for one in here.office.carried[before:]):
+            assert time.monotonic() < give_up, "its word was not said again"
+            time.sleep(0.02)
+        return
+    give_up = time.monotonic() + 30
+    while not any(one["event"] == "not_told" for one in here.logs["busan"]):
+        assert time.monotonic() < give_up, "it never ends"
+        time.sleep(0.02)
+
+
 def test_a_withdrawal_of_a_plan_that_is_not_there_is_no_withdrawal(here: Town, files: Files) -> None:
     here.stop("busan")
     for plan in ("sha256:" + "0" * 64, "0" * 12):

@@ -272,7 +272,7 @@ def test_the_plan_counts_every_day_of_the_study_on_which_rules_change() -> None:
         ("leaves: []", "leaves: [{what: row_level, from: [seoul], to: [shanghai]}]", "not_one_of"),
         ("leaves: []", "leaves: [{what: row_level, to: [seoul]}]", "missing_key"),
         ("incident: none", "incidents: none", "unknown_key"),
-        ("seoul: {country: KR,", "seoul: {country: Korea,", "bad_name"),
+        ("seoul: {country: KR,", "seoul: {country: Korea,", "bad_country"),
     ],
 )
 def test_a_fault_of_the_part_is_found_with_its_line(old: str, new: str, code: str) -> None:

@@ -57,6 +57,13 @@ def test_another_country_s_terms_stand_in_brackets(where: str, text: Text) -> No
     assert not re.search("[\u4e00-\u9fff][,;?!]|[\u4e00-\u9fff]:", text.zh), text.zh
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_an_article_is_named_in_the_reader_s_language(rule: Rule) -> None:
+    assert not re.search(f"{HAN}|{HANGUL}", rule.article.en)
+    assert not re.search(HAN, rule.article.ko)
+    assert not re.search(HANGUL, rule.article.zh)
+
+
 def test_each_law_s_own_terms_are_used() -> None:
     korean = " ".join(rule.explain.ko for rule in RULES if rule.jurisdiction == "KR")
     chinese = " ".join(rule.explain.zh for rule in RULES if rule.jurisdiction.startswith("CN"))

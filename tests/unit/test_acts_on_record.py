@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gagyo.cli.site_ledger import lines as ledger_lines
+from gagyo.cli.speech import stands
 from gagyo.coordinator.acts import check_acts
 from gagyo.errors import Tampered
 from gagyo.governance.approval import Statement, sign
@@ -58,8 +60,22 @@ def test_a_refused_plan_is_in_the_chain(small_house: House, tmp_path: Path) -> N
     inbox = Inbox(tmp_path / "inbox.sqlite")
     inbox.keep_plan(small_house.plan, "study", "lead")
     assert decide(small_house.sites["busan"], inbox, Wish(0, small_house.plan.digest, "refuse", "not now")) == ()
-    assert told(small_house, "busan")[-1]["doing"] == "refuse"
+    assert told(small_house, "busan")[-1] == {"doing": "refuse", "reason": "not now", "statements": []}
     inbox.close()
+
+
+def test_a_ledger_says_of_which_plan_a_line_is_and_why_it_was_refused(small_house: House) -> None:
+    busan = small_house.sites["busan"]
+    busan.decided.refuse("sha256:another", "not now")
+    busan.decided.refuse("sha256:another")
+    said = list(ledger_lines(busan.ledger.entries))
+    assert said[:2] == [f"Plan {small_house.plan.digest}", "0. plan approved here"]
+    assert said[-3:] == ["Plan sha256:another", "1. plan refused here: not now", "2. plan refused here"]
+
+
+def test_a_refusal_is_listed_with_its_reason_and_without() -> None:
+    assert stands("refused", "not now") == "refused: not now"
+    assert stands("refused", "") == "refused"
 
 
 def test_a_decision_that_comes_too_late_is_told_in_the_readers_language(small_house: House, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from gagyo.methods._quantiles_told import with_unit
+from gagyo.methods._survival.telling import time_words
+from gagyo.protocol.variables import Variable
 from gagyo.report import numbers, render, svg, write
 from gagyo.report.checklists import rules
 from gagyo.report.compose import compose
@@ -458,3 +461,9 @@ def test_the_fixture_is_what_its_maker_makes(document: dict[str, Any]) -> None:
     from tests.fixtures.make_results import document as make
 
     assert json.loads(json.dumps(make())) == document
+
+
+def test_a_unit_stands_in_the_brackets_of_each_language() -> None:
+    age = Variable("age", "number", Text("Age", "나이", "年龄"), unit="mo")
+    for words in (time_words(age), with_unit(age)):
+        assert words.text == Text("Age (months)", "나이(개월)", "年龄（个月）")

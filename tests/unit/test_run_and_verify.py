@@ -115,6 +115,16 @@ def test_everyone_can_read_out_their_fingerprint_of_a_plan(small_house: House) -
         assert f"  {name}: {fingerprint(PublicKeys(**keys))}" in told
 
 
+def test_a_plan_says_what_is_asked_and_of_whom(small_house: House) -> None:
+    """What a custodian approves: the conditions of cohorts, the variables and formulas of analyses."""
+    told = plan_text(small_house.plan)
+    for name, analysis in small_house.plan.study.analyses.items():
+        assert f"  {name}: {analysis.method}\n" in told
+        for key, value in analysis.options.items():
+            assert f"    {key}: {json.dumps(value, ensure_ascii=False)}" in told
+        assert f"  {analysis.cohort}: {small_house.plan.study.cohorts[analysis.cohort].where or 'everyone'}" in told
+
+
 def test_every_byte_of_a_small_ledger_counts(tmp_path: Path, small_house: House) -> None:
     site = small_house.sites["seoul"]
     small_house.run()

@@ -90,4 +90,4 @@ def test_a_fault_is_found_at_its_line(before: str, after: str, code: str, line: 
 
 def test_all_faults_are_reported_at_once() -> None:
     text = EXAMPLE.replace("KR", "Korea").replace("mg/dL", "mgdL??").replace("12", "1")
-    assert [code for code, _ in faults(text)] == ["bad_name", "bad_unit", "out_of_bounds"]
+    assert [code for code, _ in faults(text)] == ["bad_country", "bad_unit", "out_of_bounds"]

@@ -64,7 +64,8 @@ ONE_FAULT = [
     ('gagyo: "1"', 'gagyo: "2"', "not_one_of", "gagyo"),
     ("study: glucose-and-disease", "study: Glucose", "bad_name", "study"),
     ("purpose: scientific_research", "purpose: scientific_reserch", "not_one_of", "purpose"),
-    ("country: KR", "country: Korea", "bad_name", "lead.country"),
+    ("country: KR", "country: Korea", "bad_country", "lead.country"),
+    ("may_go_on_without: 0", "patience: 180 days", "bad_duration", "patience"),
     ("until: 2027-10-31", "until: 2026-10-31", "period_order", "period"),
     ("until: 2027-10-31", "until: 2027-02-30", "bad_date", "period.until"),
     ("[seoul, beijing]", "[seoul, seoul]", "duplicate", "sites[1]"),
@@ -112,7 +113,7 @@ def test_all_faults_are_reported_at_once() -> None:
     for before, after in (("KR", "Korea"), ("[0, 120]", "[9, 1]"), ("age >= 18", "agee > 1"), ("10}", "1}")):
         text = text.replace(before, after, 1)
     found = faults(text)
-    assert [code for code, *_ in found] == ["bad_name", "bad_range", "unknown_variable", "out_of_bounds"]
+    assert [code for code, *_ in found] == ["bad_country", "bad_range", "unknown_variable", "out_of_bounds"]
     assert [line for _, line, _ in found] == sorted(line or 0 for _, line, _ in found)
 
 

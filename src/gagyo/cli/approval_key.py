@@ -40,4 +40,5 @@ def passphrase(again: bool = False) -> str:
     given = os.environ.get(PASSPHRASE)
     if given:
         return given
-    return str(typer.prompt(say("approval_key.ask"), hide_input=True, confirmation_prompt=again))
+    once_more = say("approval_key.ask_again") if again else False
+    return str(typer.prompt(say("approval_key.ask"), hide_input=True, confirmation_prompt=once_more))

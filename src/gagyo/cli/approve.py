@@ -48,7 +48,7 @@ def approve(
         typer.echo((_plan_text(about.plan) + "\n\n" if about.plan else "") + statement_text(signed))
         typer.confirm(say("approve.ask"), abort=True)
     out.write_bytes(signed.to_bytes())
-    typer.echo(say("approve.done", file=out))
+    typer.echo(say("approve.done_withdraw" if withdraw else "approve.done", file=out))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def line(one: dict[str, Any]) -> str:
     state = say(f"hub.state.{one['state']}")
     if one["state"] == "invited":
         return say("hub.members.invited", state=state, until=day(one["until"]), **values)
-    seen = moment(one["last_seen"]) if one["last_seen"] else say("hub.members.never")
+    seen = _seen(one)
     more = {"fingerprint": one["fingerprint"], "letters": one["letters"], "until": day(one["until"])}
     shown = say("hub.members.line", state=state, seen=seen, **values, **more)
     service = one.get("service")
@@ -47,6 +47,15 @@ def line(one: dict[str, Any]) -> str:
         return shown
     told = say(f"hub.service.{service['state']}", plans=service["plans"])
     return shown + "\n  " + say("hub.service.line", told=told, since=moment(service["since"]))
+
+
+def _seen(one: dict[str, Any]) -> str:
+    """When it last called; a partner's institutions call there, and a hub that this one dials never calls."""
+    if one["hub"]:
+        return say("hub.members.elsewhere", hub=one["hub"])
+    if one["dialled"]:
+        return say("hub.members.dialled")
+    return moment(one["last_seen"]) if one["last_seen"] else say("hub.members.never")
 
 
 def day(seconds: int) -> str:

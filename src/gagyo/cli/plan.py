@@ -59,7 +59,23 @@ def plan_text(plan: Plan) -> str:
     if not plan.keys:
         lines.append(say("plan.draft"))
     lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
-    return "\n".join([*lines, *keys_text(plan), *sends_text(plan)])
+    return "\n".join([*lines, *asked_text(plan), *keys_text(plan), *sends_text(plan)])
+
+
+def asked_text(plan: Plan) -> list[str]:
+    """What is asked, of whom, as the study file says it: cohorts with their conditions, analyses with their options."""
+    import json
+
+    study = plan.study
+    if study.counts_only:  # its cohorts are told with what would leave
+        return []
+    used = {one.cohort for one in study.analyses.values()}
+    cohorts = [line for line, name in zip(cohort_lines(plan), study.cohorts, strict=True) if name in used]
+    lines = ["", say("plan.cohorts"), *cohorts, "", say("plan.asked")]
+    for name, analysis in study.analyses.items():
+        options = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in analysis.options.items())
+        lines += [f"  {name}: {analysis.method}", *(f"    {option}" for option in options)]
+    return lines
 
 
 def keys_text(plan: Plan) -> list[str]:

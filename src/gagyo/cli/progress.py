@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gagyo.cli.speech import language, say
+from gagyo.cli.speech import language, say, stands
 from gagyo.text import translate
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Teller:
             if state.doing in ORDINARY or self._states.get(site) == now:
                 continue
             self._states[site] = now
-            line = f"{site}: {translate(f'cli.site_state.{state.doing}', language(), detail=state.detail)}"
+            line = f"{site}: {stands(state.doing, state.detail)}"
             print(f"\r\033[2K{line}" if self._live else line, file=sys.stderr, flush=True)
 
     def ended(self, name: str, outcome: Result | Stopped) -> None:

@@ -70,6 +70,8 @@ def check_words(verdict: str, reason: str) -> None:
 
 
 def _check(given: str, known: tuple[str, ...], option: str) -> None:
+    if not given:
+        raise typer.BadParameter(say("site_review.no_reason", expected=", ".join(known)), param_hint=option)
     if given not in known:
         raise typer.BadParameter(say("site_review.no_word", found=given, expected=", ".join(known)), param_hint=option)
 

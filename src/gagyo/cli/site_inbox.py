@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gagyo.cli.speech import language, say
+from gagyo.cli.speech import language, say, stands
 
 if TYPE_CHECKING:
     from gagyo.site.inbox import Proposed
@@ -51,26 +51,28 @@ def _record(one: Proposed) -> dict[str, Any]:
 
 def _line(one: Proposed) -> str:
     study = one.read().study
-    state = say(f"site_state.{one.state}", detail=one.reason)
+    state = stands(one.state, one.reason)
     values = {"plan": one.plan, "title": study.title.to(language()), "lead": study.lead.organisation}
     return say("site_inbox.line", came=_day(one.came), state=state, **values)
 
 
 def plan_text(one: Proposed) -> str:
     """A plan as a person reads it before deciding: who, what for, whose keys, what would leave."""
-    from gagyo.cli.plan import keys_text, sends_text
+    from gagyo.cli.plan import asked_text, keys_text, sends_text
+    from gagyo.text import translate
 
     plan = one.read()
     study = plan.study
     people = {"lead": study.lead.name, "organisation": study.lead.organisation, "country": study.lead.country}
     lines = [
         study.title.to(language()),
-        say("site_inbox.state", state=say(f"site_state.{one.state}", detail=one.reason)),
+        say("site_inbox.state", state=stands(one.state, one.reason)),
     ]
     lines += [say("plan.digest", digest=one.plan), say("site_inbox.lead", **people)]
+    lines.append(say("site_inbox.purpose", purpose=translate(f"report.purpose.{study.purpose}", language())))
     lines.append(say("site_inbox.period", start=study.period.start, until=study.period.until))
     lines.append(say("plan.limits", people=int(plan.limits["minimum_people"]), rounds=int(plan.limits["rounds"])))
-    return "\n".join([*lines, *keys_text(plan), *sends_text(plan)])
+    return "\n".join([*lines, *asked_text(plan), *keys_text(plan), *sends_text(plan)])
 
 
 def _day(seconds: float) -> str:

@@ -10,7 +10,7 @@ import typer
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from gagyo.release.ledger import Entry
 
@@ -41,9 +41,19 @@ def ledger(
     if as_json:
         typer.echo(json.dumps([_record(entry) for entry in entries], ensure_ascii=False, indent=1))
         return
-    for entry in entries:
-        typer.echo(_line(entry))
+    for line in lines(entries):
+        typer.echo(line)
     typer.echo(say("site_ledger.whole", links=len(entries)))
+
+
+def lines(entries: Iterable[Entry]) -> Iterator[str]:
+    """A line for each entry, under the digest of the plan that it is about."""
+    plan = ""
+    for entry in entries:
+        if entry.record["plan"] not in ("", plan):
+            plan = entry.record["plan"]
+            yield say("plan.digest", digest=plan)
+        yield _line(entry)
 
 
 def _record(entry: Entry) -> dict[str, Any]:
@@ -75,9 +85,12 @@ def _noted(values: dict[str, Any], told: dict[str, Any]) -> str:
     if told["doing"] == "check":
         key = "plan_check" if told.get("decides", True) else "plan_told"
         return say(f"site_ledger.{key}", day=told["day"], verdicts="; ".join(_verdicts(told)), **values)
-    acts = [*told.get("acts", ()), *told.get("statements", ())]
-    people = ", ".join(one["person"] for one in acts if one["person"])
+    # Beside a withdrawal stand the approvals that it ends: their people did not withdraw.
+    signed = [one for one in told.get("statements", ()) if one["decision"] == told["doing"]]
+    people = ", ".join(one["person"] for one in [*told.get("acts", ()), *signed] if one["person"])
     if "review" not in told:
-        return say(f"site_ledger.plan_{told['doing']}", people=people or "-", **values)
+        line = say(f"site_ledger.plan_{told['doing']}", **values)
+        line = say("site_ledger.by", line=line, people=people) if people else line
+        return say("site_ledger.why", line=line, reason=told["reason"]) if "reason" in told else line
     doing = Words(f"review.doing.{told['doing']}")
     return say("site_ledger.review", review=told["review"], doing=doing, people=people or "-", **values)

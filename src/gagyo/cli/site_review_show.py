@@ -53,10 +53,12 @@ def _head(seen: Review) -> list[str]:
 
 def _numbers(seen: Review, shown: dict[str, Any]) -> list[str]:
     """What would leave: values by name, `*` where the gate withholds; or what the plan says of sums."""
+    from gagyo.cli.plan import sent_text
+
     if seen.kind == "study":
         return [say("site_review_show.refusals", number=shown["refusals"])]
     if seen.kind == "analysis":
-        return [say("site_review_show.sums"), *(say("site_review_show.sum", **one) for one in shown["sends"])]
+        return [say("site_review_show.sums"), *("  " + sent_text(one) for one in shown["sends"])]
     lines = [say("site_review_show.values")]
     for name, values in shown["values"].items():
         withheld = shown["withheld"][name].ravel()

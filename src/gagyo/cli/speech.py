@@ -60,6 +60,11 @@ def ahead(arguments: Sequence[str]) -> list[str]:
     return [*chosen, *rest]
 
 
+def stands(doing: str, detail: object) -> str:
+    """Where a plan stands at a hospital, with the reason of a refusal."""
+    return say(f"site_state.{'refused_why' if doing == 'refused' and detail else doing}", detail=detail)
+
+
 def say(key: str, **values: object) -> str:
     """A text of the `cli` page in the language in use."""
     return translate(f"cli.{key}", _language, **values)

@@ -171,9 +171,9 @@ def proofs(name: str, keys: Keys, hub: PublicKeys, secret: str) -> dict[str, str
 
 
 def invite(rows: Rows, name: str, country: str, role: Role, now: int) -> str:
-    """Keep a place for an institution; the secret of its invitation. ExchangeFault `name_taken`, `bad_name`."""
+    """Keep a place for an institution; the secret of its invitation. ExchangeFault `name_taken`, `bad_institution`."""
     if not is_name(name):
-        raise ExchangeFault.of("bad_name", found=name)
+        raise ExchangeFault.of("bad_institution", found=name)
     known = register.member(rows, name)
     if known is not None and known.state != "revoked":
         raise ExchangeFault.of("name_taken", found=name)

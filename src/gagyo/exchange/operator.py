@@ -33,7 +33,7 @@ def invite(hub: HubFolder, name: str, country: str, role: Role, out: Path) -> st
     """Write a startup file for an institution and give its PIN, which goes by another channel.
 
     Raises:
-        ExchangeFault: `name_taken`, `bad_name`, `bad_country`, `bad_role`, `other_country`.
+        ExchangeFault: `name_taken`, `bad_institution`, `bad_country`, `bad_role`, `other_country`.
     """
     if COUNTRY.fullmatch(country) is None:
         raise ExchangeFault.of("bad_country", found=country)
@@ -78,7 +78,8 @@ def members(hub: HubFolder) -> list[dict[str, Any]]:
     def work(rows: Rows) -> list[dict[str, Any]]:
         seen, boxes, doings = letters.last_seen(rows), letters.boxes(rows), letters.doings(rows)
         found = [
-            _shown(one, seen, boxes) | {"service": _service(doings.get(one.name), seen.get(one.name, 0))}
+            _shown(one, seen, boxes)
+            | {"service": _service(doings.get(one.name), seen.get(one.name, 0)), "dialled": _dialled(hub, one)}
             for one in register.members(rows)
         ]
         return found + [
@@ -93,6 +94,11 @@ def _shown(one: Enrolled, seen: Mapping[str, int], boxes: Mapping[str, tuple[int
     waiting, size = boxes.get(one.name, (0, 0))
     record = one.to_json() | {"fingerprint": enrolment.fingerprint(one.keys), "hub": one.home}
     return record | {"last_seen": seen.get(one.name), "letters": waiting, "bytes": size}
+
+
+def _dialled(hub: HubFolder, one: Enrolled) -> bool:
+    """Whether this hub calls the other, which then never calls here."""
+    return one.role == "hub" and (hub.folder / "partners" / one.name).exists()
 
 
 def _service(said: letters.Doing | None, seen: int) -> dict[str, Any] | None:

@@ -105,7 +105,7 @@ def _rule(rule: Rule, day: date) -> dict[str, Any]:
     return {
         "instrument": {"original": rule.original, **plain(rule.instrument)},
         "jurisdiction": rule.jurisdiction,
-        "article": rule.article,
+        "article": plain(rule.article),
         "from": rule.start.isoformat() if rule.start else None,
         "until": rule.until.isoformat() if rule.until else None,
         "status": "in_force" if rule.status == "future" and rule.decides(day) else rule.status,

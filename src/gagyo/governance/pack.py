@@ -60,7 +60,7 @@ class Rule:
     jurisdiction: str
     original: str
     instrument: Text
-    article: str
+    article: Text
     start: date | None
     until: date | None
     status: Status
@@ -236,7 +236,7 @@ def _rule(entry: Entry, words: Vocabulary, weight: Weight, sources: Mapping[str,
         jurisdiction=_text(keys, "jurisdiction"),
         original=_text(instrument, "original"),
         instrument=Text(**{language: _text(instrument, language) for language in LANGUAGES}),
-        article=_text(keys, "article"),
+        article=_article(keys),
         start=start,
         until=until,
         status=_one(keys, "status", get_args(Status)),  # type: ignore[arg-type]
@@ -293,6 +293,14 @@ def _one(keys: Table, key: str, allowed: tuple[str, ...]) -> str:
 
 def _text(keys: Table, key: str, pattern: str | None = None) -> str:
     return (keys[key].text(pattern) or "") if key in keys else ""
+
+
+def _article(keys: Table) -> Text:
+    """The place in the instrument: one text that all readers understand, such as '39', or one in each language."""
+    if "article" in keys and isinstance(keys["article"].value, dict):
+        return keys["article"].label()
+    said = _text(keys, "article")
+    return Text(said, said, said)
 
 
 def _label(keys: Table, key: str) -> Text:

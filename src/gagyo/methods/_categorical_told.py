@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile
-from gagyo.text import Text, join
+from gagyo.text import LANGUAGES, Language, Text, join, translate
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,16 @@ class Told:
             Column("p", Words("regression.p"), "p"),
         )
         rows = tuple(self._row(one) for one in estimates)
-        note = Words(f"categorical.note_{self.model}", {})
+        said = {"outcome": self.study.variables[self.formula.outcome].label, "level": self._levels[0][1]}
+        note = Words(text=Text(*(self._note(one, said) for one in LANGUAGES)))
         return Table("coefficients", Words("regression.coefficients"), columns, rows, notes=(note,))
+
+    def _note(self, language: Language, said: Mapping[str, Text]) -> str:
+        """What an odds ratio is of, in one language."""
+        said_in = {name: text.to(language) for name, text in said.items()}
+        if self.model == "ordinal":
+            return translate("categorical.note_ordinal", language, outcome=said_in["outcome"])
+        return translate("categorical.note_multinomial", language, **said_in)
 
     def _row(self, one: Estimate) -> tuple[Cell, ...]:
         if one.value is None or one.lower is None or one.upper is None:

@@ -19,6 +19,7 @@ from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile
 from gagyo.text import LANGUAGES, Text, join, translate
 
+HAZARD_RATIOS = Words("survival.hazard_ratios")
 SHOWN = 10
 """Times of the baseline hazard that the table shows."""
 
@@ -114,7 +115,7 @@ class Told:
         label = Words("survival.baseline_hazard")
         hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
         grid = Words("survival.grid_of_fit", {"found": intervals})
-        ratios = self.ratios(estimates, "survival.ratios_of_all")
+        ratios = self.ratios(estimates, Words("survival.ratios_of_all"))
         return Result(
             method="cox",
             lossless=True,
@@ -173,7 +174,7 @@ class Told:
     def ratios(
         self,
         estimates: tuple[Estimate, ...],
-        title: str = "survival.hazard_ratios",
+        title: Words = HAZARD_RATIOS,
         ratio: str = "survival.hazard_ratio",
         name: str = "hazard_ratios",
     ) -> Table:
@@ -188,7 +189,7 @@ class Told:
         known = self.study.variables
         units = (known[one.name].unit if one.name in known else "" for one in estimates)
         rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
-        return Table(name, Words(title), columns, rows, kind="forest")
+        return Table(name, title, columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
         labels = [Words(text=self._label(term)) for term in self.formula.terms]

@@ -33,7 +33,8 @@ def result(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Result:
     texts = [translate("finegray.text", one, formula=told.formula.text, event=label.to(one)) for one in LANGUAGES]
     estimates = told.estimates(fit, variance)
     columns = told.formula.columns(told.study.variables)[1:]
-    ratios = told.ratios(estimates, "finegray.ratios", "finegray.ratio", "subdistribution_ratios")
+    title = _of("finegray.ratios", label)
+    ratios = told.ratios(estimates, title, "finegray.ratio", "subdistribution_ratios")
     return Result(
         method="fine_gray",
         lossless=True,
@@ -49,6 +50,11 @@ def result(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Result:
         ),
         methods_text=(Words(text=Text(*texts)), Words("survival.ties_breslow"), Words("finegray.errors")),
     )
+
+
+def _of(key: str, event: Text) -> Words:
+    """A title that names the event."""
+    return Words(text=Text(*(translate(key, one, event=event.to(one)) for one in LANGUAGES)))
 
 
 def _fit_table(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Table:
@@ -113,7 +119,7 @@ def with_incidence(result: Result, found: Predicted, study: Study, outcome: str,
         result,
         rounds=result.rounds + rounds,
         estimates=(*result.estimates, *_predictions(found)),
-        tables=(*result.tables, _prediction_table(found, notes)),
+        tables=(*result.tables, _prediction_table(found, label, notes)),
         curves=(*result.curves, _prediction_curve(found, label)),
         methods_text=(*result.methods_text, Words("finegray.prediction_text")),
     )
@@ -126,18 +132,18 @@ def _predictions(found: Predicted) -> Iterator[Estimate]:
             yield Estimate(f"incidence.{name}.{found.edges[at]:g}", Words(text=label), value)
 
 
-def _prediction_table(found: Predicted, notes: tuple[Words, ...]) -> Table:
+def _prediction_table(found: Predicted, event: Text, notes: tuple[Words, ...]) -> Table:
     columns = (
         Column("profile", Words("finegray.profile"), "text"),
         Column("time", time_words(found.time), "number", 0),
-        Column("incidence", Words("finegray.incidence"), "percent", 1),
+        Column("incidence", Words("finegray.incidence"), "number", 3),
     )
     rows: list[tuple[Cell, ...]] = []
     for number, label in enumerate(found.labels.values()):
         for first, at in enumerate(found.places):
             shown = Words(text=label) if first == 0 else None
             rows.append((shown, float(found.edges[at]), float(found.incidence[at, number])))
-    return Table("predicted_incidence", Words("finegray.predicted"), columns, tuple(rows), notes=notes)
+    return Table("predicted_incidence", _of("finegray.predicted_of", event), columns, tuple(rows), notes=notes)
 
 
 def _prediction_curve(found: Predicted, event: Text) -> Curve:
@@ -146,6 +152,5 @@ def _prediction_curve(found: Predicted, event: Text) -> Curve:
         Series(Words(text=label), x, tuple(found.incidence[:, number].tolist()))
         for number, label in enumerate(found.labels.values())
     )
-    title = Text(*(translate("finegray.predicted_of", one, event=event.to(one)) for one in LANGUAGES))
-    axis = Words("survival.incidence_axis")
-    return Curve("predicted_incidence", Words(text=title), time_words(found.time), axis, series)
+    title, axis = _of("finegray.predicted_of", event), Words("survival.incidence_axis")
+    return Curve("predicted_incidence", title, time_words(found.time), axis, series)

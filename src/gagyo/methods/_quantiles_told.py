@@ -17,7 +17,7 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Series, Table, Withheld, Words
 from gagyo.statistics.quantiles import Binned, Place
-from gagyo.text import Text, join
+from gagyo.text import Text, bracketed, join
 
 ALL = Words("describe.all")
 
@@ -86,7 +86,7 @@ def with_unit(variable: Variable) -> Words:
     """A variable's label, and its unit where it has one."""
     if variable.unit in ("", "1"):
         return Words(text=variable.label)
-    return Words(text=join("", variable.label, Text(" ("), shown(variable.unit), Text(")")))
+    return Words(text=bracketed(variable.label, shown(variable.unit)))
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class Curves:
             for i in ORDER
         )
         series = tuple(self._series(i) for i in ORDER if len(self._tables[i].single))
-        notes = (grid_note(grid, self._tables), Words("weighting.at_risk_note"))
+        notes = (Words("survival.bands"), grid_note(grid, self._tables), Words("weighting.at_risk_note"))
         axes = (time, Words("survival.share_axis"))
         title, below_title = Words("weighting.curves"), Words("survival.at_risk")
         return Curve("weighted_survival", title, *axes, series, notes, below, below_title)

@@ -178,7 +178,16 @@ def _curve(groups: list[_Group], cause: int, label: Words, grid: Grid, time: Wor
     )
     title = Words(text=Text(*(translate("survival.incidence_of", one, cause=label.to(one)) for one in LANGUAGES)))
     axis = Words("survival.incidence_axis")
-    return Curve(f"incidence_{cause + 1}", title, time, axis, series, (), below, Words("survival.at_risk"))
+    return Curve(
+        f"incidence_{cause + 1}",
+        title,
+        time,
+        axis,
+        series,
+        (Words("survival.bands"),),
+        below,
+        Words("survival.at_risk"),
+    )
 
 
 def _series(group: _Group, cause: int) -> Series:

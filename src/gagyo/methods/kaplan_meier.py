@@ -195,6 +195,7 @@ def _curve(curves: list[_Group], grid: Grid, time: Words, notes: tuple[Words, ..
         for g, one in enumerate(curves)
     )
     title = Words("survival.curves")
+    notes = (Words("survival.bands"), *notes)
     return Curve("survival", title, time, Words("survival.share_axis"), series, notes, below, Words("survival.at_risk"))
 
 

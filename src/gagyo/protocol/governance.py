@@ -226,7 +226,7 @@ def read_governance(entry: Entry, sites: Iterable[str]) -> Governance:
 def read_party(entry: Entry, beside: tuple[str, ...] = ("country", "label")) -> Party:
     """A party of a study file, or with `beside=()` the governance part of a site file."""
     inner = entry.table((), (*beside, "controlled_by", "data", *PARTY))
-    country = inner["country"].text(COUNTRY) if "country" in inner else None
+    country = inner["country"].text(COUNTRY, "bad_country") if "country" in inner else None
     return Party(
         country=country or "",
         controlled_by=_countries(inner["controlled_by"]) if "controlled_by" in inner else None,
@@ -240,7 +240,7 @@ def _countries(entry: Entry) -> tuple[str, ...] | None:
     entries = entry.items() if isinstance(entry.value, (list, dict)) else [entry]
     if not isinstance(entry.value, list) and entry.raw == "unknown":
         return None
-    found = [one.text(COUNTRY) for one in entries]
+    found = [one.text(COUNTRY, "bad_country") for one in entries]
     return tuple(sorted({name for name in found if name})) or None
 
 

@@ -235,7 +235,7 @@ def _study(root: Entry) -> Study | None:
         analyses=_analyses(keys, known, root.document.file),
         release=_release(keys),
         may_go_on_without=_whole(keys, "may_go_on_without", 0, 0, max(len(sites) - 1, 0)),
-        patience=_text(keys, "patience", DURATION) or "7d",
+        patience=_text(keys, "patience", DURATION, "bad_duration") or "7d",
         seed=_whole(keys, "seed", 0, 0, 2**53),
         notice=keys["notice"].label() if "notice" in keys else Text(""),
         governance=read_governance(keys["governance"], sites) if "governance" in keys else None,
@@ -244,8 +244,8 @@ def _study(root: Entry) -> Study | None:
     )
 
 
-def _text(keys: Table, key: str, pattern: str | None = None) -> str:
-    return (keys[key].text(pattern) or "") if key in keys else ""
+def _text(keys: Table, key: str, pattern: str | None = None, code: str = "bad_name") -> str:
+    return (keys[key].text(pattern, code) or "") if key in keys else ""
 
 
 def _whole(keys: Table, key: str, default: int, least: int, most: int | None = None) -> int:
@@ -255,7 +255,7 @@ def _whole(keys: Table, key: str, default: int, least: int, most: int | None = N
 
 def _lead(keys: Table) -> Lead:
     inner = keys["lead"].table(LEAD) if "lead" in keys else {}
-    return Lead(_text(inner, "name"), _text(inner, "organisation"), _text(inner, "country", COUNTRY))
+    return Lead(_text(inner, "name"), _text(inner, "organisation"), _text(inner, "country", COUNTRY, "bad_country"))
 
 
 def _period(keys: Table) -> Period:

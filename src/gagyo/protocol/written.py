@@ -114,13 +114,13 @@ class Entry:
         self.wrong("list")
         return []
 
-    def text(self, pattern: str | None = None) -> str | None:
-        """A text that is not empty; numbers and dates count as they were written."""
+    def text(self, pattern: str | None = None, code: str = "bad_name") -> str | None:
+        """A text that is not empty; numbers and dates count as they were written. code: of one of another form."""
         if isinstance(self.value, (dict, list)) or self.value is None or not self.raw.strip():
             self.wrong("text")
             return None
         if pattern is not None and not re.fullmatch(pattern, self.raw):
-            self.fault("bad_name", found=short(self.raw), expected=pattern)
+            self.fault(code, found=short(self.raw), expected=pattern)
             return None
         return self.raw
 

@@ -152,7 +152,7 @@ class Sheet:
             "instrument": self.text(rule["instrument"]),
             "original": self._original(rule),
             "script": SCRIPTS.get(rule["jurisdiction"][:2], "en"),
-            "article": rule["article"] if rule["article"] != "-" else "",
+            "article": article if (article := self.text(rule["article"])) != "-" else "",
             "explain": self.text(rule["explain"]),
             "next": self.text(rule["next_step"]) if one["verdict"] != "may_go_ahead" else "",
             "penalty": self.text(rule["penalty"]),

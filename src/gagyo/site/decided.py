@@ -69,9 +69,9 @@ class Decided:
         self._note_decision("withdraw", plan)
         self._store.set_approval(plan, b"", "withdrawn")
 
-    def refuse(self, plan: str) -> None:
-        """Put on record that people here refused a plan; it was never approved, so nothing changes at the door."""
-        self._note_decision("refuse", plan)
+    def refuse(self, plan: str, reason: str = "") -> None:
+        """Put on record that people here refused a plan, and why; never approved, it changes nothing at the door."""
+        self._note_decision("refuse", plan, **({"reason": reason} if reason else {}))
 
     def ever(self, plan: str) -> bool:
         """Whether a plan was approved here, even if the approval was withdrawn since."""
@@ -137,7 +137,7 @@ class Decided:
         if self._store.approved_data(plan.digest) not in ("", data):
             raise FileFault.of("data_changed", found=self._name)
 
-    def _note_decision(self, doing: str, plan: str, **beside: int) -> None:
+    def _note_decision(self, doing: str, plan: str, **beside: int | str) -> None:
         """Write a decision on a plan to the ledger, with the signed statements that it rests on; again only if new."""
         told: dict[str, Any] = {"doing": doing, "statements": [plain(one) for one in self._store.statements(plan)]}
         told |= beside

@@ -36,7 +36,7 @@ def decide(site: Site, inbox: Inbox, wish: Wish) -> tuple[Finding, ...]:
         elif wish.verb == "withdraw":
             site.decided.withdraw(proposed.plan, inbox.brought(proposed.plan))
         else:
-            site.decided.refuse(proposed.plan)
+            site.decided.refuse(proposed.plan, wish.reason)
     except GagyoError as fault:
         if site.decided.withdrawn(proposed.plan):
             inbox.set_state(proposed.plan, "withdrawn")

@@ -90,7 +90,7 @@ class History:
         header, opened = record.shares[0].payload["header"], pooled(record)
         flat = np.concatenate([opened.values[entry["name"]].ravel() for entry in header["measures"]])
         if np.any(np.abs(flat) > people * header["scales"] * (1 + 1e-9)):
-            raise Tampered.of("too_large")
+            raise Tampered.of("sum_too_large")
 
     def question(self, request: Request) -> Question:
         """The question that the line stands at; a request about any other is not derived from what was opened."""

@@ -41,6 +41,10 @@ WAIT_SECONDS = 10.0
 WATCH_SECONDS = 0.25
 PAUSE_SECONDS = 5.0
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
+SHUT = frozenset({"study_not_open", "no_such_recipient"})
+"""Refusals of one study's letters, or of those to one coordinator: the hub takes all others."""
+AGAIN = 12
+"""How often a hospital says where its plans of a study stand that its hub does not know, or not any more."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -69,6 +73,9 @@ class Service:
         self._serving = 0
         self._outbox: list[Sending] = []
         """What the serving thread says; it leaves with its next call."""
+        self._shut: dict[str, int] = {}
+        """By study, how often the hub took no letter of it: it is closed there, or the partner hub has yet to tell."""
+        self._untold: set[str] = set()
 
     @property
     def busy(self) -> bool:
@@ -99,7 +106,11 @@ class Service:
                 letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._taken_out())
                 # What is not acknowledged when the service ends comes again, and is answered from the record.
                 done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
+                self._tell_again()
             except ExchangeFault as fault:
+                if fault.code in SHUT:
+                    self._note_shut(str(fault.findings[0].values["found"]))
+                    continue
                 # An answer that was not sent is asked for again, and given from the record.
                 self._note_hub(fault.code)
                 ending.wait(PAUSE_SECONDS)
@@ -150,7 +161,23 @@ class Service:
         self._client.status(PAUSE_SECONDS)
         self._note_hub("connected")
         for proposed in self.inbox.plans():
-            if proposed.state != "closed":
+            if proposed.state != "closed" and self._shut.get(proposed.study, 0) < AGAIN:
+                self._tell(proposed)
+
+    def _note_shut(self, found: str) -> None:
+        """Count a refusal of the letters of a study, or of all studies of a coordinator."""
+        for study in {one.study for one in self.inbox.plans() if found in (one.study, one.coordinator)} or {found}:
+            self._shut[study] = self._shut.get(study, 0) + 1
+            if self._shut[study] < AGAIN:
+                self._untold.add(study)
+            elif self._shut[study] == AGAIN:
+                self._log({"event": "not_told", "study": study[:12], "hub": found[:12]})
+
+    def _tell_again(self) -> None:
+        """Say where plans stand of which the hub took no letter: a study of the other country may be known by now."""
+        again, self._untold = self._untold, set()
+        for proposed in self.inbox.plans() if again else ():
+            if proposed.study in again and proposed.state != "closed":
                 self._tell(proposed)
 
     def _say(self, doing: Doing | None = None) -> None:
@@ -188,6 +215,7 @@ class Service:
         return True
 
     def _handle(self, letter: Received) -> None:
+        self._shut.pop(letter.study, None)
         try:
             message = self._read(letter)
             handlers = {"propose": self._on_propose, "plan": self._on_plan, "request": self._on_request}

@@ -182,7 +182,7 @@ def _site_file(root: Entry) -> SiteFile | None:
     variables, site = _columns(keys), _text(keys, "site", SITE)
     return SiteFile(
         site=site,
-        country=_text(keys, "country", COUNTRY),
+        country=_text(keys, "country", COUNTRY, "bad_country"),
         data=_source(keys),
         variables=variables,
         label=keys["label"].label() if "label" in keys else Text(site, site, site),
@@ -198,8 +198,8 @@ def _site_file(root: Entry) -> SiteFile | None:
     )
 
 
-def _text(keys: Table, key: str, pattern: str | None = None) -> str:
-    return (keys[key].text(pattern) or "") if key in keys else ""
+def _text(keys: Table, key: str, pattern: str | None = None, code: str = "bad_name") -> str:
+    return (keys[key].text(pattern, code) or "") if key in keys else ""
 
 
 def _source(keys: Table) -> Source:
@@ -322,7 +322,7 @@ def _governance(keys: Table) -> Party | None:
     """What the hospital states for the rules; its country stands at the top of the file."""
     if "governance" not in keys:
         return None
-    return replace(read_party(keys["governance"], beside=()), country=_text(keys, "country", COUNTRY))
+    return replace(read_party(keys["governance"], beside=()), country=_text(keys, "country", COUNTRY, "bad_country"))
 
 
 def _policy(keys: Table) -> Policy:

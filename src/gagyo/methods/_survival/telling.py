@@ -13,7 +13,7 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 from gagyo.result import Words
 from gagyo.statistics.life_table import LifeTable
-from gagyo.text import Text, join
+from gagyo.text import Text, bracketed, join
 
 NO_YES = (Text("no", "아니오", "否"), Text("yes", "예", "是"))
 YEARS = Text("years", "년", "年")
@@ -38,7 +38,7 @@ def time_words(variable: Variable) -> Words:
     if variable.unit in ("", "1"):
         return Words(text=variable.label)
     unit = YEARS if variable.unit == "a" else shown(variable.unit)
-    return Words(text=join("", variable.label, Text(" ("), unit, Text(")")))
+    return Words(text=bracketed(variable.label, unit))
 
 
 def amount(value: float, variable: Variable) -> Text:
