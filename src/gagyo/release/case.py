@@ -86,6 +86,15 @@ def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int
     return np.asarray((people < least) & ~(structural & (people == 0)))
 
 
+def left_few(case: Case, name: str) -> NDArray[np.bool_]:
+    """In which bins or times of a measure counts of earlier cohorts leave a few people."""
+    shape, beside = case.aggregate[name].values.shape, case.aggregate.get(f"{name} left")
+    if beside is None:
+        return np.zeros(shape, bool)
+    few = (beside.people > 0) & (beside.people < case.limits.minimum_people)
+    return np.asarray(few.any(axis=0))
+
+
 def by_entry(case: Case, code: str, bad: Mapping[str, NDArray[np.bool_]]) -> Iterator[Breach]:
     """Breaches for flagged cells: entry by entry, or the whole measure where its numbers stand together."""
     for name, cells in bad.items():
