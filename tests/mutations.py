@@ -41,6 +41,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
+MOMENTS = "tests/attacks/test_moments.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 MARGINS = "tests/contract/test_margins_references.py"
@@ -246,6 +247,14 @@ MUTATIONS = (
     ("site/compared.py", "+= [(name, HAVE), (name, LACK)]", "+= []", COMPARED),
     ("site/compared.py", "cells.append(there.counts(left != 0, singly))", "pass", COMPARED),
     ("site/compared.py", "for place in range(PLACES)]", "for place in range(0)]", COMPARED),
+    ("release/case.py", "max(self.parameters, -(-values // self.fits_at_once))", "self.parameters", MOMENTS),
+    ("site/site.py", "{ask.fit} {ask.step.name}", "{ask.fit}", MOMENTS),
+    (
+        "site/history.py",
+        "self.opened.add(opened.cursor.analysis)",
+        "self.opened |= set(self._plan.study.analyses)",
+        REPEATING,
+    ),
     ("release/case.py", "return np.asarray(few.any(axis=0))", "return np.zeros(shape, bool)", COMPARED),
     ("release/rules/event_times.py", " | left_few(case, name)", "", COMPARED),
     ("release/rules/order_statistics.py", " | left_few(case, name)", "", COMPARED),

@@ -255,7 +255,7 @@ def test_cells_of_values_and_times_leave_nobody_or_enough(tmp_path: Path, name: 
 def test_nothing_is_counted_for_one_cohort() -> None:
     analyses = {name: f"{one}, cohort: all" for name, one in zip("abcdefg", BY_SEX.values(), strict=True)}
     line = Line(Study.parse(text({}, analyses)))
-    assert all(Compared.of(line, name).cohorts == () for name in analyses)
+    assert all(Compared.of(line, name, analyses).cohorts == () for name in analyses)
 
 
 def test_groups_are_the_levels_of_what_an_analysis_names() -> None:

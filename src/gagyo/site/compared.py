@@ -13,7 +13,7 @@ knots.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Any
@@ -54,11 +54,11 @@ class Compared:
     variables: Mapping[str, Variable]
 
     @classmethod
-    def of(cls, line: Line, analysis: str) -> Compared:
-        """Before an analysis of a plan."""
+    def of(cls, line: Line, analysis: str, opened: Collection[str]) -> Compared:
+        """Before an analysis of a plan; opened: the analyses of which anything was."""
         analyses = line.study.analyses
         cohort = analyses[analysis].cohort
-        before = list(analyses)[: list(analyses).index(analysis)]
+        before = [name for name in analyses if name in opened and name != analysis]
         earlier: dict[str, frozenset[Group]] = {}
         for name in before:
             other = analyses[name].cohort
@@ -69,10 +69,10 @@ class Compared:
         return cls(cohort, now, earlier, knots, line.study.variables)
 
     @classmethod
-    def counting(cls, line: Line, analysis: str, step: str) -> tuple[str, ...]:
+    def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
         """The other cohorts of which earlier analyses count the same variables in bins by the same kind of step."""
         analyses, kind = line.study.analyses, step.partition(".")[2]
-        before = list(analyses)[: list(analyses).index(analysis)]
+        before = [name for name in analyses if name in opened and name != analysis]
         found = [
             analyses[name].cohort
             for name in before

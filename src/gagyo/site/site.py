@@ -570,7 +570,7 @@ def _compared(session: Session, request: Request) -> Aggregate:
     """With the first sum of an analysis: who is left between its cohort and those of earlier analyses."""
     if request.round > 0:
         return {}
-    found = Compared.of(session.line, request.analysis)
+    found = Compared.of(session.line, request.analysis, session.history.opened)
     people = {name: session.cohorts[name].complete for name in found.cohorts}
     return {COMPARED: found.measure(session.data.columns, people)} if people else {}
 
@@ -578,7 +578,7 @@ def _compared(session: Session, request: Request) -> Aggregate:
 def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
     """With bins and times: who is left in them between this cohort and those that earlier analyses counted."""
     binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
-    others = Compared.counting(session.line, request.analysis, request.step) if binned else ()
+    others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
     needed = session.line.methods[request.analysis].complete if others else frozenset()
     rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
     answers = [step(one, **request.arguments) if one.n else None for one in rows]
@@ -590,8 +590,8 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
 
 
 def _fit_name(request: Request, ask: Ask | None) -> str:
-    """A fit's name within the study: its parameters are counted once there."""
-    return f"{request.analysis}: {ask.fit}" if ask and ask.fit else ""
+    """A fit's name within the study: the numbers of a round are counted once there, of each step that it takes."""
+    return f"{request.analysis}: {ask.fit} {ask.step.name}" if ask and ask.fit else ""
 
 
 def _record(request: Request, outcome: str, channel: str) -> dict[str, Any]:
