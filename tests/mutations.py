@@ -251,8 +251,8 @@ MUTATIONS = (
     ("site/site.py", "{ask.fit} {ask.step.name}", "{ask.fit}", MOMENTS),
     (
         "site/compared.py",
-        "before = [name for name in analyses if name in opened and name != analysis]",
-        "before = list(analyses)[: list(analyses).index(analysis)]",
+        "if name in opened and name != analysis]\n        earlier:",
+        "if name != analysis]\n        earlier:",
         REPEATING,
     ),
     ("release/case.py", "return np.asarray(few.any(axis=0))", "return np.zeros(shape, bool)", COMPARED),
