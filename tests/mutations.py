@@ -40,6 +40,8 @@ SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_s
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
+COMPARED = "tests/attacks/test_compared.py"
+MOMENTS = "tests/attacks/test_moments.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
 MARGINS = "tests/contract/test_margins_references.py"
@@ -232,6 +234,38 @@ MUTATIONS = (
     ("methods/_regression.py", "supported_beside(traits, columns, chosen)", "supported(columns, chosen)", DECLARED),
     ("methods/_regression.py", "both(variables_of(rows, formula.variables), chosen)", "supported(columns)", DECLARED),
     ("methods/_mixed_cells.py", "first_levels(rows, formula), *few]", "first_levels(rows, formula)]", DECLARED),
+    ("release/few_values.py", "joined(away_there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
+    ("release/few_values.py", "joined(there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
+    ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
+    ("site/site.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
+    ("release/rules/differencing.py", "if any(few_there(people, least).any()", "if any(False", COMPARED),
+    ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
+    (
+        "site/compared.py",
+        "_between(columns[name][now], knots) for",
+        "99 + _between(columns[name][now], knots) for",
+        COMPARED,
+    ),
+    ("site/compared.py", "+= [(name, HAVE), (name, LACK)]", "+= []", COMPARED),
+    ("site/compared.py", "cells.append(there.counts(left != 0, singly))", "pass", COMPARED),
+    ("site/compared.py", "for place in range(PLACES)]", "for place in range(0)]", COMPARED),
+    ("release/case.py", "max(self.parameters, -(-values // self.fits_at_once))", "self.parameters", MOMENTS),
+    ("site/site.py", "{ask.fit} {ask.step.name}", "{ask.fit}", MOMENTS),
+    (
+        "site/compared.py",
+        "if name in opened and name != analysis]\n        earlier:",
+        "if name != analysis]\n        earlier:",
+        REPEATING,
+    ),
+    ("release/case.py", "return np.asarray(few.any(axis=0))", "return np.zeros(shape, bool)", COMPARED),
+    ("release/rules/event_times.py", " | left_few(case, name)", "", COMPARED),
+    ("release/rules/order_statistics.py", " | left_few(case, name)", "", COMPARED),
+    (
+        "site/compared.py",
+        "yield there.counts(inside, groups) + int(whole.sum())",
+        "yield 9999 + there.counts(inside, groups) + int(whole.sum())",
+        COMPARED,
+    ),
     ("release/few_values.py", "None if any(one.values is None for one in parts) else _distinct(x)", "None", DECLARED),
     (
         "release/few_values.py",
@@ -601,7 +635,7 @@ MUTATIONS = (
         LEFT,
     ),
     ("site/admission.py", " and np.all(change[one.fixed] == 0)", "", FORESEEN),
-    ("release/case.py", " and not self.every_round", "", FORESEEN),
+    ("release/case.py", " or self.every_round", "", FORESEEN),
     ("site/site.py", "            every_round=bool(ask and ask.every_round),\n", "", FORESEEN),
     ("methods/_imputation_walk.py", "every_round=bool(self.without)", "every_round=False", FORESEEN),
     ("methods/_validation/imputed.py", "replace(chained.spec, swept=EVERY_PATTERN)", "chained.spec", FORESEEN),

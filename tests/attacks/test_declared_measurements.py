@@ -185,7 +185,7 @@ def test_counts_are_the_tables_over_all_hospitals(seed: int) -> None:
     cells = [
         (
             supported([Measured.of(x[at], ends)]).people[3:],
-            supported_beside(traits[at], [Measured.of(x[at], ends)]).people.reshape(PLACES, 4),
+            supported_beside(traits[at], [Measured.of(x[at], ends)]).people[8:].reshape(PLACES, 4),
             combined(traits[at], [Measured.of(x[at], ends)]).people,
         )
         for at in (hospital == one for one in range(3))
@@ -209,7 +209,54 @@ def test_of_many_columns_pairs_are_counted_here() -> None:
     counts = sorted(((a == u) & (b == v)).sum() for u in (0, 1) for v in (0, 1))
     pooled = both(two)
     assert not pooled.own.size
-    assert sorted(pooled.people)[-3:] == counts[-3:]
+    assert sorted(pooled.people[2:])[-3:] == counts[-3:]
     rng = np.random.default_rng(1)
     many = [Measured.of(rng.normal(size=40), (-9, 9)) for _ in range(12)]
     assert sorted(both([*two, *many]).own) == [one for one in counts if one]
+
+
+# A measurement of many values that nearly all have none of, beside a trait or beside another such measurement.
+
+
+def costs(few: int) -> dict[str, Rows]:
+    """Every second person has a cost; of the fifty of a rare trait only some, and only some have a dose as well."""
+    rng = np.random.default_rng(5)
+    cost = np.where(rng.random(PEOPLE) < 0.5, rng.gamma(4, 1, PEOPLE) + 0.1, 0.0)
+    rare = np.arange(PEOPLE) % 11 == 0
+    cost[np.flatnonzero(rare)] = 0.0
+    cost[np.flatnonzero(rare)[:few]] = rng.gamma(4, 1, few) + 0.1
+    dose = np.where(cost == 0, rng.gamma(4, 1, PEOPLE) + 0.1, 0.0)
+    dose[np.flatnonzero(cost > 0)[:few]] = 7.5
+    ceiling = np.where(rare, 30.0, rng.uniform(0, 29, PEOPLE))
+    ceiling[np.flatnonzero(rare)[:few]] = 11.25
+    made = {"cost": cost, "rare": rare, "dose": dose, "ceiling": ceiling}
+    return filled(**{name: lambda person, x=x: x[person] for name, x in made.items()})
+
+
+MEASURED = {"cost": "number, range: [0, 30]", "dose": "number, range: [0, 30]", "ceiling": "number, range: [0, 30]"}
+COSTS = {
+    "covariate": LINEAR % "cost + rare",
+    "outcome": '{method: linear, cohort: all, formula: "cost ~ texture + rare"}',
+    "ceiling": LINEAR % "ceiling + rare",
+    "two": LINEAR % "cost + dose",
+    "outcome and covariate": '{method: linear, cohort: all, formula: "cost ~ dose"}',
+    "logistic": LOGISTIC % "cost + rare",
+    "penalised": '{method: penalised, cohort: all, formula: "radius ~ cost + rare", family: gaussian, folds: 0, '
+    "penalty: 0.1}",
+}
+
+
+@pytest.mark.parametrize("few", [1, 3, 25])
+@pytest.mark.parametrize("fit", COSTS)
+def test_what_only_a_few_of_a_trait_have_is_not_a_sum_over_all_of_them(tmp_path: Path, few: int, fit: str) -> None:
+    """Attack: a product of a trait's column and a cost that one of fifty has is this person's cost."""
+    assert opened(tmp_path, costs(few), COSTS[fit], **MEASURED, rare="boolean") is (few >= K)
+
+
+def test_without_the_rule_the_product_is_one_persons_cost() -> None:
+    columns = [np.concatenate([one.columns[name] for one in costs(1).values()]) for name in ("cost", "rare")]
+    cost, rare = columns
+    mean = [one.mean() for one in columns]
+    product = float((cost - mean[0]) @ (rare - mean[1])) + PEOPLE * mean[0] * mean[1]
+    assert product == pytest.approx(cost[rare == 1].max())
+    assert (cost > 0).sum() > 200

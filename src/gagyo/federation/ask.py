@@ -46,9 +46,9 @@ class Ask:
 
     The answer is a `Pooled` secure sum, or with `each` a `dict[str, Numerals]`, one per hospital. `parameters`: how
     many free parameters the opened numbers estimate, where that is what they are spent on (a fit's iterates count once,
-    under the name `fit`); None counts the numbers themselves. `fits_at_once`: how many fits share those parameters.
-    `every_round`: count the numbers of every round all the same, as its arguments are not derived. `doing` is a key
-    `progress.<doing>` of the catalogue.
+    under the name `fit`, and as no fewer than the numbers of one fit); None counts the numbers themselves.
+    `fits_at_once`: how many fits share those parameters. `every_round`: count the numbers of every round all the same,
+    as its arguments are not derived. `doing` is a key `progress.<doing>` of the catalogue.
     """
 
     step: LocalStep

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-Kind = Literal["count", "total", "joint", "cells", "bins", "times", "scalar"]
+Kind = Literal["count", "total", "joint", "cells", "bins", "times", "scalar", "compared", "left"]
 """How the gate looks at a measure:
 
 count   the values are themselves numbers of people, each ruled alone
@@ -26,6 +26,8 @@ cells   a table of counts, last axis the groups; suppression is completed so tha
 bins    counts by bin (first axis) and class (last axis); sibling bins stand or fall together
 times   exits by interval (first axis), its parts, group, and event or not; the parts of one stand or fall together
 scalar  a statistic of one hospital's own people (AUC, slope); never summed
+compared  no values: people whom sums over several cohorts leave; a few of them keep back all that comes with it
+left    no values: of bins or times, the people in them whom counts of several cohorts leave; a few keep them shut
 """
 
 
@@ -48,8 +50,9 @@ class Measure:
 
     values: any shape, float64. scale: power of two that one person's contribution never exceeds in size (broadcasts to
     `values`); it depends on the plan alone. people, others, structural: cells; the shape of `values` unless `kind` is
-    joint, where they are a flat list of every cell that the values could give away. own: groups that are within this
-    hospital, and that the sum over hospitals could give away all the same; they are ruled on here and go nowhere.
+    joint or compared, where they are a flat list of every cell that the values could give away, or left. own: groups
+    that are within this hospital, and that the sum over hospitals could give away all the same; they are ruled on here
+    and go nowhere.
     """
 
     kind: Kind
@@ -215,6 +218,16 @@ def behind(people: Counts) -> Measure:
     return Measure(
         "count", people.astype(np.float64), np.ones(1), people, np.zeros_like(people), np.zeros(people.shape, bool)
     )
+
+
+def compared(people: Counts) -> Measure:
+    """Numbers of people whom the sums of an answer, and those of earlier answers, leave: nobody, or at least k."""
+    return replace(few_or_none(people), kind="compared", values=np.zeros(0))
+
+
+def left(people: Counts) -> Measure:
+    """People whom counts of earlier cohorts leave in bins or times, (cohorts, *their shape): nobody, or at least k."""
+    return replace(few_or_none(people), kind="left", values=np.zeros(0))
 
 
 def own_table(table: ArrayLike) -> Counts:

@@ -57,13 +57,16 @@ class Case:
 
     @property
     def numbers(self) -> int:
-        """How many numbers this release spends: a fit's free parameters, once, or the values themselves.
+        """How many numbers this release spends: of a fit those of its first round, once, or the values themselves.
 
+        Not its parameters alone: an information of many products of columns is so many moments of people's values, and
+        some dozen formulas' of enough columns tell everybody's. Of fits at once, all of one formula, one counts so.
         Where the arguments of a fit are not derived, its rounds are no iterates, and every number counts.
         """
-        if self.parameters is not None and not self.every_round:
-            return 0 if self.fit in self.spending.fits else self.parameters
-        return sum(measure.values.size for measure in self.aggregate.values())
+        values = sum(measure.values.size for measure in self.aggregate.values())
+        if self.parameters is None or self.every_round:
+            return values
+        return 0 if self.fit in self.spending.fits else max(self.parameters, -(-values // self.fits_at_once))
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,15 @@ class Rule(Protocol):
 def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
     """Which cells hold fewer than `least` people, structural zeros apart."""
     return np.asarray((people < least) & ~(structural & (people == 0)))
+
+
+def left_few(case: Case, name: str) -> NDArray[np.bool_]:
+    """In which bins or times of a measure counts of earlier cohorts leave a few people."""
+    shape, beside = case.aggregate[name].values.shape, case.aggregate.get(f"{name} left")
+    if beside is None:
+        return np.zeros(shape, bool)
+    few = (beside.people > 0) & (beside.people < case.limits.minimum_people)
+    return np.asarray(few.any(axis=0))
 
 
 def by_entry(case: Case, code: str, bad: Mapping[str, NDArray[np.bool_]]) -> Iterator[Breach]:

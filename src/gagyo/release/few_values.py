@@ -5,7 +5,8 @@ how many have one of them and a trait, from a product. So a column that holds at
 people of each value, whatever it was declared to be: nobody or k, over all hospitals. The plan does not know the
 values, so each has one of `PLACES` places, the same at every hospital; values of one hospital that share a place are
 ruled there as well (`own`). A hospital that has more values counts everybody in each place: no sum over hospitals is
-then made of a few values.
+then made of a few values. A column of many values can still be zero, say, for nearly all who have a trait: so those who
+are not are counted beside each trait and each other column, whatever they hold.
 """
 
 from __future__ import annotations
@@ -65,6 +66,13 @@ class Measured:
         values = np.zeros(0) if self.values is None else self.values
         return np.asarray(self.x[chosen][:, None] == values)
 
+    def at_place(self, place: int, chosen: Chosen | Counts = slice(None)) -> Bools:
+        """Which of the chosen people hold one of the few values at a place; all, where there are more values."""
+        x = self.x[chosen]
+        if self.values is None:
+            return np.ones(len(x), bool)
+        return np.asarray(np.isin(x, self.values[_places(self.values) == place]))
+
 
 def _distinct(x: Floats) -> Floats:
     found = np.unique(x)
@@ -103,21 +111,52 @@ def _many(x: Floats, value: float) -> int:
 
 
 def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
-    """Of those with and of those without each trait (chosen, q), how many hold each of few values: nobody, or k."""
+    """Of those with and of those without each trait (chosen, q), how many hold each of few values: nobody, or k.
+
+    And of any values, how many are away from the usual one and from the greatest: a product with the trait is theirs.
+    """
     sides = np.concatenate([traits, ~traits], axis=1)
-    return joined(few_or_none(NOBODY), *(_by_value(one, chosen, sides) for one in columns))
+    numbers = sides.sum(axis=0, dtype=np.int64)
+    counts = [numbers - sides[at].sum(axis=0) for one in columns for at in _usual(one, chosen)]
+    away_there = few_or_none(np.array(counts, dtype=np.int64).ravel())
+    return joined(away_there, *(_by_value(one, chosen, sides) for one in columns))
+
+
+def _usual(column: Measured, chosen: Chosen) -> tuple[Bools, Bools]:
+    """Who is at the value that many may share: zero, or the least where that is not in the range; and at the greatest.
+
+    A sum of products follows for columns counted from any value, so that those at it add nothing.
+    """
+    low, high = column.ends
+    x = column.x[chosen]
+    return np.asarray(x == (0.0 if low <= 0 <= high else low)), np.asarray(x == high)
 
 
 def both(columns: Sequence[Measured], chosen: Chosen = slice(None), times: int = 1) -> Measure:
     """Of each two columns of few values, how many people hold each two of them: nobody, or k.
 
-    times: of how many parts of the people this is counted.
+    And of any two, how many are away from the usual value of both, and from the greatest. times: of how many parts of
+    the people this is counted.
     """
     pooled = comb(len(columns), 2) * PLACES**2 * times <= MOST_CELLS
     # Of many columns nearly every pair holds many values, and its cells at this hospital would be none.
     counted = columns if pooled else [one for one in columns if one.values is not None]
     nobody = np.zeros((len(counted[0].x[chosen]) if counted else 0, 0), bool)
-    return joined(few_or_none(NOBODY), *(_table(nobody, pair, chosen, pooled) for pair in combinations(counted, 2)))
+    there = few_or_none(_away_from_both(columns, chosen))
+    return joined(there, *(_table(nobody, pair, chosen, pooled) for pair in combinations(counted, 2)))
+
+
+def _away_from_both(columns: Sequence[Measured], chosen: Chosen) -> Counts:
+    """For each two columns how many people are away from the usual value of both, and from the greatest of both."""
+    size = len(columns[0].x[chosen]) if columns else 0
+    counts = []
+    for masks in zip(*(_usual(one, chosen) for one in columns), strict=True):
+        # Mostly nobody is there, and nothing has to be gone through.
+        each = [int(at.sum()) for at in masks]
+        for a, b in combinations(range(len(masks)), 2):
+            together = int((masks[a] & masks[b]).sum()) if each[a] and each[b] else 0
+            counts.append(size - each[a] - each[b] + together)
+    return np.array(counts, dtype=np.int64)
 
 
 def _by_value(column: Measured, chosen: Chosen, sides: Bools) -> Measure:

@@ -49,7 +49,7 @@ def lay_out(aggregate: Aggregate, cohort: int) -> Share:
 
 
 def _cell_shape(measure: Measure) -> tuple[int, ...]:
-    return measure.people.shape if measure.kind == "joint" else measure.values.shape
+    return measure.people.shape if measure.kind in ("joint", "compared", "left") else measure.values.shape
 
 
 def _cells(measure: Measure) -> tuple[Counts, Counts]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._groups import levels_of
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.release.case import Overlap
@@ -65,6 +66,7 @@ class Cohorts:
         self._people = people
         self._complete = complete
         self._open: dict[str, Cohort] = {}
+        self._left: dict[tuple[str, str, frozenset[str]], Rows] = {}
         self._missing: dict[str, NDArray[np.bool_] | None] = {}
         self._in_parts: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[NDArray[np.uint8]]] = {}
 
@@ -72,6 +74,23 @@ class Cohorts:
         if name not in self._open:
             self._open[name] = self._make(name)
         return self._open[name]
+
+    def left(self, one: str, other: str, needed: frozenset[str]) -> Rows:
+        """Who is analysed of one of two cohorts alone, as a question about the first would count them.
+
+        Who lacks a measurement that it needs is in no bin of it; who lacks a level is taken for one of the first level.
+        """
+        place = (one, other, needed)
+        if place not in self._left:
+            apart = self[one].complete ^ self[other].complete
+            levels = {name for name in needed if levels_of(self._study.variables[name])}
+            for name in needed - levels:
+                mask = self.missing(name)
+                apart = apart if mask is None else apart & ~mask
+            rows = self._rows(apart)
+            filled = {name: np.nan_to_num(rows[name]) for name in sorted(levels)}
+            self._left[place] = rows.completed(self._study.variables, filled)
+        return self._left[place]
 
     def missing(self, variable: str) -> NDArray[np.bool_] | None:
         """Who lacks a variable; None where nobody does."""

@@ -32,6 +32,8 @@ class History:
         self._rosters: dict[str, tuple[str, ...]] = {}
         self.sizes: dict[str, int] = {}
         """By statement, how many people the sum was over, as this hospital found when it opened it."""
+        self.opened: set[str] = set()
+        """The analyses of which anything was opened."""
 
     def follow(self, history: Sequence[Opened]) -> None:
         """Check and take in what was opened since the last request."""
@@ -39,6 +41,7 @@ class History:
             if opened.cursor != self._line.cursor:
                 raise Tampered.of("bad_order", found=str(opened.cursor), expected=str(self._line.cursor))
             if opened.record is not None:
+                self.opened.add(opened.cursor.analysis)
                 self._check(opened.cursor, opened.record)
                 self._note_roster(opened.cursor, opened.record)
             self._last = opened

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gagyo.release.case import Breach, Case
+from gagyo.release.rules.minimum_people import few_there
 
 
 def differencing(case: Case) -> Iterator[Breach]:
-    """Refuse a cohort within k-1 people of an answered one, or whose combination with answered ones isolates a few."""
-    if case.scope == "pooled":
-        return
+    """Refuse a cohort within k-1 people of an answered one, or whose combination with answered ones isolates a few.
+
+    In the sum: where 1 to k-1 people with a trait are left between cohorts of the plan.
+    """
     least = case.limits.minimum_people
+    if case.scope == "pooled":
+        groups = (measure.people for measure in case.aggregate.values() if measure.kind == "compared")
+        if any(few_there(people, least).any() for people in groups):
+            yield Breach("differencing")
+        return
     difference, atom = case.overlap.difference, case.overlap.atom
     if (difference is not None and 0 < difference < least) or (atom is not None and 0 < atom < least):
         yield Breach("differencing")

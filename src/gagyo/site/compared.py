@@ -1,0 +1,211 @@
+"""Who is left when sums over two cohorts of a plan are taken from each other: with which traits, over all hospitals.
+
+A table of everyone by sex less one of those under ninety is a table of the others by sex; and the women of everyone
+less a cohort of women are the women who are not in it. Neither cohort differs from the other by a few, and no cell of
+either table is small. So before an analysis opens anything, those whom its sums and the sums of earlier analyses of
+other cohorts leave are counted, with each trait and each two traits that both tell: nobody, or k, over all hospitals.
+A column declared as a measurement that holds a few values counts as the trait that it is (`few_values`).
+
+Splines differ likewise: with a knot moved a little a few times, the columns' sums leave those who lie between these
+knots.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.federation.line import Line
+from gagyo.methods._groups import levels_of
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Counts, Floats, Measure
+from gagyo.release.aggregate import compared as measure_of
+from gagyo.release.few_values import PLACES, Measured
+
+Bools = NDArray[np.bool_]
+Group = tuple[tuple[str, int], ...]
+"""Those who have each of these levels of variables, none or two of them; `()` is everyone."""
+NAME = "compared"
+"""The name of the measure among those of an answer."""
+HAVE, LACK = -1, -2
+"""Instead of a level: those who have any value of a variable, and those who have none."""
+BLOCK = 8192
+SPLINE = re.compile(r"rcs\s*\(\s*(\w+)\s*((?:,[^,()]*)+)\)")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is counted before an analysis: it depends on the plan alone, so that it is the same at all hospitals.
+
+    earlier: by other cohort, the groups that earlier analyses of it tell. now: those that this one tells. knots: by
+    variable of which the splines of this and of earlier analyses have others, all of them in turn.
+    """
+
+    cohort: str
+    now: frozenset[Group]
+    earlier: Mapping[str, frozenset[Group]]
+    knots: Mapping[str, tuple[float, ...]]
+    variables: Mapping[str, Variable]
+
+    @classmethod
+    def of(cls, line: Line, analysis: str, opened: Collection[str]) -> Compared:
+        """Before an analysis of a plan; opened: the analyses of which anything was."""
+        analyses = line.study.analyses
+        cohort = analyses[analysis].cohort
+        before = [name for name in analyses if name in opened and name != analysis]
+        earlier: dict[str, frozenset[Group]] = {}
+        for name in before:
+            other = analyses[name].cohort
+            if other != cohort:
+                earlier[other] = earlier.get(other, frozenset()) | groups_told(line, name)
+        now = groups_told(line, analysis) if earlier else frozenset()
+        knots = _knots([analyses[name].options for name in (*before, analysis)])
+        return cls(cohort, now, earlier, knots, line.study.variables)
+
+    @classmethod
+    def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
+        """The other cohorts of which earlier analyses count the same variables in bins by the same kind of step."""
+        analyses, kind = line.study.analyses, step.partition(".")[2]
+        before = [name for name in analyses if name in opened and name != analysis]
+        found = [
+            analyses[name].cohort
+            for name in before
+            if any(one.step.partition(".")[2] == kind for one in line.methods[name].sends())
+            and _measured_names(line, name) & _measured_names(line, analysis)
+        ]
+        return tuple(dict.fromkeys(one for one in found if one != analyses[analysis].cohort))
+
+    @property
+    def cohorts(self) -> tuple[str, ...]:
+        """Whose people are counted; nobody's where no sums leave anybody."""
+        return (self.cohort, *self.earlier) if self.earlier or self.knots else ()
+
+    def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools]) -> Measure:
+        """The cells at this hospital; people: by cohort, who is analysed (n,)."""
+        now, there = people[self.cohort], _There(columns, self.variables)
+        cells = [cell for name, told in self.earlier.items() for cell in self._two(there, now, people[name], told)]
+        cells += [_between(columns[name][now], knots) for name, knots in self.knots.items()]
+        for one, two in combinations(self.earlier, 2):
+            singly = _singly(self.now & self.earlier[one] & self.earlier[two])
+            for signs in ((1, 1), (1, -1), (-1, 1)):
+                left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
+                cells.append(there.counts(left != 0, singly))
+        return measure_of(np.concatenate(cells))
+
+    def _two(self, there: _There, now: Bools, then: Bools, told: frozenset[Group]) -> Iterator[Counts]:
+        """Those in one of two cohorts alone who are of a group that both tell; of a group of one, against the other."""
+        yield there.counts(now ^ then, _sorted(told & self.now))
+        both = now & then
+        for inside, whole, groups in ((then, now, _sorted(told)), (now, then, _sorted(self.now))):
+            yield there.counts(inside, groups) + int(whole.sum()) - 2 * there.counts(both, groups)
+
+
+def groups_told(line: Line, analysis: str) -> frozenset[Group]:
+    """The groups of people whose sums an analysis opens: of each level, and of each two, of what it names.
+
+    And of what its people may lack, those who have it and those who do not.
+    """
+    one, variables = line.study.analyses[analysis], line.study.variables
+    known = _named(line, analysis)
+    levels = {name: [(name, level) for level in range(levels_of(variables[name]))] for name in known}
+    for name in set(known) - line.complete[one.cohort]:
+        levels[name] += [(name, HAVE), (name, LACK)]
+    named = [name for name in known if levels[name]]
+    by = {str(one.options.get("by", ""))} if one.method == "describe" else set(named)
+    pairs = [(a, b) for a, b in combinations(named, 2) if a in by or b in by]
+    single = [(level,) for name in named for level in levels[name]]
+    places = [((name, place),) for name in known if not levels_of(variables[name]) for place in range(PLACES)]
+    return frozenset([(), *single, *places, *(pair for a, b in pairs for pair in product(levels[a], levels[b]))])
+
+
+def _named(line: Line, analysis: str) -> list[str]:
+    """The variables that an analysis names, and those that it needs."""
+    texts = _texts(line.study.analyses[analysis].options)
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    return sorted((words | line.methods[analysis].complete).intersection(line.study.variables))
+
+
+def _measured_names(line: Line, analysis: str) -> set[str]:
+    return {name for name in _named(line, analysis) if not levels_of(line.study.variables[name])}
+
+
+def _texts(options: Any) -> Iterator[str]:
+    """All words of an analysis's options, wherever they stand."""
+    if isinstance(options, str):
+        yield options
+    elif isinstance(options, Mapping):
+        for key, value in options.items():
+            yield from (str(key), *_texts(value))
+    elif isinstance(options, Iterable):
+        for one in options:
+            yield from _texts(one)
+
+
+def _sorted(groups: Iterable[Group]) -> list[Group]:
+    return sorted(groups, key=lambda group: (len(group), group))
+
+
+def _singly(groups: Iterable[Group]) -> list[Group]:
+    """The groups of no more than one level."""
+    return [group for group in _sorted(groups) if len(group) < 2]
+
+
+def _knots(options: Sequence[Any]) -> dict[str, tuple[float, ...]]:
+    """The knots of the last analysis's splines and of all others of the same variables, where they are not the same."""
+    splines = [{found.groups() for text in _texts(one) for found in SPLINE.finditer(text)} for one in options]
+    out: dict[str, set[tuple[float, ...]]] = {}
+    for name, written in sorted(set().union(*splines)):
+        given = tuple(float(part) for part in written.split(",")[1:])
+        if len(given) > 1 and any(name == one for one, _ in splines[-1]):
+            out.setdefault(name, set()).add(given)
+    return {name: tuple(sorted(set().union(*several))) for name, several in out.items() if len(several) > 1}
+
+
+def _between(x: Floats, knots: Sequence[float]) -> Counts:
+    """How many lie between each two neighbouring knots, before the first and after the last."""
+    return np.bincount(np.searchsorted(knots, x[~np.isnan(x)]), minlength=len(knots) + 1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _There:
+    """Everyone at this hospital, by columns."""
+
+    columns: Mapping[str, Floats]
+    variables: Mapping[str, Variable]
+    known: dict[str, Measured] = field(default_factory=dict)
+
+    def counts(self, among: Bools, groups: Sequence[Group]) -> Counts:
+        """How many of some people (n,) are of each group."""
+        levels = sorted({level for group in groups for level in group})
+        at = {level: number for number, level in enumerate(levels, start=1)}
+        having = [self._of(*level) for level in levels]
+        gram = np.zeros((1 + len(levels), 1 + len(levels)))
+        places = np.flatnonzero(among)
+        for start in range(0, len(places), BLOCK):
+            some = places[start : start + BLOCK]
+            block = np.column_stack([np.ones(len(some)), *(one(some) for one in having)])
+            gram += block.T @ block
+        pairs = [tuple(at[level] for level in group) for group in groups]
+        rows, beside = ([pair[which] if pair else 0 for pair in pairs] for which in (0, -1))
+        return np.rint(gram[rows, beside]).astype(np.int64)
+
+    def _of(self, name: str, level: int) -> Callable[[Counts], Bools]:
+        """Who of some people has a level of a variable, or a value at a place."""
+        x, variable = self.columns[name], self.variables[name]
+        if level in (HAVE, LACK):
+            return lambda some: np.isnan(x[some]) == (level == LACK)
+        if levels_of(variable):
+            return lambda some: np.asarray(x[some] == level)
+        measured = self._measured(name)
+        return lambda some: measured.at_place(level, some)
+
+    def _measured(self, name: str) -> Measured:
+        if name not in self.known:
+            self.known[name] = Measured.of(self.columns[name], self.variables[name].bounds)
+        return self.known[name]
