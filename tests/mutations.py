@@ -143,7 +143,7 @@ MUTATIONS = (
     ("runtime/remote.py", ' or answer.outcome == "silent":', ":", SILENT),
     ("release/rules/minimum_people.py", "if case.people < least:", "if False:", RULES),
     ("release/rules/minimum_people.py", "too_few(measure.people", "too_few(measure.people + 99", RULES),
-    ("release/rules/minimum_people.py", "(people > 0) & (people < least)", "(people < 0)", RULES),
+    ("release/case.py", "(people > 0) & (people < least)", "(people < 0)", RULES),
     (
         "methods/compare.py",
         "joint(comparisons.stratum(table), 1.0, behind, spread, own_",

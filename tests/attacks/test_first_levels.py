@@ -15,7 +15,7 @@ from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, ho
 from gagyo.methods._target_trial_cells import _with_traits
 from gagyo.methods._weighting_cells import own_cells
 from gagyo.protocol.study import Study
-from gagyo.release.rules.minimum_people import few_there
+from gagyo.release.case import few_there
 from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import HEAD, boolean, category, divide, number
 from tests.hospitals import house

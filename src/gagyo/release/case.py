@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.release.aggregate import Aggregate, Measure
+from gagyo.release.aggregate import Aggregate, Counts, Measure
 from gagyo.release.limits import Limits
 
 Scope = Literal["each", "share", "pooled"]
@@ -82,6 +82,11 @@ class Rule(Protocol):
     """One rule, one file: yields what it forbids; says nothing where all is well."""
 
     def __call__(self, case: Case) -> Iterator[Breach]: ...
+
+
+def few_there(people: Counts, least: int) -> NDArray[np.bool_]:
+    """Whether a group has people, and too few."""
+    return np.atleast_1d(((people > 0) & (people < least)).any())
 
 
 def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gagyo.release.case import Breach, Case
-from gagyo.release.rules.minimum_people import few_there
+from gagyo.release.case import Breach, Case, few_there
 
 
 def differencing(case: Case) -> Iterator[Breach]:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gagyo.release.aggregate import Counts
-from gagyo.release.case import Breach, Case, by_entry, too_few
+from gagyo.release.case import Breach, Case, by_entry, few_there, too_few
 
 
 def minimum_people(case: Case) -> Iterator[Breach]:
@@ -29,8 +25,3 @@ def minimum_people(case: Case) -> Iterator[Breach]:
     if case.scope != "pooled":
         groups = {name: few_there(measure.own, least) for name, measure in case.aggregate.items()}
         yield from by_entry(case, "minimum_people", groups)
-
-
-def few_there(people: Counts, least: int) -> NDArray[np.bool_]:
-    """Whether a group within the hospital has people, and too few."""
-    return np.atleast_1d(((people > 0) & (people < least)).any())
