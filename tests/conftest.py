@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gagyo.cli.speech import speak
 from tests.hospitals import PREDICTORS, STUDY, House, breast, house
 
 MODEL = f"""  model: {{method: logistic, cohort: all, formula: "malignant ~ {PREDICTORS}"}}
 """
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    """A command that a test gives in another language leaves the process in it."""
+    yield
+    speak("en")
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_the_hazard_ratio_of_progression_is_that_of_lifelines(finished: Finished
 def test_the_curve_of_exact_times_lies_as_near_as_the_figure_says(finished: Finished) -> None:
     result, (data, weight) = finished.results["progression"], stabilised()
     (curve,) = (one for one in result.curves if one.name == "weighted_survival")
-    off = float(curve.notes[0].values["off"])
+    (off,) = (float(note.values["off"]) for note in curve.notes if "off" in note.values)
     assert 0 < off < 0.02
     treated = data["experienced"].to_numpy()
     for series, group in zip(curve.series, (~treated, treated), strict=True):

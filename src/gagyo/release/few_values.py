@@ -47,6 +47,8 @@ class Measured:
     x: Floats
     ends: Ends
     values: Floats | None
+    made: bool = False
+    """A product or spline: that it is zero for many is how it is made."""
 
     @classmethod
     def of(cls, x: Floats, ends: Ends) -> Measured:
@@ -59,7 +61,7 @@ class Measured:
     @classmethod
     def made_of(cls, parts: Sequence[Measured], x: Floats, ends: Ends) -> Measured:
         """A product or spline of other columns and traits: of few values where all these are."""
-        return cls(x, ends, None if any(one.values is None for one in parts) else _distinct(x))
+        return cls(x, ends, None if any(one.values is None for one in parts) else _distinct(x), made=True)
 
     def holding(self, chosen: Chosen = slice(None)) -> Bools:
         """Which of the chosen people hold each of the few values (chosen, m)."""
@@ -113,11 +115,12 @@ def _many(x: Floats, value: float) -> int:
 def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
     """Of those with and of those without each trait (chosen, q), how many hold each of few values: nobody, or k.
 
-    And of any values, how many are away from the usual one and from the greatest: a product with the trait is theirs.
+    And of any values that were measured, how many are away from the usual one and from the greatest: a product with the
+    trait is theirs.
     """
     sides = np.concatenate([traits, ~traits], axis=1)
     numbers = sides.sum(axis=0, dtype=np.int64)
-    counts = [numbers - sides[at].sum(axis=0) for one in columns for at in _usual(one, chosen)]
+    counts = [numbers - sides[at].sum(axis=0) for one in columns if not one.made for at in _usual(one, chosen)]
     away_there = few_or_none(np.array(counts, dtype=np.int64).ravel())
     return joined(away_there, *(_by_value(one, chosen, sides) for one in columns))
 
@@ -142,7 +145,7 @@ def both(columns: Sequence[Measured], chosen: Chosen = slice(None), times: int =
     # Of many columns nearly every pair holds many values, and its cells at this hospital would be none.
     counted = columns if pooled else [one for one in columns if one.values is not None]
     nobody = np.zeros((len(counted[0].x[chosen]) if counted else 0, 0), bool)
-    there = few_or_none(_away_from_both(columns, chosen))
+    there = few_or_none(_away_from_both([one for one in columns if not one.made], chosen))
     return joined(there, *(_table(nobody, pair, chosen, pooled) for pair in combinations(counted, 2)))
 
 
