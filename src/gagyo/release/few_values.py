@@ -157,8 +157,9 @@ def _away_from_both(columns: Sequence[Measured], chosen: Chosen) -> Counts:
         # Mostly nobody is there, and nothing has to be gone through.
         each = [int(at.sum()) for at in masks]
         for a, b in combinations(range(len(masks)), 2):
-            together = int((masks[a] & masks[b]).sum()) if each[a] and each[b] else 0
-            counts.append(size - each[a] - each[b] + together)
+            least = size - each[a] - each[b]
+            # Who is at both adds to them: of very many it need not be known.
+            counts.append(least + (int((masks[a] & masks[b]).sum()) if least < MANY and each[a] and each[b] else 0))
     return np.array(counts, dtype=np.int64)
 
 
