@@ -236,8 +236,10 @@ MUTATIONS = (
     ("methods/_mixed_cells.py", "first_levels(rows, formula), *few]", "first_levels(rows, formula)]", DECLARED),
     ("release/few_values.py", "joined(away_there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
     ("release/few_values.py", "joined(there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
+    ("release/few_values.py", "if {a, b} <= unsettled else", "if False else", DECLARED),
+    ("site/site.py", "{**aggregate, **left_between(session, request, step, aggregate)}", "aggregate", COMPARED),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
-    ("site/site.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
+    ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
     ("release/rules/differencing.py", "if any(few_there(people, least).any()", "if any(False", COMPARED),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (

@@ -260,3 +260,15 @@ def test_without_the_rule_the_product_is_one_persons_cost() -> None:
     product = float((cost - mean[0]) @ (rare - mean[1])) + PEOPLE * mean[0] * mean[1]
     assert product == pytest.approx(cost[rare == 1].max())
     assert (cost > 0).sum() > 200
+
+
+@pytest.mark.parametrize("few", [0, 5, 3000])
+def test_who_has_some_of_two_measurements_is_counted_among_very_many_people(few: int) -> None:
+    """Also where none of the first thousands has: these settle it only where they are many."""
+    one, two = np.zeros(20_000), np.zeros(20_000)
+    one[6_000:12_000], two[12_000 - few : 18_000] = np.linspace(1, 9, 6_000), np.linspace(1, 9, 6_000 + few)
+    found = both([Measured.of(x, (0.0, 10.0)) for x in (one, two)])
+    assert found.people[0] == few, "away from zero in both"
+    assert found.people[1] > 1_000, "away from the greatest value"
+    everyone = both([Measured.of(x + 1, (0.0, 10.0)) for x in (one, two)])
+    assert everyone.people[0] > 1_000

@@ -1,14 +1,13 @@
 """As another processor: follow runs as a hospital does, and verify them as an auditor does (`elsewhere` starts it).
 
-Its arguments are folders of runs that `Heard` listened to; for each it prints a line of JSON: what failed in following,
-what failed in verifying, whether results came out to the last bit, and the greatest difference of a derived number.
+Its arguments are folders of runs; for each it prints a line of JSON: what failed in following, what failed in
+verifying, whether results came out to the last bit, and the greatest difference of a derived number.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,45 +16,48 @@ from typing import Any
 
 import numpy as np
 
+from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
 from gagyo.errors import GagyoError
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation.ask import Ask
+from gagyo.federation.asked import Questions
 from gagyo.federation.line import Line
-from gagyo.federation.opened import Opened
+from gagyo.federation.wire import question_of
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer
-from gagyo.runtime.embedded import Embedded
+from gagyo.release.ledger import read
 from gagyo.runtime.journal import Journal
 from gagyo.site import admission
 from gagyo.site.history import History
 
-REQUESTS = "requests.pickle"
 ONE = "seoul"
 NOT_OF_METHODS = ("preflight", "close", "open.people", "open.values", "receive", "relayed")
 
 
-class Heard:
-    """A runtime that keeps what one hospital is asked, and what it is told was opened since."""
+class Followed(Journal):
+    """The journal of a run, beside which one hospital follows what was asked, by what this processor derives."""
 
-    name = "embedded"
-
-    def __init__(self, inner: Embedded) -> None:
-        self._inner = inner
-        self._told = 0
-        self.kept: list[tuple[Request, list[Opened]]] = []
+    def __init__(self, path: Path, plan: Plan) -> None:
+        super().__init__(path, Keys.make())
+        publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
+        self._history = History(plan, Line(plan.study), publics)
+        self._there = Questions()
+        for question in (question_of(link.record) for link in read(path)):
+            if question is not None:
+                self._there.note(question)
+        self.apart = 0.0
+        """The greatest relative difference of a number that a method derives here."""
 
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        for one in requests:
-            if one.site == ONE:
-                opened = list(one.relay.get("history", ()))
-                self.kept.append((one.relaying(history=()), opened[self._told :]))
-                self._told = len(opened)
-        return self._inner.ask(requests)
-
-    def save(self, folder: Path) -> None:
-        (folder / REQUESTS).write_bytes(pickle.dumps(self.kept))
+        for request in (self._there.asked(one) for one in requests if one.site == ONE):
+            self._history.follow(request.relay.get("history", ()))
+            if request.step not in NOT_OF_METHODS:
+                ask = self._history.current(request, Ask)
+                admission.check_derived(request, ask)
+                self.apart = max([self.apart, *(_apart(request.arguments[k], v) for k, v in ask.arguments.items())])
+        return super().ask(requests)
 
 
 def other_processor() -> dict[str, str]:
@@ -77,18 +79,12 @@ def elsewhere(folders: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def follow(folder: Path) -> float:
-    """Follow a run from inside a hospital; the greatest relative difference of a number that a method derives here."""
+    """Follow a run from inside a hospital; how far apart the derived numbers lie."""
     plan = Plan.from_bytes((folder / "plan.json").read_bytes())
-    publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
-    history, opened, apart = History(plan, Line(plan.study), publics), [], 0.0
-    for request, fresh in pickle.loads((folder / REQUESTS).read_bytes()):
-        opened += fresh
-        history.follow(opened)
-        if request.step not in NOT_OF_METHODS:
-            ask = history.current(request, Ask)
-            apart = max([apart, *(_apart(request.arguments[name], value) for name, value in ask.arguments.items())])
-            admission.check_derived(request, ask)
-    return apart
+    followed = Followed(folder / "journal.jsonl", plan)
+    for _ in Run(plan, followed):
+        pass
+    return followed.apart
 
 
 def _apart(got: Any, wanted: Any) -> float:

@@ -6,7 +6,6 @@ import importlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,10 @@ from gagyo.federation.local import LocalStep, method_module, method_names
 from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.text import LANGUAGES
 from tests.contract.data import HEAD, boolean, category, columns, divide, hospitals, number, study
-from tests.contract.elsewhere import Heard, elsewhere
+from tests.contract.elsewhere import elsewhere
 from tests.hospitals import SITES, Rows, house
 
 
@@ -312,22 +310,15 @@ class Ended:
     stopped: Mapping[str, Stopped]
 
 
-def listening(inner: Embedded, heard: list[Heard]) -> Heard:
-    heard.append(Heard(inner))
-    return heard[0]
-
-
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Ended]]:
     """Each method's example, run behind real doors and written as `gagyo run` does."""
     done = {}
     for name, owed in EXAMPLES.items():
         folder = tmp_path_factory.mktemp(name.replace(", ", "_"))
-        heard: list[Heard] = []
-        one = house(folder, owed.study, hospitals(owed.data), wrap=partial(listening, heard=heard))
+        one = house(folder, owed.study, hospitals(owed.data))
         open_folder(folder, one.plan)
         going = one.run()
-        heard[0].save(folder)
         finish(folder, going, "embedded", one.journal.answers, {k: site.ledger.path for k, site in one.sites.items()})
         done[name] = (folder, Ended(going.results, going.stopped))
     return done

@@ -6,7 +6,8 @@ import json
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,28 +81,27 @@ def test_either_machine_verifies_it_and_says_how_exactly(taken_up: tuple[Path, P
     assert json.loads(done.stdout)["exact"] is True, "where it was ended"
 
 
+@contextmanager
+def multiplied(folder: Path, factor: float) -> Iterator[None]:
+    """A number of the results, changed; as it was in the end."""
+    path, before = folder / "results.json", (folder / "results.json").read_bytes()
+    found = results(folder)
+    found["analyses"]["algorithm"]["estimates"][0]["value"] *= factor
+    path.write_text(json.dumps(found))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
 @pytest.mark.parametrize("change", [1e-6, -1e-8])
 def test_a_number_that_was_changed_is_found_on_any_machine(taken_up: tuple[Path, Path], change: float) -> None:
     _, folder = taken_up
-    path, before = folder / "results.json", (folder / "results.json").read_bytes()
-    found = results(folder)
-    found["analyses"]["algorithm"]["estimates"][0]["value"] *= 1 + change
-    try:
-        path.write_text(json.dumps(found))
-        with pytest.raises(Tampered, match="algorithm"):
-            verify(folder)
-    finally:
-        path.write_bytes(before)
+    with multiplied(folder, 1 + change), pytest.raises(Tampered, match="algorithm"):
+        verify(folder)
 
 
 def test_the_last_bit_counts_where_the_machine_rounds_alike(taken_up: tuple[Path, Path]) -> None:
     folder, _ = taken_up
-    path, before = folder / "results.json", (folder / "results.json").read_bytes()
-    found = results(folder)
-    found["analyses"]["algorithm"]["estimates"][0]["value"] *= 1 + 2**-52
-    try:
-        path.write_text(json.dumps(found))
-        with pytest.raises(Tampered, match="algorithm"):
-            verify(folder)
-    finally:
-        path.write_bytes(before)
+    with multiplied(folder, 1 + 2**-52), pytest.raises(Tampered, match="algorithm"):
+        verify(folder)

@@ -120,12 +120,13 @@ def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen 
     """
     sides = np.concatenate([traits, ~traits], axis=1)
     numbers = sides.sum(axis=0, dtype=np.int64)
-    counts = [numbers - sides[at].sum(axis=0) for one in columns if not one.made for at in _usual(one, chosen)]
+    beside = [one for one in columns if not one.made and sides.shape[1]]
+    counts = [numbers - sides[at].sum(axis=0) for one in beside for at in _usual(one, chosen)]
     away_there = few_or_none(np.array(counts, dtype=np.int64).ravel())
     return joined(away_there, *(_by_value(one, chosen, sides) for one in columns))
 
 
-def _usual(column: Measured, chosen: Chosen) -> tuple[Bools, Bools]:
+def _usual(column: Measured, chosen: Chosen | Counts) -> tuple[Bools, Bools]:
     """Who is at the value that many may share: zero, or the least where that is not in the range; and at the greatest.
 
     A sum of products follows for columns counted from any value, so that those at it add nothing.
@@ -150,16 +151,21 @@ def both(columns: Sequence[Measured], chosen: Chosen = slice(None), times: int =
 
 
 def _away_from_both(columns: Sequence[Measured], chosen: Chosen) -> Counts:
-    """For each two columns how many people are away from the usual value of both, and from the greatest of both."""
-    size = len(columns[0].x[chosen]) if columns else 0
+    """For each two columns how many people are away from the usual value of both, and from the greatest of both.
+
+    Of the first MANY, where that settles every rule already.
+    """
+    pairs = list(combinations(range(len(columns)), 2))
+    if not pairs:
+        return np.zeros(0, np.int64)
+    first = np.arange(len(columns[0].x))[chosen][:MANY]
     counts = []
-    for masks in zip(*(_usual(one, chosen) for one in columns), strict=True):
-        # Mostly nobody is there, and nothing has to be gone through.
-        each = [int(at.sum()) for at in masks]
-        for a, b in combinations(range(len(masks)), 2):
-            least = size - each[a] - each[b]
-            # Who is at both adds to them: of very many it need not be known.
-            counts.append(least + (int((masks[a] & masks[b]).sum()) if least < MANY and each[a] and each[b] else 0))
+    for which in (0, 1):
+        away = ~np.column_stack([_usual(one, first)[which] for one in columns])
+        found = np.rint(away.T.astype(np.float64) @ away).astype(np.int64)
+        unsettled = {n for pair in pairs if len(first) == MANY and found[pair] <= MANY // 4 for n in pair}
+        whole = {n: ~_usual(columns[n], chosen)[which] for n in unsettled}
+        counts += [int((whole[a] & whole[b]).sum()) if {a, b} <= unsettled else int(found[a, b]) for a, b in pairs]
     return np.array(counts, dtype=np.int64)
 
 

@@ -22,11 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.line import Line
+from gagyo.federation.local import LocalStep
 from gagyo.methods._groups import levels_of
+from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Counts, Floats, Measure
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, left
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import PLACES, Measured
+from gagyo.site.session import Session
 
 Bools = NDArray[np.bool_]
 Group = tuple[tuple[str, int], ...]
@@ -104,6 +107,35 @@ class Compared:
         both = now & then
         for inside, whole, groups in ((then, now, _sorted(told)), (now, then, _sorted(self.now))):
             yield there.counts(inside, groups) + int(whole.sum()) - 2 * there.counts(both, groups)
+
+
+def left_between(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
+    """The measures that stand beside a share: whom it and the sums of earlier analyses leave, for the pooled rules."""
+    return {**_compared(session, request), **_left(session, request, step, aggregate)}
+
+
+def _compared(session: Session, request: Request) -> Aggregate:
+    """With the first sum of an analysis: who is left between its cohort and those of earlier analyses."""
+    if request.round > 0:
+        return {}
+    found = Compared.of(session.line, request.analysis, session.history.opened)
+    people = {name: session.cohorts[name].complete for name in found.cohorts}
+    return {NAME: found.measure(session.data.columns, people)} if people else {}
+
+
+def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
+    """With bins and times: who is left in them between this cohort and those that earlier analyses counted."""
+    binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
+    others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
+    if not others:
+        return {}
+    needed = session.line.methods[request.analysis].complete
+    rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
+    answers = [step(one, **request.arguments) if one.n else None for one in rows]
+    return {
+        f"{name} left": left(np.array([np.zeros_like(one.people) if a is None else a[name].people for a in answers]))
+        for name, one in binned.items()
+    }
 
 
 def groups_told(line: Line, analysis: str) -> frozenset[Group]:

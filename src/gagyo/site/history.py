@@ -41,9 +41,9 @@ class History:
             if opened.cursor != self._line.cursor:
                 raise Tampered.of("bad_order", found=str(opened.cursor), expected=str(self._line.cursor))
             if opened.record is not None:
-                self.opened.add(opened.cursor.analysis)
                 self._check(opened.cursor, opened.record)
                 self._note_roster(opened.cursor, opened.record)
+                self.opened.add(opened.cursor.analysis)
             self._last = opened
             self._followed += 1
 

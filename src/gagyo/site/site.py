@@ -27,7 +27,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.protocol.study import Study
 from gagyo.release import sharing
-from gagyo.release.aggregate import Aggregate, left
+from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case, Scope
 from gagyo.release.decision import Answer, Outcome, Referral, Release
 from gagyo.release.gate import Gate
@@ -37,8 +37,7 @@ from gagyo.site import admission, opening
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.approvals import Approvals
 from gagyo.site.cohorts import Cohorts, Dataset, snapshot
-from gagyo.site.compared import NAME as COMPARED
-from gagyo.site.compared import Compared
+from gagyo.site.compared import left_between
 from gagyo.site.decided import Decided
 from gagyo.site.differencing import People
 from gagyo.site.history import History
@@ -377,7 +376,7 @@ class Site:
         self._said.check_not_opened(request)
         self._check_one_roster(session, request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
-        aggregate = {**aggregate, **_compared(session, request), **_left(session, request, step, aggregate)}
+        aggregate = {**aggregate, **left_between(session, request, step, aggregate)}
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
@@ -572,29 +571,6 @@ class Site:
 def _parts(session: Session, request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The variables that an analysis imputes, and those of which it opens sums by who has which."""
     return session.line.imputed(request.analysis), session.line.patterned(request.analysis)
-
-
-def _compared(session: Session, request: Request) -> Aggregate:
-    """With the first sum of an analysis: who is left between its cohort and those of earlier analyses."""
-    if request.round > 0:
-        return {}
-    found = Compared.of(session.line, request.analysis, session.history.opened)
-    people = {name: session.cohorts[name].complete for name in found.cohorts}
-    return {COMPARED: found.measure(session.data.columns, people)} if people else {}
-
-
-def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
-    """With bins and times: who is left in them between this cohort and those that earlier analyses counted."""
-    binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
-    others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
-    needed = session.line.methods[request.analysis].complete if others else frozenset()
-    rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
-    answers = [step(one, **request.arguments) if one.n else None for one in rows]
-    return {
-        f"{name} left": left(np.array([np.zeros_like(one.people) if a is None else a[name].people for a in answers]))
-        for name, one in binned.items()
-        if others
-    }
 
 
 def _fit_name(request: Request, ask: Ask | None) -> str:

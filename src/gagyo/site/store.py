@@ -68,9 +68,9 @@ class Store:
 
     def forget_answers(self, requests: Collection[str]) -> None:
         """Let go of answers that nobody can ask for again; the space is used for the next ones."""
-        self._base.execute("begin immediate")
-        self._base.executemany("delete from answers where request = ?", [(one,) for one in requests])
-        self._base.execute("commit")
+        with self._base:  # all or none
+            self._base.execute("begin immediate")
+            self._base.executemany("delete from answers where request = ?", [(one,) for one in requests])
 
     def unwritten(self, links: int) -> list[Entry]:
         """The receipts of kept answers and acts of reviews from this place of the ledger on, in their order.
