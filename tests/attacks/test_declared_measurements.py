@@ -272,3 +272,15 @@ def test_who_has_some_of_two_measurements_is_counted_among_very_many_people(few:
     assert found.people[1] > 1_000, "away from the greatest value"
     everyone = both([Measured.of(x + 1, (0.0, 10.0)) for x in (one, two)])
     assert everyone.people[0] > 1_000
+
+
+@pytest.mark.parametrize("few", [0, 5, 3000])
+def test_who_has_some_beside_a_trait_is_counted_among_very_many_people(few: int) -> None:
+    """As above; the trait is one that nobody of the first thousands has, and beside it the measurement is rare."""
+    cost, trait = np.linspace(0, 9, 20_000), np.zeros((20_000, 1), bool)
+    trait[6_000:12_000] = True
+    cost[6_000 : 12_000 - few] = 0.0
+    found = supported_beside(trait, [Measured.of(cost, (0.0, 10.0))]).people[:4]
+    assert found[0] == few, "with the trait, away from zero"
+    assert found[2] == 6_000, "with the trait, away from the greatest value"
+    assert found[1] > 1_000 and found[3] > 1_000, "without it"

@@ -35,6 +35,8 @@ MOST_CELLS = 1 << 12
 """Combinations with measured columns that are counted over all hospitals; of more, each hospital rules on its own."""
 MANY = 4096
 """Rows that show that a column is a measurement; to look at a million would cost as much as a round."""
+SETTLED = MANY // 4
+"""A head count above this among the first MANY passes every rule, whatever the other rows hold."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,20 @@ def supported(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Meas
 
 def away(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Counts:
     """For each column how many people are not at zero, not at the least, not at the greatest value of its range."""
-    counts = [_many(one.x[chosen], value) for one in columns for value in (0.0, *one.ends)]
+    first = _first(columns, chosen)
+    counts = [_many(one.x, value, first, chosen) for one in columns for value in (0.0, *one.ends)]
     return np.array(counts, dtype=np.int64)
 
 
-def _many(x: Floats, value: float) -> int:
-    """How many rows are not at a value, or how many of the first MANY where that settles every rule already."""
-    first = int((x[:MANY] != value).sum())
-    return first if first > MANY // 4 else int((x != value).sum())
+def _first(columns: Sequence[Measured], chosen: Chosen) -> Counts:
+    """The places of the first MANY of the chosen rows."""
+    return np.arange(len(columns[0].x) if columns else 0)[chosen][:MANY]
+
+
+def _many(x: Floats, value: float, first: Counts, chosen: Chosen) -> int:
+    """How many of the chosen rows are not at a value; or how many of the first, where that settles every rule."""
+    found = int((x[first] != value).sum())
+    return found if found > SETTLED else int((x[chosen] != value).sum())
 
 
 def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Measure:
@@ -119,11 +127,27 @@ def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen 
     trait is theirs.
     """
     sides = np.concatenate([traits, ~traits], axis=1)
-    numbers = sides.sum(axis=0, dtype=np.int64)
     beside = [one for one in columns if not one.made and sides.shape[1]]
-    counts = [numbers - sides[at].sum(axis=0) for one in beside for at in _usual(one, chosen)]
-    away_there = few_or_none(np.array(counts, dtype=np.int64).ravel())
+    away_there = few_or_none(_away_beside(sides, beside, chosen))
     return joined(away_there, *(_by_value(one, chosen, sides) for one in columns))
+
+
+def _away_beside(sides: Bools, columns: list[Measured], chosen: Chosen) -> Counts:
+    """For each column how many on each side (chosen, s) are away from its usual value, and from its greatest.
+
+    Of the first MANY, where that settles every rule already.
+    """
+    if not columns:
+        return np.zeros(0, np.int64)
+    first = _first(columns, chosen)
+    at = np.column_stack([usual for one in columns for usual in _usual(one, first)])
+    found = np.rint((~at).T.astype(np.float64) @ sides[:MANY]).astype(np.int64)
+    if len(first) < len(sides):
+        for n in np.flatnonzero((found <= SETTLED).any(axis=1)):
+            usual = _usual(columns[n // 2], chosen)[n % 2]
+            few = found[n] <= SETTLED
+            found[n, few] = sides[:, few].sum(axis=0) - sides[np.ix_(usual, few)].sum(axis=0)
+    return found.ravel()
 
 
 def _usual(column: Measured, chosen: Chosen | Counts) -> tuple[Bools, Bools]:
@@ -158,12 +182,12 @@ def _away_from_both(columns: Sequence[Measured], chosen: Chosen) -> Counts:
     pairs = list(combinations(range(len(columns)), 2))
     if not pairs:
         return np.zeros(0, np.int64)
-    first = np.arange(len(columns[0].x))[chosen][:MANY]
+    first = _first(columns, chosen)
     counts = []
     for which in (0, 1):
         away = ~np.column_stack([_usual(one, first)[which] for one in columns])
         found = np.rint(away.T.astype(np.float64) @ away).astype(np.int64)
-        unsettled = {n for pair in pairs if len(first) == MANY and found[pair] <= MANY // 4 for n in pair}
+        unsettled = {n for pair in pairs if len(first) == MANY and found[pair] <= SETTLED for n in pair}
         whole = {n: ~_usual(columns[n], chosen)[which] for n in unsettled}
         counts += [int((whole[a] & whole[b]).sum()) if {a, b} <= unsettled else int(found[a, b]) for a, b in pairs]
     return np.array(counts, dtype=np.int64)
