@@ -109,7 +109,7 @@ def test_invitations_that_cannot_be(
 def test_a_wrong_pin_opens_nothing_and_the_right_one_may_be_grouped_in_any_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(enrolment.SCRYPT, "n", 1 << 17)
+    monkeypatch.setitem(enrolment.SCRYPT, "n", 1 << 15)
     keys = Keys.make().public
     startup = Startup("seoul", "KR", "site", "https://h", "hub-kr", "KR", keys, "", "secret")
     locked = startup.locked("1234-5678-9012")

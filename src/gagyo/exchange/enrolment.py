@@ -29,8 +29,8 @@ from gagyo.exchange.mailbox.register import Enrolled, Invitation
 KEY_DAYS = 730
 """Days that an institution's keys hold."""
 INVITATION_DAYS = 14
-SCRYPT = {"n": 1 << 17, "r": 8, "p": 1, "maxmem": 1 << 28}
-"""A guess of the PIN costs 128 MiB and about half a second."""
+SCRYPT = {"n": 1 << 15, "r": 8, "p": 1, "maxmem": 1 << 26}
+"""A guess of the PIN costs 32 MiB and a tenth of a second; of 10^12 equally likely PINs that is enough (RFC 7914)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Startup:
         """The startup file: readable about whom it is for, the rest under the PIN."""
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
         sealed = ChaCha20Poly1305(_pin_key(pin, salt)).encrypt(nonce, json.dumps(asdict(self)).encode(), _LABEL)
-        record = {"gagyo_startup": 1, "for": self.name, "hub": self.hub}
+        record = {"gagyo_startup": 2, "for": self.name, "hub": self.hub}
         record |= {"salt": _text(salt), "nonce": _text(nonce), "sealed": _text(sealed)}
         return json.dumps(record, indent=1).encode() + b"\n"
 
@@ -61,7 +61,7 @@ class Startup:
         try:
             record = json.loads(file)
             salt, nonce, sealed = (base64.b64decode(record[key], validate=True) for key in ("salt", "nonce", "sealed"))
-            if record["gagyo_startup"] != 1 or len(nonce) != 12:
+            if record["gagyo_startup"] != 2 or len(nonce) != 12:
                 raise ValueError
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ExchangeFault.of("bad_startup_file") from None
@@ -72,7 +72,7 @@ class Startup:
         return cls(**{**plain, "hub_keys": PublicKeys(**plain["hub_keys"])})
 
 
-_LABEL = b"gagyo startup 1"
+_LABEL = b"gagyo startup 2"
 
 
 def _text(raw: bytes) -> str:
