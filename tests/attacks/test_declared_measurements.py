@@ -283,4 +283,4 @@ def test_who_has_some_beside_a_trait_is_counted_among_very_many_people(few: int)
     found = supported_beside(trait, [Measured.of(cost, (0.0, 10.0))]).people[:4]
     assert found[0] == few, "with the trait, away from zero"
     assert found[2] == 6_000, "with the trait, away from the greatest value"
-    assert found[1] > 1_000 and found[3] > 1_000, "without it"
+    assert min(found[1], found[3]) > 1_000, "without it"

@@ -64,5 +64,7 @@ def test_each_reason_is_said() -> None:
     assert refusal(lead, Standing("seoul", "site", "revoked"), study) == "no_such_recipient"
     assert refusal(lead, seoul, None) == "study_not_open"
     assert refusal(lead, seoul, Openness("lead", ("seoul",), False)) == "study_not_open"
-    assert refusal(lead, seoul, Openness("lead", ("busan",), True)) == "not_allowed"
+    assert refusal(lead, seoul, Openness("lead", ("busan",), True)) == "not_a_member"
+    assert refusal(seoul, lead, Openness("lead", ("busan",), True)) == "not_a_member"
+    assert refusal(seoul, Standing("other", "coordinator", "active"), study) == "not_allowed"
     assert refusal(lead, lead, study) == "not_allowed"

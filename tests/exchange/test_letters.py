@@ -265,8 +265,8 @@ def refused(call: object, *given: object, code: str) -> None:
 def test_only_what_a_study_allows(place: Place, lead: Client, seoul: Client) -> None:
     busan = place.client("busan")
     refused(seoul.send, "busan", "s", b"x", code="not_allowed")
-    refused(busan.send, "lead", "s", b"x", code="not_allowed")
-    refused(lead.send, "busan", "s", b"x", code="not_allowed")
+    refused(busan.send, "lead", "s", b"x", code="not_a_member")
+    refused(lead.send, "busan", "s", b"x", code="not_a_member")
     refused(lead.send, "nobody", "s", b"x", code="no_such_recipient")
     refused(lead.send, "seoul", "t", b"x", code="study_not_open")
     refused(lead.send, "seoul", "s", b"x" * (300 << 20), code="too_large")
@@ -276,6 +276,16 @@ def test_only_what_a_study_allows(place: Place, lead: Client, seoul: Client) -> 
     other = place.client("other", "coordinator")
     refused(other.open_study, "s", ["busan"], code="not_allowed")
     refused(other.close_study, "s", code="not_allowed")
+
+
+def test_who_is_taken_off_a_study_is_told_which_one(place: Place, lead: Client, seoul: Client) -> None:
+    place.client("busan")
+    lead.open_study("smaller", ["seoul", "busan"])
+    assert seoul.send("lead", "smaller", b"x")
+    lead.open_study("smaller", ["busan"])
+    with pytest.raises(ExchangeFault) as fault:
+        seoul.send("lead", "smaller", b"y")
+    assert (fault.value.code, fault.value.findings[0].values["found"]) == ("not_a_member", "smaller")
 
 
 def test_a_closed_study_accepts_nothing_until_it_is_opened_again(lead: Client, seoul: Client) -> None:

@@ -49,9 +49,8 @@ class Office:
         """Take a letter."""
         with self.bell:
             if study in self.shut:
-                raise ExchangeFault.of(
-                    self.shut[study], found=study if self.shut[study] == "study_not_open" else recipient
-                )
+                found = recipient if self.shut[study] == "no_such_recipient" else study
+                raise ExchangeFault.of(self.shut[study], found=found)
             self.carried.append((sender, recipient, study, body))
             for one in self.mischief(sender, recipient, body):
                 self.put(sender, recipient, study, one)

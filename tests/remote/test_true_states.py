@@ -95,7 +95,8 @@ def test_a_withdrawal_in_the_middle_of_a_run_is_an_answer_and_on_record(here: To
 
 
 @pytest.mark.parametrize(
-    ("code", "known_again"), [("study_not_open", False), ("study_not_open", True), ("no_such_recipient", False)]
+    ("code", "known_again"),
+    [("study_not_open", False), ("study_not_open", True), ("not_a_member", False), ("no_such_recipient", False)],
 )
 def test_a_study_that_the_hub_closed_does_not_cut_a_hospital_off(
     here: Town, files: Files, code: str, known_again: bool

@@ -47,6 +47,8 @@ def refusal(sender: Standing | None, recipient: Standing | None, study: Openness
         return "no_such_recipient"
     if study is None or not study.open:
         return "study_not_open"
+    if sender is not None and _outside(sender, recipient, study):
+        return "not_a_member"
     return None if sender and _between(sender, recipient, study) else "not_allowed"
 
 
@@ -58,6 +60,12 @@ def _standing(sender: Standing | None) -> str | None:
     if not sender.current:
         return "keys_expired"
     return "not_allowed" if sender.role == "hub" else None
+
+
+def _outside(sender: Standing, recipient: Standing, study: Openness) -> bool:
+    """Whether its coordinator and a site that is not, or not any more, a member of the study write to each other."""
+    names, site = {sender.name, recipient.name}, recipient if sender.name == study.coordinator else sender
+    return study.coordinator in names and site.role == "site" and site.name not in study.members
 
 
 def _between(sender: Standing, recipient: Standing, study: Openness) -> bool:

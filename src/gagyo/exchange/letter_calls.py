@@ -65,7 +65,7 @@ def allowed_way(rows: Rows, caller: Enrolled, sender: str, recipient: str, study
     """The way of a letter that `caller` brings; a hub brings those of its own institutions, to ours only.
 
     Raises:
-        ExchangeFault: `not_allowed`, `study_not_open`, `no_such_recipient`, or what the sender's standing is.
+        ExchangeFault: what `refusal` says, or `not_allowed`.
     """
     writer = register.member(rows, sender) if caller.role == "hub" else caller
     reader = register.member(rows, recipient)
@@ -80,7 +80,9 @@ def allowed_way(rows: Rows, caller: Enrolled, sender: str, recipient: str, study
         known.openness if known else None,
     )
     if reason is not None or writer is None or reader is None:
-        found = {"no_such_recipient": recipient, "study_not_open": study}.get(reason or "", sender or caller.name)
+        found = {"no_such_recipient": recipient, "study_not_open": study, "not_a_member": study}.get(
+            reason or "", sender or caller.name
+        )
         raise ExchangeFault.of(reason or "not_allowed", found=found)
     return _Way(writer, reader)
 

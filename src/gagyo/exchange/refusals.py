@@ -17,6 +17,7 @@ STATUS = {
     "revoked": 403,
     "keys_expired": 403,
     "not_allowed": 403,
+    "not_a_member": 403,
     "study_not_open": 403,
     "bad_invitation": 403,
     "name_taken": 403,

@@ -28,7 +28,9 @@ NOTE_SECONDS = 5.0
 BATCH = 32
 GIVE_UP_SECONDS = 5.0
 """Of one attempt on the line; what waits is tried again without end."""
-LOST = frozenset({"no_such_recipient", "study_not_open", "not_allowed", "revoked", "keys_expired", "not_enrolled"})
+LOST = frozenset(
+    {"no_such_recipient", "study_not_open", "not_allowed", "not_a_member", "revoked", "keys_expired", "not_enrolled"}
+)
 """Refusals of a letter that no later attempt changes: it is dropped and logged; its sender asks again."""
 
 

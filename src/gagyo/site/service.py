@@ -41,7 +41,7 @@ WAIT_SECONDS = 10.0
 WATCH_SECONDS = 0.25
 PAUSE_SECONDS = 5.0
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
-SHUT = frozenset({"study_not_open", "no_such_recipient"})
+SHUT = frozenset({"study_not_open", "not_a_member", "no_such_recipient"})
 """Refusals of one study's letters, or of those to one coordinator: the hub takes all others."""
 AGAIN = 12
 """How often a hospital says where its plans of a study stand that its hub does not know, or not any more."""
