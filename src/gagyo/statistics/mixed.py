@@ -210,19 +210,38 @@ def climbed(at: At, likelihood: Likelihood, start: Floats, settle: Settle) -> Op
 
 MOST_STARTS = 5
 AWAY = 0.05
+LEVEL = 1e-7
+"""Slopes of the deviance that are none; Newton's steps follow."""
+
+
+class _Flat(Exception):
+    """Parameters at which the deviance is flat."""
+
+    def __init__(self, theta: Floats) -> None:
+        super().__init__()
+        self.theta = theta
 
 
 def _search(at: At, likelihood: Likelihood, start: Floats) -> Floats:
-    """A quasi-Newton search; a step to where no figure is left of a covariance is one too far."""
+    """A quasi-Newton search; a step to where no figure is left of a covariance is one too far.
+
+    It ends at any place that is flat: a line search would look on for a fall that is below the deviance's last figure.
+    """
 
     def both(theta: Floats) -> tuple[float, Floats]:
         try:
             sums = at(theta)
-            return likelihood.deviance(sums), likelihood.slope(sums)
+            deviance, slope = likelihood.deviance(sums), likelihood.slope(sums)
         except np.linalg.LinAlgError:
             return np.inf, np.zeros(len(theta))
+        if np.abs(slope).max() < LEVEL:
+            raise _Flat(theta.copy())
+        return deviance, slope
 
-    found: Floats = optimize.minimize(both, start, jac=True, method="BFGS", options={"gtol": 1e-7}).x
+    try:
+        found: Floats = optimize.minimize(both, start, jac=True, method="BFGS", options={"gtol": LEVEL}).x
+    except _Flat as here:
+        found = here.theta
     return found
 
 
