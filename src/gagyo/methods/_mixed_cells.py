@@ -101,7 +101,7 @@ def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:
     """
     having = clusters.sums(_having(rows, formula))
     away = [one.x != value for one in measured(rows, formula) for value in (0.0, *one.ends)]
-    places = clusters.sums(np.column_stack([np.zeros((rows.n, 0)), *away]))  # a design of traits alone has none
+    places = clusters.sums(np.array(away, bool).reshape(len(away), rows.n).T)  # a design of traits alone has none
     every = [having, clusters.sizes[:, None] - having, places]  # everybody has the intercept
     return _whole(np.concatenate([one.ravel() for one in every]))
 

@@ -370,7 +370,7 @@ class _Walk:
         self._tried.append((self.ratio, float(one.slope(self._sums)[0]), float(one.curve(self._sums)[0, 0])))
         if not self._clustered or mixed.settled(self._tried):
             return True
-        self.ratio = mixed.next_ratio(self._tried)
+        self.ratio = mixed.next_ratio(self._tried, self._groups)
         return False
 
     def _start(self, total: Floats) -> None:

@@ -318,18 +318,21 @@ def modes(block: Block, theta: Floats, beta: Floats) -> tuple[Floats, Floats]:
     return middle @ (block.cross[:, -1] - block.cross[:, :-1] @ beta), middle
 
 
-def next_ratio(tried: Sequence[tuple[float, float, float]]) -> float:
+def next_ratio(tried: Sequence[tuple[float, float, float]], clusters: int) -> float:
     """The variance ratio to try next, from those tried with the deviance's first and second derivatives there.
 
-    Newton's step where it stays between the last ratio from which the deviance falls and the first from which it
-    rises; else half way, or ten times as far where none is known to be too far. The first one tried is zero.
+    Of G clusters of n people the deviance's slope at a ratio r is G s - B s^2 with s = n / (1 + n r). Its derivative is
+    2 B s^3 - G s^2, so both tell s and B, and where the slope is zero; near there that is Newton's step. It is taken
+    where it stays between the last ratio from which the deviance falls and the first from which it rises; else half
+    way, or ten times as far where none is known to be too far. The first one tried is zero.
     """
     ratio, slope, curve = tried[-1]
     low = max((r for r, s, _ in tried if s < 0), default=0.0)
     high = min((r for r, s, _ in tried if s >= 0 and r > low), default=np.inf)
-    wanted = ratio - slope / curve if curve > 0 else np.inf
+    s = (slope + np.sqrt(max(slope**2 + clusters * curve, 0.0))) / clusters
+    wanted = ratio - slope / (clusters * s**2) if s > 0 else np.inf
     if low < wanted < high and wanted <= 10 * low + 1:
-        return wanted
+        return float(wanted)
     return (low + high) / 2 if np.isfinite(high) else 10 * low + 0.1
 
 
