@@ -236,7 +236,7 @@ MUTATIONS = (
     ("methods/_mixed_cells.py", "first_levels(rows, formula), *few]", "first_levels(rows, formula)]", DECLARED),
     ("release/few_values.py", "joined(away_there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
     ("release/few_values.py", "joined(there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
-    ("release/few_values.py", "if {a, b} <= unsettled else", "if False else", DECLARED),
+    ("release/few_values.py", "np.flatnonzero((found <= SETTLED) & (", "np.flatnonzero((found < 0) & (", DECLARED),
     ("release/few_values.py", "if len(first) < len(sides):", "if False:", DECLARED),
     ("site/site.py", "{**aggregate, **left_between(session, request, step, aggregate)}", "aggregate", COMPARED),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),

@@ -179,18 +179,18 @@ def _away_from_both(columns: Sequence[Measured], chosen: Chosen) -> Counts:
 
     Of the first MANY, where that settles every rule already.
     """
-    pairs = list(combinations(range(len(columns)), 2))
-    if not pairs:
-        return np.zeros(0, np.int64)
+    one, two = np.triu_indices(len(columns), 1)
     first = _first(columns, chosen)
-    counts = []
-    for which in (0, 1):
-        away = ~np.column_stack([_usual(one, first)[which] for one in columns])
-        found = np.rint(away.T.astype(np.float64) @ away).astype(np.int64)
-        unsettled = {n for pair in pairs if len(first) == MANY and found[pair] <= SETTLED for n in pair}
-        whole = {n: ~_usual(columns[n], chosen)[which] for n in unsettled}
-        counts += [int((whole[a] & whole[b]).sum()) if {a, b} <= unsettled else int(found[a, b]) for a, b in pairs]
-    return np.array(counts, dtype=np.int64)
+    counts = [np.zeros(0, np.int64)]
+    for which in (0, 1) if len(one) else ():
+        away = (~np.column_stack([_usual(column, first)[which] for column in columns])).astype(np.float32)
+        found = np.rint(away.T @ away).astype(np.int64)[one, two]
+        few = np.flatnonzero((found <= SETTLED) & (len(first) == MANY))
+        whole = {n: ~_usual(columns[n], chosen)[which] for n in {*one[few], *two[few]}}
+        for pair in few:
+            found[pair] = (whole[one[pair]] & whole[two[pair]]).sum()
+        counts.append(found)
+    return np.concatenate(counts)
 
 
 def _by_value(column: Measured, chosen: Chosen, sides: Bools) -> Measure:
