@@ -60,7 +60,7 @@ def newton(rows: Rows, *, part: int, **model: Any) -> Aggregate:
     likelihood = sum(one.likelihood for one in fits)
     values = np.concatenate([score, information[triangle(len(score))], [likelihood, null]])
     spread = _spread_bounds(fits)
-    return _fit(there, parsed, size, values, spread if _settled(spread) else _exact_spread(fits))
+    return _fit(there, parsed, size, values, spread if spread.settled else _exact_spread(fits))
 
 
 @local("cox", **MODEL)
@@ -171,11 +171,6 @@ def _spread_bounds(fits: Sequence[Fitted]) -> Spread:
     moments = np.sum([np.diag(one.second_moments) for one in fits], axis=0)
     largest = np.concatenate([2 * reach, most * reach**2, [most]])
     return Spread(np.concatenate([squares / safe, moments, [events]]), largest, largest)
-
-
-def _settled(spread: Spread) -> bool:
-    """Whether even the bounds pass the dominance rule, so that the exact spread need not be known."""
-    return bool(np.all(spread.total - spread.largest - spread.second >= spread.largest))
 
 
 def _exact_spread(fits: Sequence[Fitted]) -> Spread:

@@ -116,7 +116,7 @@ def _one_model(rows: Rows, formula: Formula, sample: Sample, beta: Floats, large
         heaviest = max(heaviest, float(weight.max()))
     values = np.concatenate([score, information[triangle(p)], [likelihood]]) * (rows.n / max(sample.people, 1))
     bounds = _spread_bounds(np.diag(information), largest, residual, heaviest)
-    return values, bounds if settled(bounds) else _exact_spread(rows, formula, sample.part, beta)
+    return values, bounds if bounds.settled else _exact_spread(rows, formula, sample.part, beta)
 
 
 def score_sums(rows: Rows, formula: Formula, beta: Floats, largest: Floats) -> tuple[Floats, Spread]:
@@ -130,7 +130,7 @@ def score_sums(rows: Rows, formula: Formula, beta: Floats, largest: Floats) -> t
         if part.start == 0:
             first = np.abs(rest) @ np.abs(block)
     bounds = Spread(first, largest * residual, largest * residual)
-    if not settled(bounds):
+    if not bounds.settled:
         exact = _exact_spread(rows, formula, 1, beta)
         bounds = Spread(*(getattr(exact, name)[: formula.width] for name in SPREAD))
     return score, bounds
@@ -153,11 +153,6 @@ def _spread_bounds(diagonal: Floats, largest: Floats, residual: float, heaviest:
     safe = np.where(largest > 0, largest, 1.0)
     top = np.concatenate([largest * residual, largest**2 * heaviest])
     return Spread(np.concatenate([diagonal / safe, diagonal]), top, top)
-
-
-def settled(spread: Spread) -> bool:
-    """Whether even the bounds pass the dominance rule, so that the exact spread need not be known."""
-    return bool(np.all(spread.total - spread.largest - spread.second >= spread.largest))
 
 
 def _exact_spread(rows: Rows, formula: Formula, part: int, beta: Floats) -> Spread:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._logistic_sums import settled
 from gagyo.methods._newton import triangle
-from gagyo.methods._products import BLOCK, bounds
+from gagyo.methods._products import BLOCK, Columns, bounds, product_cells, spread_within
 from gagyo.methods._regression import design_cells, fold_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats, Measure, Spread, joined, joint, side_by_side, spread_of, together
@@ -41,7 +40,8 @@ def fold_products(rows: Rows, formula: Formula, centre: Floats, folds: int) -> M
     values, spread = _by_fold(rows, formula, centre, every, lambda x: (x.T @ x)[upper, right])
     bound = 2 * np.append(*bounds(rows, formula))[1:]
     scales = np.concatenate([[1.0], bound, bound[upper] * bound[right]])
-    cells = joined(*(design_cells(rows, formula, fold) for fold in every))
+    whole = (design_cells(rows, formula, fold) for fold in every)
+    cells = joined(*whole) if folds else product_cells(rows, formula)
     return joint(values, np.tile(scales, (len(every), 1)), cells, spread)
 
 
@@ -66,23 +66,32 @@ def _by_fold(
     And who makes up how much: of squares about the centre, and of measurements as they are; of a 0/1 column the cells
     say enough.
     """
+    raw = np.append(*bounds(rows, formula))[1:]
+    reach = 2 * raw
     measured = np.array([column.indicator is None for column in formula.columns(rows.variables)[1:]], bool)
     measured = np.append(measured, rows.variables[formula.outcome].type != "boolean")
     values = [np.concatenate([np.zeros(1 + len(centre)), second(np.zeros((0, len(centre))))]) for _ in every]
-    squares: list[list[Spread]] = [[] for _ in every]
-    plains: list[list[Spread]] = [[] for _ in every]
+    squares = np.zeros((len(every), len(centre)))
     for some, plain in _blocks(rows, formula):
         columns = plain - centre
         for number, fold in enumerate(every):
             x = _among(columns, fold[some])
             values[number] += np.concatenate([[len(x)], x.sum(axis=0), second(x)])
-            squares[number].append(spread_of(x**2))
-            plains[number].append(spread_of(_among(plain, fold[some])[:, measured]))
-    spreads = [
-        together(width, parts)
-        for pair in zip(squares, plains, strict=True)
-        for width, parts in zip((len(centre), int(measured.sum())), pair, strict=True)
-    ]
+            squares[number] += np.einsum("ij,ij->j", x, x)
+
+    def added(fold: Bools, about: Floats, power: int, chosen: NDArray[np.intp]) -> Columns:
+        return lambda some: (
+            (_among(plain, fold[at])[:, chosen[some]] - about[chosen[some]]) ** power
+            for at, plain in _blocks(rows, formula)
+        )
+
+    spreads, every_one, plains = [], np.arange(len(centre)), np.flatnonzero(measured)
+    for fold, known, square in zip(every, values, squares, strict=True):
+        # The sum of sizes is at least that of squares over the greatest size.
+        raw_squares = square + 2 * centre * known[1 : 1 + len(centre)] + known[0] * centre**2
+        least = (raw_squares / np.where(raw > 0, raw, 1.0))[plains]
+        spreads.append(spread_within(square, reach**2, added(fold, centre, 2, every_one)))
+        spreads.append(spread_within(least, raw[plains], added(fold, np.zeros(len(centre)), 1, plains)))
     return np.array(values), side_by_side(*spreads)
 
 
@@ -129,7 +138,7 @@ def many_scores(
     # Of scores the first block's alone is less than the whole; a held-out fold's likelihood is a sum over few.
     tops = np.column_stack([residual[:, None] * scaled.largest, furthest]).ravel()
     spread = Spread(np.column_stack([first, -likelihood[:, 1]]).ravel(), tops, tops)
-    if not settled(spread):
+    if not spread.settled:
         spread = people.spread_of_scores()
     scales = np.concatenate([scaled.bound, [LIKELIHOOD, LIKELIHOOD]])
     values = np.column_stack([score, likelihood])
@@ -153,7 +162,7 @@ def many_informations(
     # No weight is over a quarter.
     tops = np.tile(scaled.largest**2 / 4, fits)
     spread = Spread(totals.ravel(), tops, tops)
-    if not settled(spread):
+    if not spread.settled:
         spread = people.spread_of_informations()
     scales = scaled.bound[upper] * scaled.bound[right] / 4
     values = informations[:, upper, right]

@@ -31,7 +31,6 @@ from gagyo.methods._logistic_sums import (
     middles_of,
     sample_of,
     score_sums,
-    settled,
 )
 from gagyo.methods._logistic_told import Fit, Told
 from gagyo.methods._marginal import average, numbers, with_effects
@@ -87,7 +86,7 @@ def newton(rows: Rows, formula: str, coefficients: Floats, part: int) -> Aggrega
     sample = rows.kept(("logistic", formula, part), lambda: sample_of(rows, parsed, part))
     largest = largest_of(rows, parsed)
     values, spread = fit_sums(rows, parsed, sample, coefficients, largest)
-    if sample.people < rows.n and not settled(spread):
+    if sample.people < rows.n and not spread.settled:
         sample = everyone(rows, parsed)  # among all, nobody may stand out
         values, spread = fit_sums(rows, parsed, sample, coefficients, largest)
     # A part is scaled up by little more than `part`; the bounds are public, so they are the same at all hospitals.
