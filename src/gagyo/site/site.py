@@ -41,7 +41,7 @@ from gagyo.site.compared import left_between
 from gagyo.site.decided import Decided
 from gagyo.site.differencing import People
 from gagyo.site.history import History
-from gagyo.site.mapping import load
+from gagyo.site.mapping.load import load
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject

@@ -67,6 +67,15 @@ class Marker:
     text: str
     number: float | None = None
 
+    @classmethod
+    def of(cls, text: str) -> Marker:
+        """The marker that a text writes."""
+        try:
+            number = float(text)
+        except ValueError:
+            return cls(text)
+        return cls(text, number if math.isfinite(number) else None)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -228,7 +237,7 @@ def _markers(keys: Table) -> tuple[Marker, ...]:
         return ()
     entry = keys["missing"]
     entries = [entry] if not isinstance(entry.value, (dict, list)) else entry.items()
-    return tuple(_marker(item) for item in entries if not _compound(item))
+    return tuple(Marker.of(item.raw.strip()) for item in entries if not _compound(item))
 
 
 def _compound(entry: Entry) -> bool:
@@ -236,15 +245,6 @@ def _compound(entry: Entry) -> bool:
         entry.wrong("scalar")
         return True
     return False
-
-
-def _marker(entry: Entry) -> Marker:
-    text = entry.raw.strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return Marker(text)
-    return Marker(text, number if math.isfinite(number) else None)
 
 
 def _columns(keys: Table) -> dict[str, Column]:
