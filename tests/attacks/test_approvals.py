@@ -22,8 +22,8 @@ from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
 from gagyo.site.approvals import Approvals
 from gagyo.site.cohorts import snapshot
+from gagyo.site.policy import Policy
 from gagyo.site.site import Site
-from gagyo.site.site_file import Policy
 from tests.attacks.test_left_out import at_the_others, send
 from tests.conftest import MODEL
 from tests.hospitals import SITES, STUDY, Rows, breast

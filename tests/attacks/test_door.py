@@ -22,7 +22,7 @@ from gagyo.release.decision import Answer
 from gagyo.release.masks import mask_of, own_key, own_mask
 from gagyo.result import Withheld
 from gagyo.runtime.embedded import Embedded
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.conftest import MODEL
 from tests.hospitals import STUDY, House, breast, house
 

@@ -20,8 +20,8 @@ from gagyo.governance.role_key import RoleKey
 from gagyo.governance.roles import Role
 from gagyo.release.ledger import check_chain, read
 from gagyo.runtime.embedded import Embedded
+from gagyo.site.policy import Policy
 from gagyo.site.site import Site
-from gagyo.site.site_file import Policy
 from tests.attacks.test_door import few_of_a_size
 from tests.attacks.test_left_out import at_the_others, send
 from tests.conftest import MODEL

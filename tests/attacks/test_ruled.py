@@ -24,8 +24,9 @@ from gagyo.governance.pack import vocabulary
 from gagyo.protocol.governance import Party
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.result import Words
+from gagyo.site.policy import Policy, RuleTerms
 from gagyo.site.ruled import Ruled
-from gagyo.site.site_file import Policy, RuleTerms, SiteFile
+from gagyo.site.site_file import SiteFile
 from gagyo.text import LANGUAGES
 from tests.attacks.test_reviews import TERMS, again, goes_through
 from tests.conftest import MODEL

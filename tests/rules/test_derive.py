@@ -25,7 +25,8 @@ from gagyo.governance.inventory import inventory
 from gagyo.governance.pack import Pack, vocabulary
 from gagyo.protocol.schema import site_schema, study_schema
 from gagyo.protocol.study import Study
-from gagyo.site.site_file import Policy, SiteFile
+from gagyo.site.policy import Policy
+from gagyo.site.site_file import SiteFile
 from tests.hospitals import STUDY, breast, house
 from tests.rules.test_check import own_pack, own_rule
 

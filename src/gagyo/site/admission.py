@@ -15,7 +15,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.limits import Limits
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 
 
 class NotAdmitted(GagyoError):

@@ -42,13 +42,14 @@ from gagyo.site.decided import Decided
 from gagyo.site.differencing import People
 from gagyo.site.history import History
 from gagyo.site.mapping.load import load
+from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
 from gagyo.site.ruled import Ruled, Unlisted
 from gagyo.site.said import Said
 from gagyo.site.session import Session
-from gagyo.site.site_file import Policy, SiteFile
+from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 
 REFUSALS_BEFORE_REFERRAL = 3
