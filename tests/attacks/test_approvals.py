@@ -21,7 +21,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
 from gagyo.site.approvals import Approvals
-from gagyo.site.cohorts import snapshot
+from gagyo.site.keyed_digests import snapshot
 from gagyo.site.policy import Policy
 from gagyo.site.site import Site
 from tests.attacks.test_left_out import at_the_others, send

@@ -225,7 +225,7 @@ def test_a_hospital_that_is_started_anew_goes_on_where_it_was(own: House, tmp_pa
     lines = seoul.ledger.path.read_bytes().splitlines(keepends=True)
     seoul.ledger.path.write_bytes(b"".join(lines[:-1]))
     seoul.close()
-    opened = Site("seoul", tmp_path / "seoul", seoul._load, REFERS)
+    opened = Site("seoul", tmp_path / "seoul", seoul.sessions._load, REFERS)
     assert opened.reviews.all()[0].state == "submitted"
     assert opened.ledger.path.read_bytes() == b"".join(lines)
     opened.close()

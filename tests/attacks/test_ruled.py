@@ -317,7 +317,7 @@ def test_no_path_loosens_what_a_hospital_holds(
         site = one.sites["seoul"]
         site.approve(plan)
         law = 10 if stated else 0
-        held = site._sessions[plan.digest].limits.minimum_people
+        held = site.sessions.find(plan.digest).limits.minimum_people
         study = 5 if lowered else asked  # the plan's own limit is its signers' business; the rules' is the hospital's
         assert held == max(study, policy, law, own if ruled and own else 0)
 

@@ -222,7 +222,7 @@ def test_a_hospital_holds_the_rules_minimum_whatever_the_plan_says(tmp_path: Pat
     lowered = replace(one.plan, limits={**one.plan.limits, "minimum_people": 5})
     site = one.sites["seoul"]
     site.approve(lowered)
-    assert site._sessions[lowered.digest].limits.minimum_people == 10
+    assert site.sessions.find(lowered.digest).limits.minimum_people == 10
     assert lowered.digest != one.plan.digest
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,15 +42,6 @@ class Cohort:
     members: NDArray[np.uint8]
     selection: tuple[str, NDArray[np.uint8]]
     """Those selected, complete or not: their key and membership."""
-
-
-def snapshot(data: Dataset, key: bytes) -> str:
-    """A keyed digest of the whole mapped data set; it stays at the hospital."""
-    whole = hmac.new(key, digestmod=hashlib.sha256)
-    for name in sorted(data.columns):
-        whole.update(name.encode() + b"\0" + np.ascontiguousarray(data.columns[name]).tobytes())
-    whole.update(b"".join([len(person).to_bytes(4, "big") + person for person in data.persons]))
-    return whole.hexdigest()
 
 
 class Cohorts:

@@ -31,6 +31,7 @@ from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
 from gagyo.site.deciding import decide
 from gagyo.site.inbox import Inbox, Proposed, Wish
+from gagyo.site.run_keys import RunKeys
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 
@@ -256,8 +257,7 @@ class Service:
         return message
 
     def _receivers(self, study: str) -> tuple[Keys, ...]:
-        lasting, sealing = self._client.membership.keys, self._store.run_key(study)
-        return (lasting.with_sealing(sealing), lasting) if sealing else (lasting,)
+        return RunKeys(self._client.membership.keys, self._store).known(study)
 
     def _coordinator(self, name: str) -> PublicKeys:
         """A coordinator's keys as the hub knows them; people compare their fingerprint before they approve."""
@@ -277,7 +277,7 @@ class Service:
             raise Tampered.of("other_study", found=message.study)
         keys = self._coordinator(message.sender)
         self.inbox.keep_study(message.study, message.sender, (keys.signing, keys.sealing))
-        own = self._site().run_keys(message.study).public
+        own = self._site().run_keys.make(message.study).public
         self._log({"event": "proposed", "study": message.study, "by": message.sender})
         self._reply(message.study, "key", {"signing": own.signing, "sealing": own.sealing})
 
@@ -349,7 +349,7 @@ class Service:
         """The run is over: its sealing key is destroyed, so that what was sealed to it stays closed."""
         self.inbox.set_state(proposed.plan, "closed", request)
         self._site().leave(proposed.plan)
-        self._site().destroy_run_keys(proposed.study)
+        self._site().run_keys.destroy(proposed.study)
         self._site().forget_answers(proposed.plan, request)
         self._incoming.pop(proposed.plan, None)
         self._log({"event": "closed", "plan": proposed.plan})

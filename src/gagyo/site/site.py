@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gagyo.canonical import digest, plain
-from gagyo.errors import DataFault, FileFault, Tampered, check_none
-from gagyo.exchange.envelope import Keys, PublicKeys, new_sealing
+from gagyo.canonical import plain
+from gagyo.errors import DataFault, FileFault, Tampered
+from gagyo.exchange.envelope import Keys
 from gagyo.federation import secure_sum as sums
 from gagyo.federation import wire
 from gagyo.federation.ask import Ask, LeaveOut
-from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, find_step
 from gagyo.governance.approval import Statement
 from gagyo.protocol.plan import Plan
@@ -32,45 +28,28 @@ from gagyo.release.case import Case, Scope
 from gagyo.release.decision import Answer, Outcome, Referral, Release
 from gagyo.release.gate import Gate
 from gagyo.release.ledger import Ledger
-from gagyo.release.limits import Limits
 from gagyo.site import admission, opening
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.approvals import Approvals
-from gagyo.site.cohorts import Cohorts, Dataset, snapshot
+from gagyo.site.cohorts import Dataset
 from gagyo.site.compared import left_between
 from gagyo.site.decided import Decided
-from gagyo.site.differencing import People
-from gagyo.site.history import History
+from gagyo.site.keyed_digests import secret_of, snapshot
 from gagyo.site.mapping.load import load
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receiving import Receiving
 from gagyo.site.reviews import Reviews, Subject
 from gagyo.site.ruled import Ruled, Unlisted
+from gagyo.site.run_keys import RunKeys
 from gagyo.site.said import Said
-from gagyo.site.session import Session
+from gagyo.site.session import Session, Sessions
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 
 REFUSALS_BEFORE_REFERRAL = 3
 MACHINE_FAULTS = (OSError, sqlite3.Error)
 """What is no answer: a full disk, say. Whoever carries the request brings it again."""
-
-
-def secret_of(keys: Keys, store: Store, purpose: str) -> bytes:
-    """A key for keyed digests that never leaves, and lasts when the hospital's keys are replaced."""
-    return store.secret(purpose, lambda: hashlib.sha256(keys.sign(f"gagyo {purpose}".encode())).digest())
-
-
-def present_data(path: Path, folder: Path, study: Study) -> str:
-    """The keyed digest of a hospital's data as they are now, as an approval names them.
-
-    Raises:
-        FileFault, DataFault: the data cannot be read as the site file says.
-    """
-    with closing(Store(folder / "memory.sqlite")) as store:
-        secret = secret_of(Keys.open(folder / "keys"), store, "data")
-    return snapshot(load(SiteFile.read(path), study), secret)
 
 
 class Site:
@@ -98,14 +77,16 @@ class Site:
         self.ledger = Ledger(folder / "ledger.jsonl", self.keys.sign)
         self._said = Said(self.ledger)
         self._store = Store(folder / "memory.sqlite")
-        self._load = load
         self._log = folder / "faults.log"
         self._gate = Gate()
         self._ruled = ruled or Unlisted(name, None, today)
         self._approvals = Approvals(self._store, self.policy.approvals, name, today)
         self.decided = Decided(name, self.policy, self._store, self.ledger, self._approvals, self._ruled)
         self.reviews = Reviews(self._store, self.ledger, self.policy.approvals, name, self._secret("review"))
-        self._sessions: dict[str, Session] = {}
+        self.run_keys = RunKeys(self.keys, self._store)
+        self.sessions = Sessions(
+            name, self.policy, self._store, self.run_keys, self._secret("people"), load, self._ruled
+        )
         self._sound = False
         self._recover()
 
@@ -143,22 +124,22 @@ class Site:
             FileFault, DataFault: everything that is wrong.
         """
         self.decided.check_possible(plan)
-        session = self._open(plan)
+        session = self.sessions.open(plan)
         try:
             self.decided.approve(session, snapshot(session.data, self._secret("data")), statements)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
-            self._sessions.pop(plan.digest)
+            self.sessions.leave(plan.digest)
             raise
 
     def ensure_open(self, plan: str, read: Callable[[], Plan]) -> None:
         """Open an approved plan again after this process was started anew; FileFault, DataFault as `approve`."""
-        if plan not in self._sessions and self._store.approval(plan) == "approved":
+        if self.sessions.find(plan) is None and self._store.approval(plan) == "approved":
             self.approve(read())
 
     def leave(self, plan: str) -> None:
         """Let go of a plan that is not asked about now; its approval and its answers stay on record."""
-        self._sessions.pop(plan, None)
+        self.sessions.leave(plan)
 
     def forget_answers(self, plan: str, closing: str) -> None:
         """Let go of a closed plan's answers but the closing one, when the keys of its run are destroyed.
@@ -167,52 +148,6 @@ class Site:
         """
         given = {str(entry.record["request"]) for entry in self.ledger.about(plan)}
         self._store.forget_answers(given - {closing})
-
-    def _open(self, plan: Plan) -> Session:
-        keys = self._keys_of(plan)
-        try:
-            admission.check_methods(plan, self.policy)
-        except NotAdmitted as why:
-            raise FileFault.of(f"answer_{why.code}", site=self.name, found=self.name) from None
-        study = plan.study
-        data = self._load(study)
-        line = Line(study)
-        people = People(self._store, data.persons, self._secret("people"))
-        publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
-        asked = Limits(**dict(plan.limits))  # type: ignore[arg-type]
-        if asked.strictest(Limits()) != asked:
-            raise FileFault.of("looser_limits", found=self.name)
-        bound = self._ruled.bound(study, line.sends)
-        check_none(bound.findings())
-        limits = asked.stricter(max(self.policy.minimum_people, bound.bounds.minimum_people))
-        complete = line.complete_without(getattr(data, "absent", ()))
-        cohorts = Cohorts(self.name, study, data, people, complete)
-        session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys, bound)
-        self._sessions[plan.digest] = session
-        return session
-
-    def run_keys(self, study: str) -> Keys:
-        """This hospital's keys for the run of a study (by its digest): its signing key, and a sealing key for it alone.
-
-        The sealing key is made when it is first asked for, and destroyed when the run is closed.
-        """
-        if not self._store.run_key(study):
-            self._store.keep_run_key(study, new_sealing())
-        return self.keys.with_sealing(self._store.run_key(study))
-
-    def destroy_run_keys(self, study: str) -> None:
-        """Destroy the sealing key of a study's run."""
-        self._store.destroy_run_key(study)
-
-    def _keys_of(self, plan: Plan) -> Keys:
-        """The keys that the plan names: with the sealing key of its run, or with the lasting one (embedded)."""
-        named = dict(plan.keys[self.name])
-        sealing = self._store.run_key(digest(plan.written.canonical()))
-        keys = self.keys.with_sealing(sealing) if sealing else self.keys
-        for one in (keys, self.keys):
-            if named == asdict(one.public):
-                return one
-        raise FileFault.of("other_key", found=self.name)
 
     def _secret(self, purpose: str) -> bytes:
         return secret_of(self.keys, self._store, purpose)
@@ -254,7 +189,7 @@ class Site:
         if state != "approved":
             raise NotAdmitted("withdrawn" if state == "withdrawn" else "not_approved")
         self._check_refusals(request.plan)
-        session = self._sessions.get(request.plan)
+        session = self.sessions.find(request.plan)
         if session is None:
             raise NotAdmitted("not_approved")
         self._approvals.check(request, needed=not session.study.counts_only)
