@@ -66,6 +66,7 @@ class Rows:
 
     columns: dict[str, np.ndarray]
     persons: list[bytes] = field(default_factory=list)
+    absent: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.persons)

@@ -879,6 +879,8 @@ MUTATIONS = (
     ("methods/_survival/episodes.py", "& (when[who] < stop)", "& (when[who] <= stop)", CHANGED),
     ("federation/line.py", '        ("change_is_needed", "changes", may_lack),\n', "", EPISODES),
     ("federation/line.py", "frozenset(may_lack(method)).intersection(absent)", "frozenset()", EPISODES),
+    ("site/mapping/load.py", "frozenset(study.variables).intersection(site_file.absent)", "frozenset()", EPISODES),
+    ("site/mapping/load.py", "frozenset(study.variables).intersection(", "frozenset(", EPISODES),
     ("coordinator/document.py", "if never := run.never(cohort):", "if never := ():", EPISODES),
     ("statistics/cox.py", "        if self.who is None:\n", "        if True:\n", CHANGED),
     ("protocol/plan.py", "max(study.release.minimum_people, least)", "study.release.minimum_people", DERIVE),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,13 +22,19 @@ NOBODY = np.zeros(0, np.uint8)
 
 
 class Dataset(Protocol):
-    """A hospital's mapped data: float64 columns by study variable, and an identifier a row."""
+    """A hospital's mapped data: float64 columns by study variable, and an identifier a row.
+
+    absent: the variables of the study that the hospital never records; their columns are all NaN.
+    """
 
     @property
     def columns(self) -> Mapping[str, Floats]: ...
 
     @property
     def persons(self) -> list[bytes]: ...
+
+    @property
+    def absent(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Sessions:
         bound = self._ruled.bound(study, line.sends)
         check_none(bound.findings())
         limits = asked.stricter(max(self._policy.minimum_people, bound.bounds.minimum_people))
-        complete = line.complete_without(getattr(data, "absent", ()))
+        complete = line.complete_without(data.absent)
         cohorts = Cohorts(self._name, study, data, people, complete)
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys, bound)
         self._open[plan.digest] = session

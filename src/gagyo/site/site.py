@@ -246,8 +246,7 @@ class Site:
     # The steps.
 
     def _preflight(self, session: Session, request: Request) -> Answer:
-        absent = sorted(getattr(session.data, "absent", ()))
-        payload: dict[str, Any] = {"cohorts": {}, "absent": absent, "about": self.about}
+        payload: dict[str, Any] = {"cohorts": {}, "absent": sorted(session.data.absent), "about": self.about}
         payload |= {"values": {}, "withheld": {}, "reasons": {}}
         least = session.limits.minimum_people
         for name in session.study.cohorts:

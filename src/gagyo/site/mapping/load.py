@@ -27,6 +27,7 @@ class Loaded:
 
     persons: identifier bytes, or the row's position where the file identifies nobody. duplicates: marks each row that
     repeats an earlier identical one in a file that identifies nobody, so that a sensitivity analysis can drop it.
+    absent: the study's variables that the hospital never records.
     """
 
     columns: dict[str, Floats]
@@ -34,6 +35,7 @@ class Loaded:
     n: int
     report: MappingReport
     duplicates: Bools
+    absent: frozenset[str]
 
     def without_duplicates(self) -> Loaded:
         """The rows without those that repeat an earlier one: for a sensitivity analysis."""
@@ -66,6 +68,7 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
         reports.append(report)
         findings += check_values(report, mapping, site_file)
     findings += check_characters(frame, site_file)
+    absent = frozenset(study.variables).intersection(site_file.absent)
     persons, duplicates, more = persons_of(frame, site_file)
     told = MappingReport(
         site_file.site,
@@ -76,4 +79,4 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
         int(duplicates.sum()),
         bool(site_file.person),
     )
-    return Loaded(columns, persons, frame.height, told, duplicates)
+    return Loaded(columns, persons, frame.height, told, duplicates, absent)
