@@ -376,7 +376,7 @@ def test_no_error_text_carries_a_value_out(tmp_path: Path, monkeypatch: pytest.M
         name, value = "JANG" + "SU", 9 + 0.8765432
         raise ValueError(f"the glucose of patient {name} is {value}")
 
-    monkeypatch.setattr(site, "_compute", broken)
+    monkeypatch.setattr(site.steps, "compute", broken)
     answer = site.answer(honest)
     assert (answer.outcome, answer.code) == ("refused", "fault")
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -212,7 +212,7 @@ def test_a_coordinator_cannot_hide_a_referred_analysis_inside_another(tmp_path: 
     """A hospital that is left out writes inside a request: the inner analysis is referred, whatever the outer says."""
     one, outer, inner = at_the_others(tmp_path)
     method = one.plan.study.analyses[inner.analysis].method
-    one.sites[outer.site].policy = Policy(referral=(method,), approvals=TERMS)
+    one.sites[outer.site].referrals.policy = Policy(referral=(method,), approvals=TERMS)
     hidden = replace(outer, analysis="another")
     assert send(one, hidden, inner).code == "referred"
 
