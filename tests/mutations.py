@@ -565,7 +565,7 @@ MUTATIONS = (
     ),
     (
         "site/service.py",
-        "                self._flush()\n            yield letter",
+        "                self._post.flush()\n            yield letter",
         "                pass\n            yield letter",
         STATES,
     ),
@@ -764,7 +764,7 @@ MUTATIONS = (
     ("coordinator/verify.py", "same = eq if alike else near", "same = near", ELSEWHERE),
     ("coordinator/verify.py", "same = eq if alike else near", "same = eq", ELSEWHERE),
     ("federation/once.py", "if start > len(self._history):", "if False:", ONCE),
-    ("site/service.py", "if leader and leader[0] != letter.sender:", "if False:", HUB),
+    ("site/post.py", "if leader and leader[0] != letter.sender:", "if False:", HUB),
     ("site/service.py", 'if plan.keys[COORDINATOR]["signing"] != leader[1]:', "if False:", HUB),
     ("site/service.py", 'if proposed.state in ("waiting", "refused"):', "if False:", STATES),
     ("site/service.py", 'if proposed.state in ("waiting", "refused"):', 'if proposed.state != "approved":', STATES),

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 from gagyo.canonical import digest
 from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
 from gagyo.exchange.access import Doing
-from gagyo.exchange.carrier import Carrier, lasting_seconds
-from gagyo.exchange.envelope import Keys, PublicKeys
-from gagyo.exchange.letter import SMALL, Received, Sending
-from gagyo.federation.message import Message, read, write
+from gagyo.exchange.carrier import Carrier
+from gagyo.exchange.letter import Received
+from gagyo.federation.message import Message
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
 from gagyo.governance.review import parse_act
@@ -31,6 +30,7 @@ from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
 from gagyo.site.deciding import decide
 from gagyo.site.inbox import Inbox, Proposed, Wish
+from gagyo.site.post import Post
 from gagyo.site.run_keys import RunKeys
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
@@ -71,9 +71,7 @@ class Service:
         self._told = 0.0
         self._state = "starting"
         self._said: tuple[Doing, int] | None = None
-        self._serving = 0
-        self._outbox: list[Sending] = []
-        """What the serving thread says; it leaves with its next call."""
+        self._post = Post(client, self.inbox, RunKeys(client.membership.keys, self._store))
         self._shut: dict[str, int] = {}
         """By study, how often the hub took no letter of it: it is closed there, or the partner hub has yet to tell."""
         self._untold: set[str] = set()
@@ -98,13 +96,13 @@ class Service:
             self._say("stopped")
 
     def _serve(self, ending: threading.Event) -> None:
-        self._serving = threading.get_ident()
+        self._post.serve_here()
         done: list[str] = []
         while not ending.is_set():
             try:
                 if self._state != "connected":
                     self._connect()
-                letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._taken_out())
+                letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._post.taken_out())
                 # What is not acknowledged when the service ends comes again, and is answered from the record.
                 done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
                 self._tell_again()
@@ -116,22 +114,14 @@ class Service:
                 self._note_hub(fault.code)
                 ending.wait(PAUSE_SECONDS)
         with suppress(ExchangeFault):
-            self._flush()
+            self._post.flush()
 
     def _by_study(self, letters: Sequence[Received]) -> Iterator[Received]:
         """The letters; answers that are ready leave before those of another study are worked on."""
         for before, letter in zip([None, *letters], letters, strict=False):
             if before is not None and before.study != letter.study:
-                self._flush()
+                self._post.flush()
             yield letter
-
-    def _taken_out(self) -> list[Sending]:
-        sending, self._outbox = self._outbox, []
-        return sending
-
-    def _flush(self) -> None:
-        for one in self._taken_out():
-            self._client.send(one.recipient, one.study, one.body)
 
     def drain(self) -> None:
         """Answer what lies ready, once, and end: for a hospital by courier that keeps no service running."""
@@ -154,7 +144,7 @@ class Service:
             proposed_of = self.inbox.known(review.plan)
             decided = review.state in ("approved", "rejected", "withdrawn")
             if decided and proposed_of is not None and self.inbox.told(review.review) != review.state:
-                self._reply(proposed_of.study, "state", {"state": "reviewed"}, proposed_of)
+                self._post.reply(proposed_of.study, "state", {"state": "reviewed"}, proposed_of)
                 self.inbox.note_told(review.review, review.state)
 
     def _connect(self) -> None:
@@ -218,7 +208,7 @@ class Service:
     def _handle(self, letter: Received) -> None:
         self._shut.pop(letter.study, None)
         try:
-            message = self._read(letter)
+            message = self._post.read(letter)
             handlers = {"propose": self._on_propose, "plan": self._on_plan, "request": self._on_request}
             if message.kind not in handlers:
                 raise Tampered.of("bad_wire", found=message.kind)
@@ -239,35 +229,8 @@ class Service:
             self._refuse(message, "fault")
 
     def _refuse(self, message: Message, code: str) -> None:
-        """Say that a message cannot be answered, and the code of why: what was found may be a value of the hospital."""
         self._log({"event": "refused", "from": message.sender, "kind": message.kind, "code": code})
-        to = self._leader_keys(message.study) or self._coordinator(message.sender)
-        proposed = self.inbox.known(message.plan)
-        body = {"state": "refused", "code": code}
-        self._send(message.study, message.sender, to, "state", body, proposed, message.request or message.plan)
-
-    def _read(self, letter: Received) -> Message:
-        leader = self.inbox.leader(letter.study)
-        keys = self._leader_keys(letter.study) or self._coordinator(letter.sender)
-        if leader and leader[0] != letter.sender:
-            raise Tampered.of("other_leader", found=letter.sender, expected=leader[0])
-        message = read(letter.body, self._receivers(letter.study), keys, self._now())
-        if (message.sender, message.recipient, message.study) != (letter.sender, self.name, letter.study):
-            raise Tampered.of("bad_signature")
-        return message
-
-    def _receivers(self, study: str) -> tuple[Keys, ...]:
-        return RunKeys(self._client.membership.keys, self._store).known(study)
-
-    def _coordinator(self, name: str) -> PublicKeys:
-        """A coordinator's keys as the hub knows them; people compare their fingerprint before they approve."""
-        member = self._client.directory().get(name)
-        if member is None or member.role != "coordinator":
-            raise Tampered.of("not_a_coordinator", found=name)
-        return member.keys
-
-    def _now(self) -> float:
-        return time.time() + self._client.clock_offset
+        self._post.refuse(message, code)
 
     # A study is proposed, then planned.
 
@@ -275,11 +238,11 @@ class Service:
         study = Study.parse(str(message.body["study"]))
         if digest(study.canonical()) != message.study or self.name not in study.sites:
             raise Tampered.of("other_study", found=message.study)
-        keys = self._coordinator(message.sender)
+        keys = self._post.coordinator(message.sender)
         self.inbox.keep_study(message.study, message.sender, (keys.signing, keys.sealing))
         own = self._site().run_keys.make(message.study).public
         self._log({"event": "proposed", "study": message.study, "by": message.sender})
-        self._reply(message.study, "key", {"signing": own.signing, "sealing": own.sealing})
+        self._post.reply(message.study, "key", {"signing": own.signing, "sealing": own.sealing})
 
     def _on_plan(self, message: Message) -> None:
         plan = Plan.from_bytes(message.body["plan"])
@@ -317,7 +280,7 @@ class Service:
         try:
             request = self._incoming.setdefault(message.plan, Incoming()).request(message.body)
         except Behind:
-            self._reply(proposed.study, "behind", {}, proposed, message.request)
+            self._post.reply(proposed.study, "behind", {}, proposed, message.request)
             return
         named = (request.plan, request.digest, request.roster, request.attempt)
         if named != (message.plan, message.request, message.roster, message.attempt):
@@ -338,10 +301,10 @@ class Service:
         self._log({"event": "answer", **told, **spent})
         if answer.outcome == "referred" and site.reviews.possible:
             # No answer yet: it is asked again until the people here have decided.
-            self._reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
+            self._post.reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
             return
         self._incoming[proposed.plan].gave(answer)
-        self._reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
+        self._post.reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
         if request.step == "close" and answer.outcome == "released":
             self._close_study(proposed, request.digest)
 
@@ -360,47 +323,14 @@ class Service:
         if closed and closed[0].coordinator == letter.sender:
             answer = self._store.answered(closed[0].reason)
             if answer is not None:
-                self._reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
+                self._post.reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
 
     # What goes back.
-
-    def _reply(
-        self, study: str, kind: str, body: Mapping[str, Any], proposed: Proposed | None = None, request: str = ""
-    ) -> None:
-        """Write to a study's coordinator: to its key of the run once there is a plan."""
-        leader = self.inbox.leader(study)
-        assert leader is not None
-        self._send(study, leader[0], PublicKeys(leader[1], leader[2]), kind, body, proposed, request)
-
-    def _leader_keys(self, study: str) -> PublicKeys | None:
-        leader = self.inbox.leader(study)
-        return PublicKeys(leader[1], leader[2]) if leader else None
-
-    def _send(
-        self,
-        study: str,
-        recipient: str,
-        lasting: PublicKeys,
-        kind: str,
-        body: Mapping[str, Any],
-        proposed: Proposed | None,
-        request: str,
-    ) -> None:
-        to = PublicKeys(**proposed.read().keys[COORDINATOR]) if proposed else lasting
-        expires = int(self._now()) + lasting_seconds(self._client, recipient)
-        plan = proposed.plan if proposed else ""
-        message = Message(kind, self.name, recipient, study, body, plan, request, expires=expires)
-        letter = Sending(recipient, study, write(message, self._client.membership.keys, to))
-        # A large one would go by itself in any case, and is not kept in memory for it.
-        if threading.get_ident() == self._serving and letter.size <= SMALL:
-            self._outbox.append(letter)
-        else:
-            self._client.send(letter.recipient, letter.study, letter.body)
 
     def _tell(self, proposed: Proposed, request: str = "") -> None:
         """Say where a plan stands: waiting, approved, refused, withdrawn, closed."""
         body = {"state": proposed.state, "reason": proposed.reason if proposed.state == "refused" else ""}
-        self._reply(proposed.study, "state", body, proposed, request)
+        self._post.reply(proposed.study, "state", body, proposed, request)
 
     # What people decide, and what takes long.
 
@@ -433,14 +363,14 @@ class Service:
         if wish.verb != "review":
             self._tell(proposed)
         elif parse_act(wish.reason).doing in ("approve", "reject", "withdraw"):
-            self._reply(proposed.study, "state", {"state": "reviewed"}, proposed)
+            self._post.reply(proposed.study, "state", {"state": "reviewed"}, proposed)
 
     def _tell_busy(self) -> None:
         busy, now = self._busy, time.monotonic()
         if busy and now - busy[2] > TELL_AFTER_SECONDS and now - self._told > TELL_EVERY_SECONDS:
             self._told = now
             body = {"state": "computing", "seconds": round(now - busy[2])}
-            self._reply(busy[0].study, "state", body, busy[0], busy[1])
+            self._post.reply(busy[0].study, "state", body, busy[0], busy[1])
 
     def _site(self) -> Site:
         """The hospital itself, opened when it is first needed: a service that waits stays small."""
