@@ -24,7 +24,6 @@ from gagyo.exchange.letter import Received
 from gagyo.federation.message import Message
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
-from gagyo.governance.review import parse_act
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
@@ -34,6 +33,7 @@ from gagyo.site.post import Post
 from gagyo.site.run_keys import RunKeys
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
+from gagyo.site.telling import Telling
 
 if TYPE_CHECKING:
     from gagyo.site.site import Site
@@ -44,8 +44,8 @@ PAUSE_SECONDS = 5.0
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
 SHUT = frozenset({"study_not_open", "no_such_recipient"})
 """Refusals of one study's letters, or of those to one coordinator: the hub takes all others."""
-AGAIN = 12
-"""How often a hospital says where its plans of a study stand that its hub does not know, or not any more."""
+PASSING = (ExchangeFault, OSError, sqlite3.Error, MemoryError)
+"""Faults of the line or of this machine, a full disk say: the letter comes again."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -72,9 +72,7 @@ class Service:
         self._state = "starting"
         self._said: tuple[Doing, int] | None = None
         self._post = Post(client, self.inbox, RunKeys(client.membership.keys, self._store))
-        self._shut: dict[str, int] = {}
-        """By study, how often the hub took no letter of it: it is closed there, or the partner hub has yet to tell."""
-        self._untold: set[str] = set()
+        self._telling = Telling(self._post, self.inbox, log)
 
     @property
     def busy(self) -> bool:
@@ -105,10 +103,10 @@ class Service:
                 letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._post.taken_out())
                 # What is not acknowledged when the service ends comes again, and is answered from the record.
                 done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
-                self._tell_again()
+                self._telling.tell_again()
             except ExchangeFault as fault:
                 if fault.code in SHUT:
-                    self._note_shut(str(fault.findings[0].values["found"]))
+                    self._telling.note_shut(str(fault.findings[0].values["found"]))
                     continue
                 # An answer that was not sent is asked for again, and given from the record.
                 self._note_hub(fault.code)
@@ -132,44 +130,14 @@ class Service:
             self._client.acknowledge(done)
             if len(done) < len(letters):
                 raise ExchangeFault.of("courier_not_answered", found=len(letters) - len(done))
-        self._tell_changes()
-
-    def _tell_changes(self) -> None:
-        """Say where plans stand, and that reviews are decided, where that was not told before."""
-        for proposed in self.inbox.plans():
-            if self.inbox.told(proposed.plan) != proposed.state:
-                self._tell(proposed)
-                self.inbox.note_told(proposed.plan, proposed.state)
-        for review in self._site().reviews.all():
-            proposed_of = self.inbox.known(review.plan)
-            decided = review.state in ("approved", "rejected", "withdrawn")
-            if decided and proposed_of is not None and self.inbox.told(review.review) != review.state:
-                self._post.reply(proposed_of.study, "state", {"state": "reviewed"}, proposed_of)
-                self.inbox.note_told(review.review, review.state)
+        self._telling.tell_changes()
+        self._telling.tell_reviews(self._site().reviews.all())
 
     def _connect(self) -> None:
         """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
         self._client.status(PAUSE_SECONDS)
         self._note_hub("connected")
-        for proposed in self.inbox.plans():
-            if proposed.state != "closed" and self._shut.get(proposed.study, 0) < AGAIN:
-                self._tell(proposed)
-
-    def _note_shut(self, found: str) -> None:
-        """Count a refusal of the letters of a study, or of all studies of a coordinator."""
-        for study in {one.study for one in self.inbox.plans() if found in (one.study, one.coordinator)} or {found}:
-            self._shut[study] = self._shut.get(study, 0) + 1
-            if self._shut[study] < AGAIN:
-                self._untold.add(study)
-            elif self._shut[study] == AGAIN:
-                self._log({"event": "not_told", "study": study[:12], "hub": found[:12]})
-
-    def _tell_again(self) -> None:
-        """Say where plans stand of which the hub took no letter: a study of the other country may be known by now."""
-        again, self._untold = self._untold, set()
-        for proposed in self.inbox.plans() if again else ():
-            if proposed.study in again and proposed.state != "closed":
-                self._tell(proposed)
+        self._telling.tell_open()
 
     def _say(self, doing: Doing | None = None) -> None:
         """Tell the hub's operator what this service does, when that changes; what cannot be told now is told later."""
@@ -198,7 +166,7 @@ class Service:
         try:
             with self._turn:
                 self._handle(letter)
-        except (ExchangeFault, OSError, sqlite3.Error, MemoryError) as fault:
+        except PASSING as fault:
             self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
             self._leave_site()
             ending.wait(PAUSE_SECONDS)
@@ -206,7 +174,7 @@ class Service:
         return True
 
     def _handle(self, letter: Received) -> None:
-        self._shut.pop(letter.study, None)
+        self._telling.heard_of(letter.study)
         try:
             message = self._post.read(letter)
             handlers = {"propose": self._on_propose, "plan": self._on_plan, "request": self._on_request}
@@ -218,7 +186,7 @@ class Service:
             return
         try:
             handlers[message.kind](message)
-        except (ExchangeFault, OSError, sqlite3.Error, MemoryError):
+        except PASSING:
             raise
         except DataFault:
             self._refuse(message, "data_fault")
@@ -258,7 +226,7 @@ class Service:
             self._carry_out(wish)
             proposed = self.inbox.plan(plan.digest)
         self._log({"event": "plan", "plan": plan.digest, "state": proposed.state})
-        self._tell(proposed)
+        self._telling.tell(proposed)
 
     def _by_policy(self, plan: Plan) -> Wish | None:
         """What the policy decides without a person: a plan that only counts people is never left waiting for one."""
@@ -275,7 +243,7 @@ class Service:
         if proposed is None or proposed.study != message.study:
             raise Tampered.of("plan_unknown_here", found=message.plan)
         if proposed.state in ("waiting", "refused"):
-            self._tell(proposed, message.request)
+            self._telling.tell(proposed, message.request)
             return
         try:
             request = self._incoming.setdefault(message.plan, Incoming()).request(message.body)
@@ -325,13 +293,6 @@ class Service:
             if answer is not None:
                 self._post.reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
 
-    # What goes back.
-
-    def _tell(self, proposed: Proposed, request: str = "") -> None:
-        """Say where a plan stands: waiting, approved, refused, withdrawn, closed."""
-        body = {"state": proposed.state, "reason": proposed.reason if proposed.state == "refused" else ""}
-        self._post.reply(proposed.study, "state", body, proposed, request)
-
     # What people decide, and what takes long.
 
     def _watch(self, ending: threading.Event) -> None:
@@ -347,23 +308,13 @@ class Service:
         for wish in self.inbox.wishes():
             with self._turn:
                 self.inbox.fulfil(wish.number, self._carry_out(wish))
-            self._tell_decided(wish)
+            self._telling.tell_decided(wish)
 
     def _carry_out(self, wish: Wish) -> tuple[Finding, ...]:
         """Do what a person decided; the faults that forbid it."""
         faults = decide(self._site(), self.inbox, wish)
         self._log({"event": wish.verb, "plan": wish.plan, "faults": [one.code for one in faults]})
         return faults
-
-    def _tell_decided(self, wish: Wish) -> None:
-        """Say where a plan stands now; of a review only that it is time to ask again, once it is decided."""
-        proposed = self.inbox.known(wish.plan)
-        if proposed is None:
-            return
-        if wish.verb != "review":
-            self._tell(proposed)
-        elif parse_act(wish.reason).doing in ("approve", "reject", "withdraw"):
-            self._post.reply(proposed.study, "state", {"state": "reviewed"}, proposed)
 
     def _tell_busy(self) -> None:
         busy, now = self._busy, time.monotonic()
