@@ -685,7 +685,7 @@ MUTATIONS = (
     ("site/decided.py", '        self._note_decision("withdraw", plan)\n', "", ACTS),
     ("coordinator/acts.py", 'return bool(after) and after == told["state"]', "return True", ACTS),
     ("coordinator/dossier.py", "for name in sorted(here ^ set(listed)):", "for name in ():", DOSSIER),
-    ("coordinator/dossier.py", "if _sha256((folder / name).read_bytes()) != sha256:", "if False:", DOSSIER),
+    ("coordinator/dossier.py", "if sha256_of((folder / name).read_bytes()) != sha256:", "if False:", DOSSIER),
     ("protocol/word.py", "        raise _Doctype\n", "        pass\n", PROSE),
     ("protocol/word.py", "self._in_text and not self._hidden and", "self._in_text and", PROSE),
     ("protocol/prose.py", "    if not found:\n", "    if False:\n", PROSE),
