@@ -27,13 +27,13 @@ from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
-from gagyo.site.deciding import decide
 from gagyo.site.inbox import Inbox, Proposed, Wish
 from gagyo.site.post import Post
 from gagyo.site.run_keys import RunKeys
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 from gagyo.site.telling import Telling
+from gagyo.site.wishes import decide
 
 if TYPE_CHECKING:
     from gagyo.site.site import Site

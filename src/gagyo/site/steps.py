@@ -15,7 +15,7 @@ from gagyo.release.aggregate import Aggregate
 from gagyo.release.case import Case, Scope
 from gagyo.release.decision import Answer, Referral, Release
 from gagyo.release.gate import Gate
-from gagyo.site import admission, opening
+from gagyo.site import admission, masked_sum
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.compared import left_between
 from gagyo.site.policy import Policy
@@ -112,27 +112,27 @@ class Steps:
             return self._receipts.refuse(request, "withheld", decision.rules)
         session.cohorts.remember(request.cohort, *_parts(session, request))
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
-        payload = opening.masked(share, request.summand, session.keys, session.publics)
+        payload = masked_sum.masked(share, request.summand, session.keys, session.publics)
         channel = "masked"
         if self._rosters.is_fixed(session, request):
             channel = "masked_people"
-            payload["boxes"] = opening.people_boxes(request.summand, session.keys, session.publics)
+            payload["boxes"] = masked_sum.people_boxes(request.summand, session.keys, session.publics)
         return self._receipts.release(request, payload, channel=channel, numbers=share.values.size, fit=case.fit)
 
     def open_people(self, session: Session, request: Request) -> Answer:
         """The second phase over a new roster: the mask of the head counts, for the other hospitals alone."""
         first, own = self._first_phase(session, request)
-        opening.check_shares(request, first, own, session.publics)
+        masked_sum.check_shares(request, first, own, session.publics)
         self._rosters.keep(session, request)
-        boxes = opening.people_boxes(first, session.keys, session.publics)
+        boxes = masked_sum.people_boxes(first, session.keys, session.publics)
         return self._receipts.release(request, {"boxes": boxes}, channel="people", numbers=0)
 
     def open_values(self, session: Session, request: Request) -> Answer:
         """The last phase: the pooled cells are ruled on, and of what may leave this hospital's mask is opened."""
         first, own = self._first_phase(session, request)
-        shares = opening.check_shares(request, first, own, session.publics)
+        shares = masked_sum.check_shares(request, first, own, session.publics)
         header = sharing.check_same_header(shares)
-        people = opening.pooled_people(request, first, shares, session.keys, session.publics)
+        people = masked_sum.pooled_people(request, first, shares, session.keys, session.publics)
         cohort, cells = sharing.pooled_cells(header, people)
         session.history.sizes[first.statement] = cohort
         ask = self._asked(session, request)
@@ -141,7 +141,7 @@ class Steps:
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
         opened = sharing.open_entries(header, decision.withheld)
-        payload = opening.opened_mask(first, opened, session.keys)
+        payload = masked_sum.opened_mask(first, opened, session.keys)
         numbers = min(case.numbers, int(opened.sum()))
         return self._receipts.release(request, payload, channel="pooled", numbers=numbers, fit=case.fit)
 
