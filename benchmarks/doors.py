@@ -31,6 +31,7 @@ class Data:
 
     columns: dict[str, np.ndarray]
     persons: list[bytes]
+    absent: tuple[str, ...] = ()
 
 
 def numbers(names: Sequence[str]) -> str:

@@ -18,9 +18,9 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
+from gagyo.site.policy import Policy
 from gagyo.site.ruled import Ruled
 from gagyo.site.site import Site
-from gagyo.site.site_file import Policy
 
 SITES = ("seoul", "busan", "beijing", "tianjin")
 WEIGHTS = {
@@ -66,6 +66,7 @@ class Rows:
 
     columns: dict[str, np.ndarray]
     persons: list[bytes] = field(default_factory=list)
+    absent: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.persons)

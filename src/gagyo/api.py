@@ -34,7 +34,7 @@ from gagyo.release.decision import Answer
 from gagyo.result import Result
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
-from gagyo.site.folder import state_folder
+from gagyo.site.folder import site_files, state_folder
 from gagyo.site.site import Site
 from gagyo.text import Language
 
@@ -89,8 +89,7 @@ def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
     Raises:
         FileFault: a site file is missing, or faulty.
     """
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    sites = {site.name: site for site in map(open_site, files)}
+    sites = {site.name: site for site in map(open_site, site_files(folder))}
     missing = [name for name in study.sites if name not in sites]
     if missing:
         values = {"found": ", ".join(missing), "expected": ", ".join(study.sites)}

@@ -127,9 +127,14 @@ def used() -> set[tuple[str, str]]:
         }
         if first is not None and (key := keys.get(name)):
             found.add((file, key))
-        if name in ("_stop", "_refuse", "Progress") and len(call.args) > 1:
+        if name in ("_stop", "_refuse", "refuse", "Progress") and len(call.args) > 1:
             second = text_of(call.args[2] if name == "Progress" and len(call.args) > 2 else call.args[1])
-            area = {"_stop": "findings.", "_refuse": "findings.answer_", "Progress": "progress."}[name]
+            area = {
+                "_stop": "findings.",
+                "_refuse": "findings.answer_",
+                "refuse": "findings.answer_",
+                "Progress": "progress.",
+            }[name]
             found |= {(file, area + second)} if second else set()
         for keyword in call.keywords:
             doing = text_of(keyword.value) if keyword.arg == "doing" and name in ("Ask", "LeaveOut", "_ask") else None

@@ -20,10 +20,9 @@ from gagyo.governance.roles import APPROVERS, Role
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
-from gagyo.site.approvals import Approvals
-from gagyo.site.cohorts import snapshot
+from gagyo.site.keyed_digests import snapshot
+from gagyo.site.policy import Policy
 from gagyo.site.site import Site
-from gagyo.site.site_file import Policy
 from tests.attacks.test_left_out import at_the_others, send
 from tests.conftest import MODEL
 from tests.hospitals import SITES, STUDY, Rows, breast
@@ -328,7 +327,7 @@ def test_a_letter_inside_a_request_needs_an_approval_of_its_own_analysis(tmp_pat
     site = one.sites[outer.site]
     data = site._store.approved_data(one.plan.digest)
     days = (DAY.isoformat(), (DAY + timedelta(days=30)).isoformat())
-    site._approvals = Approvals(site._store, replace(TERMS, required=("custodian",)), site.name, lambda: DAY)
+    site._approvals._terms, site._approvals._today = replace(TERMS, required=("custodian",)), lambda: DAY
     draft = Statement(one.plan.digest, outer.site, "custodian", "", *days, "", scope=("another",), data=data)
     site._store.keep_statement(one.plan.digest, sign(draft, HOLDERS["custodian"]))
     hidden = replace(outer, analysis="another")

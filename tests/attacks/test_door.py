@@ -22,7 +22,7 @@ from gagyo.release.decision import Answer
 from gagyo.release.masks import mask_of, own_key, own_mask
 from gagyo.result import Withheld
 from gagyo.runtime.embedded import Embedded
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.conftest import MODEL
 from tests.hospitals import STUDY, House, breast, house
 
@@ -129,8 +129,7 @@ def test_a_hub_that_invents_what_was_opened(tmp_path: Path) -> None:
     shares = (opened.record.shares[0], forged_share, *opened.record.shares[2:])
     forged = replace(opened, record=replace(opened.record, shares=shares))
     fresh = one.sites["seoul"]
-    fresh._sessions.clear()
-    fresh._open(one.plan)
+    fresh.sessions.open(one.plan)
     refused(fresh, replace(honest, relay={"history": [forged]}), "bad_record")
 
 
@@ -143,8 +142,7 @@ def test_a_hospital_that_was_never_approved_cannot_sign_history(tmp_path: Path) 
     receipt = replace(answer.receipt, signature=stranger.sign(answer.receipt.head.encode()).hex())
     swapped = replace(opened.record, values=(replace(answer, receipt=receipt), *opened.record.values[1:]))
     fresh = one.sites["busan"]
-    fresh._sessions.clear()
-    fresh._open(one.plan)
+    fresh.sessions.open(one.plan)
     refused(fresh, replace(honest, site="busan", relay={"history": [replace(opened, record=swapped)]}), "bad_record")
 
 
@@ -367,8 +365,7 @@ def test_a_refused_question_that_is_asked_again_is_one_refusal(tmp_path: Path) -
         list(run)
         assert run.stopped["m0"].findings[0].code == "answer_withheld"
         for site in one.sites.values():
-            site._sessions.clear()
-            site._open(one.plan)
+            site.sessions.open(one.plan)
 
 
 def test_no_error_text_carries_a_value_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +376,7 @@ def test_no_error_text_carries_a_value_out(tmp_path: Path, monkeypatch: pytest.M
         name, value = "JANG" + "SU", 9 + 0.8765432
         raise ValueError(f"the glucose of patient {name} is {value}")
 
-    monkeypatch.setattr(site, "_compute", broken)
+    monkeypatch.setattr(site.steps, "compute", broken)
     answer = site.answer(honest)
     assert (answer.outcome, answer.code) == ("refused", "fault")
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

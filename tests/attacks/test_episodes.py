@@ -15,12 +15,15 @@ from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._survival.episodes import Changing
 from gagyo.methods.cox import newton
 from gagyo.protocol.study import Study
+from gagyo.site.mapping.load import Loaded, load
+from gagyo.site.site_file import SiteFile
 from tests.contract.data import HEAD, boolean, divide, label, number
-from tests.hospitals import house
+from tests.hospitals import Rows, house
 
 VARIABLES = [number("age", 0, 100), number("days", 0, 4000), boolean("died"), boolean("severe")]
 VARIABLES += [number(name, 0, 4000) for name in ("came", "first", "second")]
 CHANGES = {name: f"{name}: {{at: {at}, label: {label(name)}}}" for name, at in (("one", "first"), ("two", "second"))}
+BOOLEANS = ("died", "severe")
 Columns = dict[str, np.ndarray]
 
 
@@ -160,14 +163,30 @@ def test_ordinary_studies_pass(tmp_path: Path, seed: int) -> None:
     assert outcome(tmp_path, data, kinds[seed % 4]) == []
 
 
+def read_from_a_file(folder: Path, rows: Rows, study: str, absent: str) -> Loaded:
+    """Rows as a hospital reads them that never records one variable, and says so in its site file."""
+    names = [name for name in rows.columns if name != absent]
+    lines = [",".join(names), *(",".join(map(str, one)) for one in zip(*map(rows.columns.get, names), strict=True))]
+    (folder / "rows.csv").write_text("\n".join(lines).replace("nan", ""), encoding="utf-8")
+    truths = '{"1.0": true, "0.0": false}'
+    variables = {name: f"{{column: {name}{f', values: {truths}' if name in BOOLEANS else ''}}}" for name in names}
+    mapped = "\n".join(f"  {name}: {column}" for name, column in variables.items())
+    source = "{connector: csv, path: rows.csv, encoding: utf-8}"
+    text = f"site: busan\ncountry: KR\ndata: {source}\nvariables:\n{mapped}\nabsent: [{absent}, unheard_of]\n"
+    site_file = SiteFile.parse(text, str(folder / "busan.yaml"))
+    return load(site_file, Study.parse(study))
+
+
 def test_who_is_at_a_hospital_that_records_no_change_is_not_taken_for_unchanged(tmp_path: Path) -> None:
-    people = divide(patients(), np.arange(600) % 4)
-    people["busan"].columns["first"][:] = np.nan
-    people["busan"].absent = ["first"]  # type: ignore[attr-defined]
+    people: dict[str, Any] = dict(divide(patients(), np.arange(600) % 4))
     written = text(line("age + one", "one"))
+    people["busan"] = read_from_a_file(tmp_path, people["busan"], written, "first")
+    assert np.isnan(people["busan"].columns["first"]).all()
     assert "a" in house(tmp_path / "all", written, people).run().stopped
     without = written.replace("release:", "may_go_on_without: 1\nrelease:")
-    assert house(tmp_path / "three", without, people).run().results["a"].people == 450
+    run = house(tmp_path / "three", without, people).run()
+    assert run.results["a"].people == 450
+    assert run.preflight["busan"].payload["absent"] == ["first"]
 
 
 def faults(analyses: str, variables: list[str] = VARIABLES) -> list[str]:

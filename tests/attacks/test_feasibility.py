@@ -16,8 +16,8 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
 from gagyo.release.decision import Answer
+from gagyo.site.policy import Policy
 from gagyo.site.site import Site
-from gagyo.site.site_file import Policy
 from tests.hospitals import STUDY, Rows
 
 PEOPLE = 200

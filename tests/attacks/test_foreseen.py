@@ -28,7 +28,7 @@ from gagyo.release.rules.saturation import saturation
 from gagyo.result import Interval, Result, Withheld
 from gagyo.runtime.embedded import Embedded
 from gagyo.site.admission import NotAdmitted, _is_near, check_near
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.attacks.test_door import Stolen, Wiretap
 from tests.attacks.test_left_out import send
 from tests.contract.data import HEAD, boolean, divide, number

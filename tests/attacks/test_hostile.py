@@ -28,7 +28,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.request import Request
 from gagyo.release import sharing
 from gagyo.release.decision import Answer
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.attacks.test_door import SITES, stopped_at
 from tests.attacks.test_left_out import at_the_others, send
 from tests.conftest import MODEL

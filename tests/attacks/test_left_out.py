@@ -121,7 +121,7 @@ def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(
         if requests and requests[0].step == "receive" and requests[0].arguments["turn"] == 3:
             seen[0] += 1
             if seen[0] == 1:
-                one.sites[requests[0].site]._sessions[one.plan.digest].receiving.clear()
+                one.sites[requests[0].site].sessions.find(one.plan.digest).receiving.clear()
         return honest(requests)
 
     journal_inner.ask = forgetful  # type: ignore[method-assign, assignment]

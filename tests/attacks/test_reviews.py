@@ -20,8 +20,8 @@ from gagyo.governance.role_key import RoleKey
 from gagyo.governance.roles import Role
 from gagyo.release.ledger import check_chain, read
 from gagyo.runtime.embedded import Embedded
+from gagyo.site.policy import Policy
 from gagyo.site.site import Site
-from gagyo.site.site_file import Policy
 from tests.attacks.test_door import few_of_a_size
 from tests.attacks.test_left_out import at_the_others, send
 from tests.conftest import MODEL
@@ -212,7 +212,7 @@ def test_a_coordinator_cannot_hide_a_referred_analysis_inside_another(tmp_path: 
     """A hospital that is left out writes inside a request: the inner analysis is referred, whatever the outer says."""
     one, outer, inner = at_the_others(tmp_path)
     method = one.plan.study.analyses[inner.analysis].method
-    one.sites[outer.site].policy = Policy(referral=(method,), approvals=TERMS)
+    one.sites[outer.site].referrals.policy = Policy(referral=(method,), approvals=TERMS)
     hidden = replace(outer, analysis="another")
     assert send(one, hidden, inner).code == "referred"
 
@@ -225,7 +225,7 @@ def test_a_hospital_that_is_started_anew_goes_on_where_it_was(own: House, tmp_pa
     lines = seoul.ledger.path.read_bytes().splitlines(keepends=True)
     seoul.ledger.path.write_bytes(b"".join(lines[:-1]))
     seoul.close()
-    opened = Site("seoul", tmp_path / "seoul", seoul._load, REFERS)
+    opened = Site("seoul", tmp_path / "seoul", seoul.sessions._load, REFERS)
     assert opened.reviews.all()[0].state == "submitted"
     assert opened.ledger.path.read_bytes() == b"".join(lines)
     opened.close()

@@ -30,7 +30,7 @@ class Turned:
         self.house: House = house(folder, study, breast())
         self.folder = folder / "seoul"
         before = self.house.sites["seoul"]
-        self.load, self.old = before._load, before.keys
+        self.load, self.old = before.sessions._load, before.keys
         self.data = before._store.approved_data(self.house.plan.digest)
         self.house.run()
         before._store._base.execute("delete from secrets")  # as a version left it that made them of the keys

@@ -24,8 +24,9 @@ from gagyo.governance.pack import vocabulary
 from gagyo.protocol.governance import Party
 from gagyo.release.ledger import Entry, Ledger
 from gagyo.result import Words
+from gagyo.site.policy import Policy, RuleTerms
 from gagyo.site.ruled import Ruled
-from gagyo.site.site_file import Policy, RuleTerms, SiteFile
+from gagyo.site.site_file import SiteFile
 from gagyo.text import LANGUAGES
 from tests.attacks.test_reviews import TERMS, again, goes_through
 from tests.conftest import MODEL
@@ -316,7 +317,7 @@ def test_no_path_loosens_what_a_hospital_holds(
         site = one.sites["seoul"]
         site.approve(plan)
         law = 10 if stated else 0
-        held = site._sessions[plan.digest].limits.minimum_people
+        held = site.sessions.find(plan.digest).limits.minimum_people
         study = 5 if lowered else asked  # the plan's own limit is its signers' business; the rules' is the hospital's
         assert held == max(study, policy, law, own if ruled and own else 0)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gagyo.coordinator.run import Run
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.hospitals import SITES, Rows, house
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -15,7 +15,7 @@ from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics import agreement
 from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, number
 from tests.hospitals import SITES, house

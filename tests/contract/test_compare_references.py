@@ -15,7 +15,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics import comparisons
 from gagyo.statistics.multiplicity import adjusted
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study

@@ -18,7 +18,7 @@ from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics import cox
 from gagyo.statistics import fine_gray as kernel
 from tests.contract.data import GOLDEN, columns, hospitals, study

@@ -18,7 +18,7 @@ from gagyo.federation.line import Line
 from gagyo.methods._imputation_levels import chances, leveled
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics import rubin
 from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import GOLDEN, LEVELS, NUMBERS, columns, divide, study

@@ -18,7 +18,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.contract.data import GOLDEN, HEAD, boolean, label, number, shared
 from tests.hospitals import SITES, Rows, house
 

@@ -16,7 +16,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Withheld
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.contract.data import GOLDEN, HEAD, LEVELS, boolean, category, columns, divide, number
 from tests.hospitals import SITES, house
 

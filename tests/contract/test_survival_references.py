@@ -12,7 +12,7 @@ import pytest
 
 from gagyo.coordinator.run import Run
 from gagyo.result import Result
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.contract.data import GOLDEN, hospitals, study
 from tests.hospitals import SITES, house
 

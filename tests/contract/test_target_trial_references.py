@@ -18,7 +18,7 @@ from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Result, Words
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics.target_trial import STARTS, WAITS, Histories, clone_weights
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, columns, divide, hospitals, study

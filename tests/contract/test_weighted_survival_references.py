@@ -14,7 +14,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics.life_table import LifeTable
 from gagyo.statistics.weighted_life_table import WeightedLifeTable
 from tests.contract.data import GOLDEN, every_case, hospitals, study

@@ -25,7 +25,7 @@ from gagyo.errors import DataFault, FileFault
 from gagyo.methods import linear
 from gagyo.protocol.study import Study
 from gagyo.report import write
-from gagyo.site.mapping import load
+from gagyo.site.mapping.load import load
 from gagyo.site.site_file import SiteFile
 from tests.contract.data import HEAD, boolean, number
 

@@ -25,7 +25,8 @@ from gagyo.governance.inventory import inventory
 from gagyo.governance.pack import Pack, vocabulary
 from gagyo.protocol.schema import site_schema, study_schema
 from gagyo.protocol.study import Study
-from gagyo.site.site_file import Policy, SiteFile
+from gagyo.site.policy import Policy
+from gagyo.site.site_file import SiteFile
 from tests.hospitals import STUDY, breast, house
 from tests.rules.test_check import own_pack, own_rule
 
@@ -221,7 +222,7 @@ def test_a_hospital_holds_the_rules_minimum_whatever_the_plan_says(tmp_path: Pat
     lowered = replace(one.plan, limits={**one.plan.limits, "minimum_people": 5})
     site = one.sites["seoul"]
     site.approve(lowered)
-    assert site._sessions[lowered.digest].limits.minimum_people == 10
+    assert site.sessions.find(lowered.digest).limits.minimum_people == 10
     assert lowered.digest != one.plan.digest
 
 

@@ -17,8 +17,8 @@ from gagyo.coordinator.acts import check_acts
 from gagyo.errors import Tampered
 from gagyo.governance.approval import Statement, sign
 from gagyo.release.ledger import Entry
-from gagyo.site.deciding import decide
 from gagyo.site.inbox import Inbox, Wish
+from gagyo.site.wishes import decide
 from gagyo.text import LANGUAGES
 from tests.attacks.test_reviews import KEYS, META, REFERS, goes_through
 from tests.conftest import MODEL

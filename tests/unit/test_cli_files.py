@@ -19,7 +19,8 @@ from gagyo.text import LANGUAGES, catalogue
 SOURCE = Path(gagyo.__file__).parent
 MINE = (
     *(SOURCE / "protocol" / f"{name}.py" for name in ("cohort", "formula", "guards", "study", "written")),
-    *(SOURCE / "site" / f"{name}.py" for name in ("mapping", "site_file", "units")),
+    SOURCE / "site" / "site_file.py",
+    *(SOURCE / "site" / "mapping").glob("*.py"),
     *(SOURCE / "site" / "connectors").glob("*.py"),
 )
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from gagyo.api import Brought, export_dossier, verify
-from gagyo.coordinator.dossier import METADATA, check_dossier
+from gagyo.coordinator.crate import METADATA
+from gagyo.coordinator.dossier import check_dossier
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.errors import FileFault, Tampered
 from gagyo.exchange.envelope import PublicKeys

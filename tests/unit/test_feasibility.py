@@ -99,7 +99,7 @@ def test_designs_are_weighed_against_the_counts(study: Path) -> None:
 
 def _brings(found: Feasibility, site: str) -> dict[str, int]:
     """A hospital's people by part, counted from its own file."""
-    from gagyo.site.mapping import load
+    from gagyo.site.mapping.load import load
     from gagyo.site.site_file import SiteFile
 
     file = Path(found.study.file).parent / "sites" / f"{site}.yaml"

@@ -11,7 +11,7 @@ import pytest
 
 from gagyo.errors import DataFault, FileFault
 from gagyo.protocol.study import Study
-from gagyo.site.mapping import Loaded, examine, load
+from gagyo.site.mapping.load import Loaded, examine, load
 from gagyo.site.site_file import SiteFile
 from gagyo.text import LANGUAGES
 

@@ -25,7 +25,7 @@ from gagyo.release.ledger import Entry, check_chain, read
 from gagyo.result import Result
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from tests.conftest import MODEL
 from tests.hospitals import PREDICTORS, STUDY, House, Rows, breast, house, pooled
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gagyo.errors import FileFault
-from gagyo.site.site_file import Marker, Policy, SiteFile
+from gagyo.site.policy import Policy
+from gagyo.site.site_file import Marker, SiteFile
 from gagyo.text import LANGUAGES, Text
 
 EXAMPLE = """\

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gagyo.errors import FileFault
 from gagyo.protocol.analytes import ANALYTES
-from gagyo.site.units import conversion
+from gagyo.site.mapping.units import conversion
 
 # (from, to, analyte, value, expected, relative tolerance); the factors are those of SI conversion tables (AMA Manual of
 # Style, chapter 18; NIST SP 811).

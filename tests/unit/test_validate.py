@@ -24,7 +24,7 @@ from gagyo.methods._validation.performance import Asked
 from gagyo.methods._validation.scores import APPARENT, Layout, linear_predictor
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result, Withheld
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 from gagyo.statistics import delong
 from gagyo.text import LANGUAGES
 from tests.contract.data import columns

@@ -1,4 +1,4 @@
-"""The commands: one verb, one file. A new verb is a file with `register(app)` and a line in a list of verbs."""
+"""The commands: one verb, one file. A new verb is a file with `register(app)` and its name in VERBS."""
 
 from __future__ import annotations
 
@@ -15,99 +15,91 @@ from gagyo.cli.usage import USAGE_ERROR, Command, group, told
 if TYPE_CHECKING:
     from gagyo.errors import GagyoError
 
-VERBS = (
-    *(
-        "demo",
-        "new",
-        "check",
-        "power",
-        "feasibility",
-        "rules",
-        "plan",
-        "approve",
-        "approvals",
-        "run",
-        "verify",
-        "report",
-        "schema",
+VERBS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "",
+        "gagyo",
+        (
+            "demo",
+            "new",
+            "check",
+            "power",
+            "feasibility",
+            "rules",
+            "plan",
+            "approve",
+            "approvals",
+            "run",
+            "verify",
+            "report",
+            "schema",
+        ),
+    ),
+    ("courier", "courier_group", ("courier_export", "courier_import")),
+    ("approval", "approval_group", ("approval_key",)),
+    ("evidence", "evidence_group", ("evidence_add", "evidence_list")),
+    ("export", "export_group", ("export_dossier",)),
+    (
+        "site",
+        "site",
+        (
+            "site_join",
+            "site_check",
+            "site_start",
+            "site_inbox",
+            "site_approve",
+            "site_refuse",
+            "site_withdraw",
+            "site_ledger",
+            "site_doctor",
+        ),
+    ),
+    (
+        "site review",
+        "review_group",
+        (
+            "site_review_list",
+            "site_review_show",
+            "site_review_submit",
+            "site_review_vote",
+            "site_review_decide",
+            "site_review_withdraw",
+        ),
+    ),
+    (
+        "hub",
+        "hub_group",
+        (
+            "hub_init",
+            "hub_invite",
+            "hub_confirm",
+            "hub_members",
+            "hub_revoke",
+            "hub_partner",
+            "hub_start",
+            "hub_status",
+            "hub_backup",
+            "hub_renew",
+        ),
     ),
 )
-APPROVAL_VERBS = ("approval_key",)
-EXPORT_VERBS = ("export_dossier",)
-EVIDENCE_VERBS = ("evidence_add", "evidence_list")
-SITE_VERBS = (
-    "site_join",
-    "site_check",
-    "site_start",
-    "site_inbox",
-    "site_approve",
-    "site_refuse",
-    "site_withdraw",
-    "site_ledger",
-    "site_doctor",
-)
-
-COURIER_VERBS = ("courier_export", "courier_import")
-REVIEW_VERBS = (
-    "site_review_list",
-    "site_review_show",
-    "site_review_submit",
-    "site_review_vote",
-    "site_review_decide",
-    "site_review_withdraw",
-)
-HUB_VERBS = (
-    "hub_init",
-    "hub_invite",
-    "hub_confirm",
-    "hub_members",
-    "hub_revoke",
-    "hub_partner",
-    "hub_start",
-    "hub_status",
-    "hub_backup",
-    "hub_renew",
-)
+"""Each group of commands as it is called, the key of its help, and the files of its verbs, in the order of the help."""
 
 
 def application() -> typer.Typer:
     """The commands, with their help in the language in use."""
-    app = group("gagyo")
-    app.callback()(_options)
-    site = group("site")
-    for verb in VERBS:
-        import_module(f"gagyo.cli.{verb}").register(app)
-    for verb in SITE_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(site)
-    review = group("review_group")
-    for verb in REVIEW_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(review)
-    site.add_typer(review, name="review")
-    hub = group("hub_group")
-    for verb in HUB_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(hub)
-    courier = group("courier_group")
-    for verb in COURIER_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(courier)
-    app.add_typer(courier, name="courier")
-    approval = group("approval_group")
-    for verb in APPROVAL_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(approval)
-    app.add_typer(approval, name="approval")
-    evidence = group("evidence_group")
-    for verb in EVIDENCE_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(evidence)
-    app.add_typer(evidence, name="evidence")
-    export = group("export_group")
-    for verb in EXPORT_VERBS:
-        import_module(f"gagyo.cli.{verb}").register(export)
-    app.add_typer(export, name="export")
-    app.add_typer(site, name="site")
-    app.add_typer(hub, name="hub")
-    for one in (app, site, review, hub, courier, approval, evidence, export):
-        for command in one.registered_commands:
+    groups: dict[str, typer.Typer] = {}
+    for called, about, verbs in VERBS:
+        groups[called] = group(about)
+        for verb in verbs:
+            import_module(f"gagyo.cli.{verb}").register(groups[called])
+        for command in groups[called].registered_commands:
             command.cls = Command
-    return app
+        if called:
+            above, _, name = called.rpartition(" ")
+            groups[above].add_typer(groups[called], name=name)
+    groups[""].callback()(_options)
+    return groups[""]
 
 
 def _options(

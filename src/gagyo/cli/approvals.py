@@ -66,10 +66,10 @@ def _ruled(file: Path, plan: Plan, day: date) -> str | None:
 
 def _files(folder: Path, sites: tuple[str, ...]) -> dict[str, Path | None]:
     """By hospital, its site file; None where it is not in the folder, and its policy is unknown."""
+    from gagyo.site.folder import site_files
     from gagyo.site.site_file import SiteFile
 
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    known = {SiteFile.read(file).site: file for file in files}
+    known = {SiteFile.read(file).site: file for file in site_files(folder)}
     return {site: known.get(site) for site in sites}
 
 

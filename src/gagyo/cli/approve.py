@@ -82,7 +82,7 @@ def _at_hospital(plan: str, site_file: Path) -> About:
     from gagyo.protocol.plan import read_plan
     from gagyo.site.folder import state_folder
     from gagyo.site.inbox import Inbox
-    from gagyo.site.site import present_data
+    from gagyo.site.keyed_digests import present_data
     from gagyo.site.site_file import SiteFile
 
     folder = state_folder(site_file)

@@ -82,10 +82,11 @@ def check_rules(
 
 
 def _site_parts(folder: Path) -> dict[str, Any]:
+    from gagyo.site.folder import site_files
     from gagyo.site.site_file import SiteFile
 
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    return {one.site: one.governance for one in map(SiteFile.read, files) if one.governance is not None}
+    read = map(SiteFile.read, site_files(folder))
+    return {one.site: one.governance for one in read if one.governance is not None}
 
 
 def narrowed(record: Mapping[str, Any], site: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from gagyo.cli.speech import language, say
 
 if TYPE_CHECKING:
-    from gagyo.site.mapping import MappingReport
+    from gagyo.site.mapping.report import MappingReport
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def site_check(
 
 def _report(site_file: Path, study: Path) -> MappingReport:
     from gagyo.protocol.study import Study
-    from gagyo.site.mapping import examine
+    from gagyo.site.mapping.load import examine
     from gagyo.site.site_file import SiteFile
 
     return examine(SiteFile.read(site_file), Study.read(study)).report

@@ -23,7 +23,8 @@ def verify(
 ) -> None:
     """Verify, and say what was checked."""
     from gagyo.api import verify as check
-    from gagyo.coordinator.dossier import METADATA, check_dossier
+    from gagyo.coordinator.crate import METADATA
+    from gagyo.coordinator.dossier import check_dossier
 
     if (out / METADATA).exists():
         files = check_dossier(out)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gagyo.coordinator.document import document, receipts_of
-from gagyo.coordinator.run import Progress, Run
+from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.protocol.plan import Plan
 from gagyo.release.decision import Answer
@@ -44,6 +44,3 @@ def write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-
-
-Tell = Callable[[Progress], None]

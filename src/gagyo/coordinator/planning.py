@@ -99,7 +99,7 @@ def make_plan(
         text=study.source,
         keys={name: asdict(public) for name, public in sorted((keys or {}).items())},
         methods={name: source_digest(name) for name in used},
-        limits=_limits(limits),
+        limits=asdict(limits),
         sends=sends,
     )
 
@@ -117,7 +117,3 @@ def _shut(study: Study, bounds: Bounds) -> list[Finding]:
         )
         for site, thing in shut
     ]
-
-
-def _limits(limits: Limits) -> dict[str, Any]:
-    return asdict(limits)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gagyo.coordinator.left_out import LeftOutFit
 from gagyo.errors import Refused, SiteSilent, Stopped
 from gagyo.federation.ask import Ask, LeaveOut
 from gagyo.federation.line import Cursor, Line
@@ -218,11 +219,9 @@ class Run:
         self._runtime.go_on_without(silent)
         self.silent = gone
 
-    # Leave one hospital out: the coordinator only carries what it cannot read.
-
     def _leave_out(self, cursor: Cursor, cohort: str, roster: tuple[str, ...], most: int) -> Record:
         """Every hospital fits the others' model at the same time: a turn of all these fits is asked together."""
-        fits = {site: self._received(cursor, cohort, site, roster, most) for site in roster}
+        fits = {site: LeftOutFit(self.plan.digest, cursor, cohort, site, roster, most).ask() for site in roster}
         ended: dict[str, Answer] = {}
         waiting = {site: next(fit) for site, fit in fits.items()}
         while waiting:
@@ -234,52 +233,6 @@ class Run:
                 except StopIteration as end:
                     ended[site] = end.value
         return Record(tuple(ended[site] for site in roster))
-
-    def _received(self, cursor: Cursor, cohort: str, site: str, roster: tuple[str, ...], most: int) -> Asking:
-        """What the hospital that is left out releases in the end; where it lost its place its fit starts again."""
-        others = tuple(other for other in roster if other != site)
-        attempt = 0
-        while (answer := (yield from self._attempted(cursor, cohort, site, others, attempt, most))).outcome == "behind":
-            attempt += 1
-        return answer
-
-    def _attempted(
-        self, cursor: Cursor, cohort: str, site: str, others: tuple[str, ...], attempt: int, most: int
-    ) -> Asking:
-        sealed: dict[str, bytes] = {}
-        for turn in range(most):
-            arguments = {"turn": turn, "others": list(others)}
-            (answer,) = yield [self._request(cursor, cohort, site, "receive", arguments, attempt, {"sealed": sealed})]
-            if answer.outcome in ("behind", "released"):
-                return answer
-            if answer.outcome != "relay":
-                raise IncompleteError([answer])
-            sealed = yield from self._carry(cursor, cohort, site, answer, (turn, attempt))
-        raise IncompleteError([answer])
-
-    def _carry(self, cursor: Cursor, cohort: str, sender: str, answer: Answer, at: tuple[int, int]) -> Asking:
-        answers = yield [
-            self._request(cursor, cohort, site, "relayed", {"from": sender, "turn": at[0]}, at[1], {"sealed": letter})
-            for site, letter in answer.payload["sealed"].items()
-        ]
-        refused = [one for one in answers if one.outcome != "relay"]
-        if refused:
-            raise IncompleteError(refused)
-        return {one.site: one.payload["sealed"] for one in answers}
-
-    def _request(
-        self,
-        cursor: Cursor,
-        cohort: str,
-        site: str,
-        step: str,
-        arguments: dict[str, object],
-        attempt: int,
-        relay: dict[str, object],
-    ) -> Request:
-        return Request(
-            self.plan.digest, cursor.analysis, cohort, cursor.round, site, step, arguments, attempt=attempt, relay=relay
-        )
 
 
 def _stop(cursor: Cursor, code: str, **values: str) -> Opened:

@@ -59,11 +59,6 @@ def own(key: str, **values: int | float | str) -> Words:
     return Words(f"report.{key}", values)
 
 
-def is_summary(row: tuple[Cell, ...]) -> bool:
-    """Whether a forest table's row sums up the rows above it."""
-    return bool(row) and isinstance(row[0], Words) and ".summary" in row[0].key
-
-
 def _result(record: Mapping[str, Any]) -> Result:
     return Result.from_json({key: value for key, value in record.items() if key != "label"})
 

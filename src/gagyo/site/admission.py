@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ import numpy as np
 from gagyo.errors import FileFault, GagyoError
 from gagyo.federation.ask import Allowed, Ask, Near
 from gagyo.federation.asked import same_arguments
-from gagyo.federation.local import LocalStep, method_names, source_digest
+from gagyo.federation.local import LocalStep, find_step, method_names, source_digest
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.limits import Limits
-from gagyo.site.site_file import Policy
+from gagyo.site.policy import Policy
 
 
 class NotAdmitted(GagyoError):
@@ -59,10 +59,15 @@ def check_roster(plan: Plan, request: Request, policy: Policy, limits: Limits) -
         raise NotAdmitted("bad_roster")
 
 
-def check_arguments(step: LocalStep, arguments: Mapping[str, Any]) -> None:
-    """Names, shapes and ranges are those that the step declares."""
-    if step.check(arguments):
+def named_step(request: Request) -> LocalStep:
+    """The installed step that a request names, asked with the names, shapes and ranges that it declares."""
+    try:
+        step = find_step(request.step)
+    except KeyError:
+        raise NotAdmitted("unknown_method") from None
+    if step.check(request.arguments):
         raise NotAdmitted("bad_arguments")
+    return step
 
 
 def check_derived(request: Request, ask: Ask) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,13 +22,19 @@ NOBODY = np.zeros(0, np.uint8)
 
 
 class Dataset(Protocol):
-    """A hospital's mapped data: float64 columns by study variable, and an identifier a row."""
+    """A hospital's mapped data: float64 columns by study variable, and an identifier a row.
+
+    absent: the variables of the study that the hospital never records; their columns are all NaN.
+    """
 
     @property
     def columns(self) -> Mapping[str, Floats]: ...
 
     @property
     def persons(self) -> list[bytes]: ...
+
+    @property
+    def absent(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,6 @@ class Cohort:
     members: NDArray[np.uint8]
     selection: tuple[str, NDArray[np.uint8]]
     """Those selected, complete or not: their key and membership."""
-
-
-def snapshot(data: Dataset, key: bytes) -> str:
-    """A keyed digest of the whole mapped data set; it stays at the hospital."""
-    whole = hmac.new(key, digestmod=hashlib.sha256)
-    for name in sorted(data.columns):
-        whole.update(name.encode() + b"\0" + np.ascontiguousarray(data.columns[name]).tobytes())
-    whole.update(b"".join([len(person).to_bytes(4, "big") + person for person in data.persons]))
-    return whole.hexdigest()
 
 
 class Cohorts:

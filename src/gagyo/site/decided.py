@@ -12,9 +12,9 @@ from gagyo.protocol.plan import Plan
 from gagyo.release.ledger import Ledger
 from gagyo.site.approvals import Approvals
 from gagyo.site.noting import note
+from gagyo.site.policy import Policy
 from gagyo.site.ruled import Ruled, Unlisted
 from gagyo.site.session import Session
-from gagyo.site.site_file import Policy
 from gagyo.site.store import Store
 
 

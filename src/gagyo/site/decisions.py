@@ -12,9 +12,9 @@ from gagyo.errors import FileFault
 from gagyo.finding import Finding
 from gagyo.governance.approval import Statement
 from gagyo.governance.review import Act
-from gagyo.site.deciding import decide
 from gagyo.site.folder import held
 from gagyo.site.inbox import Inbox, Proposed, Verb, Wish
+from gagyo.site.wishes import decide
 
 if TYPE_CHECKING:
     from gagyo.site.site import Site

@@ -20,7 +20,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.release.ledger import check_chain, read
 from gagyo.site.folder import state_folder
 from gagyo.site.inbox import Inbox
-from gagyo.site.mapping import examine
+from gagyo.site.mapping.load import examine
 from gagyo.site.ruled import Ruled
 from gagyo.site.site_file import SiteFile
 

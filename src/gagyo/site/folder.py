@@ -1,4 +1,4 @@
-"""A hospital's folder: where it is, and who holds it; one process at a time writes its ledger and memory."""
+"""Where hospitals' site files and folders are, and who holds a folder: one process at a time writes its ledger."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ FILE = "service.lock"
 def state_folder(file: Path) -> Path:
     """Where a hospital keeps keys, membership, ledger, memory and inbox: `state/<name of the site file>` beside it."""
     return file.absolute().parent / "state" / file.stem
+
+
+def site_files(folder: Path) -> list[Path]:
+    """The site files that lie in a folder."""
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
 
 
 @contextmanager

@@ -11,12 +11,9 @@ from gagyo.exchange.envelope import Keys
 from gagyo.exchange.membership import Membership
 from gagyo.release.ledger import HANDED, Ledger, handing_over
 from gagyo.site.folder import held
+from gagyo.site.keyed_digests import PURPOSES, secret_of
 from gagyo.site.noting import note
-from gagyo.site.site import secret_of
 from gagyo.site.store import Store
-
-PURPOSES = ("data", "people", "review")
-"""What a hospital digests with keys of its own: a person must have the same tag before and after."""
 
 
 def rotate(folder: Path, patience: float = joining.PATIENCE) -> Membership:
@@ -34,6 +31,7 @@ def rotate(folder: Path, patience: float = joining.PATIENCE) -> Membership:
 
 def hand_over(folder: Path, old: Keys, new: Keys) -> None:
     """Let the ledger go on under the new key; nothing to do in a folder without one, or a second time."""
+    # A person must have the same tag before and after: what is digested with is settled while the old key is there.
     if (folder / "memory.sqlite").exists():
         with closing(Store(folder / "memory.sqlite")) as store:
             for purpose in PURPOSES:

@@ -25,7 +25,8 @@ from gagyo.protocol.governance import Party
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from gagyo.result import Words
-from gagyo.site.site_file import RuleTerms, SiteFile
+from gagyo.site.policy import RuleTerms
+from gagyo.site.site_file import SiteFile
 from gagyo.text import Language, translate
 
 Sends = Mapping[str, Sequence[Mapping[str, Any]]]

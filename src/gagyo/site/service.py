@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, Any
 from gagyo.canonical import digest
 from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
 from gagyo.exchange.access import Doing
-from gagyo.exchange.carrier import Carrier, lasting_seconds
-from gagyo.exchange.envelope import Keys, PublicKeys
-from gagyo.exchange.letter import SMALL, Received, Sending
-from gagyo.federation.message import Message, read, write
+from gagyo.exchange.carrier import Carrier
+from gagyo.exchange.letter import Received
+from gagyo.federation.message import Message
 from gagyo.federation.once import Behind, Incoming, answer_record
 from gagyo.finding import Finding
-from gagyo.governance.review import parse_act
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
-from gagyo.site.deciding import decide
 from gagyo.site.inbox import Inbox, Proposed, Wish
+from gagyo.site.post import Post
+from gagyo.site.run_keys import RunKeys
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
+from gagyo.site.telling import Telling
+from gagyo.site.wishes import decide
 
 if TYPE_CHECKING:
     from gagyo.site.site import Site
@@ -43,8 +44,8 @@ PAUSE_SECONDS = 5.0
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
 SHUT = frozenset({"study_not_open", "not_a_member", "no_such_recipient"})
 """Refusals of one study's letters, or of those to one coordinator: the hub takes all others."""
-AGAIN = 12
-"""How often a hospital says where its plans of a study stand that its hub does not know, or not any more."""
+PASSING = (ExchangeFault, OSError, sqlite3.Error, MemoryError)
+"""Faults of the line or of this machine, a full disk say: the letter comes again."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -70,12 +71,8 @@ class Service:
         self._told = 0.0
         self._state = "starting"
         self._said: tuple[Doing, int] | None = None
-        self._serving = 0
-        self._outbox: list[Sending] = []
-        """What the serving thread says; it leaves with its next call."""
-        self._shut: dict[str, int] = {}
-        """By study, how often the hub took no letter of it: it is closed there, or the partner hub has yet to tell."""
-        self._untold: set[str] = set()
+        self._post = Post(client, self.inbox, RunKeys(client.membership.keys, self._store))
+        self._telling = Telling(self._post, self.inbox, log)
 
     @property
     def busy(self) -> bool:
@@ -97,40 +94,32 @@ class Service:
             self._say("stopped")
 
     def _serve(self, ending: threading.Event) -> None:
-        self._serving = threading.get_ident()
+        self._post.serve_here()
         done: list[str] = []
         while not ending.is_set():
             try:
                 if self._state != "connected":
                     self._connect()
-                letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._taken_out())
+                letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._post.taken_out())
                 # What is not acknowledged when the service ends comes again, and is answered from the record.
                 done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
-                self._tell_again()
+                self._telling.tell_again()
             except ExchangeFault as fault:
                 if fault.code in SHUT:
-                    self._note_shut(str(fault.findings[0].values["found"]))
+                    self._telling.note_shut(str(fault.findings[0].values["found"]))
                     continue
                 # An answer that was not sent is asked for again, and given from the record.
                 self._note_hub(fault.code)
                 ending.wait(PAUSE_SECONDS)
         with suppress(ExchangeFault):
-            self._flush()
+            self._post.flush()
 
     def _by_study(self, letters: Sequence[Received]) -> Iterator[Received]:
         """The letters; answers that are ready leave before those of another study are worked on."""
         for before, letter in zip([None, *letters], letters, strict=False):
             if before is not None and before.study != letter.study:
-                self._flush()
+                self._post.flush()
             yield letter
-
-    def _taken_out(self) -> list[Sending]:
-        sending, self._outbox = self._outbox, []
-        return sending
-
-    def _flush(self) -> None:
-        for one in self._taken_out():
-            self._client.send(one.recipient, one.study, one.body)
 
     def drain(self) -> None:
         """Answer what lies ready, once, and end: for a hospital by courier that keeps no service running."""
@@ -141,44 +130,14 @@ class Service:
             self._client.acknowledge(done)
             if len(done) < len(letters):
                 raise ExchangeFault.of("courier_not_answered", found=len(letters) - len(done))
-        self._tell_changes()
-
-    def _tell_changes(self) -> None:
-        """Say where plans stand, and that reviews are decided, where that was not told before."""
-        for proposed in self.inbox.plans():
-            if self.inbox.told(proposed.plan) != proposed.state:
-                self._tell(proposed)
-                self.inbox.note_told(proposed.plan, proposed.state)
-        for review in self._site().reviews.all():
-            proposed_of = self.inbox.known(review.plan)
-            decided = review.state in ("approved", "rejected", "withdrawn")
-            if decided and proposed_of is not None and self.inbox.told(review.review) != review.state:
-                self._reply(proposed_of.study, "state", {"state": "reviewed"}, proposed_of)
-                self.inbox.note_told(review.review, review.state)
+        self._telling.tell_changes()
+        self._telling.tell_reviews(self._site().reviews.all())
 
     def _connect(self) -> None:
         """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
         self._client.status(PAUSE_SECONDS)
         self._note_hub("connected")
-        for proposed in self.inbox.plans():
-            if proposed.state != "closed" and self._shut.get(proposed.study, 0) < AGAIN:
-                self._tell(proposed)
-
-    def _note_shut(self, found: str) -> None:
-        """Count a refusal of the letters of a study, or of all studies of a coordinator."""
-        for study in {one.study for one in self.inbox.plans() if found in (one.study, one.coordinator)} or {found}:
-            self._shut[study] = self._shut.get(study, 0) + 1
-            if self._shut[study] < AGAIN:
-                self._untold.add(study)
-            elif self._shut[study] == AGAIN:
-                self._log({"event": "not_told", "study": study[:12], "hub": found[:12]})
-
-    def _tell_again(self) -> None:
-        """Say where plans stand of which the hub took no letter: a study of the other country may be known by now."""
-        again, self._untold = self._untold, set()
-        for proposed in self.inbox.plans() if again else ():
-            if proposed.study in again and proposed.state != "closed":
-                self._tell(proposed)
+        self._telling.tell_open()
 
     def _say(self, doing: Doing | None = None) -> None:
         """Tell the hub's operator what this service does, when that changes; what cannot be told now is told later."""
@@ -207,7 +166,7 @@ class Service:
         try:
             with self._turn:
                 self._handle(letter)
-        except (ExchangeFault, OSError, sqlite3.Error, MemoryError) as fault:
+        except PASSING as fault:
             self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
             self._leave_site()
             ending.wait(PAUSE_SECONDS)
@@ -215,9 +174,9 @@ class Service:
         return True
 
     def _handle(self, letter: Received) -> None:
-        self._shut.pop(letter.study, None)
+        self._telling.heard_of(letter.study)
         try:
-            message = self._read(letter)
+            message = self._post.read(letter)
             handlers = {"propose": self._on_propose, "plan": self._on_plan, "request": self._on_request}
             if message.kind not in handlers:
                 raise Tampered.of("bad_wire", found=message.kind)
@@ -227,7 +186,7 @@ class Service:
             return
         try:
             handlers[message.kind](message)
-        except (ExchangeFault, OSError, sqlite3.Error, MemoryError):
+        except PASSING:
             raise
         except DataFault:
             self._refuse(message, "data_fault")
@@ -238,36 +197,8 @@ class Service:
             self._refuse(message, "fault")
 
     def _refuse(self, message: Message, code: str) -> None:
-        """Say that a message cannot be answered, and the code of why: what was found may be a value of the hospital."""
         self._log({"event": "refused", "from": message.sender, "kind": message.kind, "code": code})
-        to = self._leader_keys(message.study) or self._coordinator(message.sender)
-        proposed = self.inbox.known(message.plan)
-        body = {"state": "refused", "code": code}
-        self._send(message.study, message.sender, to, "state", body, proposed, message.request or message.plan)
-
-    def _read(self, letter: Received) -> Message:
-        leader = self.inbox.leader(letter.study)
-        keys = self._leader_keys(letter.study) or self._coordinator(letter.sender)
-        if leader and leader[0] != letter.sender:
-            raise Tampered.of("other_leader", found=letter.sender, expected=leader[0])
-        message = read(letter.body, self._receivers(letter.study), keys, self._now())
-        if (message.sender, message.recipient, message.study) != (letter.sender, self.name, letter.study):
-            raise Tampered.of("bad_signature")
-        return message
-
-    def _receivers(self, study: str) -> tuple[Keys, ...]:
-        lasting, sealing = self._client.membership.keys, self._store.run_key(study)
-        return (lasting.with_sealing(sealing), lasting) if sealing else (lasting,)
-
-    def _coordinator(self, name: str) -> PublicKeys:
-        """A coordinator's keys as the hub knows them; people compare their fingerprint before they approve."""
-        member = self._client.directory().get(name)
-        if member is None or member.role != "coordinator":
-            raise Tampered.of("not_a_coordinator", found=name)
-        return member.keys
-
-    def _now(self) -> float:
-        return time.time() + self._client.clock_offset
+        self._post.refuse(message, code)
 
     # A study is proposed, then planned.
 
@@ -275,11 +206,11 @@ class Service:
         study = Study.parse(str(message.body["study"]))
         if digest(study.canonical()) != message.study or self.name not in study.sites:
             raise Tampered.of("other_study", found=message.study)
-        keys = self._coordinator(message.sender)
+        keys = self._post.coordinator(message.sender)
         self.inbox.keep_study(message.study, message.sender, (keys.signing, keys.sealing))
-        own = self._site().run_keys(message.study).public
+        own = self._site().run_keys.make(message.study).public
         self._log({"event": "proposed", "study": message.study, "by": message.sender})
-        self._reply(message.study, "key", {"signing": own.signing, "sealing": own.sealing})
+        self._post.reply(message.study, "key", {"signing": own.signing, "sealing": own.sealing})
 
     def _on_plan(self, message: Message) -> None:
         plan = Plan.from_bytes(message.body["plan"])
@@ -295,7 +226,7 @@ class Service:
             self._carry_out(wish)
             proposed = self.inbox.plan(plan.digest)
         self._log({"event": "plan", "plan": plan.digest, "state": proposed.state})
-        self._tell(proposed)
+        self._telling.tell(proposed)
 
     def _by_policy(self, plan: Plan) -> Wish | None:
         """What the policy decides without a person: a plan that only counts people is never left waiting for one."""
@@ -312,12 +243,12 @@ class Service:
         if proposed is None or proposed.study != message.study:
             raise Tampered.of("plan_unknown_here", found=message.plan)
         if proposed.state in ("waiting", "refused"):
-            self._tell(proposed, message.request)
+            self._telling.tell(proposed, message.request)
             return
         try:
             request = self._incoming.setdefault(message.plan, Incoming()).request(message.body)
         except Behind:
-            self._reply(proposed.study, "behind", {}, proposed, message.request)
+            self._post.reply(proposed.study, "behind", {}, proposed, message.request)
             return
         named = (request.plan, request.digest, request.roster, request.attempt)
         if named != (message.plan, message.request, message.roster, message.attempt):
@@ -338,10 +269,10 @@ class Service:
         self._log({"event": "answer", **told, **spent})
         if answer.outcome == "referred" and site.reviews.possible:
             # No answer yet: it is asked again until the people here have decided.
-            self._reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
+            self._post.reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
             return
         self._incoming[proposed.plan].gave(answer)
-        self._reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
+        self._post.reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
         if request.step == "close" and answer.outcome == "released":
             self._close_study(proposed, request.digest)
 
@@ -349,7 +280,7 @@ class Service:
         """The run is over: its sealing key is destroyed, so that what was sealed to it stays closed."""
         self.inbox.set_state(proposed.plan, "closed", request)
         self._site().leave(proposed.plan)
-        self._site().destroy_run_keys(proposed.study)
+        self._site().run_keys.destroy(proposed.study)
         self._site().forget_answers(proposed.plan, request)
         self._incoming.pop(proposed.plan, None)
         self._log({"event": "closed", "plan": proposed.plan})
@@ -360,47 +291,7 @@ class Service:
         if closed and closed[0].coordinator == letter.sender:
             answer = self._store.answered(closed[0].reason)
             if answer is not None:
-                self._reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
-
-    # What goes back.
-
-    def _reply(
-        self, study: str, kind: str, body: Mapping[str, Any], proposed: Proposed | None = None, request: str = ""
-    ) -> None:
-        """Write to a study's coordinator: to its key of the run once there is a plan."""
-        leader = self.inbox.leader(study)
-        assert leader is not None
-        self._send(study, leader[0], PublicKeys(leader[1], leader[2]), kind, body, proposed, request)
-
-    def _leader_keys(self, study: str) -> PublicKeys | None:
-        leader = self.inbox.leader(study)
-        return PublicKeys(leader[1], leader[2]) if leader else None
-
-    def _send(
-        self,
-        study: str,
-        recipient: str,
-        lasting: PublicKeys,
-        kind: str,
-        body: Mapping[str, Any],
-        proposed: Proposed | None,
-        request: str,
-    ) -> None:
-        to = PublicKeys(**proposed.read().keys[COORDINATOR]) if proposed else lasting
-        expires = int(self._now()) + lasting_seconds(self._client, recipient)
-        plan = proposed.plan if proposed else ""
-        message = Message(kind, self.name, recipient, study, body, plan, request, expires=expires)
-        letter = Sending(recipient, study, write(message, self._client.membership.keys, to))
-        # A large one would go by itself in any case, and is not kept in memory for it.
-        if threading.get_ident() == self._serving and letter.size <= SMALL:
-            self._outbox.append(letter)
-        else:
-            self._client.send(letter.recipient, letter.study, letter.body)
-
-    def _tell(self, proposed: Proposed, request: str = "") -> None:
-        """Say where a plan stands: waiting, approved, refused, withdrawn, closed."""
-        body = {"state": proposed.state, "reason": proposed.reason if proposed.state == "refused" else ""}
-        self._reply(proposed.study, "state", body, proposed, request)
+                self._post.reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
 
     # What people decide, and what takes long.
 
@@ -417,7 +308,7 @@ class Service:
         for wish in self.inbox.wishes():
             with self._turn:
                 self.inbox.fulfil(wish.number, self._carry_out(wish))
-            self._tell_decided(wish)
+            self._telling.tell_decided(wish)
 
     def _carry_out(self, wish: Wish) -> tuple[Finding, ...]:
         """Do what a person decided; the faults that forbid it."""
@@ -425,22 +316,12 @@ class Service:
         self._log({"event": wish.verb, "plan": wish.plan, "faults": [one.code for one in faults]})
         return faults
 
-    def _tell_decided(self, wish: Wish) -> None:
-        """Say where a plan stands now; of a review only that it is time to ask again, once it is decided."""
-        proposed = self.inbox.known(wish.plan)
-        if proposed is None:
-            return
-        if wish.verb != "review":
-            self._tell(proposed)
-        elif parse_act(wish.reason).doing in ("approve", "reject", "withdraw"):
-            self._reply(proposed.study, "state", {"state": "reviewed"}, proposed)
-
     def _tell_busy(self) -> None:
         busy, now = self._busy, time.monotonic()
         if busy and now - busy[2] > TELL_AFTER_SECONDS and now - self._told > TELL_EVERY_SECONDS:
             self._told = now
             body = {"state": "computing", "seconds": round(now - busy[2])}
-            self._reply(busy[0].study, "state", body, busy[0], busy[1])
+            self._post.reply(busy[0].study, "state", body, busy[0], busy[1])
 
     def _site(self) -> Site:
         """The hospital itself, opened when it is first needed: a service that waits stays small."""

@@ -13,7 +13,7 @@ from gagyo.governance.roles import APPROVERS, Role
 from gagyo.protocol.plan import Plan
 from gagyo.site.approvals import earlier
 from gagyo.site.folder import state_folder
-from gagyo.site.site import present_data
+from gagyo.site.keyed_digests import present_data
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 

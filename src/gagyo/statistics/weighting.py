@@ -21,7 +21,6 @@ from gagyo.statistics.distributions import normal_quantile
 
 Floats = NDArray[np.float64]
 Estimand = Literal["ate", "att", "ato"]
-ESTIMANDS: tuple[Estimand, ...] = ("ate", "att", "ato")
 
 Z95 = float(normal_quantile(0.975))
 

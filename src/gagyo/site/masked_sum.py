@@ -1,4 +1,4 @@
-"""The second phase of a secure sum at one hospital: the pooled cells are checked before the values are opened."""
+"""One hospital's part in a secure sum: its share is masked; pooled cells are checked before the values are opened."""
 
 from __future__ import annotations
 

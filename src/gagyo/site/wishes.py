@@ -1,4 +1,4 @@
-"""Carries out what a person decided on a plan, or in a review: at the hospital, and in its inbox."""
+"""Fulfils what a person wished, a decision on a plan or an act in a review: at the hospital, and in its inbox."""
 
 from __future__ import annotations
 

@@ -1,0 +1,45 @@
+"""Keyed digests of what stays at a hospital: its data, its people, what reviewers are shown; their keys never leave."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from gagyo.exchange.envelope import Keys
+from gagyo.protocol.study import Study
+from gagyo.site.cohorts import Dataset
+from gagyo.site.mapping.load import load
+from gagyo.site.site_file import SiteFile
+from gagyo.site.store import Store
+
+PURPOSES = ("data", "people", "review")
+"""What a hospital digests with keys of its own."""
+
+
+def secret_of(keys: Keys, store: Store, purpose: str) -> bytes:
+    """A key for keyed digests that never leaves, and lasts when the hospital's keys are replaced."""
+    return store.secret(purpose, lambda: hashlib.sha256(keys.sign(f"gagyo {purpose}".encode())).digest())
+
+
+def snapshot(data: Dataset, key: bytes) -> str:
+    """A keyed digest of the whole mapped data set; it stays at the hospital."""
+    whole = hmac.new(key, digestmod=hashlib.sha256)
+    for name in sorted(data.columns):
+        whole.update(name.encode() + b"\0" + np.ascontiguousarray(data.columns[name]).tobytes())
+    whole.update(b"".join([len(person).to_bytes(4, "big") + person for person in data.persons]))
+    return whole.hexdigest()
+
+
+def present_data(path: Path, folder: Path, study: Study) -> str:
+    """The keyed digest of a hospital's data as they are now, as an approval names them.
+
+    Raises:
+        FileFault, DataFault: the data cannot be read as the site file says.
+    """
+    with closing(Store(folder / "memory.sqlite")) as store:
+        secret = secret_of(Keys.open(folder / "keys"), store, "data")
+    return snapshot(load(SiteFile.read(path), study), secret)

@@ -1,0 +1,82 @@
+"""Reads a hospital's rows as the study's variables, each row about one person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gagyo.errors import DataFault, check_none
+from gagyo.protocol.study import Study
+from gagyo.site.connectors import read_rows
+from gagyo.site.mapping.findings import check_characters, check_columns, check_values
+from gagyo.site.mapping.persons import persons_of
+from gagyo.site.mapping.reading import read_variable
+from gagyo.site.mapping.report import MappingReport
+from gagyo.site.mapping.variables import mappings
+from gagyo.site.site_file import SiteFile
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A hospital's people as the study's variables (columns as protocol/variables.py holds them).
+
+    persons: identifier bytes, or the row's position where the file identifies nobody. duplicates: marks each row that
+    repeats an earlier identical one in a file that identifies nobody, so that a sensitivity analysis can drop it.
+    absent: the study's variables that the hospital never records.
+    """
+
+    columns: dict[str, Floats]
+    persons: list[bytes]
+    n: int
+    report: MappingReport
+    duplicates: Bools
+    absent: frozenset[str]
+
+    def without_duplicates(self) -> Loaded:
+        """The rows without those that repeat an earlier one: for a sensitivity analysis."""
+        kept = ~self.duplicates
+        columns = {name: column[kept] for name, column in self.columns.items()}
+        persons = [person for person, inside in zip(self.persons, kept, strict=True) if inside]
+        return replace(self, columns=columns, persons=persons, n=len(persons), duplicates=self.duplicates[kept])
+
+
+def load(site_file: SiteFile, study: Study) -> Loaded:
+    """The hospital's people, ready for the study.
+
+    Raises:
+        FileFault: the site file does not fit the study.
+        DataFault: the rows are not as the site file says; the message counts and never quotes.
+    """
+    loaded = examine(site_file, study)
+    check_none(loaded.report.findings, DataFault)
+    return loaded.without_duplicates() if site_file.identical_rows == "drop" else loaded
+
+
+def examine(site_file: SiteFile, study: Study) -> Loaded:
+    """As `load`, but faults in the rows' content are only listed in the report."""
+    mapped, warnings = mappings(site_file, study)
+    frame = read_rows(site_file)
+    findings = [*warnings, *check_columns(site_file, frame)]
+    columns, reports = {}, []
+    for name, mapping in mapped.items():
+        columns[name], report = read_variable(frame, site_file, mapping)
+        reports.append(report)
+        findings += check_values(report, mapping, site_file)
+    findings += check_characters(frame, site_file)
+    absent = frozenset(study.variables).intersection(site_file.absent)
+    persons, duplicates, more = persons_of(frame, site_file)
+    told = MappingReport(
+        site_file.site,
+        frame.height,
+        tuple(frame.columns),
+        tuple(reports),
+        tuple(findings + more),
+        int(duplicates.sum()),
+        bool(site_file.person),
+    )
+    return Loaded(columns, persons, frame.height, told, duplicates, absent)

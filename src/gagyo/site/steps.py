@@ -1,0 +1,209 @@
+"""What a hospital answers, step by step: computed on its people, ruled on by the one gate, then recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gagyo.federation.ask import Ask, LeaveOut
+from gagyo.federation.local import LocalStep
+from gagyo.protocol.request import COORDINATOR, Request, Summand
+from gagyo.release import sharing
+from gagyo.release.aggregate import Aggregate
+from gagyo.release.case import Case, Scope
+from gagyo.release.decision import Answer, Referral, Release
+from gagyo.release.gate import Gate
+from gagyo.site import admission, masked_sum
+from gagyo.site.admission import NotAdmitted
+from gagyo.site.compared import left_between
+from gagyo.site.policy import Policy
+from gagyo.site.preflight import preflight, preflight_told
+from gagyo.site.receipts import Receipts
+from gagyo.site.referrals import Referrals
+from gagyo.site.rosters import Rosters
+from gagyo.site.said import Said
+from gagyo.site.session import Session
+
+
+class Steps:
+    """The steps of an admitted request. about: what the hospital tells of itself in the preflight."""
+
+    def __init__(
+        self,
+        about: Mapping[str, Any],
+        policy: Policy,
+        said: Said,
+        referrals: Referrals,
+        rosters: Rosters,
+        receipts: Receipts,
+    ) -> None:
+        self._about, self._policy, self._said = about, policy, said
+        self._referrals, self._rosters, self._receipts = referrals, rosters, receipts
+        self._gate = Gate()
+
+    def preflight(self, session: Session, request: Request) -> Answer:
+        """Which cohorts this hospital can answer for, and how many people were counted out."""
+        payload: dict[str, Any] = {"cohorts": {}, "absent": sorted(session.data.absent), "about": self._about}
+        payload |= {"values": {}, "withheld": {}, "reasons": {}}
+        least = session.limits.minimum_people
+        for name in session.study.cohorts:
+            aggregate = preflight(session.study, name, session.cohorts)
+            decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
+            isolates = session.cohorts.selection_isolates(name, least)
+            ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
+            # Where all who are selected are analysed, their number is that of the selection.
+            ready = ready and not (isolates and session.cohorts.is_whole(name))
+            payload["cohorts"][name] = "ready" if ready else "withheld"
+            if ready and isinstance(decision, Release):
+                session.cohorts.remember(name)
+                session.cohorts.remember_selection(name)
+                _add(payload, self._told(session, name, decision, isolates), name)
+        numbers = sum(value.size for value in payload["values"].values())
+        return self._receipts.release(request, payload, channel="each", numbers=numbers)
+
+    def _told(self, session: Session, name: str, decision: Release, isolates: bool) -> Release:
+        """What leaves of a cohort's preflight, beside those that left before."""
+        lacking = session.cohorts.lacking_isolates(name, session.limits.minimum_people)
+        told = preflight_told(decision, isolates, lacking)
+        session.cohorts.remember_lacking(name, ~np.append(told.withheld["flow"][2], told.withheld["missing"]))
+        return told
+
+    def compute(self, session: Session, request: Request) -> Answer:
+        """A step of a method, where it is what the method itself asks here now."""
+        ask = session.history.current(request, Ask)
+        admission.check_derived(request, ask)
+        step = admission.named_step(request)
+        if ask.each:
+            return self.answer_each(session, request, ask, step, request.arguments)
+        if request.receiver != COORDINATOR:
+            raise NotAdmitted("not_derived")  # a hospital receives only what it asks for itself, sealed
+        admission.check_roster(session.plan, request, self._policy, session.limits)
+        return self.share(session, request, ask, step)
+
+    def answer_each(
+        self, session: Session, request: Request, ask: Ask | None, step: LocalStep, arguments: Mapping[str, Any]
+    ) -> Answer:
+        """This hospital's own numbers, as they are."""
+        aggregate = step(session.cohorts[request.cohort].rows, **arguments)
+        case = self._case(session, request, "each", aggregate, ask)
+        decision = self._gate.rule(case)
+        output = decision.output if isinstance(decision, Referral) else decision
+        if not isinstance(output, Release):
+            return self._receipts.refuse(request, "withheld", output.rules)
+        payload: dict[str, Any] = {"values": {}, "withheld": {}, "reasons": {}}
+        _add(payload, output)
+        # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
+        if isinstance(decision, Referral) or (ask is not None and self._referrals.concern(session, request)):
+            self._referrals.check_output(request, payload)
+        session.cohorts.remember(request.cohort, *_parts(session, request))
+        return self._receipts.release(request, payload, channel="each", numbers=case.numbers, fit=case.fit)
+
+    def share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
+        """The first phase of a secure sum: this hospital's part, masked; with the people's mask over a known roster."""
+        self._said.check_not_opened(request)
+        self._rosters.check(session, request)
+        aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
+        aggregate = {**aggregate, **left_between(session, request, step, aggregate)}
+        case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
+        decision = self._gate.rule(case)
+        if not isinstance(decision, Release):
+            return self._receipts.refuse(request, "withheld", decision.rules)
+        session.cohorts.remember(request.cohort, *_parts(session, request))
+        share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
+        payload = masked_sum.masked(share, request.summand, session.keys, session.publics)
+        channel = "masked"
+        if self._rosters.is_fixed(session, request):
+            channel = "masked_people"
+            payload["boxes"] = masked_sum.people_boxes(request.summand, session.keys, session.publics)
+        return self._receipts.release(request, payload, channel=channel, numbers=share.values.size, fit=case.fit)
+
+    def open_people(self, session: Session, request: Request) -> Answer:
+        """The second phase over a new roster: the mask of the head counts, for the other hospitals alone."""
+        first, own = self._first_phase(session, request)
+        masked_sum.check_shares(request, first, own, session.publics)
+        self._rosters.keep(session, request)
+        boxes = masked_sum.people_boxes(first, session.keys, session.publics)
+        return self._receipts.release(request, {"boxes": boxes}, channel="people", numbers=0)
+
+    def open_values(self, session: Session, request: Request) -> Answer:
+        """The last phase: the pooled cells are ruled on, and of what may leave this hospital's mask is opened."""
+        first, own = self._first_phase(session, request)
+        shares = masked_sum.check_shares(request, first, own, session.publics)
+        header = sharing.check_same_header(shares)
+        people = masked_sum.pooled_people(request, first, shares, session.keys, session.publics)
+        cohort, cells = sharing.pooled_cells(header, people)
+        session.history.sizes[first.statement] = cohort
+        ask = self._asked(session, request)
+        case = self._case(session, request, "pooled", cells, ask, people=cohort, hospitals=len(shares))
+        decision = self._gate.rule(case)
+        if not isinstance(decision, Release):
+            return self._receipts.refuse(request, "withheld", decision.rules)
+        opened = sharing.open_entries(header, decision.withheld)
+        payload = masked_sum.opened_mask(first, opened, session.keys)
+        numbers = min(case.numbers, int(opened.sum()))
+        return self._receipts.release(request, payload, channel="pooled", numbers=numbers, fit=case.fit)
+
+    def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
+        """This hospital's part and kept answer of the first phase: only what was shared last is opened."""
+        session.history.question(request)
+        self._rosters.check(session, request)
+        statement = str(request.arguments.get("statement"))
+        kept = self._receipts.answered(self._said.last_share(request, statement)["request"])
+        if kept is None:
+            raise NotAdmitted("bad_roster")
+        return Summand(request.plan, statement, request.roster, request.attempt, request.site), kept
+
+    def _asked(self, session: Session, request: Request) -> Ask:
+        """The question whose sum is being opened; of a left-out fit the one that was shared last."""
+        question = session.history.question(request)
+        if not isinstance(question, LeaveOut):
+            return question
+        shared = self._said.last_share(request, str(request.arguments.get("statement")))
+        asks = (one.ask for one in question.allows(request.receiver))
+        return next(a for a in asks if (a.step.name, _fit_name(request, a)) == (shared["step"], shared["fit"]))
+
+    def _case(
+        self,
+        session: Session,
+        request: Request,
+        scope: Scope,
+        aggregate: Aggregate,
+        ask: Ask | None = None,
+        people: int | None = None,
+        hospitals: int = 1,
+        cohort: str = "",
+    ) -> Case:
+        cohort = cohort or request.cohort
+        return Case(
+            scope,
+            aggregate,
+            people=session.cohorts[cohort].rows.n if people is None else people,
+            columns=len(session.study.variables),
+            limits=session.limits,
+            hospitals=hospitals,
+            fit=_fit_name(request, ask),
+            parameters=ask.parameters if ask else None,
+            fits_at_once=ask.fits_at_once if ask else 1,
+            every_round=bool(ask and ask.every_round),
+            overlap=session.cohorts.overlap(cohort, *_parts(session, request)),
+            spending=self._said.spending(session.plan.digest, request.receiver),
+        )
+
+
+def _parts(session: Session, request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The variables that an analysis imputes, and those of which it opens sums by who has which."""
+    return session.line.imputed(request.analysis), session.line.patterned(request.analysis)
+
+
+def _fit_name(request: Request, ask: Ask | None) -> str:
+    """A fit's name within the study: the numbers of a round are counted once there, of each step that it takes."""
+    return f"{request.analysis}: {ask.fit} {ask.step.name}" if ask and ask.fit else ""
+
+
+def _add(payload: dict[str, Any], release: Release, cohort: str = "") -> None:
+    prefix = f"{cohort}." if cohort else ""
+    payload["values"].update({prefix + name: value for name, value in release.values.items()})
+    payload["withheld"].update({prefix + name: mask for name, mask in release.withheld.items()})
+    payload["reasons"].update({prefix + name: reason for name, reason in release.reasons.items()})
