@@ -24,7 +24,6 @@ from gagyo.exchange.joining import join
 from gagyo.site.folder import state_folder
 
 GAGYO = (sys.executable, "-c", "from gagyo.cli import main; main()")
-READY_SECONDS = 60.0
 AT_ONCE = 2
 """Institutions that join at the same time: each guesses at a PIN for as long as a processor takes, by design."""
 Sides = Literal["KR", "CN"]

@@ -181,14 +181,6 @@ def _fault(error: sqlite3.Error) -> ExchangeFault:
     return ExchangeFault.of("hub_storage", found=type(error).__name__)
 
 
-def compact(folder: Path) -> None:
-    """Give the disk space of letters that are gone back to the machine."""
-    connection = _connect(folder)
-    connection.execute("PRAGMA main.incremental_vacuum")
-    connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
-    connection.close()
-
-
 def run(folder: Path, work: Callable[[Rows], T]) -> T:
     """One transaction from outside the serving process, for the operator's commands."""
     connection = _connect(folder)
