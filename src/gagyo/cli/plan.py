@@ -92,10 +92,17 @@ def sends_text(plan: Plan) -> list[str]:
     lines = []
     if plan.study.counts_only:
         lines = ["", say("plan.counts_only", cohorts=len(plan.study.cohorts)), *cohort_lines(plan)]
+    lines += ["", say("plan.first", **_counted_first(plan))]
     for name, analysis in plan.study.analyses.items():
         lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
         lines += ["  " + sent_text(sends) for sends in plan.sends[name]]
     return lines
+
+
+def _counted_first(plan: Plan) -> dict[str, int]:
+    """What each hospital counts before all else (site/preflight.py): three numbers and one a variable, a cohort."""
+    cohorts, variables = len(plan.study.cohorts), len(plan.study.variables)
+    return {"numbers": cohorts * (3 + variables), "cohorts": cohorts, "variables": variables}
 
 
 def cohort_lines(plan: Plan) -> list[str]:

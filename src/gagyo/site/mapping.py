@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from polars import Series
 
 from gagyo.errors import DataFault, FileFault, check_none
+from gagyo.federation.local import method_names
 from gagyo.finding import Finding
 from gagyo.protocol.guards import listed, nearest
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
+from gagyo.protocol.written import EPOCH
 from gagyo.site.connectors import read_rows
 from gagyo.site.site_file import Column, Given, Marker, SiteFile
 from gagyo.site.units import Conversion, conversion
@@ -54,6 +57,8 @@ class VariableReport:
     study_unit: str = ""
     factor: float = 1.0
     offset: float = 0.0
+    kind: str = ""
+    in_file: bool = False
     minimum: float | None = None
     median: float | None = None
     maximum: float | None = None
@@ -127,7 +132,11 @@ def load(site_file: SiteFile, study: Study) -> Loaded:
 
 def examine(site_file: SiteFile, study: Study) -> Loaded:
     """As `load`, but faults in the rows' content are only listed in the report."""
-    plans, warnings = _plans(site_file, study)
+    try:
+        plans, warnings = _plans(site_file, study)
+    except FileFault as fault:
+        found = (*fault.findings, *_lacking(site_file))
+        raise FileFault(*sorted(found, key=lambda finding: finding.place.line or 0)) from None
     frame = read_rows(site_file)
     findings = [*warnings, *_check_columns(site_file, frame)]
     read = {
@@ -182,7 +191,7 @@ def _plans(site_file: SiteFile, study: Study) -> tuple[dict[str, _Plan], list[Fi
     Raises:
         FileFault: with everything in the site file that does not fit the study.
     """
-    findings = list(_check_names(site_file, study))
+    findings = [*_check_names(site_file, study), *_check_policy(site_file)]
     plans: dict[str, _Plan] = {}
     for name, variable in study.variables.items():
         column = site_file.variables.get(name)
@@ -222,6 +231,18 @@ def _check_names(site_file: SiteFile, study: Study) -> Iterator[Finding]:
         values = {"found": name, "hint": nearest(name, study.variables)}
         area = "variables" if name in site_file.variables else "absent"
         yield Finding("variable_not_in_study", "warning", site_file.place(f"{area}.{name}"), values)
+
+
+def _check_policy(site_file: SiteFile) -> Iterator[Finding]:
+    """Methods that the policy names and that are none: what it means to allow or to refer would not be."""
+    policy, installed = site_file.policy, method_names()
+    for name in () if policy.methods == "all" else policy.methods:
+        if name not in installed:
+            values = {"found": name, "expected": listed(installed), "hint": nearest(name, installed)}
+            yield Finding("unknown_method", "warning", site_file.place("policy.methods"), values)
+    if unknown := sorted(set(policy.referral) - {"models", *installed}):
+        values = {"found": ", ".join(unknown), "expected": ", ".join(installed)}
+        yield Finding("referral_unknown", place=site_file.place("policy.referral"), values=values)
 
 
 def _check_column(column: Column, variable: Variable, site_file: SiteFile) -> Iterator[Finding]:
@@ -417,6 +438,8 @@ def _variable_report(
         study_unit=variable.unit,
         factor=plan.conversion.factor,
         offset=plan.conversion.offset,
+        kind=variable.type,
+        in_file=True,
         minimum=float(known.min()) if measured else None,
         median=float(np.median(known)) if measured else None,
         maximum=float(known.max()) if measured else None,
@@ -457,18 +480,32 @@ def _check_columns(site_file: SiteFile, frame: polars.DataFrame) -> Iterator[Fin
         if name not in frame.columns:
             values = {"expected": name, "found": frame.width, "encoding": site_file.data.encoding or "-"}
             yield Finding("column_not_found", place=site_file.place(path), values=values)
+    if frame.width == 1 and len(wanted) > 1 and site_file.data.connector == "csv":
+        place = site_file.place("data")
+        yield Finding("one_column", place=place, values={"found": site_file.data.delimiter})
+
+
+def _lacking(site_file: SiteFile) -> list[Finding]:
+    """Beside faults of the site file: the columns that its file of rows lacks, or why that cannot be read."""
+    try:
+        return list(_check_columns(site_file, read_rows(site_file)))
+    except DataFault as fault:
+        return list(fault.findings)
 
 
 def _findings(report: VariableReport, plan: _Plan, site_file: SiteFile) -> Iterator[Finding]:
     place = site_file.place(f"variables.{report.name}")
-    low, high = (f"{end:g}" for end in plan.variable.bounds)
+    low, high = (_said(end, plan.variable.type) for end in plan.variable.bounds)
     if report.out_of_range:
         values = {"variable": report.name, "found": report.out_of_range, "expected": f"[{low}, {high}]"}
         yield Finding("values_out_of_range", place=place, values=values)
-    if report.unreadable:
+    if report.unreadable and plan.variable.type == "date" and plan.column:
+        values = {"variable": report.name, "found": report.unreadable, "expected": plan.column.date_format}
+        yield Finding("dates_unread", place=place, values=values)
+    elif report.unreadable:
         values = {"variable": report.name, "found": report.unreadable, "expected": _choices(plan.variable)}
         yield Finding("values_unmapped", place=place, values=values)
-    if report.column and report.people and not report.present and not report.unreadable:
+    if report.in_file and report.people and not report.present and not report.unreadable:
         yield Finding("variable_empty", "warning", place, {"variable": report.name})
 
 
@@ -573,4 +610,11 @@ def _conversion_words(variable: VariableReport) -> dict[str, str]:
 
 def _spread_words(variable: VariableReport) -> dict[str, str]:
     shown = zip(("minimum", "median", "maximum"), (variable.minimum, variable.median, variable.maximum), strict=True)
-    return {name: f"{value:.6g}" for name, value in shown}
+    return {name: _said(value, variable.kind) for name, value in shown if value is not None}
+
+
+def _said(value: float, kind: str) -> str:
+    """A number, or the day that so many days since 1970 are."""
+    if kind == "date" and np.isfinite(value):
+        return (EPOCH + timedelta(days=round(value))).isoformat()
+    return f"{value:.6g}"
