@@ -21,6 +21,7 @@ from gagyo.demo.survival import divided
 from gagyo.protocol.study import Study
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
+from tests.told import untold
 
 LEAST = 5
 
@@ -135,3 +136,9 @@ def test_observed_events_are_whole_numbers_and_times_have_their_unit(finished: F
     assert [line.entries[2].text for line in shown.lines] == ["110", "53"]
     compared = speak(finished.results["mean"].table("restricted_mean_difference"), Voice("ko"))
     assert compared.notes[0] == "등록 후 경과 시간(일)"
+
+
+def test_nothing_left_a_hospital_that_the_plan_had_not_told(finished: Finished) -> None:
+    ledgers = sorted((finished.folder / "ledgers").glob("*.jsonl"))
+    assert len(ledgers) == len(finished.plan.study.sites)
+    assert {ledger.stem: untold(finished.plan, ledger) for ledger in ledgers} == {one.stem: [] for one in ledgers}

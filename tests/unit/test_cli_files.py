@@ -292,3 +292,14 @@ def test_what_each_hospital_counts_first_is_told_before_approval(
         _, out, _ = run(capsys, "--language", "en", "plan", file)
         (line,) = [line for line in out.split("\n") if line.startswith(said)]
         assert f": {first} numbers" in line
+
+
+def test_an_analysis_stands_after_the_one_that_it_starts_from(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = study / "study.yaml"
+    text = file.read_text(encoding="utf-8")
+    start, end = text.index("  validation:"), text.index("\nrelease:")
+    moved = text[:start] + text[end:]
+    file.write_text(moved.replace("  algorithm:", f"{text[start:end].rstrip()}\n  algorithm:"), encoding="utf-8")
+    code, _, err = run(capsys, "--language", "en", "check", file)
+    assert code == exits.FAULT
+    assert "analyses.validation.model: algorithm comes after validation" in err

@@ -19,7 +19,7 @@ from gagyo.governance.evidence import Evidence
 from gagyo.governance.pack import Pack
 from gagyo.protocol.options import check_options
 from gagyo.protocol.plan import Plan
-from gagyo.protocol.study import Study
+from gagyo.protocol.study import Analysis, Study
 from gagyo.release.limits import Limits
 from gagyo.result import Words
 
@@ -57,10 +57,20 @@ def check_analyses(study: Study, found: Sequence[Finding] = ()) -> list[Finding]
         if unsure or name in faulty or faulty & {one for one in analysis.options.values() if isinstance(one, str)}:
             continue
         try:
-            read_method(analysis, study)
+            needs = read_method(analysis, study).needs
         except FileFault as fault:
             findings += [one for one in fault.findings if one not in findings]
+        else:
+            findings += list(_later(analysis, needs, list(study.analyses)))
     return findings
+
+
+def _later(analysis: Analysis, needs: Sequence[str], order: Sequence[str]) -> Iterator[Finding]:
+    """Analyses run in the order of the file: one that starts from another's result comes after it."""
+    for one in needs:
+        if one in order and order.index(one) > order.index(analysis.name):
+            option = next((key for key, value in analysis.options.items() if value == one), "")
+            yield Finding("model_later", place=analysis.place(option), values={"found": one, "analysis": analysis.name})
 
 
 def _is_of(finding: Finding, analysis: str) -> bool:
