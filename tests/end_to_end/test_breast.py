@@ -66,3 +66,9 @@ def test_nothing_left_a_hospital_that_the_plan_had_not_told(finished: Finished) 
     ledgers = sorted((finished.folder / "ledgers").glob("*.jsonl"))
     assert len(ledgers) == len(finished.plan.study.sites)
     assert {ledger.stem: untold(finished.plan, ledger) for ledger in ledgers} == {one.stem: [] for one in ledgers}
+
+
+def test_instability_is_told_or_said_to_be_withheld(finished: Finished) -> None:
+    result = finished.results["validation"]
+    drawn = "instability" in [curve.name for curve in result.curves]
+    assert drawn != ("validate.instability_withheld" in [note.key for note in result.notes])
