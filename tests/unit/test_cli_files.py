@@ -303,3 +303,16 @@ def test_an_analysis_stands_after_the_one_that_it_starts_from(study: Path, capsy
     code, _, err = run(capsys, "--language", "en", "check", file)
     assert code == exits.FAULT
     assert "analyses.validation.model: algorithm comes after validation" in err
+
+
+def test_an_amendment_tells_what_is_now_counted_first(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = study / "old.json", study / "study.yaml"
+    old.write_text(run(capsys, "plan", new, "--json")[1], encoding="utf-8")
+    text = new.read_text(encoding="utf-8")
+    said = catalogue("en")["cli.plan.first"].split(":")[0]
+    new.write_text(text.replace("title:", "seed: 2\ntitle:", 1), encoding="utf-8")
+    assert said not in run(capsys, "--language", "en", "plan", new, "--compare", old)[1]
+    more = "  weight: {type: number, unit: kg, range: [0, 300], label: {en: W, ko: W, zh: W}}\n"
+    new.write_text(text.replace("variables:  ", f"variables:\n{more}#", 1), encoding="utf-8")
+    _, out, err = run(capsys, "--language", "en", "plan", new, "--compare", old)
+    assert f"{said}: 16 numbers" in out, err
