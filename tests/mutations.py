@@ -70,6 +70,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
+FIRST, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -294,8 +295,8 @@ MUTATIONS = (
     ("methods/_penalised_sums.py", "fold_cells(rows, formula, fold) for", "design_cells(rows, formula) for", PENALISED),
     (
         "methods/_penalised_sums.py",
-        "plains[number].append(spread_of(_among(plain, fold[some])[:, measured]))",
-        "plains[number].append(spread_of(0 * _among(plain, fold[some])[:, measured]))",
+        "spreads.append(spread_within(least, raw[plains], added(fold, np.zeros(len(centre)), 1, plains)))",
+        "",
         PENALISED,
     ),
     ("methods/penalised.py", "(self.fits * self.width if walk.rounds == 2 else 0)", "self.fits", PENALISED),
@@ -930,6 +931,12 @@ MUTATIONS = (
     ),
     ("statistics/repeated.py", "    taken[1:-1] += half + half.transpose(0, 2, 1)\n", "", REPEATED),
     ("statistics/repeated.py", "        if not _is_least(best, likelihood):", "        if False:", REPEATED),
+    ("cli/plan.py", '    lines += ["", say("plan.first", **_counted_first(plan))]\n', "", FIRST),
+    ("cli/plan.py", "cohorts * (3 + variables)", "3 + variables", FIRST),
+    ("methods/_validation/sent.py", '        yield Sends("validate.spread", 2 * measured, 1)\n', "", TOLD),
+    ("methods/_validation/sent.py", "4 * len(options.thresholds) + 1", "4 * len(options.thresholds)", TOLD),
+    ("methods/_validation/sent.py", "12 * layout.bootstrap", "12", TOLD),
+    ("methods/validate.py", "        if not len(found.unstable):", "        if False:", TOLD),
 )
 
 

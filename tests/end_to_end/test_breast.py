@@ -10,6 +10,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from gagyo.api import Finished, run_embedded
 from gagyo.demo import prepare
 from gagyo.demo.breast import SITES, divided
+from tests.told import untold
 
 PREDICTORS = ("texture", "smoothness", "compactness", "symmetry")
 
@@ -59,3 +60,15 @@ def test_each_hospitals_accuracy_equals_scikit_learn_on_the_same_scores(finished
         told = [row[at["auc"]].value, row[at["brier"]], row[at["log_loss"]].value]  # type: ignore[union-attr]
         same = [measure(y[here], p[here]) for measure in (roc_auc_score, brier_score_loss, log_loss)]
         np.testing.assert_allclose(told, same, rtol=1e-10)
+
+
+def test_nothing_left_a_hospital_that_the_plan_had_not_told(finished: Finished) -> None:
+    ledgers = sorted((finished.folder / "ledgers").glob("*.jsonl"))
+    assert len(ledgers) == len(finished.plan.study.sites)
+    assert {ledger.stem: untold(finished.plan, ledger) for ledger in ledgers} == {one.stem: [] for one in ledgers}
+
+
+def test_instability_is_told_or_said_to_be_withheld(finished: Finished) -> None:
+    result = finished.results["validation"]
+    drawn = "instability" in [curve.name for curve in result.curves]
+    assert drawn != ("validate.instability_withheld" in [note.key for note in result.notes])

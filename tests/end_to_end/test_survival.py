@@ -19,6 +19,9 @@ from gagyo.coordinator.planning import check
 from gagyo.demo import prepare
 from gagyo.demo.survival import divided
 from gagyo.protocol.study import Study
+from gagyo.report.tables import speak
+from gagyo.report.voice import Voice
+from tests.told import untold
 
 LEAST = 5
 
@@ -117,3 +120,25 @@ def test_the_study_of_the_how_to_runs(tmp_path: Path) -> None:
     assert finished.stopped == {}
     assert list(finished.results) == ["curves", "test", "late", "mean", "model"]
     assert finished.results["mean"].people == 228
+
+
+def test_a_row_of_the_cox_table_is_of_one_increment(finished: Finished) -> None:
+    """For ten years the ratio, its coefficient and its error: whoever takes the exponential finds the ratio."""
+    rows = finished.results["model"].table("hazard_ratios").rows
+    age = finished.results["model"].estimate("age")
+    assert rows[0][2] == pytest.approx(10 * age.value)
+    assert rows[0][3] == pytest.approx(10 * age.standard_error)
+    assert [row[1].value for row in rows] == pytest.approx([np.exp(row[2]) for row in rows])
+
+
+def test_observed_events_are_whole_numbers_and_times_have_their_unit(finished: Finished) -> None:
+    shown = speak(finished.results["test"].table("log_rank"), Voice("ko"))
+    assert [line.entries[2].text for line in shown.lines] == ["110", "53"]
+    compared = speak(finished.results["mean"].table("restricted_mean_difference"), Voice("ko"))
+    assert compared.notes[0] == "등록 후 경과 시간(일)"
+
+
+def test_nothing_left_a_hospital_that_the_plan_had_not_told(finished: Finished) -> None:
+    ledgers = sorted((finished.folder / "ledgers").glob("*.jsonl"))
+    assert len(ledgers) == len(finished.plan.study.sites)
+    assert {ledger.stem: untold(finished.plan, ledger) for ledger in ledgers} == {one.stem: [] for one in ledgers}

@@ -18,6 +18,7 @@ from gagyo.api import Finished, run_embedded, verify
 from gagyo.demo import prepare
 from gagyo.demo.weights import ARMS, divided
 from gagyo.report import write
+from tests.told import untold
 
 KNOTS = (200.0, 340.0, 500.0)
 
@@ -141,7 +142,7 @@ def test_reports_in_three_languages_show_the_same_numbers_and_the_love_plot(fini
     effect = finished.results["everyone"].estimate("difference").value
     assert effect is not None
     for page in pages:
-        assert f"\u2212{abs(effect):.3f}" in page
+        assert f"\u2212{abs(effect):.1f} (" in page or f"\u2212{abs(effect):.1f}<" in page
         assert page.count("<svg") >= 5
     drawn = [re.findall(r"<circle[^>]*/>", page) for page in pages]
     assert len(drawn[0]) >= 26
@@ -204,3 +205,9 @@ def test_the_study_of_the_how_to_is_a_study(tmp_path: Path) -> None:
     assert list(Line(Study.parse(text)).methods) == ["effect", "overlap", "doubly"]
     followed = text.replace("  doubly:\n", f"{more}  doubly:\n")
     assert list(Line(Study.parse(followed)).methods) == ["effect", "overlap", "survival", "doubly"]
+
+
+def test_nothing_left_a_hospital_that_the_plan_had_not_told(finished: Finished) -> None:
+    ledgers = sorted((finished.folder / "ledgers").glob("*.jsonl"))
+    assert len(ledgers) == len(finished.plan.study.sites)
+    assert {ledger.stem: untold(finished.plan, ledger) for ledger in ledgers} == {one.stem: [] for one in ledgers}

@@ -132,7 +132,7 @@ def test_a_withdrawal_of_a_plan_that_is_not_there_is_no_withdrawal(here: Town, f
     for plan in ("sha256:" + "0" * 64, "0" * 12):
         with pytest.raises(FileFault) as told:
             decisions.withdraw(here.files["busan"], state_folder(here.files["busan"]), plan)
-        assert told.value.findings[0].code == "plan_unknown"
+        assert told.value.findings[0].code == "plan_none"
 
 
 def test_the_hub_is_told_what_a_service_does(here: Town, files: Files) -> None:

@@ -220,3 +220,100 @@ def test_results_that_cannot_be_read_are_named(
     assert (code, out) == (exits.FAULT, "")
     assert str(file) in err
     assert "Traceback" not in err
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "gagyo", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == exits.OK
+    assert "gagyo" in done.stdout
+
+
+def test_faults_of_analyses_are_told_with_those_of_the_file(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = study / "study.yaml"
+    text = file.read_text(encoding="utf-8").replace("purpose: scientific_research", "purpose: research")
+    text = text.replace("method: describe", "method: descrbe").replace("+ glucose +", "+ glucos +")
+    file.write_text(text, encoding="utf-8")
+    code, _, err = run(capsys, "--language", "en", "check", file)
+    assert code == exits.FAULT
+    places = [line.split(" ")[1].rstrip(":") for line in err.strip().split("\n")]
+    assert places == ["purpose", "analyses.characteristics.method", "analyses.algorithm.formula"]
+
+
+def test_every_analysis_is_looked_at_whatever_is_wrong_with_another(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = study / "study.yaml"
+    more = "  one: {method: describe, cohort: adults, variables: [agee]}\n"
+    more += "  two: {method: compare, cohort: adults, variables: [age], by: smokin}\n"
+    file.write_text(file.read_text(encoding="utf-8").replace("analyses:\n", f"analyses:\n{more}"), encoding="utf-8")
+    _, _, err = run(capsys, "--language", "en", "check", file)
+    assert "analyses.one" in err
+    assert "analyses.two" in err
+
+
+def test_a_variable_whose_declaration_is_faulty_is_not_called_unknown(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = study / "study.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("type: integer", "type: int"), encoding="utf-8")
+    _, _, err = run(capsys, "--language", "en", "check", file)
+    (line,) = err.strip().split("\n")
+    assert "variables.age.type" in line
+
+
+def test_a_key_is_offered_once(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = study / "sites" / "seoul.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("{column: 나이", "{colum: 나이"), encoding="utf-8")
+    _, _, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
+    assert "column, unit" in err
+    assert "column, column" not in err
+
+
+def test_faults_of_a_site_file_come_with_what_its_rows_lack(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = study / "sites" / "seoul.yaml"
+    text = file.read_text(encoding="utf-8").replace("site: seoul", "site: soul").replace("column: 나이", "column: 연령")
+    text = text.replace("policy: {minimum_people: 10", "policy: {referral: [mixd], minimum_people: 10")
+    file.write_text(text, encoding="utf-8")
+    code, out, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
+    assert code != exits.OK
+    assert [word in err for word in ("soul", "연령", "mixd")] == [True, True, True]
+    assert "나이" in out, "the columns that there are"
+
+
+def test_what_each_hospital_counts_first_is_told_before_approval(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As many numbers as its receipt says, in the check, the plan and the inbox: they leave for each hospital alone."""
+    command = (study / "study.yaml", "--sites", study / "sites", "--out", study / "out")
+    assert run(capsys, "run", *command)[0] == exits.OK
+    links = [json.loads(line) for line in (study / "out" / "ledgers" / "seoul.jsonl").read_text().split("\n") if line]
+    (first,) = [link["record"]["numbers"] for link in links if link["record"]["step"] == "preflight"]
+    said = catalogue("en")["cli.plan.first"].split(":")[0]
+    for file in (study / "study.yaml", study / "out" / "plan.json"):
+        _, out, _ = run(capsys, "--language", "en", "plan", file)
+        (line,) = [line for line in out.split("\n") if line.startswith(said)]
+        assert f": {first} numbers" in line
+
+
+def test_an_analysis_stands_after_the_one_that_it_starts_from(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = study / "study.yaml"
+    text = file.read_text(encoding="utf-8")
+    start, end = text.index("  validation:"), text.index("\nrelease:")
+    moved = text[:start] + text[end:]
+    file.write_text(moved.replace("  algorithm:", f"{text[start:end].rstrip()}\n  algorithm:"), encoding="utf-8")
+    code, _, err = run(capsys, "--language", "en", "check", file)
+    assert code == exits.FAULT
+    assert "analyses.validation.model: algorithm comes after validation" in err
+
+
+def test_an_amendment_tells_what_is_now_counted_first(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = study / "old.json", study / "study.yaml"
+    old.write_text(run(capsys, "plan", new, "--json")[1], encoding="utf-8")
+    text = new.read_text(encoding="utf-8")
+    said = catalogue("en")["cli.plan.first"].split(":")[0]
+    new.write_text(text.replace("title:", "seed: 2\ntitle:", 1), encoding="utf-8")
+    assert said not in run(capsys, "--language", "en", "plan", new, "--compare", old)[1]
+    more = "  weight: {type: number, unit: kg, range: [0, 300], label: {en: W, ko: W, zh: W}}\n"
+    new.write_text(text.replace("variables:  ", f"variables:\n{more}#", 1), encoding="utf-8")
+    _, out, err = run(capsys, "--language", "en", "plan", new, "--compare", old)
+    assert f"{said}: 16 numbers" in out, err

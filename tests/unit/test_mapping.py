@@ -135,7 +135,7 @@ def faults(folder: Path, text: str = SITE, rows: str = ROWS) -> list[str]:
         ("51,", "inf,", "values_unmapped"),
         (",예,1", ",SECRET,1", "values_unmapped"),
         (",예,1", ",예,3", "values_unmapped"),
-        ("2020.01.02", "2020-01-02", "values_unmapped"),
+        ("2020.01.02", "2020-01-02", "dates_unread"),
         ("2020.01.02", "1999.12.31", "values_out_of_range"),
         ("혈당", "SECRET", "column_not_found"),
     ],
@@ -266,3 +266,36 @@ def test_booleans_and_levels_need_no_map_where_they_are_written_as_in_the_study(
     read = loaded(tmp_path, text, rows)
     assert same(read.columns["disease"], [1, 0])
     assert same(read.columns["smoking"], [0, 1])
+
+
+def test_dates_are_told_as_days_and_by_their_format(tmp_path: Path) -> None:
+    rows = ROWS.replace("2020.01.02", "2020/01/02")
+    report = examine(site(tmp_path, rows=rows), Study.parse(STUDY)).report
+    (finding,) = [one for one in report.findings if one.code == "dates_unread"]
+    assert finding.values["expected"] == "%Y.%m.%d"
+    assert "2026-12-31" in report.to_text("en")
+
+
+def test_a_column_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    report = examine(site(tmp_path, SITE.replace("column: 나이", "column: 연령")), Study.parse(STUDY)).report
+    assert [one.code for one in report.findings] == ["column_not_found"]
+
+
+def test_rows_that_are_not_divided_are_told_to_be_so(tmp_path: Path) -> None:
+    text = SITE.replace("encoding: cp949", 'encoding: cp949, delimiter: "|"')
+    report = examine(site(tmp_path, text), Study.parse(STUDY)).report
+    assert "one_column" in [one.code for one in report.findings]
+
+
+def test_bytes_of_another_encoding_are_told_with_their_file(tmp_path: Path) -> None:
+    with pytest.raises(DataFault) as told:
+        examine(site(tmp_path, SITE.replace("encoding: cp949", "encoding: utf-8")), Study.parse(STUDY))
+    assert told.value.findings[0].place.file == "rows.csv"
+
+
+def test_methods_of_a_policy_that_are_none_are_told(tmp_path: Path) -> None:
+    report = examine(site(tmp_path, SITE + "policy: {methods: [descrbe]}\n"), Study.parse(STUDY)).report
+    assert [(one.code, one.severity) for one in report.findings] == [("unknown_method", "warning")]
+    with pytest.raises(FileFault) as told:
+        examine(site(tmp_path, SITE + "policy: {referral: [mixd]}\n"), Study.parse(STUDY))
+    assert [one.code for one in told.value.findings] == ["referral_unknown"]

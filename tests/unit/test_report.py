@@ -7,6 +7,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import pairwise
@@ -17,14 +18,16 @@ import pytest
 
 from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._survival.telling import time_words
+from gagyo.protocol import ucum
 from gagyo.protocol.variables import Variable
 from gagyo.report import numbers, render, svg, write
 from gagyo.report.checklists import rules
 from gagyo.report.compose import compose
 from gagyo.report.figures import draw_curve
 from gagyo.report.flow import read_flow
+from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
-from gagyo.result import Column, Curve, Interval, Result, Series, Table, Withheld, Words
+from gagyo.result import Cell, Column, Curve, Interval, Result, Series, Table, Withheld, Words
 from gagyo.text import LANGUAGES, Language, Text, catalogue
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -391,7 +394,7 @@ def test_a_list_of_hospitals_has_their_labels_too(document: dict[str, Any]) -> N
     reason = {"code": "answer_withheld", "values": {"found": "busan, seoul"}}
     page = render(document | {"analyses": {"a": {"label": None, "stopped": [reason]}}}, "zh")
     labels = [document["sites"][name]["label"]["zh"] for name in ("busan", "seoul")]
-    assert f"{', '.join(labels)}：" in page
+    assert f"{'、'.join(labels)}：" in page
 
 
 def test_a_document_with_nothing_found_still_renders(document: dict[str, Any]) -> None:
@@ -467,3 +470,77 @@ def test_a_unit_stands_in_the_brackets_of_each_language() -> None:
     age = Variable("age", "number", Text("Age", "나이", "年龄"), unit="mo")
     for words in (time_words(age), with_unit(age)):
         assert words.text == Text("Age (months)", "나이(개월)", "年龄（个月）")
+
+
+def test_an_analysis_called_like_a_variable_is_headed_by_its_own_name(document: dict[str, Any]) -> None:
+    record = {**document["analyses"]["characteristics"], "label": None}
+    name = next(iter(document["variables"]))
+    page = render(document | {"analyses": {name: record, "other": record}}, "ko")
+    assert re.findall(r"<h3>([^<]*)</h3>", page)[:2] == [name, "other"]
+
+
+def forest(*cells: Cell) -> dict[str, Any]:
+    columns = (Column("hospital", Words("result.hospital"), "text"), Column("auc", Words("result.value"), "interval"))
+    rows = tuple((Words(text=Text(f"Hospital {at}")), cell) for at, cell in enumerate(cells))
+    tables = (Table("external", Words("result.value"), columns, rows, "forest"),)
+    return {"label": None, **Result("validate", True, 90, ("a", "b"), 1, tables=tables).to_json()}
+
+
+def test_a_forest_in_which_everything_is_withheld_is_a_table_and_no_empty_figure(document: dict[str, Any]) -> None:
+    withheld = Withheld("withheld")
+    bare = document | {"flow": None, "egress": None}
+    assert "<figure>" not in render(bare | {"analyses": {"a": forest(withheld, withheld)}}, "en")
+    assert "<figure>" in render(bare | {"analyses": {"a": forest(withheld, Interval(0.7, 0.6, 0.8))}}, "en")
+
+
+def test_the_header_has_the_brackets_and_commas_of_each_language(document: dict[str, Any]) -> None:
+    one = {**next(iter(document["sites"].values())), "country": "KR", "label": {"en": "A", "ko": "가", "zh": "甲"}}
+    two = {**one, "label": {"en": "B", "ko": "나", "zh": "乙"}}
+    heads = {language: render(document | {"sites": {"a": one, "b": two}}, language) for language in LANGUAGES}
+    assert "A (Korea), B (Korea)" in heads["en"]
+    assert "가(한국), 나(한국)" in heads["ko"]
+    assert "甲（韩国）、乙（韩国）" in heads["zh"]
+
+
+def test_digests_are_called_by_what_they_are_of(document: dict[str, Any]) -> None:
+    digests = {"plan": "sha256:1", "study": "sha256:2", "method log_rank": "sha256:3"}
+    page = render(document | {"digests": digests}, "ko")
+    assert [name for name in re.findall(r"<dt>([^<]*)</dt>", page) if name in ("실행 계획", "연구", "방법 log_rank")]
+    assert "<dt>plan</dt>" not in page
+    assert "<dt>방법 log_rank</dt>" in page
+
+
+def test_columns_of_a_spline_are_said_to_be_read_together() -> None:
+    columns = (Column("term", Words("result.term"), "text"), Column("ratio", Words("result.value")))
+    rows = tuple((Words(text=Text(label)), 1.0) for label in ("Age", "Age′"))
+    table = Table("hazard_ratios", Words("result.value"), columns, rows)
+    assert speak(table, Voice("en")).notes == (catalogue("en")["report.spline_columns"],)
+    assert speak(replace(table, rows=rows[:1]), Voice("en")).notes == ()
+
+
+def test_a_chain_of_few_iterations_has_no_halves_of_one_on_its_axis() -> None:
+    words = Words(text=Text("A curve"))
+    curve = Curve("course.bmi", words, words, words, (Series(words, (0.0, 1.0, 2.0), (24.1, 24.6, 24.2)),))
+    drawn = draw_curve(curve, "one", Voice("en"))
+    assert {"0", "1", "2"} <= set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn))
+    assert "0.5" not in re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+
+
+def test_the_scale_of_a_summarys_standard_error_is_said(document: dict[str, Any]) -> None:
+    assert catalogue("en")["report.summary_errors"] in render(document, "en")
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [("umol/L", "µmol/L"), ("/uL", "/µL"), ("kg/m2", "kg/m²"), ("10*9/L", "10⁹/L"), ("[IU]/L", "IU/L"), ("U/L", "U/L")],
+)
+def test_units_are_printed_as_journals_print_them(code: str, printed: str) -> None:
+    assert ucum.shown(code).to("ko") == printed
+
+
+def test_risks_and_hazards_have_ratios_of_their_own_names() -> None:
+    for language in LANGUAGES:
+        said = catalogue(language)
+        ratio = said["trial.risk_ratio"].replace("{horizon}", "")
+        assert said["weighting.risk_ratio"].lower() in ratio.lower()
+        assert said["weighting.hazard_ratio"].lower() not in ratio.lower()

@@ -61,6 +61,10 @@ def _checked(path: Path) -> Study:
     from gagyo.errors import check_none
     from gagyo.protocol.study import Study
 
+    sketch, found = Study.sketch(path)
+    if sketch is not None and found:
+        more = planning.check_analyses(sketch, found)
+        check_none(sorted((*found, *more), key=lambda finding: finding.place.line or 0))
     study = Study.read(path)
     check_none(planning.check(study))
     return study

@@ -92,10 +92,17 @@ def sends_text(plan: Plan) -> list[str]:
     lines = []
     if plan.study.counts_only:
         lines = ["", say("plan.counts_only", cohorts=len(plan.study.cohorts)), *cohort_lines(plan)]
+    lines += ["", say("plan.first", **_counted_first(plan))]
     for name, analysis in plan.study.analyses.items():
         lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
         lines += ["  " + sent_text(sends) for sends in plan.sends[name]]
     return lines
+
+
+def _counted_first(plan: Plan) -> dict[str, int]:
+    """What each hospital counts before all else (site/preflight.py): three numbers and one a variable, a cohort."""
+    cohorts, variables = len(plan.study.cohorts), len(plan.study.variables)
+    return {"numbers": cohorts * (3 + variables), "cohorts": cohorts, "variables": variables}
 
 
 def cohort_lines(plan: Plan) -> list[str]:
@@ -141,7 +148,22 @@ def _sending_lines(found: Amendment) -> list[str]:
     told: dict[tuple[str, ...], list[str]] = {}
     for site, lines in by_site.items():
         told.setdefault(tuple(lines), []).append(site)
-    return [line for lines, sites in told.items() for line in ("  " + ", ".join(sites), *lines)]
+    first = ["  " + say("plan.first", **_counted_first(found.new))] if _counts_otherwise(found) else []
+    return first + [line for lines, sites in told.items() for line in ("  " + ", ".join(sites), *lines)]
+
+
+def _counts_otherwise(found: Amendment) -> bool:
+    """Whether what each hospital counts before all else is of other cohorts or variables."""
+    old, new = (one.study.canonical() for one in (found.old, found.new))
+    return any(
+        {name: _without_label(one) for name, one in old[part].items()}
+        != {name: _without_label(one) for name, one in new[part].items()}
+        for part in ("cohorts", "variables")
+    )
+
+
+def _without_label(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in one.items() if key not in ("label", "description")}
 
 
 def _sending_line(one: Sending) -> str:

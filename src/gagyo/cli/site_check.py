@@ -12,6 +12,7 @@ from gagyo.cli.speech import language, say
 
 if TYPE_CHECKING:
     from gagyo.site.mapping.report import MappingReport
+    from gagyo.site.site_file import SiteFile
 
 
 def register(app: typer.Typer) -> None:
@@ -25,16 +26,37 @@ def site_check(
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
 ) -> None:
     """Print the mapping report, which stays at the hospital; leave with 1 where it has faults."""
-    report = _report(site_file, study)
+    report = _report(site_file, study, columns=not as_json)
     shown = json.dumps(report.to_json(), ensure_ascii=False, indent=2) if as_json else report.to_text(language())
     typer.echo(shown)
     if any(finding.severity == "error" for finding in report.findings):
         raise typer.Exit(1)
 
 
-def _report(site_file: Path, study: Path) -> MappingReport:
+def _report(site_file: Path, study: Path, columns: bool) -> MappingReport:
+    """The report; where the site file has faults they are raised, after the file's columns, by which to correct it."""
+    from gagyo.errors import FileFault
     from gagyo.protocol.study import Study
     from gagyo.site.mapping.load import examine
     from gagyo.site.site_file import SiteFile
 
-    return examine(SiteFile.read(site_file), Study.read(study)).report
+    read, of = SiteFile.read(site_file), Study.read(study)
+    try:
+        return examine(read, of).report
+    except FileFault:
+        if columns:
+            _show_columns(read)
+        raise
+
+
+def _show_columns(site_file: SiteFile) -> None:
+    from gagyo.errors import DataFault
+    from gagyo.site.connectors import read_rows
+    from gagyo.text import translate
+
+    try:
+        names = ", ".join(read_rows(site_file).columns)
+    except DataFault:
+        return
+    typer.echo(translate("mapping.stays", language()))
+    typer.echo(translate("mapping.columns", language(), names=names))

@@ -76,4 +76,5 @@ def plan_text(one: Proposed) -> str:
 
 
 def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    """A time as the hub tells it, in UTC: people compare both over a border."""
+    return time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(seconds))

@@ -43,6 +43,8 @@ def ledger(
         return
     for line in lines(entries):
         typer.echo(line)
+    if any(entry.record["channel"] == "pooled" and not entry.record["numbers"] for entry in entries):
+        typer.echo(say("site_ledger.counted_once"))
     typer.echo(say("site_ledger.whole", links=len(entries)))
 
 

@@ -119,7 +119,11 @@ def _cohort_name(run: Run, name: str, cohort: str) -> str:
 
 
 def _title(run: Run, key: str, cohort: str) -> Words:
-    return Words(key) if len(run.study.cohorts) == 1 else Words(f"{key}_of", {"cohort": cohort})
+    if len(run.study.cohorts) == 1:
+        return Words(key)
+    label = run.study.cohorts[cohort].label
+    named = label if label.en else Text(cohort)
+    return Words(text=Text(*(translate(f"{key}_of", one, cohort=named.to(one)) for one in LANGUAGES)))
 
 
 def _flow_row(run: Run, site: str, cohort: str, least: Withheld) -> tuple[Cell, ...]:

@@ -10,6 +10,7 @@ from gagyo.errors import FileFault, check_none
 from gagyo.exchange.envelope import PublicKeys
 from gagyo.federation.line import Line
 from gagyo.federation.local import method_module, method_names, source_digest
+from gagyo.federation.method import read_method
 from gagyo.finding import Finding, Place
 from gagyo.governance.bounds import bounds_over
 from gagyo.governance.check import Bounds
@@ -18,7 +19,7 @@ from gagyo.governance.evidence import Evidence
 from gagyo.governance.pack import Pack
 from gagyo.protocol.options import check_options
 from gagyo.protocol.plan import Plan
-from gagyo.protocol.study import Study
+from gagyo.protocol.study import Analysis, Study
 from gagyo.release.limits import Limits
 from gagyo.result import Words
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def check(study: Study) -> list[Finding]:
     """What is wrong with a study's analyses, beyond what reading the file found."""
-    findings = check_options(study, _Models())
+    findings = check_analyses(study)
     limits = limits_of(study)
     # Numbers of people are each hospital's own word: there is no sum that would need others.
     if len(study.sites) < limits.hospitals and not study.counts_only:
@@ -41,6 +42,39 @@ def check(study: Study) -> list[Finding]:
     except FileFault as fault:
         findings.extend(fault.findings)
     return findings
+
+
+def check_analyses(study: Study, found: Sequence[Finding] = ()) -> list[Finding]:
+    """What is wrong with each analysis by itself, of all of them at once.
+
+    found: what reading the file found. An analysis is left alone where it, or one that it takes its model from, has a
+    fault already, and all are where a variable has one: what would be said of them may only follow from that.
+    """
+    unsure = any(one.place.path.startswith("variables") for one in found)
+    findings = check_options(study, _Models(), formulas=not unsure)
+    faulty = {name for one in (*found, *findings) for name in study.analyses if _is_of(one, name)}
+    for name, analysis in study.analyses.items():
+        if unsure or name in faulty or faulty & {one for one in analysis.options.values() if isinstance(one, str)}:
+            continue
+        try:
+            needs = read_method(analysis, study).needs
+        except FileFault as fault:
+            findings += [one for one in fault.findings if one not in findings]
+        else:
+            findings += list(_later(analysis, needs, list(study.analyses)))
+    return findings
+
+
+def _later(analysis: Analysis, needs: Sequence[str], order: Sequence[str]) -> Iterator[Finding]:
+    """Analyses run in the order of the file: one that starts from another's result comes after it."""
+    for one in needs:
+        if one in order and order.index(one) > order.index(analysis.name):
+            option = next((key for key, value in analysis.options.items() if value == one), "")
+            yield Finding("model_later", place=analysis.place(option), values={"found": one, "analysis": analysis.name})
+
+
+def _is_of(finding: Finding, analysis: str) -> bool:
+    return f"{finding.place.path}.".startswith(f"analyses.{analysis}.")
 
 
 class _Models(Mapping[str, "type[BaseModel]"]):

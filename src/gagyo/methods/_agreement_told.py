@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gagyo.methods._groups import NO_YES
+from gagyo.methods._quantiles_told import with_unit
+from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics import agreement
 from gagyo.statistics.agreement import Analysis, Kappa, Limits, Several, Weights
-from gagyo.text import LANGUAGES, Text, join
+from gagyo.text import LANGUAGES, Text, bracketed, join
 
 COEFFICIENT = (
     Column("coefficient", Words("agreement.coefficient"), "text"),
@@ -147,7 +149,8 @@ class Told:
             (Words(f"agreement.{name}"), Interval(*ends), errors.get(name, (None, None))[1])
             for name, ends in lines.items()
         ]
-        title = Words(text=_between(self.raters[0].label, self.raters[1].label))
+        first, second = self.raters[0], self.raters[1]
+        title = Words(text=_in_unit(_between(first.label, second.label), first))
         note = Words("agreement.deviation_note", {"value": f"{one.deviation:.3f}"})
         return estimates, Table("agreement_limits", title, columns, tuple(rows), notes=(note,))
 
@@ -156,7 +159,7 @@ class Told:
             Column("rater", Words("agreement.rater"), "text"),
             Column("mean", Words("agreement.mean"), "number", 3),
         )
-        rows = tuple((Words(text=one.label), float(mean)) for one, mean in zip(self.raters, means, strict=True))
+        rows = tuple((with_unit(one), float(mean)) for one, mean in zip(self.raters, means, strict=True))
         return Table("agreement_means", Words("agreement.means"), columns, rows)
 
 
@@ -173,6 +176,10 @@ def _between(first: Text, second: Text) -> Text:
     """The title of what two raters differ by."""
     said = (Words("agreement.limits", {"first": first.to(one), "second": second.to(one)}).to(one) for one in LANGUAGES)
     return Text(*said)
+
+
+def _in_unit(title: Text, variable: Variable) -> Text:
+    return title if variable.unit in ("", "1") else bracketed(title, shown(variable.unit))
 
 
 def _finite(value: float) -> float | None:

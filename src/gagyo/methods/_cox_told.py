@@ -208,12 +208,14 @@ class Told:
 
 
 def _row(one: Estimate, per: float, unit: str) -> tuple[Cell, ...]:
+    """A term's hazard ratio, coefficient and error, all for the increment that its label says."""
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, None, None)
     with np.errstate(over="ignore"):
         limits = np.exp(np.array([one.value, one.lower, one.upper]) * per)
     ratio = Interval(*limits.tolist()) if np.isfinite(limits).all() else None
-    return (_per(one.label, per, unit), ratio, one.value, one.standard_error, one.p)
+    error = None if one.standard_error is None else one.standard_error * per
+    return (_per(one.label, per, unit), ratio, one.value * per, error, one.p)
 
 
 def _change(label: Text, at: Text) -> Words:

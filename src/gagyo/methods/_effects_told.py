@@ -57,10 +57,11 @@ class Treated:
 
     def effects(self, table: str, effects: Mapping[str, Effect], whom: Words) -> Table:
         """All effects, with notes on whose they are and on errors of ratios."""
+        digits = 3 if self.binary else digits_told(min(one.standard_error for one in effects.values()))
         columns = (
             Column("effect", Words("weighting.effect"), "text"),
-            Column("estimate", Words("result.value_interval"), "interval", 3),
-            Column("standard_error", Words("weighting.error"), "number", 4),
+            Column("estimate", Words("result.value_interval"), "interval", digits),
+            Column("standard_error", Words("weighting.error"), "number", digits + 1),
             Column("p", Words("regression.p"), "p"),
         )
         told = [self.effect(name, one) for name, one in effects.items()]
@@ -85,6 +86,11 @@ class Treated:
             )
             for name, mean, error in zip(GROUPS, means, errors, strict=True)
         ]
+
+
+def digits_told(error: float) -> int:
+    """Digits of a measurement's mean: two of its standard error, none that only chance would give."""
+    return 3 if not error > 0 else int(np.clip(1 - np.floor(np.log10(error)), 0, 3))
 
 
 def limits(one: Estimate) -> Interval | None:

@@ -12,6 +12,7 @@ from gagyo.methods._groups import NO_YES, level_label
 from gagyo.methods._imputation_chains import PREDICTION, Spec
 from gagyo.methods._imputation_walk import Fits, Seen
 from gagyo.methods._logistic_told import coefficients_table
+from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._regression import alias_notes
 from gagyo.protocol.terms import DesignColumn
 from gagyo.protocol.variables import Variable
@@ -176,8 +177,8 @@ def _mixed(given: Floats) -> float | None:
 
 
 def _label(variable: Variable) -> Words:
-    """A variable by name; of yes or no the share of yes."""
-    return Words(text=join(": ", variable.label, NO_YES[1]) if variable.type == "boolean" else variable.label)
+    """A variable with its unit; of yes or no the share of yes."""
+    return Words(text=join(": ", variable.label, NO_YES[1])) if variable.type == "boolean" else with_unit(variable)
 
 
 def _estimates(columns: tuple[DesignColumn, ...], pooled: rubin.Pooled, aliased: Bools) -> Iterator[Estimate]:

@@ -65,7 +65,7 @@ class Told:
         p = adjusted(np.array([one.test.p if one.test else np.nan for one in tests]), self.adjust)
         tables = [self._tests(tests, p)] if tests else []
         tables += [self._within(tests)] if any(one.inside for one in tests) else []
-        tables += [self._correlations(correlations)] if correlations else []
+        tables += [self._correlations(correlations, people)] if correlations else []
         return Result(
             method="rank_tests",
             lossless=all(one.exact for one in tests) and all(one.exact for one in correlations),
@@ -143,23 +143,25 @@ class Told:
         rows = tuple((self._label(one.name), *_cells(one.inside)) for one in tests)
         return Table("rank_strata", Words("ranks.strata"), columns, rows)
 
-    def _correlations(self, correlations: Sequence[Correlated]) -> Table:
+    def _correlations(self, correlations: Sequence[Correlated], people: int) -> Table:
         columns = (
             Column("variable", Words("describe.variable"), "text"),
+            Column("people", Words("describe.people"), "count"),
             Column("rho", Words("ranks.rho"), "number", 3),
             Column("p", Words("regression.p"), "p"),
             Column("values", Words("ranks.cells"), "text"),
         )
-        rows = tuple(self._correlation(one) for one in correlations)
+        rows = tuple(self._correlation(one, people) for one in correlations)
         title = Words(text=join(": ", CORRELATIONS, self.study.variables[self.beside].label))
         return Table("rank_correlations", title, columns, rows, notes=(Words("ranks.note"),))
 
-    def _correlation(self, one: Correlated) -> tuple[Cell, ...]:
+    def _correlation(self, one: Correlated, people: int) -> tuple[Cell, ...]:
+        head = (self._label(one.name), people)
         if one.rho is None or one.test is None:
-            return (self._label(one.name), Withheld("withheld"), None, None)
+            return (*head, Withheld("withheld"), None, None)
         if np.isnan(one.rho):
-            return (self._label(one.name), Withheld("not_estimable"), None, None)
-        return (self._label(one.name), one.rho, one.test.p, Words("ranks.values" if one.exact else "ranks.rounded"))
+            return (*head, Withheld("not_estimable"), None, None)
+        return (*head, one.rho, one.test.p, Words("ranks.values" if one.exact else "ranks.rounded"))
 
     def _texts(self, tests: Sequence[Ranked], correlations: Sequence[Correlated]) -> Iterator[Words]:
         yield Words("ranks.text")

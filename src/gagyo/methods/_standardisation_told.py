@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._balance import middle_of
-from gagyo.methods._effects_told import GROUPS, Treated, limits, of
+from gagyo.methods._effects_told import GROUPS, Treated, digits_told, limits, of
 from gagyo.methods._newton import Solved
 from gagyo.methods._profile_fit import Fitted
 from gagyo.methods._regression import (
@@ -84,11 +84,14 @@ class Told:
 
     def _means(self, found: Standardised) -> Table:
         binary = self.treated.binary
+        digits = 3 if binary else digits_told(min(np.sqrt(np.diag(found.variance))))
         columns = (
             Column("group", Words("weighting.group"), "text"),
             Column("people", Words("describe.people"), "count"),
-            Column("crude", Words("standardisation.own_risk" if binary else "standardisation.own_mean"), "number", 3),
-            Column("mean", Words("standardisation.risk" if binary else "standardisation.mean"), "interval", 3),
+            Column(
+                "crude", Words("standardisation.own_risk" if binary else "standardisation.own_mean"), "number", digits
+            ),
+            Column("mean", Words("standardisation.risk" if binary else "standardisation.mean"), "interval", digits),
         )
         means = self.treated.means(found.means, found.variance)
         rows = tuple(

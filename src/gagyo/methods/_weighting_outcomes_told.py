@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gagyo.methods._effects_told import Treated, limits
+import numpy as np
+
+from gagyo.methods._effects_told import Treated, digits_told, limits
 from gagyo.methods._weighting_hazard import Ratio
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Table, Words
@@ -43,7 +45,7 @@ def of_means(treated: Treated, scheme: Scheme, groups: Groups, means: Floats, va
     effects = mean_effects(means, variance, treated.binary)
     told = treated.means(means, variance)
     label = Words("weighting.risk" if treated.binary else "weighting.mean")
-    column = Column("mean", label, "interval", 3)
+    column = Column("mean", label, "interval", 3 if treated.binary else digits_told(min(np.sqrt(np.diag(variance)))))
     return Outcome(
         (*(treated.effect(name, effect) for name, effect in effects.items()), *told),
         (

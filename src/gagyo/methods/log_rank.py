@@ -199,17 +199,17 @@ class Method:
         return (*told, statistic)
 
     def _groups(self, found: _Found) -> Table:
+        weighted = self.options.weight != "none"
         columns = (
             Column("group", Words("survival.group"), "text"),
             Column("people", Words("regression.people"), "count"),
-            Column("observed", Words("survival.observed"), "number", 1),
+            Column("observed", Words("survival.observed"), "number" if weighted else "count", 1),
             Column("expected", Words("survival.expected"), "number", 1),
         )
         rows = tuple(
             (label, int(found.people[g]), float(found.scores.observed[g]), float(found.scores.expected[g]))
             for g, (_, label) in enumerate(group_names(self.study, self.options.by))
         )
-        weighted = self.options.weight != "none"
         notes = (Words("survival.weighted_numbers"),) if weighted else ()
         return Table("log_rank", Words("survival.log_rank"), columns, rows, notes=notes)
 

@@ -111,7 +111,10 @@ class Method:
             sites=grid.sites,
             rounds=grid.rounds,
             estimates=(*_means(names, means), *_differences(names, means)),
-            tables=(self._table(names, grid, means, bounds), *_compared(names, means)),
+            tables=(
+                self._table(names, grid, means, bounds),
+                *_compared(names, means, time_words(self.study.variables[self.options.time])),
+            ),
             notes=(Words("survival.mean_bounds_note"), *dropped_note(grid, self.asked.cuts)),
             methods_text=(self._words("survival.mean_text"),),
         )
@@ -163,8 +166,8 @@ def _differences(names: list[tuple[str, Words]], means: Floats) -> tuple[Estimat
     return tuple(out)
 
 
-def _compared(names: list[tuple[str, Words]], means: Floats) -> tuple[Table, ...]:
-    """Differences from the first group, and ratios by the delta method on their logarithm."""
+def _compared(names: list[tuple[str, Words]], means: Floats, time: Words) -> tuple[Table, ...]:
+    """Differences from the first group in the unit of time, and ratios by the delta method on their logarithm."""
     if len(names) < 2:
         return ()
     columns = (
@@ -179,7 +182,9 @@ def _compared(names: list[tuple[str, Words]], means: Floats) -> tuple[Table, ...
         ratio = Interval(*np.exp([log, log - reach, log + reach]).tolist())
         rows.append((one.label, Interval(one.value or 0.0, one.lower or 0.0, one.upper or 0.0), one.p, ratio))
     title = Words("survival.mean_differences")
-    return (Table("restricted_mean_difference", title, columns, tuple(rows), kind="forest", notes=(_first(names),)),)
+    return (
+        Table("restricted_mean_difference", title, columns, tuple(rows), kind="forest", notes=(time, _first(names))),
+    )
 
 
 def _first(names: list[tuple[str, Words]]) -> Words:

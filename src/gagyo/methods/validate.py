@@ -302,6 +302,8 @@ class Method:
         found.optimism = yield from correct(whole, boots, found.apparent, self.analysis, dropped)
         if found.tree and found.tree.opened:
             found.unstable = yield from unstable(whole, boots, found.tree)
+        if not len(found.unstable):
+            found.notes.append(Words("validate.instability_withheld", {"number": self._least}))
 
     def _by_hospital(self, model: Model, asked: Asked, found: Findings) -> Part:
         first = {"formula": self.formula.text, "coefficients": model.coefficients[None, :]}

@@ -21,19 +21,27 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-def check_options(study: Study, models: Mapping[str, type[BaseModel]]) -> list[Finding]:
-    """The findings of all analyses; models: by name of an installed method, the pydantic model of its options."""
-    return [finding for analysis in study.analyses.values() for finding in _check_analysis(analysis, study, models)]
+def check_options(study: Study, models: Mapping[str, type[BaseModel]], formulas: bool = True) -> list[Finding]:
+    """The findings of all analyses; models: by name of an installed method, the pydantic model of its options.
+
+    formulas: whether formulas are read too, which needs every variable.
+    """
+    every = study.analyses.values()
+    return [finding for analysis in every for finding in _check_analysis(analysis, study, models, formulas)]
 
 
-def _check_analysis(analysis: Analysis, study: Study, models: Mapping[str, type[BaseModel]]) -> list[Finding]:
+def _check_analysis(
+    analysis: Analysis, study: Study, models: Mapping[str, type[BaseModel]], formulas: bool
+) -> list[Finding]:
     from pydantic import ValidationError
 
+    if not analysis.method:  # whose lack was found already
+        return []
     if analysis.method not in models:
         near = nearest(analysis.method, models)
         values = {"found": analysis.method, "expected": listed(sorted(models)), "hint": near}
         return [Finding("unknown_method", place=analysis.place("method"), values=values)]
-    findings = _check_formula(analysis, _known(analysis, study, models[analysis.method]))
+    findings = _check_formula(analysis, _known(analysis, study, models[analysis.method])) if formulas else []
     try:
         models[analysis.method].model_validate(analysis.options)
     except ValidationError as fault:

@@ -155,6 +155,13 @@ class Study:
         """The study of a YAML text; raises as `read` does."""
         return _parsed(text, file)
 
+    @classmethod
+    def sketch(cls, path: str | Path) -> tuple[Study | None, list[Finding]]:
+        """A file's study as far as it can be read, and its faults: to say what else is wrong, and for nothing more."""
+        root = read_entries(read_text(Path(path)), str(path))
+        study = _study(root)
+        return study, _faults(root)
+
     @property
     def counts_only(self) -> bool:
         """Whether nothing is asked but how many people its cohorts have: without an analysis nothing else can leave."""
@@ -207,10 +214,20 @@ def _parsed(text: str, file: str) -> Study:
     """A text is read once: planning, approving, opening and running ask for it each, and YAML takes longest of all."""
     root = read_entries(text, file)
     study = _study(root)
-    check_none(sorted(root.document.findings, key=lambda finding: finding.place.line or 0))
+    check_none(_faults(root))
     if study is None:
         raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
     return replace(study, source=text)
+
+
+def _faults(root: Entry) -> list[Finding]:
+    """What was noted, by line; a variable whose declaration is faulty is no unknown one where it is used."""
+    declared = root.value.get("variables") if isinstance(root.value, dict) else None
+    names = declared.value if declared is not None and isinstance(declared.value, dict) else {}
+    known = (
+        one for one in root.document.findings if not (one.code == "unknown_variable" and one.values["found"] in names)
+    )
+    return sorted(known, key=lambda finding: finding.place.line or 0)
 
 
 def _study(root: Entry) -> Study | None:

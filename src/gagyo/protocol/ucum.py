@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -22,9 +23,21 @@ SHOWN = {
 """Codes that people write otherwise."""
 
 
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
 def shown(code: str) -> Text:
-    """A unit as people write it."""
-    return SHOWN.get(code, Text(code))
+    """A unit as people write it: µmol/L, kg/m², 10⁹/L, IU/L."""
+    return SHOWN.get(code, Text(_written(code)))
+
+
+def _written(code: str) -> str:
+    """A code with its letter for micro, its powers and its brackets as they are printed."""
+    code = re.sub(r"(?<![A-Za-z\[])u(?=[A-Za-z\[])", "µ", code)
+    code = re.sub(r"10[*^](-?\d+)", lambda found: "10" + found[1].translate(RAISED), code)
+    code = re.sub(r"(?<=[a-z])(-?\d)(?=$|[./])", lambda found: found[1].translate(RAISED), code)
+    code = code.replace("{1.73_m2}", "1.73 m²")
+    return code.replace("[IU]", "IU").replace("[iU]", "IU")
 
 
 @cache

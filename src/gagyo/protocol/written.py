@@ -87,7 +87,7 @@ class Entry:
             if key not in self.value:
                 self.fault("missing_key", found=listed(self.value), expected=key)
         if optional is not None:
-            self._check_keys((*required, *optional))
+            self._check_keys(tuple(dict.fromkeys((*required, *optional))))
         return self.value
 
     def _check_keys(self, known: tuple[str, ...]) -> None:

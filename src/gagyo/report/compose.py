@@ -26,6 +26,17 @@ class Analysis:
     label: Words
     result: Result
 
+    @property
+    def heading(self) -> Words:
+        """Its label; of an analysis without one its name, which is not that of a variable that is called the same."""
+        said = self.label.text
+        return Words(text=Text(named(self.name))) if said == Text(self.name) else self.label
+
+
+def named(name: str) -> str:
+    """An analysis by name, where a page says it: hospitals and variables have names of their own."""
+    return f"analysis:{name}"
+
 
 def compose(document: Mapping[str, Any]) -> tuple[Section, ...]:
     """The report's sections, tables and figures numbered."""
@@ -123,7 +134,7 @@ def _estimates_stand_alone(result: Result) -> bool:
 
 def _tables(analyses: Iterable[Analysis], name: str) -> Iterator[Table]:
     for analysis in analyses:
-        yield from (t for t in analysis.result.tables if stands_for(name, t.name) and t.kind == "forest")
+        yield from (t for t in analysis.result.tables if stands_for(name, t.name) and _has_intervals(t))
 
 
 def _first_panel(table: Table) -> Table:
@@ -150,7 +161,7 @@ def _stopped(document: Mapping[str, Any]) -> Iterator[Words]:
     """Analyses without a result, each with its reasons."""
     for name, record in document.get("analyses", {}).items():
         if "stopped" in record:
-            yield own("stopped", analysis=name)
+            yield own("stopped", analysis=named(name))
             yield from (Words(f"findings.{reason['code']}", dict(reason["values"])) for reason in record["stopped"])
 
 
@@ -175,7 +186,7 @@ def _placed(place: Place, analyses: tuple[Analysis, ...]) -> Section | None:
     parts = [(analysis, blocks) for analysis, blocks in parts if blocks]
     blocks: list[Block] = [Prose((own(f"about.{place.section}"),))]
     for analysis, found in parts:
-        blocks += [Heading(analysis.label)] if len(parts) > 1 else []
+        blocks += [Heading(analysis.heading)] if len(parts) > 1 else []
         blocks += found
     return Section(place.section, tuple(blocks)) if parts else None
 
@@ -199,9 +210,14 @@ def _blocks(place: Place, analysis: Analysis) -> Iterator[Block]:
 
 def _shown(tables: Iterable[Table]) -> Iterator[Block]:
     for table in tables:
-        if table.kind != "plain":
+        if table.kind == "love" or _has_intervals(table):
             yield Drawing(table)
         yield Grid(table)
+
+
+def _has_intervals(table: Table) -> bool:
+    """Whether a forest table has something to draw: of one that is withheld whole, the table says so."""
+    return table.kind == "forest" and any(isinstance(cell, Interval) for row in table.rows for cell in row)
 
 
 def _home(result: Result) -> str:
@@ -220,6 +236,10 @@ def _estimates(analysis: Analysis) -> Iterator[Block]:
         yield Grid(_estimate_table(rest))
 
 
+ON_OTHER_SCALES = ("auc_external", "oe_external")
+"""Estimates whose standard error is on the scale of their summary."""
+
+
 def _estimate_table(estimates: list[Estimate]) -> Table:
     with_p = any(estimate.p is not None for estimate in estimates)
     columns = (
@@ -230,7 +250,8 @@ def _estimate_table(estimates: list[Estimate]) -> Table:
     )
     rows = [(estimate.label, limits_of(estimate), estimate.standard_error, estimate.p) for estimate in estimates]
     kept = 4 if with_p else 3
-    return Table("estimates", own("estimates"), columns[:kept], tuple(row[:kept] for row in rows))
+    notes = (own("summary_errors"),) if any(one.name in ON_OTHER_SCALES for one in estimates) else ()
+    return Table("estimates", own("estimates"), columns[:kept], tuple(row[:kept] for row in rows), notes=notes)
 
 
 def limits_of(estimate: Estimate) -> Cell:
@@ -257,7 +278,7 @@ def _further(analyses: tuple[Analysis, ...]) -> Iterator[Section]:
     blocks: list[Block] = []
     for analysis in analyses:
         found = list(_unplaced(analysis))
-        blocks += [Heading(analysis.label), *found] if found else []
+        blocks += [Heading(analysis.heading), *found] if found else []
     if blocks:
         yield Section("further", (Prose((own("about.further"),)), *blocks))
 
@@ -300,7 +321,7 @@ def _methods(document: Mapping[str, Any], analyses: tuple[Analysis, ...]) -> Sec
         result = analysis.result
         key = "methods_exact" if result.lossless else "methods_approximate"
         run = own(key, people=result.people, hospitals=len(result.sites), rounds=result.rounds)
-        blocks += [Heading(analysis.label), Prose((*result.methods_text, run))]
+        blocks += [Heading(analysis.heading), Prose((*result.methods_text, run))]
     return Section("methods", tuple(blocks), results=False, notice=True)
 
 

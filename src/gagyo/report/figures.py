@@ -16,6 +16,8 @@ from gagyo.result import Cell, Column, Curve, Series, Words
 
 WIDE = 760.0
 LEFT, TOP, HIGH = 62.0, 40.0, 340.0
+ITERATIONS = 12
+"""Iterations of a chain that an axis names one by one."""
 SQUARE = ("roc", "calibration", "instability")
 
 
@@ -49,10 +51,12 @@ def draw_curve(curve: Curve, name: str, voice: Voice) -> str:
 
 
 def _marks(curve: Curve) -> list[tuple[float, str]] | None:
-    """Of a course over visits the visits themselves; else none, and the axis has round numbers."""
-    if curve.name != "course":
+    """Of a course over visits or over few iterations these themselves; else none, and the axis has round numbers."""
+    found = sorted({x for series in curve.series for x in series.x})
+    iterations = curve.name.startswith("course.") and len(found) <= ITERATIONS
+    if curve.name != "course" and not iterations:
         return None
-    return [(at, numbers.signed(f"{at:g}")) for at in sorted({x for series in curve.series for x in series.x})]
+    return [(at, numbers.signed(f"{at:g}")) for at in found]
 
 
 def _plot(curve: Curve) -> Plot:

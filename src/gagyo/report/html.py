@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from gagyo.report import numbers
 from gagyo.report.blocks import Block, Drawing, Facts, Formula, Grid, Heading, Marks, Prose
 from gagyo.report.checklists import Checklist, Item
-from gagyo.report.compose import compose, limits_of, text_of
+from gagyo.report.compose import compose, limits_of, named, text_of
 from gagyo.report.figures import draw_curve, draw_flow
 from gagyo.report.flow import Flow
 from gagyo.report.forest import draw_forest
@@ -20,7 +21,7 @@ from gagyo.report.page import frame, template
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
 from gagyo.result import Column, Curve, Equation, Estimate
-from gagyo.text import Language, Text
+from gagyo.text import Language, Text, bracketed
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,12 @@ def _title(document: Mapping[str, Any], voice: Voice) -> str:
 
 
 def _names(document: Mapping[str, Any]) -> dict[str, Text]:
-    """The study's own names with their labels: variables and hospitals."""
-    labelled = {**document.get("analyses", {}), **document.get("variables", {}), **document["sites"]}
+    """The study's own names with their labels: variables and hospitals, and analyses, which may be called the same."""
+    analyses = document.get("analyses", {})
+    labelled = {**analyses, **document.get("variables", {}), **document["sites"]}
     found = ((name, text_of(record.get("label"))) for name, record in labelled.items())
-    return {name: label for name, label in found if label}
+    asked = {named(name): text_of(record.get("label")) or Text(name) for name, record in analyses.items()}
+    return asked | {name: label for name, label in found if label}
 
 
 def _countries(document: Mapping[str, Any]) -> dict[str, str]:
@@ -86,8 +89,8 @@ def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:
     who = [lead.get("name", ""), lead.get("organisation", "")]
     who += [voice.known("country", lead["country"])] if lead.get("country") else []
     facts = [
-        ("head.hospitals", ", ".join(hospitals)),
-        ("head.lead", ", ".join(part for part in who if part)),
+        ("head.hospitals", voice.listed(hospitals)),
+        ("head.lead", ("，" if voice.language == "zh" else ", ").join(part for part in who if part)),
         ("head.purpose", voice.known("purpose", document.get("purpose", ""))),
         ("head.period", " – ".join(str(period[end]) for end in ("from", "until") if period.get(end))),
     ]
@@ -96,7 +99,8 @@ def _facts(document: Mapping[str, Any], voice: Voice) -> list[tuple[str, str]]:
 
 def _hospital(name: str, site: Mapping[str, Any], voice: Voice) -> str:
     country = voice.known("country", site["country"]) if site.get("country") else ""
-    return f"{voice.name(name)} ({country})" if country else voice.name(name)
+    label = Text(voice.name(name))
+    return (bracketed(label, Text(country)) if country else label).to(voice.language)
 
 
 def _view(block: Block, page: Page) -> dict[str, Any]:
@@ -116,20 +120,26 @@ def _view(block: Block, page: Page) -> dict[str, Any]:
         case Formula():
             return {"kind": "formula", **_formula(block.equation, voice)}
         case Marks():
-            marks = [(_mark_name(name), mark) for name, mark in block.marks]
+            marks = [(_mark_name(name, voice), mark) for name, mark in block.marks]
             return {"kind": "marks", "title": voice.say(block.title), "marks": marks}
         case Checklist():
             return {"kind": "checklist", **_checklist(block, voice)}
 
 
 def _fact(estimate: Estimate, voice: Voice) -> dict[str, str]:
-    column = Column(estimate.name, estimate.label, "interval")
+    column = Column(estimate.name, estimate.label, "interval", _digits(estimate))
     shown = voice.cell(limits_of(estimate), column)
     value, _, limits = (
         shown.partition(" (") if estimate.lower is not None and not estimate.withheld else (shown, "", "")
     )
     kind = "withheld" if estimate.withheld else "value"
     return {"label": voice.say(estimate.label), "value": value, "kind": kind, "limits": f"({limits}" if limits else ""}
+
+
+def _digits(estimate: Estimate) -> int:
+    """Three; of a difference between measurements two of its standard error."""
+    error = estimate.standard_error if estimate.name == "difference" else None
+    return min(max(1 - math.floor(math.log10(error)), 0), 3) if error else 3
 
 
 def _figure(block: Drawing, page: Page) -> dict[str, Any]:
@@ -162,8 +172,10 @@ def _formula(equation: Equation, voice: Voice) -> dict[str, Any]:
     return {"left": left, "terms": terms, "link": equation.link, "formula": equation.formula}
 
 
-def _mark_name(name: str) -> str:
-    return name.replace("_", " ")
+def _mark_name(name: str, voice: Voice) -> str:
+    """What a digest or version is of; a method keeps the name that a study file calls it by."""
+    kind, _, method = name.partition(" ")
+    return f"{voice.own('mark.method')} {method}" if kind == "method" and method else voice.known("mark", name)
 
 
 def _checklist(checklist: Checklist, voice: Voice) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def speak(table: Table, voice: Voice) -> Spoken:
     if len(heads) > TOO_WIDE and len(lines) <= TOO_WIDE:
         heads, lines = _turned(heads, lines)
     notes = tuple(voice.say(note) for note in table.notes)
+    if any("′" in line.entries[0].text for line in lines):
+        notes = (*notes, voice.own("spline_columns"))
     return Spoken(voice.say(table.title), heads, lines, notes, len(heads) > 4)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gagyo.report import numbers
@@ -62,13 +62,17 @@ class Voice:
             return self.say(cell)
         return cell.to(self.language) if isinstance(cell, Withheld) else numbers.shown(cell, column)
 
+    def listed(self, parts: Iterable[str]) -> str:
+        """Parts of a list with the comma that this language puts between them."""
+        return ("、" if self.language == "zh" else ", ").join(parts)
+
     def _values(self, values: Mapping[str, object]) -> dict[str, object]:
         return {key: self._value(value) for key, value in values.items()}
 
     def _named(self, value: str) -> str:
         """A name's label; of a list of hospitals or variables each one's."""
         parts = value.split(", ")
-        return ", ".join(map(self.name, parts)) if all(part in self.names for part in parts) else self.name(value)
+        return self.listed(map(self.name, parts)) if all(part in self.names for part in parts) else self.name(value)
 
     def _value(self, value: object) -> object:
         if isinstance(value, str):

@@ -107,7 +107,9 @@ class Inbox:
         whole = digest if digest.startswith("sha256:") else f"sha256:{digest}"
         found = [one for one in self.plans() if one.plan.startswith(whole)]
         if len(found) != 1 or len(whole) < len("sha256:") + 8:
-            known = ", ".join(one.plan for one in self.plans()) or "-"
+            known = ", ".join(one.plan for one in self.plans())
+            if not known:
+                raise FileFault(Finding("plan_none", values={"found": digest}))
             raise FileFault(Finding("plan_unknown", values={"found": digest, "expected": known}))
         return found[0]
 

@@ -40,10 +40,11 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
     yield Sends("validate.score_bins", 4 * (2 + 2 * layout.folds) * 16, 24)
     yield Sends("validate.smooth", 15, MOST_STEPS)
     if any(one.sensitivity is not None for one in options.thresholds):
-        yield Sends("validate.at_cuts", 4 * len(options.thresholds), 1)
+        yield Sends("validate.at_cuts", 4 * len(options.thresholds) + 1, 1)
     if layout.bootstrap:
         yield Sends("validate.draws", 2 * layout.bootstrap, 1)
         yield Sends("validate.optimism", 6, 1)
+        yield Sends("validate.recalibration", 12 * layout.bootstrap, MOST_STEPS)
         yield Sends("validate.instability", 5 * 64, 1)
     yield Sends("validate.own", 15, 1, each=True)
     if options.leave_out:
@@ -53,5 +54,6 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
         yield Sends("validate.subgroup", 7 * 16, len(options.groups))
     if options.nonlinearity:
         measured = len(splines.measured(formula, study.variables))
+        yield Sends("validate.spread", 2 * measured, 1)
         yield Sends("validate.variable_bins", 2 * 32 * measured, 12)
         yield Sends("validate.bent", (size + 2 * p + 5) * measured, MOST_STEPS)

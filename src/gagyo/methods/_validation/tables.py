@@ -178,7 +178,10 @@ def external(hospitals: Sequence[Hospital], countries: Mapping[str, str], more: 
     rows.append(_summary_row(said("summary"), hospitals))
     notes = tuple(note for name in MEASURED if (note := _heterogeneity(name, summarised(hospitals, name))))
     last, told = _prediction_row(hospitals)
-    return Table("external", said("external_title"), described, (*rows, *last), "forest", (*more, *notes, told))
+    shown = [*rows, *last]
+    if not countries:
+        described, shown = (described[0], *described[2:]), [(row[0], *row[2:]) for row in shown]
+    return Table("external", said("external_title"), described, tuple(shown), "forest", (*more, *notes, told))
 
 
 def summarised(hospitals: Sequence[Hospital], name: str) -> Summary | None:

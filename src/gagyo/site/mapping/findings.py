@@ -8,7 +8,7 @@ import polars
 from polars import Series
 
 from gagyo.finding import Finding
-from gagyo.site.mapping.report import VariableReport
+from gagyo.site.mapping.report import VariableReport, said
 from gagyo.site.mapping.variables import VariableMapping, choices
 from gagyo.site.site_file import SiteFile
 
@@ -24,19 +24,25 @@ def check_columns(site_file: SiteFile, frame: polars.DataFrame) -> Iterator[Find
         if name not in frame.columns:
             values = {"expected": name, "found": frame.width, "encoding": site_file.data.encoding or "-"}
             yield Finding("column_not_found", place=site_file.place(path), values=values)
+    if frame.width == 1 and len(wanted) > 1 and site_file.data.connector == "csv":
+        place = site_file.place("data")
+        yield Finding("one_column", place=place, values={"found": site_file.data.delimiter})
 
 
 def check_values(report: VariableReport, mapping: VariableMapping, site_file: SiteFile) -> Iterator[Finding]:
     """Values of a variable that are out of its range or stand for nothing, and a column that is empty."""
     place = site_file.place(f"variables.{report.name}")
-    low, high = (f"{end:g}" for end in mapping.variable.bounds)
+    low, high = (said(end, mapping.variable.type) for end in mapping.variable.bounds)
     if report.out_of_range:
         values = {"variable": report.name, "found": report.out_of_range, "expected": f"[{low}, {high}]"}
         yield Finding("values_out_of_range", place=place, values=values)
-    if report.unreadable:
+    if report.unreadable and mapping.variable.type == "date" and mapping.column:
+        values = {"variable": report.name, "found": report.unreadable, "expected": mapping.column.date_format}
+        yield Finding("dates_unread", place=place, values=values)
+    elif report.unreadable:
         values = {"variable": report.name, "found": report.unreadable, "expected": choices(mapping.variable)}
         yield Finding("values_unmapped", place=place, values=values)
-    if report.column and report.people and not report.present and not report.unreadable:
+    if report.in_file and report.people and not report.present and not report.unreadable:
         yield Finding("variable_empty", "warning", place, {"variable": report.name})
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.errors import DataFault, check_none
+from gagyo.errors import DataFault, FileFault, check_none
+from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.site.connectors import read_rows
 from gagyo.site.mapping.findings import check_characters, check_columns, check_values
@@ -59,7 +60,11 @@ def load(site_file: SiteFile, study: Study) -> Loaded:
 
 def examine(site_file: SiteFile, study: Study) -> Loaded:
     """As `load`, but faults in the rows' content are only listed in the report."""
-    mapped, warnings = mappings(site_file, study)
+    try:
+        mapped, warnings = mappings(site_file, study)
+    except FileFault as fault:
+        found = (*fault.findings, *_lacking(site_file))
+        raise FileFault(*sorted(found, key=lambda finding: finding.place.line or 0)) from None
     frame = read_rows(site_file)
     findings = [*warnings, *check_columns(site_file, frame)]
     columns, reports = {}, []
@@ -80,3 +85,11 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
         bool(site_file.person),
     )
     return Loaded(columns, persons, frame.height, told, duplicates, absent)
+
+
+def _lacking(site_file: SiteFile) -> list[Finding]:
+    """Beside faults of the site file: the columns that its file of rows lacks, or why that cannot be read."""
+    try:
+        return list(check_columns(site_file, read_rows(site_file)))
+    except DataFault as fault:
+        return list(fault.findings)

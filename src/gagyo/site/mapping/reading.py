@@ -149,6 +149,8 @@ def _variable_report(
         study_unit=variable.unit,
         factor=mapping.conversion.factor,
         offset=mapping.conversion.offset,
+        kind=variable.type,
+        in_file=True,
         minimum=float(known.min()) if measured else None,
         median=float(np.median(known)) if measured else None,
         maximum=float(known.max()) if measured else None,

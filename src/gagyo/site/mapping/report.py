@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from math import isfinite
 from typing import Any
 
 from gagyo.finding import Finding
+from gagyo.protocol.written import EPOCH
 from gagyo.text import Language, translate
 
 
@@ -29,6 +32,8 @@ class VariableReport:
     study_unit: str = ""
     factor: float = 1.0
     offset: float = 0.0
+    kind: str = ""
+    in_file: bool = False
     minimum: float | None = None
     median: float | None = None
     maximum: float | None = None
@@ -124,4 +129,11 @@ def _conversion_words(variable: VariableReport) -> dict[str, str]:
 
 def _spread_words(variable: VariableReport) -> dict[str, str]:
     shown = zip(("minimum", "median", "maximum"), (variable.minimum, variable.median, variable.maximum), strict=True)
-    return {name: f"{value:.6g}" for name, value in shown}
+    return {name: said(value, variable.kind) for name, value in shown if value is not None}
+
+
+def said(value: float, kind: str) -> str:
+    """A number, or the day that so many days since 1970 are."""
+    if kind == "date" and isfinite(value):
+        return (EPOCH + timedelta(days=round(value))).isoformat()
+    return f"{value:.6g}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gagyo.errors import FileFault, check_none
+from gagyo.federation.local import method_names
 from gagyo.finding import Finding
 from gagyo.protocol.guards import listed, nearest
 from gagyo.protocol.study import Study
@@ -34,7 +35,7 @@ def mappings(site_file: SiteFile, study: Study) -> tuple[dict[str, VariableMappi
     Raises:
         FileFault: with everything in the site file that does not fit the study.
     """
-    findings = list(_check_names(site_file, study))
+    findings = [*_check_names(site_file, study), *_check_policy(site_file)]
     found: dict[str, VariableMapping] = {}
     for name, variable in study.variables.items():
         column = site_file.variables.get(name)
@@ -74,6 +75,18 @@ def _check_names(site_file: SiteFile, study: Study) -> Iterator[Finding]:
         values = {"found": name, "hint": nearest(name, study.variables)}
         area = "variables" if name in site_file.variables else "absent"
         yield Finding("variable_not_in_study", "warning", site_file.place(f"{area}.{name}"), values)
+
+
+def _check_policy(site_file: SiteFile) -> Iterator[Finding]:
+    """Methods that the policy names and that are none: what it means to allow or to refer would not be."""
+    policy, installed = site_file.policy, method_names()
+    for name in () if policy.methods == "all" else policy.methods:
+        if name not in installed:
+            values = {"found": name, "expected": listed(installed), "hint": nearest(name, installed)}
+            yield Finding("unknown_method", "warning", site_file.place("policy.methods"), values)
+    if unknown := sorted(set(policy.referral) - {"models", *installed}):
+        values = {"found": ", ".join(unknown), "expected": ", ".join(installed)}
+        yield Finding("referral_unknown", place=site_file.place("policy.referral"), values=values)
 
 
 def _check_column(column: Column, variable: Variable, site_file: SiteFile) -> Iterator[Finding]:
