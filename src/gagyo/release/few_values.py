@@ -111,7 +111,7 @@ def away(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Counts:
 
 def _first(columns: Sequence[Measured], chosen: Chosen) -> Counts:
     """The places of the first MANY of the chosen rows."""
-    return np.arange(len(columns[0].x) if columns else 0)[chosen][:MANY]
+    return np.arange(len(columns[0].x))[chosen][:MANY] if columns else NOBODY
 
 
 def _many(x: Floats, value: float, first: Counts, chosen: Chosen) -> int:
