@@ -41,6 +41,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
+FOLDS = "tests/attacks/test_folds.py"
 MOMENTS = "tests/attacks/test_moments.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
@@ -241,7 +242,15 @@ MUTATIONS = (
     ("site/site.py", "{**aggregate, **left_between(session, request, step, aggregate)}", "aggregate", COMPARED),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
-    ("release/rules/differencing.py", "if any(few_there(people, least).any()", "if any(False", COMPARED),
+    (
+        "release/rules/differencing.py",
+        "if any(too_few(one.people, one.structural, least).any()",
+        "if any(False",
+        COMPARED,
+    ),
+    ("site/compared.py", "// _terms(frozenset[int]().union(*same))", "// max(*same[0], 1)", FOLDS),
+    ("site/compared.py", "if np.array_equal(people[name], now)]", "if name == self.cohort]", FOLDS),
+    ("methods/validate.py", "return self.layout.folds", "return 0", FOLDS),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
         "site/compared.py",

@@ -146,6 +146,11 @@ class Method:
         folds = self.options.cross
         return Layout(folds, self.options.repeats if folds else 0, self.options.bootstrap)
 
+    @property
+    def folds(self) -> int:
+        """Into how many folds people are dealt out."""
+        return self.layout.folds
+
     def sends(self) -> tuple[Sends, ...]:
         """What each design sends, at most."""
         if self.imputation:

@@ -220,9 +220,12 @@ def behind(people: Counts) -> Measure:
     )
 
 
-def compared(people: Counts) -> Measure:
-    """Numbers of people whom the sums of an answer, and those of earlier answers, leave: nobody, or at least k."""
-    return replace(few_or_none(people), kind="compared", values=np.zeros(0))
+def compared(people: Counts, over: Counts = NOBODY) -> Measure:
+    """Numbers of people whom the sums of an answer, and those of earlier answers, leave: nobody, or at least k.
+
+    over: how many people, at the least, a sum that follows from all of these is over: at least k.
+    """
+    return replace(joined(few_or_none(people), behind(over)), kind="compared", values=np.zeros(0))
 
 
 def left(people: Counts) -> Measure:

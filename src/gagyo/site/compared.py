@@ -7,7 +7,8 @@ other cohorts leave are counted, with each trait and each two traits that both t
 A column declared as a measurement that holds a few values counts as the trait that it is (`few_values`).
 
 Splines differ likewise: with a knot moved a little a few times, the columns' sums leave those who lie between these
-knots.
+knots. And people are dealt out to folds in one order, which nobody needs to know: sums of each of five folds and of
+each of seven are sums over every fifth and every seventh, and with more such numbers of folds a few people follow.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import combinations, product
 from typing import Any
 
@@ -23,10 +25,11 @@ from numpy.typing import NDArray
 
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep
+from gagyo.federation.method import folds_of
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, left
+from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, left
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import PLACES, Measured
 from gagyo.site.session import Session
@@ -47,13 +50,16 @@ class Compared:
     """What is counted before an analysis: it depends on the plan alone, so that it is the same at all hospitals.
 
     earlier: by other cohort, the groups that earlier analyses of it tell. now: those that this one tells. knots: by
-    variable of which the splines of this and of earlier analyses have others, all of them in turn.
+    variable of which the splines of this and of earlier analyses have others, all of them in turn. folds: by cohort,
+    the numbers of folds that its people are dealt out to, where this analysis does so and one number is no divisor of
+    the greatest.
     """
 
     cohort: str
     now: frozenset[Group]
     earlier: Mapping[str, frozenset[Group]]
     knots: Mapping[str, tuple[float, ...]]
+    folds: Mapping[str, frozenset[int]]
     variables: Mapping[str, Variable]
 
     @classmethod
@@ -69,7 +75,7 @@ class Compared:
                 earlier[other] = earlier.get(other, frozenset()) | groups_told(line, name)
         now = groups_told(line, analysis) if earlier else frozenset()
         knots = _knots([analyses[name].options for name in (*before, analysis)])
-        return cls(cohort, now, earlier, knots, line.study.variables)
+        return cls(cohort, now, earlier, knots, _folds(line, [*before, analysis]), line.study.variables)
 
     @classmethod
     def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
@@ -87,7 +93,8 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        return (self.cohort, *self.earlier) if self.earlier or self.knots else ()
+        told = self.earlier or self.knots or self.folds
+        return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.folds))) if told else ()
 
     def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools]) -> Measure:
         """The cells at this hospital; people: by cohort, who is analysed (n,)."""
@@ -99,7 +106,20 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
-        return measure_of(np.concatenate(cells))
+        return measure_of(np.concatenate([NOBODY, *cells]), self._over_folds(people))
+
+    def _over_folds(self, people: Mapping[str, Bools]) -> Counts:
+        """How many people, at the least, any sum is over that follows from those of the folds (1,); (0,) without folds.
+
+        Who is in which of F folds has period F in the hidden order, so that such a sum's weights follow a linear
+        recurrence of as many terms as there are fractions 0/F, 1/F, ... of all F: where so many in a row are zero, all
+        are. Of so many people in a row at least one is in it, if it is a sum over anybody.
+        """
+        if not self.folds:
+            return NOBODY
+        now = people[self.cohort]
+        same = [numbers for name, numbers in self.folds.items() if np.array_equal(people[name], now)]
+        return np.array([int(now.sum()) // _terms(frozenset[int]().union(*same))], dtype=np.int64)
 
     def _two(self, there: _There, now: Bools, then: Bools, told: frozenset[Group]) -> Iterator[Counts]:
         """Those in one of two cohorts alone who are of a group that both tell; of a group of one, against the other."""
@@ -197,6 +217,24 @@ def _knots(options: Sequence[Any]) -> dict[str, tuple[float, ...]]:
         if len(given) > 1 and any(name == one for one, _ in splines[-1]):
             out.setdefault(name, set()).add(given)
     return {name: tuple(sorted(set().union(*several))) for name, several in out.items() if len(several) > 1}
+
+
+def _folds(line: Line, analyses: Sequence[str]) -> dict[str, frozenset[int]]:
+    """By cohort the numbers of folds of some analyses; none where they tell no more than one of them, or the last one
+    has no folds.
+    """
+    out: dict[str, frozenset[int]] = {}
+    for name in analyses:
+        if number := folds_of(line.methods[name]):
+            cohort = line.study.analyses[name].cohort
+            out[cohort] = out.get(cohort, frozenset()) | {number}
+    every = frozenset[int]().union(*out.values())
+    return out if folds_of(line.methods[analyses[-1]]) and _terms(every) > max(every) else {}
+
+
+def _terms(folds: Collection[int]) -> int:
+    """The fractions of some numbers of folds: of one number as many as folds."""
+    return len({Fraction(part, number) for number in folds for part in range(number)})
 
 
 def _between(x: Floats, knots: Sequence[float]) -> Counts:
