@@ -173,7 +173,8 @@ def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread, own:
     """
     scale = np.broadcast_to(power_of_two(bound), values.shape)
     flat = (cells.people.ravel(), cells.others.ravel(), cells.structural.ravel())
-    return Measure("joint", values, scale, *flat, spread, np.concatenate([cells.own, own]))
+    whole = side_by_side(spread, cells.spread)
+    return Measure("joint", values, scale, *flat, whole, np.concatenate([cells.own, own]))
 
 
 def crossed(
@@ -242,11 +243,11 @@ def own_table(table: ArrayLike) -> Counts:
 
 
 def joined(*measures: Measure) -> Measure:
-    """Head counts of several measures as one list of cells, and their groups within this hospital."""
+    """Head counts of several measures as one list of cells, their groups within this hospital, and their spreads."""
     lists = ("people", "others", "structural", "own")
     people, others, structural, own = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in lists)
     found = Measure(measures[0].kind, people.astype(np.float64), measures[0].scale, people, others, structural)
-    return replace(found, own=own)
+    return replace(found, own=own, spread=side_by_side(*(one.spread for one in measures)))
 
 
 def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = None) -> Measure:

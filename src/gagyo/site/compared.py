@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations, product
 from typing import Any
@@ -29,9 +29,10 @@ from gagyo.federation.method import folds_of
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, left
+from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, Spread, left, side_by_side
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import PLACES, Measured
+from gagyo.release.parts import spread_in_parts
 from gagyo.site.session import Session
 
 Bools = NDArray[np.bool_]
@@ -52,7 +53,7 @@ class Compared:
     earlier: by other cohort, the groups that earlier analyses of it tell. now: those that this one tells. knots: by
     variable of which the splines of this and of earlier analyses have others, all of them in turn. folds: by cohort,
     the numbers of folds that its people are dealt out to, where this analysis does so and one number is no divisor of
-    the greatest.
+    the greatest. sums: by other cohort, the measurements that earlier analyses of it and this one name.
     """
 
     cohort: str
@@ -60,6 +61,7 @@ class Compared:
     earlier: Mapping[str, frozenset[Group]]
     knots: Mapping[str, tuple[float, ...]]
     folds: Mapping[str, frozenset[int]]
+    sums: Mapping[str, frozenset[str]]
     variables: Mapping[str, Variable]
 
     @classmethod
@@ -69,13 +71,16 @@ class Compared:
         cohort = analyses[analysis].cohort
         before = [name for name in analyses if name in opened and name != analysis]
         earlier: dict[str, frozenset[Group]] = {}
+        sums: dict[str, frozenset[str]] = {}
         for name in before:
             other = analyses[name].cohort
             if other != cohort:
                 earlier[other] = earlier.get(other, frozenset()) | groups_told(line, name)
+                both = _measured_names(line, name) & _measured_names(line, analysis)
+                sums[other] = sums.get(other, frozenset()) | both
         now = groups_told(line, analysis) if earlier else frozenset()
         knots = _knots([analyses[name].options for name in (*before, analysis)])
-        return cls(cohort, now, earlier, knots, _folds(line, [*before, analysis]), line.study.variables)
+        return cls(cohort, now, earlier, knots, _folds(line, [*before, analysis]), sums, line.study.variables)
 
     @classmethod
     def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
@@ -106,7 +111,14 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
-        return measure_of(np.concatenate([NOBODY, *cells]), self._over_folds(people))
+        found = measure_of(np.concatenate([NOBODY, *cells]), self._over_folds(people))
+        spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
+        return replace(found, spread=side_by_side(NO_SPREAD, *spreads))
+
+    def _groups(self) -> Iterator[tuple[str, list[Group]]]:
+        """By other cohort the groups of a level that it and this one tell."""
+        for name, told in self.earlier.items():
+            yield name, [group for group in _singly(told & self.now) if group]
 
     def _over_folds(self, people: Mapping[str, Bools]) -> Counts:
         """How many people, at the least, any sum is over that follows from those of the folds (1,); (0,) without folds.
@@ -264,6 +276,14 @@ class _There:
         pairs = [tuple(at[level] for level in group) for group in groups]
         rows, beside = ([pair[which] if pair else 0 for pair in pairs] for which in (0, -1))
         return np.rint(gram[rows, beside]).astype(np.int64)
+
+    def spread(self, among: Bools, groups: Sequence[Group], names: Collection[str]) -> Spread:
+        """Who makes up how much of what some people (n,), and those of them of a group of one level, have."""
+        columns, who = [self._measured(name) for name in sorted(names)], np.flatnonzero(among)
+        having = [self._of(*group[0])(who) for group in groups]
+        parts = np.column_stack([np.zeros((len(who), 0), bool), *having])
+        whole = spread_in_parts(columns, np.ones((len(who), 1), bool), who, squares=True)
+        return side_by_side(whole, spread_in_parts(columns, parts, who))
 
     def _of(self, name: str, level: int) -> Callable[[Counts], Bools]:
         """Who of some people has a level of a variable, or a value at a place."""
