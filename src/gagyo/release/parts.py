@@ -32,13 +32,14 @@ def spread_in_parts(
     if not columns or not parts.any():
         return NO_SPREAD
     at, plain = np.arange(len(columns[0].x))[chosen], [one for one in columns if one.values is None and not one.made]
-    found = (spread for one in plain for spread in _in_column(one, parts, at, 2 if squares else 1))
+    people, power = parts.sum(axis=0, dtype=np.int64), 2 if squares else 1
+    found = (spread for one in plain for spread in _in_column(one, parts, people, at, power))
     return side_by_side(NO_SPREAD, *found)
 
 
-def _in_column(column: Measured, parts: Bools, at: Counts, power: int) -> Iterator[Spread]:
+def _in_column(column: Measured, parts: Bools, people: Counts, at: Counts, power: int) -> Iterator[Spread]:
     """at: the places of those whom `parts` is about. Of the first MANY, where that settles it already."""
-    people, farthest = parts.sum(axis=0), column.farthest**power
+    farthest = column.farthest**power
     usual = float(_away(column, np.arange(min(len(column.x), MANY)), power).mean())
     elsewhere = np.maximum(OTHERS - people, (power - 1) * SHARES * people) * usual
     known = _away(column, at[:MANY], power) @ parts[:MANY]
