@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gagyo.federation.rows import Rows
+from gagyo.methods._logistic_sums import sample_of
+from gagyo.protocol.study import Study
 from tests.contract.data import HEAD, boolean, divide, number
 from tests.hospitals import house
 
@@ -68,6 +71,20 @@ def test_an_extreme_value_without_the_trait_passes(tmp_path: Path) -> None:
     data = drawn(24)
     data["x"][[0, 5000]] = data["x"][[5000, 0]]
     assert codes(tmp_path, data, *FITS.values()) == []
+
+
+def test_a_first_round_is_over_all_rows_where_a_part_of_a_sample_would_be_one_persons() -> None:
+    """Of a tenth of the rows few have the trait, and somebody far from them; of all rows many do."""
+    data = drawn(0, 80_000)
+    data["t"] = (np.arange(80_000) % 200 == 0).astype(float)
+    data["d"] = (np.arange(80_000) // 200 % 2).astype(float)
+    study = Study.parse(HEAD % (10, "\n".join(DECLARED), f"  a0: {{cohort: all, {FITS['linear']}}}\n"))
+    parts = []
+    for far in (11.0, 200.0):
+        data["x"][0] = far
+        rows = Rows("s", study.variables, data, [b"%d" % at for at in range(80_000)])
+        parts.append(sample_of(rows, rows.formula("d ~ x + t"), 8).part)
+    assert parts[1] < parts[0]
 
 
 @pytest.mark.parametrize(("folds", "withheld"), [(20, True), (4, False)])
