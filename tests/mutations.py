@@ -262,7 +262,10 @@ MUTATIONS = (
     ("site/compared.py", "replace(found, spread=side_by_side(NO_SPREAD, *spreads))", "found", PARTS),
     ("site/compared.py", "// _terms(frozenset[int]().union(*same))", "// max(*same[0], 1)", FOLDS),
     ("site/compared.py", "if np.array_equal(people[name], now)]", "if name == self.cohort]", FOLDS),
-    ("methods/validate.py", "return self.layout.folds", "return 0", FOLDS),
+    ("methods/validate.py", "return self.layout.folds\n", "return 0\n", FOLDS),
+    ("site/compared.py", "people - -(-self.weighings // hospitals)", "people", FOLDS),
+    ("site/compared.py", "max(bootstrap for _, _, bootstrap in found)", "0", FOLDS),
+    ("site/compared.py", "for number, often, _ in found if number == folds)", "for _, often, _ in found[-1:])", FOLDS),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
         "site/compared.py",

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gagyo.federation.rows import Rows
 from gagyo.protocol.study import Study
+from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, divide, number
 from tests.hospitals import SITES, house
 
@@ -37,9 +39,10 @@ def text(analyses: Iterable[str]) -> str:
 
 
 def stopped(folder: Path, analyses: Iterable[str]) -> list[str]:
-    """Which analyses of four hospitals are stopped, each because hospitals withhold."""
+    """Which analyses of four hospitals are stopped, each because hospitals withhold, before anything was opened."""
     going = house(folder, text(analyses), divide(drawn(), np.arange(PEOPLE) % 4)).run()
     assert {found.code for why in going.stopped.values() for found in why.findings} <= {"answer_withheld"}
+    assert not any(told(going, name) for name in going.stopped)
     return list(going.stopped)
 
 
@@ -96,3 +99,37 @@ def test_a_few_numbers_of_folds_those_of_one_another_and_those_of_other_people_p
     tmp_path: Path, analyses: list[str]
 ) -> None:
     assert stopped(tmp_path, analyses) == []
+
+
+def resampled(study: Study, replicates: int) -> np.ndarray:
+    """Everybody's weight in each replicate: of identifiers and the plan alone, in a file without any of positions."""
+    sites = divide(drawn(), np.arange(PEOPLE) % 4)
+    rows = [Rows(site, study.variables, {}, sites[site].persons, f"{study.study} {study.seed}") for site in SITES]
+    return np.hstack([[one.poisson(number) for number in range(replicates)] for one in rows])
+
+
+def test_without_the_rule_everybodys_rows_follow_from_as_many_replicates() -> None:
+    """A replicate's first score is a sum with known weights: of 1 and of x, times outcome less expected."""
+    data = {name: np.concatenate([drawn()[name][at::4] for at in range(4)]) for name in ("x", "d")}
+    rest = data["d"] - 0.5
+    weights = resampled(Study.parse(text([MODEL])), PEOPLE + 10)
+    one, of_x = np.linalg.lstsq(weights, weights @ np.column_stack([rest, rest * data["x"]]), rcond=None)[0].T
+    np.testing.assert_allclose(of_x / one, data["x"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "withheld"),
+    [
+        ("folds: 0, bootstrap: 100", False),
+        ("folds: 10, repeats: 5, bootstrap: 100", False),
+        ("folds: 20, repeats: 20, bootstrap: 300", True),
+        ("folds: 10, repeats: 20, bootstrap: 398", True),
+    ],
+)
+def test_resampling_opens_fewer_sums_than_there_are_people(tmp_path: Path, options: str, withheld: bool) -> None:
+    assert stopped(tmp_path, [MODEL, f"{VALIDATED}, cohort: all, {options}"]) == (["a1"] if withheld else [])
+
+
+def test_resampling_of_several_validations_counts_together(tmp_path: Path) -> None:
+    several = [f"{VALIDATED}, cohort: all, folds: {folds}, repeats: 20" for folds in (15, 5, 20)]
+    assert stopped(tmp_path, [MODEL, *several]) == ["a3"]

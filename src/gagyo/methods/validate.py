@@ -151,6 +151,11 @@ class Method:
         """Into how many folds people are dealt out."""
         return self.layout.folds
 
+    @property
+    def resampled(self) -> tuple[int, int, int]:
+        """Folds, how often people are dealt out to them, and bootstrap replicates."""
+        return self.layout.folds, self.layout.repeats, self.layout.bootstrap
+
     def sends(self) -> tuple[Sends, ...]:
         """What each design sends, at most."""
         if self.imputation:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep
-from gagyo.federation.method import folds_of
+from gagyo.federation.method import folds_of, resampled_by
 from gagyo.methods._groups import levels_of
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
@@ -54,6 +54,7 @@ class Compared:
     variable of which the splines of this and of earlier analyses have others, all of them in turn. folds: by cohort,
     the numbers of folds that its people are dealt out to, where this analysis does so and one number is no divisor of
     the greatest. sums: by other cohort, the measurements that earlier analyses of it and this one name.
+    weighings: how many sums of the same people, each with other weights, resampling opens; 0 where it does not.
     """
 
     cohort: str
@@ -62,6 +63,7 @@ class Compared:
     knots: Mapping[str, tuple[float, ...]]
     folds: Mapping[str, frozenset[int]]
     sums: Mapping[str, frozenset[str]]
+    weighings: int
     variables: Mapping[str, Variable]
 
     @classmethod
@@ -80,7 +82,10 @@ class Compared:
                 sums[other] = sums.get(other, frozenset()) | both
         now = groups_told(line, analysis) if earlier else frozenset()
         knots = _knots([analyses[name].options for name in (*before, analysis)])
-        return cls(cohort, now, earlier, knots, _folds(line, [*before, analysis]), sums, line.study.variables)
+        every = [*before, analysis]
+        return cls(
+            cohort, now, earlier, knots, _folds(line, every), sums, _weighings(line, every), line.study.variables
+        )
 
     @classmethod
     def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
@@ -98,11 +103,11 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        told = self.earlier or self.knots or self.folds
+        told = self.earlier or self.knots or self.folds or self.weighings
         return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.folds))) if told else ()
 
-    def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools]) -> Measure:
-        """The cells at this hospital; people: by cohort, who is analysed (n,)."""
+    def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], hospitals: int = 1) -> Measure:
+        """The cells at this hospital, one of some; people: by cohort, who is analysed (n,)."""
         now, there = people[self.cohort], _There(columns, self.variables)
         cells = [cell for name, told in self.earlier.items() for cell in self._two(there, now, people[name], told)]
         cells += [_between(columns[name][now], knots) for name, knots in self.knots.items()]
@@ -111,9 +116,17 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
-        found = measure_of(np.concatenate([NOBODY, *cells]), self._over_folds(people))
+        over = np.append(self._over_folds(people), self._over_weighings(int(now.sum()), hospitals))
+        found = measure_of(np.concatenate([NOBODY, *cells]), over)
         spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
         return replace(found, spread=side_by_side(NO_SPREAD, *spreads))
+
+    def _over_weighings(self, people: int, hospitals: int) -> Counts:
+        """This hospital's part of how many people, at the least, a sum is over that follows from those of resampling.
+
+        Whoever knows each person's weights, which are made of identifiers, can take away one person for each sum.
+        """
+        return np.array([people - -(-self.weighings // hospitals)] if self.weighings else [], dtype=np.int64)
 
     def _groups(self) -> Iterator[tuple[str, list[Group]]]:
         """By other cohort the groups of a level that it and this one tell."""
@@ -152,7 +165,7 @@ def _compared(session: Session, request: Request) -> Aggregate:
         return {}
     found = Compared.of(session.line, request.analysis, session.history.opened)
     people = {name: session.cohorts[name].complete for name in found.cohorts}
-    return {NAME: found.measure(session.data.columns, people)} if people else {}
+    return {NAME: found.measure(session.data.columns, people, len(request.roster))} if people else {}
 
 
 def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
@@ -242,6 +255,20 @@ def _folds(line: Line, analyses: Sequence[str]) -> dict[str, frozenset[int]]:
             out[cohort] = out.get(cohort, frozenset()) | {number}
     every = frozenset[int]().union(*out.values())
     return out if folds_of(line.methods[analyses[-1]]) and _terms(every) > max(every) else {}
+
+
+def _weighings(line: Line, analyses: Sequence[str]) -> int:
+    """How many sums with other weights the resampling of some analyses opens; 0 where the last one's are by fold alone.
+
+    The same replicate, and the same division into as many folds, has the same weights in all.
+    """
+    found = [resampled_by(line.methods[name]) for name in analyses]
+    _, divisions, replicates = found[-1]
+    if divisions < 2 and not replicates:
+        return 0
+    repeats = {folds: max(often for number, often, _ in found if number == folds) for folds, _, _ in found if folds}
+    most = max(bootstrap for _, _, bootstrap in found)
+    return 1 + most + sum((folds - 1) * often for folds, often in repeats.items())
 
 
 def _terms(folds: Collection[int]) -> int:
