@@ -265,7 +265,7 @@ MUTATIONS = (
     ("methods/validate.py", "return self.layout.folds\n", "return 0\n", FOLDS),
     ("site/compared.py", "people - -(-self.weighings // hospitals)", "people", FOLDS),
     ("site/compared.py", "max(bootstrap for _, _, bootstrap in found)", "0", FOLDS),
-    ("site/compared.py", "for number, often, _ in found if number == folds)", "for _, often, _ in found[-1:])", FOLDS),
+    ("site/compared.py", "for folds, _, _ in found if folds}", "for folds, _, _ in found[-1:] if folds}", FOLDS),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
         "site/compared.py",
