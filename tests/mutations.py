@@ -41,6 +41,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
+FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
 MOMENTS = "tests/attacks/test_moments.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
@@ -242,7 +243,30 @@ MUTATIONS = (
     ("site/steps.py", "{**aggregate, **left_between(session, request, step, aggregate)}", "aggregate", COMPARED),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
-    ("release/rules/differencing.py", "if any(few_there(people, least).any()", "if any(False", COMPARED),
+    (
+        "release/rules/differencing.py",
+        "if any(too_few(one.people, one.structural, least).any()",
+        "if any(False",
+        COMPARED,
+    ),
+    ("release/aggregate.py", "whole = side_by_side(spread, cells.spread)", "whole = spread", PARTS),
+    ("methods/_logistic_sums.py", " or cells.spread.total.size", "", PARTS),
+    ("release/parts.py", "known - 2 * farthest < farthest", "known < 0", PARTS),
+    ("methods/_regression.py", "np.concatenate([traits, ~traits], axis=1), chosen)", "traits[:, :0], chosen)", PARTS),
+    ("methods/_regression.py", "fold[:, None], squares=True", "fold[:, None] & False, squares=True", PARTS),
+    (
+        "methods/_regression.py",
+        "np.ones((len(having), 1), bool), part",
+        "np.zeros((len(having), 1), bool), part",
+        PARTS,
+    ),
+    ("site/compared.py", "replace(found, spread=side_by_side(NO_SPREAD, *spreads))", "found", PARTS),
+    ("site/compared.py", "// _terms(frozenset[int]().union(*same))", "// max(*same[0], 1)", FOLDS),
+    ("site/compared.py", "if np.array_equal(people[name], now)]", "if name == self.cohort]", FOLDS),
+    ("methods/validate.py", "return self.layout.folds\n", "return 0\n", FOLDS),
+    ("site/compared.py", "people - -(-self.weighings // hospitals)", "people", FOLDS),
+    ("site/compared.py", "max(bootstrap for _, _, bootstrap in found)", "0", FOLDS),
+    ("site/compared.py", "for folds, _, _ in found if folds}", "for folds, _, _ in found[-1:] if folds}", FOLDS),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
         "site/compared.py",

@@ -69,6 +69,17 @@ def patterned_by(method: Method) -> tuple[str, ...]:
     return tuple(getattr(method, "patterned", ()))
 
 
+def folds_of(method: Method) -> int:
+    """The number of folds that a method deals the people of its cohort out to; 0 of one without cross-validation."""
+    return int(getattr(method, "folds", 0))
+
+
+def resampled_by(method: Method) -> tuple[int, int, int]:
+    """The folds of a method that fits to resampled people, how often they are dealt out, and bootstrap replicates."""
+    folds, repeats, bootstrap = getattr(method, "resampled", (0, 0, 0))
+    return int(folds), int(repeats), int(bootstrap)
+
+
 def may_lack(method: Method) -> tuple[str, ...]:
     """The variables whose absence is an answer of its own: the time of a start or a change that never came."""
     return tuple(getattr(method, "may_lack", ()))

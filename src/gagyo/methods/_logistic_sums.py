@@ -45,7 +45,8 @@ def sample_of(rows: Rows, formula: Formula, part: int) -> Sample:
     for one in rows.slices(BLOCK, part):
         chosen[one] = True
     cells, whole = design_cells(rows, formula, chosen), everyone(rows, formula)
-    if _fewer(cells, whole.cells):
+    # Who may make up most of what a part of a sample has need not of what the part has.
+    if _fewer(cells, whole.cells) or cells.spread.total.size:
         return sample_of(rows, formula, part // 2)
     return Sample(part, int(chosen.sum()), cells)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.protocol.terms import DesignColumn, Spline
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Floats, Measure, count, crossed, few_or_none, joined
-from gagyo.release.few_values import Bools, Chosen, both, combined, supported, supported_beside
+from gagyo.release.aggregate import NOBODY, Floats, Measure, count, crossed, few_or_none, joined
+from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
+from gagyo.release.parts import spread_in_parts
 from gagyo.result import Estimate, Words
 
 
@@ -47,6 +49,7 @@ def trait_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> M
         supported(columns, chosen),
         supported_beside(traits, columns, chosen),
         both(variables_of(rows, formula.variables), chosen),
+        beside(columns, np.concatenate([traits, ~traits], axis=1), chosen),
     ]
     return joined(_indicators(rows, formula, chosen), *few, *between_knots(rows, formula, chosen))
 
@@ -60,7 +63,9 @@ def fold_cells(rows: Rows, formula: Formula, fold: NDArray[np.bool_]) -> Measure
     having = all_traits(rows, formula)
     sides = [side[:, None] & fold[:, None] for side in (y, ~y)] + [side & fold[:, None] for side in (having, ~having)]
     counts = few_or_none(np.concatenate([side.sum(axis=0) for side in sides]).astype(np.int64))
-    return joined(counts, supported(measured(rows, formula), fold), *_patterns(rows, formula, fold))
+    columns, whole = measured(rows, formula), beside(measured(rows, formula), fold[:, None], squares=True)
+    parts = beside(columns, np.concatenate(sides, axis=1))
+    return joined(counts, supported(columns, fold), whole, parts, *_patterns(rows, formula, fold))
 
 
 def part_cells(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measure:
@@ -79,7 +84,14 @@ def part_traits(rows: Rows, formula: Formula, part: NDArray[np.bool_]) -> Measur
     sides = np.concatenate([having, ~having], axis=1).astype(np.float64)
     pairs = (sides.T @ sides)[np.triu_indices(sides.shape[1])]  # on the diagonal each side alone
     counts = few_or_none(np.append(len(having), np.rint(pairs)).astype(np.int64))
-    return joined(counts, supported(columns, part), supported_beside(having, columns, part))
+    whole = beside(columns, np.ones((len(having), 1), bool), part, squares=True)
+    parts = beside(columns, sides == 1, part)
+    return joined(counts, supported(columns, part), supported_beside(having, columns, part), whole, parts)
+
+
+def beside(columns: Sequence[Measured], parts: Bools, chosen: Chosen = slice(None), squares: bool = False) -> Measure:
+    """No cells, but who makes up how much of what each part (chosen, s) has of each measurement."""
+    return replace(few_or_none(NOBODY), spread=spread_in_parts(columns, parts, chosen, squares))
 
 
 def _indicators(rows: Rows, formula: Formula, chosen: Chosen) -> Measure:

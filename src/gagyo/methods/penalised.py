@@ -147,6 +147,11 @@ class Method:
         return len(self.formula.columns(self.study.variables))
 
     @property
+    def folds(self) -> int:
+        """Into how many folds people are dealt out."""
+        return self.options.folds
+
+    @property
     def _triangle(self) -> int:
         """The numbers of one information."""
         return self.width * (self.width + 1) // 2

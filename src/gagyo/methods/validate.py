@@ -146,6 +146,16 @@ class Method:
         folds = self.options.cross
         return Layout(folds, self.options.repeats if folds else 0, self.options.bootstrap)
 
+    @property
+    def folds(self) -> int:
+        """Into how many folds people are dealt out."""
+        return self.layout.folds
+
+    @property
+    def resampled(self) -> tuple[int, int, int]:
+        """Folds, how often people are dealt out to them, and bootstrap replicates."""
+        return self.layout.folds, self.layout.repeats, self.layout.bootstrap
+
     def sends(self) -> tuple[Sends, ...]:
         """What each design sends, at most."""
         if self.imputation:

@@ -183,7 +183,8 @@ def joint(values: Floats, bound: ArrayLike, cells: Measure, spread: Spread, own:
     """
     scale = np.broadcast_to(power_of_two(bound), values.shape)
     flat = (cells.people.ravel(), cells.others.ravel(), cells.structural.ravel())
-    return Measure("joint", values, scale, *flat, spread, np.concatenate([cells.own, own]))
+    whole = side_by_side(spread, cells.spread)
+    return Measure("joint", values, scale, *flat, whole, np.concatenate([cells.own, own]))
 
 
 def crossed(
@@ -230,9 +231,12 @@ def behind(people: Counts) -> Measure:
     )
 
 
-def compared(people: Counts) -> Measure:
-    """Numbers of people whom the sums of an answer, and those of earlier answers, leave: nobody, or at least k."""
-    return replace(few_or_none(people), kind="compared", values=np.zeros(0))
+def compared(people: Counts, over: Counts = NOBODY) -> Measure:
+    """Numbers of people whom the sums of an answer, and those of earlier answers, leave: nobody, or at least k.
+
+    over: how many people, at the least, a sum that follows from all of these is over: at least k.
+    """
+    return replace(joined(few_or_none(people), behind(over)), kind="compared", values=np.zeros(0))
 
 
 def left(people: Counts) -> Measure:
@@ -249,11 +253,11 @@ def own_table(table: ArrayLike) -> Counts:
 
 
 def joined(*measures: Measure) -> Measure:
-    """Head counts of several measures as one list of cells, and their groups within this hospital."""
+    """Head counts of several measures as one list of cells, their groups within this hospital, and their spreads."""
     lists = ("people", "others", "structural", "own")
     people, others, structural, own = (np.concatenate([getattr(m, name).ravel() for m in measures]) for name in lists)
     found = Measure(measures[0].kind, people.astype(np.float64), measures[0].scale, people, others, structural)
-    return replace(found, own=own)
+    return replace(found, own=own, spread=side_by_side(*(one.spread for one in measures)))
 
 
 def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = None) -> Measure:

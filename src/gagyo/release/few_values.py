@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from math import comb
 
@@ -65,6 +66,18 @@ class Measured:
         """A product or spline of other columns and traits: of few values where all these are."""
         return cls(x, ends, None if any(one.values is None for one in parts) else _distinct(x), made=True)
 
+    @cached_property
+    def middle(self) -> float:
+        """The mean; 0 where nobody has a value."""
+        mean = float(self.x.mean()) if len(self.x) else 0.0
+        return float(np.nan_to_num(np.nansum(self.x) / max((~np.isnan(self.x)).sum(), 1))) if np.isnan(mean) else mean
+
+    @cached_property
+    def farthest(self) -> float:
+        """The greatest distance from the mean."""
+        ends = np.fmax.reduce(self.x, initial=self.middle), np.fmin.reduce(self.x, initial=self.middle)
+        return float(max(ends[0] - self.middle, self.middle - ends[1]))
+
     def holding(self, chosen: Chosen = slice(None)) -> Bools:
         """Which of the chosen people hold each of the few values (chosen, m)."""
         values = np.zeros(0) if self.values is None else self.values
@@ -111,7 +124,7 @@ def away(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Counts:
 
 def _first(columns: Sequence[Measured], chosen: Chosen) -> Counts:
     """The places of the first MANY of the chosen rows."""
-    return np.arange(len(columns[0].x))[chosen][:MANY] if columns else np.zeros(0, np.int64)
+    return np.arange(len(columns[0].x))[chosen][:MANY] if columns else NOBODY
 
 
 def _many(x: Floats, value: float, first: Counts, chosen: Chosen) -> int:

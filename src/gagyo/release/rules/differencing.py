@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gagyo.release.case import Breach, Case, few_there
+from gagyo.release.case import Breach, Case, too_few
 
 
 def differencing(case: Case) -> Iterator[Breach]:
     """Refuse a cohort within k-1 people of an answered one, or whose combination with answered ones isolates a few.
 
-    In the sum: where 1 to k-1 people with a trait are left between cohorts of the plan.
+    In the sum: where 1 to k-1 people with a trait are left between cohorts of the plan, or between numbers of folds.
     """
     least = case.limits.minimum_people
     if case.scope == "pooled":
-        groups = (measure.people for measure in case.aggregate.values() if measure.kind == "compared")
-        if any(few_there(people, least).any() for people in groups):
+        groups = (measure for measure in case.aggregate.values() if measure.kind == "compared")
+        if any(too_few(one.people, one.structural, least).any() for one in groups):
             yield Breach("differencing")
         return
     difference, atom = case.overlap.difference, case.overlap.atom

@@ -19,5 +19,7 @@ def dominance(case: Case) -> Iterator[Breach]:
         if spread.total.size:
             rest = spread.total - spread.largest - spread.second
             flagged = (spread.largest > 0) & (rest < case.limits.dominance * spread.largest)
-            cells[name] = flagged if measure.kind != "joint" else np.atleast_1d(flagged.any())
+            # Of numbers that stand together, and of who is left, one is all.
+            together = measure.kind in ("joint", "compared")
+            cells[name] = np.atleast_1d(flagged.any()) if together else flagged
     yield from by_entry(case, "dominance", cells)

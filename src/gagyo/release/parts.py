@@ -1,0 +1,53 @@
+"""Parts of the people whose sums follow: nobody may make up most of what a part has of a measurement.
+
+The product of a 0/1 column and a measurement is the sum over those who have the trait; all people's sums less those of
+the training people are a fold's. That nobody makes up most of everybody's sum says nothing of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Spread, side_by_side
+from gagyo.release.few_values import MANY, Bools, Chosen, Measured
+
+OTHERS = 10
+"""A part holds as many people over all hospitals, if it holds anybody. Those of them who are elsewhere count as people
+here do on average, since what they have is not known here."""
+
+SHARES = 2
+"""Of a part that is dealt out, or chosen by what people lack, so many times as many are elsewhere: at two hospitals."""
+
+
+def spread_in_parts(
+    columns: Sequence[Measured], parts: Bools, chosen: Chosen | Counts = slice(None), squares: bool = False
+) -> Spread:
+    """How far the people of each part (chosen, s) are from the mean of everybody here, in each column of many values.
+
+    The distance is what sums about any centre tell. Only of parts and columns in which somebody may make up most of it.
+    squares: sums of squares of the part follow as well; of a trait those do not.
+    """
+    if not columns or not parts.any():
+        return NO_SPREAD
+    at, plain = np.arange(len(columns[0].x))[chosen], [one for one in columns if one.values is None and not one.made]
+    people, power = parts.sum(axis=0, dtype=np.int64), 2 if squares else 1
+    found = (spread for one in plain for spread in _in_column(one, parts, people, at, power))
+    return side_by_side(NO_SPREAD, *found)
+
+
+def _in_column(column: Measured, parts: Bools, people: Counts, at: Counts, power: int) -> Iterator[Spread]:
+    """at: the places of those whom `parts` is about. Of the first MANY, where that settles it already."""
+    farthest = column.farthest**power
+    usual = float(_away(column, np.arange(min(len(column.x), MANY)), power).mean())
+    elsewhere = np.maximum(OTHERS - people, (power - 1) * SHARES * people) * usual
+    known = _away(column, at[:MANY], power) @ parts[:MANY]
+    for which in np.flatnonzero((people > 0) & (elsewhere + known - 2 * farthest < farthest)):
+        away = np.sort(_away(column, at[parts[:, which]], power))
+        largest, second = away[-1:], away[-2:-1] if len(away) > 1 else np.zeros(1)
+        yield Spread(away.sum(keepdims=True) + elsewhere[which], largest, second)
+
+
+def _away(column: Measured, at: Counts, power: int) -> Floats:
+    return np.asarray(np.nan_to_num(np.abs(column.x[at] - column.middle)) ** power)
