@@ -14,7 +14,8 @@ from scipy import interpolate
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
-from gagyo.site.compared import Compared, groups_told
+from gagyo.site.compared import Compared
+from gagyo.site.groups_told import groups_told
 from gagyo.statistics.calibration import spline_basis
 from tests.attacks.test_door import Wiretap
 from tests.contract.data import HEAD, boolean, category, divide, number

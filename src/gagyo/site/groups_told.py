@@ -1,0 +1,59 @@
+"""Which groups of people, and which measurements, the sums of an analysis tell of: as its plan alone says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations, product
+from typing import Any
+
+from gagyo.federation.line import Line
+from gagyo.methods._groups import levels_of
+from gagyo.release.few_values import PLACES
+
+Group = tuple[tuple[str, int], ...]
+"""Those who have each of these levels of variables, none or two of them; `()` is everyone."""
+HAVE, LACK = -1, -2
+"""Instead of a level: those who have any value of a variable, and those who have none."""
+
+
+def groups_told(line: Line, analysis: str) -> frozenset[Group]:
+    """The groups of people whose sums an analysis opens: of each level, and of each two, of what it names.
+
+    And of what its people may lack, those who have it and those who do not.
+    """
+    one, variables = line.study.analyses[analysis], line.study.variables
+    known = _named(line, analysis)
+    levels = {name: [(name, level) for level in range(levels_of(variables[name]))] for name in known}
+    for name in set(known) - line.complete[one.cohort]:
+        levels[name] += [(name, HAVE), (name, LACK)]
+    named = [name for name in known if levels[name]]
+    by = {str(one.options.get("by", ""))} if one.method == "describe" else set(named)
+    pairs = [(a, b) for a, b in combinations(named, 2) if a in by or b in by]
+    single = [(level,) for name in named for level in levels[name]]
+    places = [((name, place),) for name in known if not levels_of(variables[name]) for place in range(PLACES)]
+    return frozenset([(), *single, *places, *(pair for a, b in pairs for pair in product(levels[a], levels[b]))])
+
+
+def _named(line: Line, analysis: str) -> list[str]:
+    """The variables that an analysis names, and those that it needs."""
+    texts = texts_of(line.study.analyses[analysis].options)
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    return sorted((words | line.methods[analysis].complete).intersection(line.study.variables))
+
+
+def measurements_told(line: Line, analysis: str) -> set[str]:
+    """The measurements that an analysis names."""
+    return {name for name in _named(line, analysis) if not levels_of(line.study.variables[name])}
+
+
+def texts_of(options: Any) -> Iterator[str]:
+    """All words of an analysis's options, wherever they stand."""
+    if isinstance(options, str):
+        yield options
+    elif isinstance(options, Mapping):
+        for key, value in options.items():
+            yield from (str(key), *texts_of(value))
+    elif isinstance(options, Iterable):
+        for one in options:
+            yield from texts_of(one)
