@@ -47,9 +47,10 @@ class Equation(BaseModel):
 class Options(BaseModel):
     """A model of this study, or an equation, and the designs and measures that are wanted.
 
-    folds: of cross-validation, 0 for none. repeats: of the division into folds. bootstrap: replicates. countries: by
-    hospital, for summaries by country. imputation: of an equation, the analysis that imputes what people lack, if any
-    does. decision: thresholds of the decision curve; all edges of bins without any.
+    folds: of cross-validation, 0 for none. repeats: of the division into folds. bootstrap: replicates, of which a study
+    opens as many sums and models: some two hundred on five hundred people pass the gate. countries: by hospital, for
+    summaries by country. imputation: of an equation, the analysis that imputes what people lack, if any does.
+    decision: thresholds of the decision curve; all edges of bins without any.
     """
 
     model_config = ConfigDict(extra="forbid")
