@@ -135,7 +135,7 @@ def test_the_command_says_it(
     def raising(*_: object, **__: object) -> None:
         raise fault
 
-    monkeypatch.setattr("gagyo.protocol.study.Study.read", raising)
+    monkeypatch.setattr("gagyo.protocol.study.Study.sketch", raising)
     for language, word in (("en", "full"), ("ko", "디스크"), ("zh", "磁盘")):
         with pytest.raises(SystemExit) as left:
             main(["--language", language, "check", str(tmp_path / "study.yaml")])

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from gagyo.protocol import schema, study
 from gagyo.protocol.study import Study
-from gagyo.site import connectors, site_file
+from gagyo.site import connectors, policy, site_file
 
 START = files("gagyo.cli") / "start"
 
@@ -59,7 +59,7 @@ def test_the_keys_are_the_readers() -> None:
     assert set(site) == {*site_file.REQUIRED, *site_file.OPTIONAL}
     assert set(site["data"]["properties"]) == set(site_file.DATA)
     assert set(site["variables"]["additionalProperties"]["properties"]) == set(site_file.COLUMN)
-    assert set(site["policy"]["properties"]) == set(site_file.POLICY)
+    assert set(site["policy"]["properties"]) == set(policy.POLICY)
 
 
 def test_names_of_connectors_and_encodings_are_the_readers() -> None:

@@ -20,6 +20,7 @@ from gagyo.text import Text
 
 REQUIRED = ("site", "country", "data", "variables")
 OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", "governance")
+DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
 CONNECTORS = ("csv", "parquet")
 ENCODINGS = (
@@ -164,7 +165,7 @@ def _text(keys: Table, key: str, pattern: str | None = None, code: str = "bad_na
 
 
 def _source(keys: Table) -> Source:
-    inner = keys["data"].table(("connector", "path"), ("encoding", "delimiter", "header")) if "data" in keys else {}
+    inner = keys["data"].table(DATA[:2], DATA[2:]) if "data" in keys else {}
     connector = inner["connector"].one_of(CONNECTORS) if "connector" in inner else None
     if connector == "csv" and "encoding" not in inner:
         keys["data"].fault("encoding_undeclared", expected=", ".join(ENCODINGS))
