@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import level_label, levels_of
+from gagyo.methods._groups import level_label
 from gagyo.methods._quantiles_told import with_unit
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats
 from gagyo.result import Words
 

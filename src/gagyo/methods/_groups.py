@@ -6,17 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats, Measure, few_or_none, joined, joint, reshape, spread_of, total
 from gagyo.release.few_values import Measured, supported
 from gagyo.text import Text, join
-
-
-def levels_of(variable: Variable) -> int:
-    """How many levels a variable has; 0 of a measurement."""
-    if variable.type == "boolean":
-        return 2
-    return len(variable.levels) if variable.type == "category" else 0
 
 
 def membership(rows: Rows, by: str) -> Floats:

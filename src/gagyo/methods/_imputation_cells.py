@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._regression import design_cells, part_cells, part_traits
 from gagyo.methods._weighting_cells import traits_of
 from gagyo.protocol.formula import Formula
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
 
 Bools = NDArray[np.bool_]

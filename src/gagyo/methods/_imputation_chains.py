@@ -19,14 +19,13 @@ from scipy import special
 
 from gagyo.federation.local import Name, Names, Numbers, Whole
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.methods._imputation_levels import chances, drawn_intercepts, leveled, picked
 from gagyo.methods._propensity import OWN, profile, raw_columns
 from gagyo.methods._regression import middles
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.terms import Term
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats
 
 PREDICTION = "prediction"

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.methods._traits import (
     all_traits,
     design_traits,
@@ -23,7 +22,7 @@ from gagyo.methods._traits import (
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.protocol.terms import DesignColumn, Spline
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
 from gagyo.release.parts import spread_in_parts

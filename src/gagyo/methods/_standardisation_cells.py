@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import design_cells
 from gagyo.methods._traits import variable_of
 from gagyo.methods._weighting_cells import Chosen, own_cells, pooled_cells, traits_of
 from gagyo.protocol.formula import Formula
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
 from gagyo.release.few_values import supported
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.terms import Category, DesignColumn, Factor, Plain, Term
+from gagyo.protocol.variables import levels_of
 from gagyo.release.few_values import Bools, Measured
 
 

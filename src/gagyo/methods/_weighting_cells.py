@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import MOST_TRAITS, design_cells
 from gagyo.methods._traits import (
@@ -16,6 +15,7 @@ from gagyo.methods._traits import (
     variable_of,
 )
 from gagyo.protocol.formula import Formula
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, behind, joined, own_table
 from gagyo.release.few_values import away, supported
 

@@ -24,8 +24,8 @@ from gagyo.federation.local import Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._agreement_told import Told
-from gagyo.methods._groups import levels_of
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import (
     Aggregate,
     Counts,

@@ -25,9 +25,10 @@ from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._compare_told import Compared, Told
-from gagyo.methods._groups import levels_of, membership, sums
+from gagyo.methods._groups import membership, sums
 from gagyo.methods._groups import squares as about
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, cells, crossed, joint, own_table, spread_of
 from gagyo.result import Result
 from gagyo.statistics import comparisons

@@ -24,8 +24,9 @@ from gagyo.methods._newton import symmetric, triangle
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked
 from gagyo.methods._survival.telling import dropped_note, group_names
-from gagyo.methods._survival.times import groups_of, levels_of, time_faults
+from gagyo.methods._survival.times import groups_of, time_faults
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Aggregate, Floats, Spread, cells, few_or_none, joined, joint, spread_of
 from gagyo.result import Column, Estimate, Result, Table, Words
 from gagyo.statistics import cox as kernel

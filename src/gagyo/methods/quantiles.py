@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
-from gagyo.methods._groups import levels_of
 from gagyo.methods._quantiles_grown import grow
 from gagyo.methods._quantiles_told import Told, even_edges, even_width, nearest_edges
 from gagyo.methods._values import Asked, Values, bins_step, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result, Words
 

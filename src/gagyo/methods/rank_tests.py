@@ -23,11 +23,12 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._groups import levels_of, membership
+from gagyo.methods._groups import membership
 from gagyo.methods._rank_told import Correlated, Ranked, Told
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._values import Asked, Grouped, Values, bins_step, descend_by_group, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Aggregate, Counts, Floats, count, few_or_none, joined, joint, own_table, spread_of
 from gagyo.result import Result
 from gagyo.statistics import ranks

@@ -24,7 +24,6 @@ from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates, middle_of
-from gagyo.methods._groups import levels_of
 from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
 from gagyo.methods._one_scheme import scheme_faults
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
@@ -50,6 +49,7 @@ from gagyo.methods._weighting_told import Balance, Propensity, Told
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result
 from gagyo.statistics.weighting import Scheme, weighted_variance

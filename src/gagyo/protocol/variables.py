@@ -47,3 +47,10 @@ class Variable:
         if self.type == "category":
             return (0.0, float(max(len(self.levels) - 1, 0)))
         return self.range
+
+
+def levels_of(variable: Variable) -> int:
+    """How many levels a variable has; 0 of a measurement."""
+    if variable.type == "boolean":
+        return 2
+    return len(variable.levels) if variable.type == "category" else 0

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
-from gagyo.methods._groups import levels_of
 from gagyo.protocol.study import Study
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Floats
 from gagyo.release.case import Overlap
 from gagyo.site.differencing import People

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gagyo.methods._groups import levels_of
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Counts, Floats, Spread, side_by_side
 from gagyo.release.few_values import Bools, Measured
 from gagyo.release.parts import spread_in_parts

@@ -8,7 +8,7 @@ from itertools import combinations, product
 from typing import Any
 
 from gagyo.federation.line import Line
-from gagyo.methods._groups import levels_of
+from gagyo.protocol.variables import levels_of
 from gagyo.release.few_values import PLACES
 
 Group = tuple[tuple[str, int], ...]

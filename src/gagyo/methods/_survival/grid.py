@@ -20,10 +20,10 @@ from gagyo.federation.ask import Ask, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._survival.times import groups_of, levels_of
+from gagyo.methods._survival.times import groups_of
 from gagyo.methods._validation.present import everyone
 from gagyo.protocol.study import Analysis, Study
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Aggregate, Floats
 from gagyo.release.aggregate import exits as measured
 from gagyo.statistics.life_table import LifeTable

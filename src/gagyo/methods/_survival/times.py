@@ -11,7 +11,7 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import DesignColumn
-from gagyo.protocol.variables import Variable
+from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats
 
 MEASURED = ("number", "integer")
@@ -63,11 +63,6 @@ def entries(rows: Rows, time: str, entry: str) -> Floats | None:
     if bool((rows[entry] >= rows[time]).any()):
         raise DataFault.of("survival_entry", found=entry, expected=time)
     return rows[entry]
-
-
-def levels_of(variable: Variable) -> int:
-    """How many groups a variable forms."""
-    return 2 if variable.type == "boolean" else len(variable.levels)
 
 
 def groups_of(variables: Mapping[str, Variable], by: str) -> int:
