@@ -70,7 +70,10 @@ def _round(client: Any, pool: ThreadPoolExecutor, names: Sequence[str], size: in
     return done
 
 
-def _rounds(size: int, count: int, warm: int, names: Sequence[str] = SITES) -> dict[str, Any]:
+def _rounds(
+    size: int, count: int, warm: int, names: Sequence[str] = SITES, marks: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Rounds through a hub; `marks` are rounds after which its memory (MB) and disk (kB) are looked at."""
     from gagyo.exchange.client import Client
     from gagyo.exchange.hub_folder import make_hub
     from gagyo.exchange.membership import Membership
@@ -90,17 +93,29 @@ def _rounds(size: int, count: int, warm: int, names: Sequence[str] = SITES) -> d
             with Client(Membership.open(folder / "lead")) as client, ThreadPoolExecutor(min(len(names), 16)) as pool:
                 client.open_study("s", names)
                 done: list[str] = []
-                walls = []
-                for _ in range(warm + count):
+                walls, seen = [], []
+                for number in range(1, warm + count + 1):
                     start = time.perf_counter()
                     done = _round(client, pool, names, size, done)
                     walls.append(time.perf_counter() - start)
+                    if number in marks:
+                        seen.append((_resident(serving), _on_disk(hub.folder)))
             peak = max(_resident(one, "VmHWM") for one in sites)
-            return {"walls": walls[warm:], "idle": idle, "hub": _resident(serving, "VmHWM"), "site": peak}
+            whole = {"walls": walls[warm:], "idle": idle, "hub": _resident(serving, "VmHWM"), "site": peak}
+            return whole | {"seen": seen}
         finally:
             for one in (*sites, serving):
                 one.terminate()
                 one.wait()
+
+
+def _on_disk(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1000
+
+
+def level() -> dict[str, Any]:
+    """10,000 rounds of 11 KB each way with one site: what the hub holds after a tenth of them, and after all."""
+    return _rounds(SMALL, 10_000, 0, SITES[:1], (1_000, 10_000))
 
 
 def small() -> dict[str, Any]:
@@ -118,13 +133,14 @@ def fifty() -> dict[str, Any]:
     return _rounds(SMALL, 100, 3, FIFTY)
 
 
-WORKS = {"small": small, "large": large, "fifty": fifty}
+WORKS = {"small": small, "large": large, "fifty": fifty, "level": level}
 
 
 def rows() -> list[Row]:
     """The rows of the table."""
     one, other, crowd = (alone("exchange.py", name) for name in ("small", "large", "fifty"))
     crowded = sorted(crowd["walls"])
+    early_seen, late_seen = alone("exchange.py", "level")["seen"]
     walls = sorted(1000 * wall for wall in one["walls"])
     work, many = "one round, 4 sites, 11 KB each way", "one round, 4 sites, 10 MB each way"
     late = walls[int(0.95 * len(walls))]
@@ -141,6 +157,14 @@ def rows() -> list[Row]:
             f"100 rounds, p95 {crowded[94]:.3g} s",
         ),
         Row("memory of a hub at rest", "exchange", one["idle"], "MB", "limit 120 MB", rest),
+        Row(
+            "growth of a hub's memory from round 1,000 to round 10,000",
+            "exchange",
+            late_seen[0] - early_seen[0],
+            "MB",
+            "level",
+            f"on disk {early_seen[1]:.0f} kB, then {late_seen[1]:.0f} kB",
+        ),
     ]
 
 
