@@ -71,7 +71,7 @@ def spread_within(least: Floats, most: Floats, columns: Columns) -> Spread:
     Where these bounds do not settle who makes up most, it is found in the columns.
     """
     found = Spread(least.copy(), most.copy(), most.copy())
-    if len(some := found.open_ones):
+    if len(some := found.unsettled):
         exact = together(len(some), map(spread_of, columns(some)))
         found.total[some], found.largest[some], found.second[some] = exact.total, exact.largest, exact.second
     return found

@@ -40,14 +40,14 @@ class Spread:
     second: Floats
 
     @property
-    def open_ones(self) -> NDArray[np.intp]:
+    def unsettled(self) -> NDArray[np.intp]:
         """Which sums a person may make up most of; of bounds, those of which the exact spread has to be known."""
         return np.flatnonzero(self.total - self.largest - self.second < self.largest)
 
     @property
     def settled(self) -> bool:
         """Whether nobody makes up most of any; of bounds, that the exact spread need not be known."""
-        return not len(self.open_ones)
+        return not len(self.unsettled)
 
 
 NO_SPREAD = Spread(np.zeros(0), np.zeros(0), np.zeros(0))
