@@ -251,7 +251,7 @@ MUTATIONS = (
     ),
     ("release/aggregate.py", "whole = side_by_side(spread, cells.spread)", "whole = spread", PARTS),
     ("methods/_logistic_sums.py", " or cells.spread.total.size", "", PARTS),
-    ("release/parts.py", "known - 2 * farthest < farthest", "known < 0", PARTS),
+    ("release/parts.py", "(total - 2 * largest < largest)", "(total < 0)", PARTS),
     ("methods/_regression.py", "np.concatenate([traits, ~traits], axis=1), chosen)", "traits[:, :0], chosen)", PARTS),
     ("methods/_regression.py", "fold[:, None], squares=True", "fold[:, None] & False, squares=True", PARTS),
     (

@@ -72,6 +72,11 @@ class Measured:
         mean = float(self.x.mean()) if len(self.x) else 0.0
         return float(np.nan_to_num(np.nansum(self.x) / max((~np.isnan(self.x)).sum(), 1))) if np.isnan(mean) else mean
 
+    @property
+    def reach(self) -> float:
+        """How far from the mean the declared range goes: nobody is farther."""
+        return max(self.ends[1] - self.middle, self.middle - self.ends[0])
+
     @cached_property
     def farthest(self) -> float:
         """The greatest distance from the mean."""

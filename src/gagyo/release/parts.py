@@ -39,14 +39,20 @@ def spread_in_parts(
 
 def _in_column(column: Measured, parts: Bools, people: Counts, at: Counts, power: int) -> Iterator[Spread]:
     """at: the places of those whom `parts` is about. Of the first MANY, where that settles it already."""
-    farthest = column.farthest**power
     usual = float(_away(column, np.arange(min(len(column.x), MANY)), power).mean())
     elsewhere = np.maximum(OTHERS - people, (power - 1) * SHARES * people) * usual
     known = _away(column, at[:MANY], power) @ parts[:MANY]
-    for which in np.flatnonzero((people > 0) & (elsewhere + known - 2 * farthest < farthest)):
+    if not _unsettled(people, elsewhere + known, column.reach**power).any():
+        return
+    for which in np.flatnonzero(_unsettled(people, elsewhere + known, column.farthest**power)):
         away = np.sort(_away(column, at[parts[:, which]], power))
         largest, second = away[-1:], away[-2:-1] if len(away) > 1 else np.zeros(1)
         yield Spread(away.sum(keepdims=True) + elsewhere[which], largest, second)
+
+
+def _unsettled(people: Counts, total: Floats, largest: float) -> Bools:
+    """In which parts with anybody one person may make up most of a total, if nobody is farther away than `largest`."""
+    return np.asarray((people > 0) & (total - 2 * largest < largest))
 
 
 def _away(column: Measured, at: Counts, power: int) -> Floats:
