@@ -57,7 +57,8 @@ class BadLine:
         except OSError:
             writer.transport.abort()
             return
-        await self.join(reader, writer, to_reader, to_writer)
+        with suppress(asyncio.CancelledError):  # at its end; asyncio would print it as a fault of a callback
+            await self.join(reader, writer, to_reader, to_writer)
 
     async def join(
         self,
