@@ -56,4 +56,5 @@ def _unsettled(people: Counts, total: Floats, largest: float) -> Bools:
 
 
 def _away(column: Measured, at: Counts, power: int) -> Floats:
-    return np.asarray(np.nan_to_num(np.abs(column.x[at] - column.middle)) ** power)
+    size = np.abs(column.x[at] - column.middle)
+    return np.where(np.isnan(size), 0.0, size) ** power
