@@ -51,6 +51,7 @@ LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 FIRST = "tests/attacks/test_first_levels.py"
 PENALISED = "tests/contract/test_penalised_references.py"
+RATIO, SPREAD = "tests/unit/test_next_ratio.py", "tests/unit/test_spread_within.py"
 EMULATING, EMULATED = "tests/attacks/test_target_trial.py", "tests/contract/test_target_trial_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
 TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_weighted_survival_references.py"
@@ -496,6 +497,9 @@ MUTATIONS = (
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
     ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
+    ("statistics/mixed.py", "ratio - slope / (clusters * s**2)", "ratio - slope / curve", RATIO),
+    ("methods/_products.py", "if len(some := found.unsettled):", "if not len(some := found.unsettled):", SPREAD),
+    ("methods/_products.py", "most.copy(), most.copy()", "0 * most, 0 * most", SPREAD),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
     ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),
     ("release/rules/table.py", "if not any(_determined(", "if True or not any(_determined(", RULES),
