@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from gagyo.coordinator.planning import check
 from gagyo.coordinator.run import Run
@@ -78,6 +79,48 @@ def test_coefficients_and_errors(runs: dict[str, Run], name: str) -> None:
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
     np.testing.assert_allclose([one.standard_error for one in result.estimates], case["errors"], rtol=TIGHT)
     assert result.lossless
+
+
+@pytest.mark.parametrize("name", cases())
+def test_curves_and_tests_of_splines_that_stand_alone(runs: dict[str, Run], name: str) -> None:
+    """The Wald (of `ols` F) tests and the contrasts of rms; of a variable in a product there are none."""
+    result, case = found(runs, name)
+    assert [one.name for one in result.curves] == [f"spline_{variable}" for variable in case["splines"]]
+    assert ("splines" in [table.name for table in result.tables]) is bool(case["splines"])
+    for number, (variable, of_r) in enumerate(case["splines"].items()):
+        rows = result.table("splines").rows[2 * number : 2 * number + 2]
+        assert [row[3] for row in rows] == of_r["freedom"]
+        np.testing.assert_allclose([row[2] for row in rows], of_r["statistic"], rtol=TIGHT)
+        # R's p values are one less a distribution function, which ends at 1e-16.
+        np.testing.assert_allclose([row[4] for row in rows], of_r["p"], rtol=1e-7, atol=1e-14)
+        _, fitted, marks = result.curve(f"spline_{variable}").series
+        assert marks.x == tuple(case["knots"][variable])
+        np.testing.assert_allclose(marks.y, of_r["difference"], rtol=TIGHT, atol=1e-12)
+        at = [fitted.x.index(knot) for knot in marks.x]
+        reach = stats.t.ppf(0.975, result.people - len(result.estimates)) if name == "linear" else stats.norm.ppf(0.975)
+        for limits, way in ((fitted.lower, -reach), (fitted.upper, reach)):
+            ends = np.array(of_r["difference"]) + way * np.array(of_r["error"])
+            np.testing.assert_allclose([limits[one] for one in at], ends, rtol=TIGHT, atol=1e-12)
+
+
+def test_what_a_curve_is_said_to_be(runs: dict[str, Run]) -> None:
+    said = {name: found(runs, name)[0].curves for name in cases()}
+    assert said["linear"][0].y.to("en") == "Difference: bp"
+    assert {name: curves[0].y.key for name, curves in said.items() if name not in ("linear", "logistic")} == {
+        "poisson": "splines.log_rate_ratio",
+        "cox": "splines.log_hazard_ratio",
+        "probit": "splines.probit",
+        "logit": "splines.log_odds_ratio",
+    }
+    assert {
+        table.columns[2].label.key
+        for name in cases()
+        for table in found(runs, name)[0].tables
+        if table.name == "splines"
+    } == {
+        "regression.f",
+        "splines.wald",
+    }
 
 
 @pytest.mark.parametrize("name", cases())

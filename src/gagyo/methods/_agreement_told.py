@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gagyo.methods._groups import NO_YES
-from gagyo.methods._quantiles_told import with_unit
+from gagyo.methods._labels import with_unit
 from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats

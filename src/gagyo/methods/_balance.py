@@ -9,7 +9,7 @@ import numpy as np
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._groups import level_label
-from gagyo.methods._quantiles_told import with_unit
+from gagyo.methods._labels import with_unit
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats
 from gagyo.result import Words

@@ -9,6 +9,8 @@ import numpy as np
 
 from gagyo.methods._newton import Solved, wald
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._sandwich import Variance
+from gagyo.methods._spline_told import with_splines
 from gagyo.methods._survival.telling import time_words
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
@@ -91,7 +93,7 @@ class Told:
         columns = self.formula.columns(self.study.variables)[1:]
         estimates = self.estimates(fit, variance)
         tests = (self._proportional(tested),) if tested else ()
-        return Result(
+        told = Result(
             method="cox",
             lossless=True,
             people=fit.people,
@@ -106,6 +108,7 @@ class Told:
             ),
             methods_text=(*self._text(strata, truncated, tested), *([Words("survival.episodes")] if changes else [])),
         )
+        return self.with_splines(told, fit, variance)
 
     def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
         """The result of a fit with one baseline hazard for all hospitals."""
@@ -116,7 +119,7 @@ class Told:
         hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
         grid = Words("survival.grid_of_fit", {"found": intervals})
         ratios = self.ratios(estimates, Words("survival.ratios_of_all"))
-        return Result(
+        told = Result(
             method="cox",
             lossless=True,
             people=fit.people,
@@ -135,6 +138,11 @@ class Told:
                 Words("survival.errors_model"),
             ),
         )
+        return self.with_splines(told, fit, fit.solved.inverse)
+
+    def with_splines(self, result: Result, fit: Fit, variance: Floats, effect: str = "log_hazard_ratio") -> Result:
+        """The result with figures and tests of splines, by the covariance (p, p) that the study asks for."""
+        return with_splines(result, self.formula, self.study, fit.coefficients, Variance(variance), effect)
 
     def estimates(self, fit: Fit, variance: Floats) -> tuple[Estimate, ...]:
         """The coefficients, with the covariance (p, p) that the study asks for."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gagyo.methods._groups import level_label
+from gagyo.methods._labels import with_unit
 from gagyo.methods._newton import wald
-from gagyo.methods._quantiles_told import with_unit
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Column, Estimate, Interval, Table, Words

@@ -35,7 +35,7 @@ def result(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Result:
     columns = told.formula.columns(told.study.variables)[1:]
     title = _of("finegray.ratios", label)
     ratios = told.ratios(estimates, title, "finegray.ratio", "subdistribution_ratios")
-    return Result(
+    found = Result(
         method="fine_gray",
         lossless=True,
         people=fit.people,
@@ -50,6 +50,7 @@ def result(told: Told, fit: Fit, variance: Floats, ended: Ended) -> Result:
         ),
         methods_text=(Words(text=Text(*texts)), Words("survival.ties_breslow"), Words("finegray.errors")),
     )
+    return told.with_splines(found, fit, variance, "log_subdistribution_ratio")
 
 
 def _of(key: str, event: Text) -> Words:

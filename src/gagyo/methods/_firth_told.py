@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from gagyo.methods._firth_walk import Seen, Walk
 from gagyo.methods._logistic_told import Z95, coefficients_table
 from gagyo.methods._newton import solve, wald
-from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._regression import alias_notes, equation, estimate
+from gagyo.methods._sandwich import Variance
+from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
-from gagyo.result import Column, Equation, Estimate, Result, Table, Words
+from gagyo.result import Column, Estimate, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf
 
 
@@ -43,9 +45,12 @@ class Told:
     def result(self, fit: Fit, turn: Floats, others: Sequence[Walk]) -> Result:
         """The result; turn (p, p): from columns about middles; others: the null model, then by column three walks."""
         columns = self.formula.columns(self.study.variables)
-        estimates = self._estimates(fit, turn, others[1:])
+        inverse = solve(fit.best.score, fit.best.information, fit.aliased).inverse
+        variance = Variance(turn @ np.nan_to_num(inverse) @ turn.T)
+        beta = np.where(fit.aliased, np.nan, fit.coefficients)
+        estimates = self._estimates(fit, beta, variance.errors, others[1:])
         back = np.linalg.inv(turn)
-        return Result(
+        told = Result(
             method="firth",
             lossless=True,
             people=fit.people,
@@ -53,27 +58,17 @@ class Told:
             rounds=fit.rounds,
             estimates=estimates,
             tables=(coefficients_table(estimates, self.per), self._model_test(fit, others[0])),
-            equation=Equation(
-                self.formula.outcome,
-                "logit",
-                self.formula.text,
-                tuple(column.name for column in columns),
-                tuple(Words(text=column.label) for column in columns),
-                tuple(float(value) for value in np.where(fit.aliased, 0.0, fit.coefficients)),
-                tuple(tuple(float(x) for x in row) for row in back.T @ fit.best.information @ back),
-            ),
+            equation=equation(self.formula, self.study.variables, "logit", beta, back.T @ fit.best.information @ back),
             notes=alias_notes(columns, fit.aliased),
             methods_text=(
                 Words("firth.text", {"formula": self.formula.text}),
                 Words("firth.text_profile" if others[1:] else "firth.text_wald"),
             ),
         )
+        return with_splines(told, self.formula, self.study, beta, variance, "log_odds_ratio")
 
-    def _estimates(self, fit: Fit, turn: Floats, walks: Sequence[Walk]) -> tuple[Estimate, ...]:
+    def _estimates(self, fit: Fit, beta: Floats, error: Floats, walks: Sequence[Walk]) -> tuple[Estimate, ...]:
         columns = self.formula.columns(self.study.variables)
-        inverse = solve(fit.best.score, fit.best.information, fit.aliased).inverse
-        error = np.sqrt(np.diag(turn @ np.nan_to_num(inverse) @ turn.T))
-        beta = np.where(fit.aliased, np.nan, fit.coefficients)
         told = [
             estimate(column, float(value), float(se), Z95, float(p))
             for column, value, se, p in zip(columns, beta, error, wald(beta, error), strict=True)

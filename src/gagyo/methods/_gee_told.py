@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._sandwich import Variance
+from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
-from gagyo.statistics.distributions import t_quantile, t_sf
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Fit:
 RATIOS = {"gaussian": "", "binomial": "regression.odds_ratio", "poisson": "glm.rate_ratio"}
 """What the exponential of a coefficient is called."""
 
+EFFECTS = {"gaussian": "difference", "binomial": "log_odds_ratio", "poisson": "log_rate_ratio"}
+
 
 @dataclass(frozen=True)
 class Told:
@@ -53,9 +56,11 @@ class Told:
     def result(self, fit: Fit, turn: Floats, denominator: str) -> Result:
         """The result; turn (p, p): from coefficients of columns about middles to those of columns as they are."""
         columns = self.formula.columns(self.study.variables)
-        estimates = self._estimates(fit, turn)
+        beta = np.where(fit.aliased, np.nan, turn @ np.nan_to_num(fit.coefficients))
+        variance = Variance(turn @ fit.variance @ turn.T, fit.freedom)
+        estimates = self._estimates(beta, variance)
         cluster = "gee.text_cluster" if self.cluster else "gee.text_hospitals"
-        return Result(
+        told = Result(
             method="gee",
             lossless=True,
             people=fit.people,
@@ -72,14 +77,12 @@ class Told:
                 Words(f"gee.errors_{fit.errors}"),
             ),
         )
+        return with_splines(told, self.formula, self.study, beta, variance, EFFECTS[self.family])
 
-    def _estimates(self, fit: Fit, turn: Floats) -> tuple[Estimate, ...]:
+    def _estimates(self, beta: Floats, variance: Variance) -> tuple[Estimate, ...]:
         """Limits by Student's t, or the normal distribution where the degrees of freedom have no end."""
-        beta = np.where(fit.aliased, np.nan, turn @ np.nan_to_num(fit.coefficients))
-        error = np.sqrt(np.diag(turn @ fit.variance @ turn.T))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            p = 2 * t_sf(np.abs(beta / error), fit.freedom)
-        reach = t_quantile(0.975, fit.freedom)
+        error = variance.errors
+        reach, p = variance.wald(beta)
         columns = self.formula.columns(self.study.variables)
         return tuple(
             estimate(column, *(float(one) for one in row))

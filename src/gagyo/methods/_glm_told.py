@@ -9,6 +9,7 @@ import numpy as np
 from gagyo.methods._newton import Solved
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._sandwich import Robust, Variance, with_freedom
+from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
@@ -93,7 +94,7 @@ class Told:
         """The result, with the variance of its coefficients."""
         columns = self.formula.columns(self.study.variables)
         estimates = self._estimates(fit, variance)
-        return Result(
+        told = Result(
             method="glm",
             lossless=True,
             people=fit.people,
@@ -108,6 +109,12 @@ class Told:
                 *self.robust.methods_text(variance),
             ),
         )
+        effect = f"log_{self.ratio}" if self.ratio else self.link
+        return with_splines(told, self.formula, self.study, fit.coefficients, variance, effect, self._freedom(fit))
+
+    def _freedom(self, fit: Fit) -> float:
+        """Of the dispersion, where it is estimated."""
+        return fit.freedom if self.family == "gamma" else np.inf
 
     def _notes(self, fit: Fit) -> tuple[Words, ...]:
         if self.ratio == "risk_ratio" and self.robust.errors == "none":
@@ -122,7 +129,7 @@ class Told:
 
     def _estimates(self, fit: Fit, variance: Variance) -> tuple[Estimate, ...]:
         """Wald limits: normal, and Student's t where the dispersion is estimated, as R's summary does."""
-        reach, p_values = variance.wald(fit.coefficients, fit.freedom if self.family == "gamma" else np.inf)
+        reach, p_values = variance.wald(fit.coefficients, self._freedom(fit))
         columns = self.formula.columns(self.study.variables)
         return tuple(
             estimate(column, *(float(one) for one in row))

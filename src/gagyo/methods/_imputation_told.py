@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from gagyo.methods._groups import NO_YES, level_label
 from gagyo.methods._imputation_chains import PREDICTION, Spec
 from gagyo.methods._imputation_walk import Fits, Seen
+from gagyo.methods._labels import with_unit
 from gagyo.methods._logistic_told import coefficients_table
-from gagyo.methods._quantiles_told import with_unit
-from gagyo.methods._regression import alias_notes
+from gagyo.methods._regression import alias_notes, equation
 from gagyo.protocol.terms import DesignColumn
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
-from gagyo.result import Cell, Column, Curve, Equation, Estimate, Interval, Result, Series, Table, Words
+from gagyo.result import Cell, Column, Curve, Estimate, Interval, Result, Series, Table, Words
 from gagyo.statistics import rubin
 from gagyo.statistics.convergence import scale_reduction
 from gagyo.text import LANGUAGES, Text, join, translate
@@ -61,14 +61,7 @@ class Told:
                 self._missing(fits),
             ),
             curves=tuple(curve for one in fits.seen if one.lacking for curve in self._courses(one)),
-            equation=Equation(
-                formula.outcome,
-                "logit" if self.model == "logistic" else "identity",
-                formula.text,
-                tuple(column.name for column in columns),
-                tuple(Words(text=column.label) for column in columns),
-                tuple(float(one) for one in value),
-            ),
+            equation=equation(formula, variables, "logit" if self.model == "logistic" else "identity", value),
             notes=(*alias_notes(columns, fits.aliased), *self._notes(pooled, fits)),
             methods_text=tuple(self._text()),
         )

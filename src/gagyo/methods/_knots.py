@@ -18,7 +18,8 @@ from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.local import LocalStep
 from gagyo.finding import Finding
-from gagyo.methods._quantiles_told import digits_of, percent, with_unit
+from gagyo.methods._labels import with_unit
+from gagyo.methods._quantiles_told import digits_of, percent
 from gagyo.methods._values import Asked, Values, two_grids
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._newton import Solved
-from gagyo.methods._regression import alias_notes, estimate, term_columns
+from gagyo.methods._regression import alias_notes, equation, estimate, term_columns
 from gagyo.methods._sandwich import Robust, Variance, with_freedom
+from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
-from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile
 from gagyo.text import Text, join
 
@@ -62,7 +63,7 @@ class Told:
             estimate(column, *(float(one) for one in row))
             for column, *row in zip(columns, beta, error, reach, p_values, strict=True)
         )
-        return Result(
+        told = Result(
             method="logistic",
             lossless=True,
             people=fit.people,
@@ -74,21 +75,14 @@ class Told:
                 _model_test(self.formula, fit),
                 *_term_tests(self.formula, self.study, tests),
             ),
-            equation=Equation(
-                self.formula.outcome,
-                "logit",
-                self.formula.text,
-                tuple(column.name for column in columns),
-                tuple(Words(text=column.label) for column in columns),
-                tuple(0.0 if np.isnan(value) else float(value) for value in beta),
-                tuple(tuple(float(x) for x in row) for row in fit.information),
-            ),
+            equation=equation(self.formula, self.study.variables, "logit", beta, fit.information),
             notes=(*alias_notes(columns, fit.solved.aliased), *self.robust.notes(variance)),
             methods_text=(
                 Words("regression.logistic_text", {"formula": self.formula.text}),
                 *self.robust.methods_text(variance),
             ),
         )
+        return with_splines(told, self.formula, self.study, beta, variance, "log_odds_ratio")
 
 
 def coefficients_table(estimates: tuple[Estimate, ...], per: Mapping[str, float]) -> Table:

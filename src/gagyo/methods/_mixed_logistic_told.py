@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,11 @@ from gagyo.methods._mixed_logistic_walk import Fit
 from gagyo.methods._mixed_told import FEW, HOSPITAL
 from gagyo.methods._newton import wald
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._sandwich import Variance
+from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
+from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile
@@ -36,11 +40,16 @@ class Told:
 
     def result(self, fit: Fit, turn: Floats | None) -> Result:
         """The result; turn: from coefficients of columns about middles to those of columns as they are."""
-        effects = self._effects(fit, turn)
+        columns = self.formula.columns(self.study.variables)[int(self.hospital == "fixed") :]
+        p = len(columns)
+        turn = np.eye(p) if turn is None else turn
+        beta = np.where(fit.aliased[:p], np.nan, turn @ fit.parameters[:p])
+        variance = Variance(turn @ fit.variance[:p, :p] @ turn.T)
+        effects = _effects(columns, beta, variance.errors)
         varies = self.hospital == "random" or self.cluster != ""
         spreads = self._spreads(fit) if varies else ()
         tables = [coefficients_table(effects, {}), *([_variances(self._label(), spreads)] if varies else [])]
-        return Result(
+        told = Result(
             method="mixed_logistic",
             lossless=True,
             people=fit.people,
@@ -48,19 +57,10 @@ class Told:
             rounds=fit.rounds,
             estimates=(*effects, *spreads),
             tables=(*tables, self._model(fit, varies)),
-            notes=tuple(self._notes(fit, varies)),
+            notes=(*alias_notes(columns, fit.aliased[:p]), *self._notes(fit, varies)),
             methods_text=tuple(self._text(varies)),
         )
-
-    def _effects(self, fit: Fit, turn: Floats | None) -> tuple[Estimate, ...]:
-        columns = self.formula.columns(self.study.variables)[int(self.hospital == "fixed") :]
-        p = len(columns)
-        turn = np.eye(p) if turn is None else turn
-        gone = fit.aliased[:p]
-        beta = np.where(gone, np.nan, turn @ fit.parameters[:p])
-        error = np.where(gone, np.nan, np.sqrt(np.diag(turn @ fit.variance[:p, :p] @ turn.T)))
-        found = zip(columns, beta, error, wald(beta, error), strict=True)
-        return tuple(estimate(column, float(b), float(e), Z95, float(q)) for column, b, e, q in found)
+        return with_splines(told, self.formula, self.study, beta, variance, "log_odds_ratio")
 
     def _spreads(self, fit: Fit) -> tuple[Estimate, ...]:
         """Deviation, variance, share of the latent variance and median odds ratio, with limits by the deviation's.
@@ -103,9 +103,7 @@ class Told:
         return Table("model", Words("mixed.model"), tuple(columns), (tuple(row),))
 
     def _notes(self, fit: Fit, varies: bool) -> list[Words]:
-        columns = self.formula.columns(self.study.variables)[int(self.hospital == "fixed") :]
-        notes = list(alias_notes(columns, fit.aliased[: len(columns)]))
-        notes += [Words("mixed.own_intercepts")] if self.hospital == "fixed" else []
+        notes = [Words("mixed.own_intercepts")] if self.hospital == "fixed" else []
         notes += [Words("mixed.logistic_conditional")] if varies else []
         notes += [Words("mixed.logistic_singular")] if varies and fit.singular else []
         return [*notes, Words("mixed.few_clusters")] if varies and fit.groups < FEW else notes
@@ -114,6 +112,12 @@ class Told:
         text = [Words(f"mixed.logistic_text_{self.hospital}", {"formula": self.formula.text})]
         text += [Words("mixed.logistic_text_cluster", {"found": self.cluster})] if self.cluster else []
         return [*text, Words("mixed.logistic_text_laplace"), Words("mixed.logistic_text_spread")] if varies else text
+
+
+def _effects(columns: Sequence[DesignColumn], beta: Floats, error: Floats) -> tuple[Estimate, ...]:
+    known = np.where(np.isnan(beta), np.nan, error)
+    found = zip(columns, beta, known, wald(beta, known), strict=True)
+    return tuple(estimate(column, float(b), float(e), Z95, float(q)) for column, b, e, q in found)
 
 
 def _spread(name: str, ends: Floats, error: float | None) -> Estimate:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._sandwich import Variance
+from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
-from gagyo.statistics.distributions import normal_quantile, t_quantile, t_sf
+from gagyo.statistics.distributions import normal_quantile
 from gagyo.text import Text, join
 
 
@@ -22,13 +24,14 @@ from gagyo.text import Text, join
 class Fitted:
     """A converged fit.
 
-    estimates, errors, freedoms: by column, NaN where aliased; without the intercept where hospitals are fixed.
+    estimates, freedoms: by column (p,), NaN where aliased; without the intercept where hospitals are fixed. covariance:
+    of the estimates (p, p).
     variances: of the random effects (q, q), empty without any. modes: by hospital its deviations and their errors.
     deviance: minus twice the (restricted) log-likelihood. groups: how many clusters.
     """
 
     estimates: Floats
-    errors: Floats
+    covariance: Floats
     freedoms: Floats
     sigma: float
     deviance: float
@@ -56,8 +59,9 @@ class Told:
     def result(self, fit: Fitted) -> Result:
         """The result."""
         columns = self.formula.columns(self.study.variables)[int(fit.fixed_hospitals) :]
-        effects = self._effects(fit, columns)
-        return Result(
+        variance = Variance(fit.covariance, fit.freedoms)
+        effects = _effects(columns, fit.estimates, variance)
+        told = Result(
             method="mixed",
             lossless=True,
             people=fit.people,
@@ -68,17 +72,11 @@ class Told:
             notes=(*alias_notes(columns, fit.aliased), *self._notes(fit)),
             methods_text=tuple(self._text(fit)),
         )
+        return with_splines(told, self.formula, self.study, fit.estimates, variance, "difference")
 
     def _tables(self, fit: Fitted, effects: Sequence[Estimate]) -> list[Table]:
         tables = [fixed_effects(effects, fit.freedoms), self._variances(fit), self._model(fit)]
         return [*tables, self._deviations(fit)] if fit.modes else tables
-
-    def _effects(self, fit: Fitted, columns: Sequence[DesignColumn]) -> tuple[Estimate, ...]:
-        with np.errstate(invalid="ignore"):
-            reach = t_quantile(0.975, fit.freedoms)
-            p = 2 * t_sf(np.abs(fit.estimates / fit.errors), fit.freedoms)
-        found = zip(columns, fit.estimates, fit.errors, reach, p, strict=True)
-        return tuple(estimate(column, *(float(value) for value in values)) for column, *values in found)
 
     def _named(self, fit: Fitted) -> list[tuple[str, Words]]:
         """The random effects, by the name of their estimate."""
@@ -158,6 +156,12 @@ class Told:
 HOSPITAL = Text("Hospital", "병원", "医院")
 FEW = 10
 """Clusters under which the variance between them is hardly known."""
+
+
+def _effects(columns: Sequence[DesignColumn], beta: Floats, variance: Variance) -> tuple[Estimate, ...]:
+    reach, p = variance.wald(beta)
+    found = zip(columns, beta, variance.errors, reach, p, strict=True)
+    return tuple(estimate(column, *(float(value) for value in values)) for column, *values in found)
 
 
 def _correlation(variances: Floats, i: int) -> float | None:

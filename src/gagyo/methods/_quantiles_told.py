@@ -9,15 +9,14 @@ from itertools import pairwise
 import numpy as np
 
 from gagyo.methods._groups import level_label
+from gagyo.methods._labels import with_unit
 from gagyo.methods._quantiles_grown import Group, allowed
 from gagyo.methods._values import Values
 from gagyo.protocol.study import Study
-from gagyo.protocol.ucum import shown
-from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Series, Table, Withheld, Words
 from gagyo.statistics.quantiles import Binned, Place
-from gagyo.text import Text, bracketed, join
+from gagyo.text import Text, join
 
 ALL = Words("describe.all")
 
@@ -80,13 +79,6 @@ def outward(lower: float, upper: float, digits: int) -> tuple[str, str]:
     # What is on a place up to rounding stays there.
     ends = np.floor(lower * scale + 1e-6) / scale, np.ceil(upper * scale - 1e-6) / scale
     return f"{ends[0]:.{digits}f}", f"{ends[1]:.{digits}f}"
-
-
-def with_unit(variable: Variable) -> Words:
-    """A variable's label, and its unit where it has one."""
-    if variable.unit in ("", "1"):
-        return Words(text=variable.label)
-    return Words(text=bracketed(variable.label, shown(variable.unit)))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._labels import column_label
 from gagyo.methods._traits import (
     all_traits,
     design_traits,
@@ -26,7 +27,9 @@ from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
 from gagyo.release.parts import spread_in_parts
-from gagyo.result import Estimate, Words
+from gagyo.result import Equation, Estimate, Words
+
+NO_INFORMATION = np.zeros((0, 0))
 
 
 def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:
@@ -195,6 +198,26 @@ def estimate(column: DesignColumn, value: float, error: float, reach: float, p: 
     if np.isnan(value):
         return Estimate(column.name, label, None)
     return Estimate(column.name, label, value, error, value - reach * error, value + reach * error, p)
+
+
+def equation(
+    formula: Formula,
+    variables: Mapping[str, Variable],
+    link: Literal["identity", "logit"],
+    coefficients: Floats,
+    information: Floats = NO_INFORMATION,
+) -> Equation:
+    """The fitted model: coefficients (p,) of which missing ones, of aliased columns, are 0; information (p, p)."""
+    columns = formula.columns(variables)
+    return Equation(
+        formula.outcome,
+        link,
+        formula.text,
+        tuple(column.name for column in columns),
+        tuple(column_label(column, variables) for column in columns),
+        tuple(float(value) for value in np.nan_to_num(coefficients)),
+        tuple(tuple(float(x) for x in row) for row in information),
+    )
 
 
 def alias_notes(columns: Sequence[DesignColumn], aliased: NDArray[np.bool_]) -> tuple[Words, ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gagyo.methods._labels import with_unit
 from gagyo.methods._mixed_told import fixed_effects
 from gagyo.methods._newton import aliased_columns
-from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._regression import alias_notes
 from gagyo.methods._repeated_design import TIME, VISIT, Design
 from gagyo.methods._repeated_means import Means, estimates

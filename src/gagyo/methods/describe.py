@@ -22,8 +22,9 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._groups import level_label, membership, sums
 from gagyo.methods._groups import squares as about
+from gagyo.methods._labels import with_unit
 from gagyo.methods._quantiles_grown import Group, grow
-from gagyo.methods._quantiles_told import Told, median_of, with_unit
+from gagyo.methods._quantiles_told import Told, median_of
 from gagyo.methods._values import MEASURED, Asked, bins_step, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable, levels_of

@@ -27,15 +27,17 @@ from gagyo.methods._products import bounds, centred_products, column_sums, produ
 from gagyo.methods._regression import (
     about_zero,
     alias_notes,
+    equation,
     estimate,
     middles,
 )
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance, with_freedom
+from gagyo.methods._spline_told import with_splines
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, joint, spread_of
-from gagyo.result import Column, Equation, Estimate, Interval, Result, Table, Words
+from gagyo.result import Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import f_sf
 
 present = present_step("linear")
@@ -230,8 +232,9 @@ def _tell(method: Method, fit: _Fit) -> Result:
         raise Stopped(Finding("withheld_fit"))
     variance = fit.robust or Variance(fit.inverse * (fit.residual / freedom))
     columns = method.formula.columns(method.study.variables)
-    estimates = _estimates(columns, np.where(kept, fit.beta, np.nan), variance, freedom)
-    return Result(
+    beta = np.where(kept, fit.beta, np.nan)
+    estimates = _estimates(columns, beta, variance, freedom)
+    told = Result(
         method="linear",
         lossless=True,
         people=fit.people,
@@ -239,20 +242,14 @@ def _tell(method: Method, fit: _Fit) -> Result:
         rounds=3 if method.options.robust == "none" else 4,
         estimates=estimates,
         tables=(_coefficients(estimates, fit.robust), _model_test(method, fit, freedom)),
-        equation=Equation(
-            method.formula.outcome,
-            "identity",
-            method.formula.text,
-            tuple(column.name for column in columns),
-            tuple(Words(text=column.label) for column in columns),
-            tuple(float(value) for value in np.where(kept, fit.beta, 0.0)),
-        ),
+        equation=equation(method.formula, method.study.variables, "identity", beta),
         notes=(*alias_notes(columns, fit.solved.aliased), *method.robust.notes(fit.robust)),
         methods_text=(
             Words("regression.linear_text", {"formula": method.formula.text}),
             *method.robust.methods_text(fit.robust),
         ),
     )
+    return with_splines(told, method.formula, method.study, beta, variance, "difference", freedom)
 
 
 def _estimates(columns: Any, beta: Floats, variance: Variance, freedom: int) -> tuple[Estimate, ...]:

@@ -98,7 +98,7 @@ PLACES = (
         ),
         ("path", "penalties"),
     ),
-    Place("knots", ("knots",)),
+    Place("splines", ("splines", "knots"), ("spline",)),
     Place("size", ("sample_size", "shrinkage")),
     Place("performance", ("performance", "cross_tabulation"), ("roc", "calibration", "decision")),
     Place("thresholds", ("thresholds", "subgroups")),
@@ -130,6 +130,7 @@ UNBINNED = {
     "path",
     "penalties",
     "overlap",
+    "spline",
 }
 """Curves that do not rest on bins of a score."""
 SHARES_OVER_TIME = {"survival", "weighted_survival", "trial_survival", "incidence", "predicted_incidence"}
