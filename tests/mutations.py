@@ -51,7 +51,7 @@ LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 FIRST = "tests/attacks/test_first_levels.py"
 PENALISED = "tests/contract/test_penalised_references.py"
-RATIO, SPREAD = "tests/unit/test_next_ratio.py", "tests/unit/test_spread_within.py"
+RATIO, WITHIN = "tests/unit/test_next_ratio.py", "tests/unit/test_spread_within.py"
 EMULATING, EMULATED = "tests/attacks/test_target_trial.py", "tests/contract/test_target_trial_references.py"
 WEIGHING, WEIGHED = "tests/attacks/test_weighting.py", "tests/contract/test_weighting_references.py"
 TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_weighted_survival_references.py"
@@ -72,7 +72,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
-FIRST, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
+FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -500,8 +500,8 @@ MUTATIONS = (
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
     ("exchange/access.py", "_outside(sender, recipient, study):", "False:", ACCESS),
     ("statistics/mixed.py", "ratio - slope / (clusters * s**2)", "ratio - slope / curve", RATIO),
-    ("methods/_products.py", "if len(some := found.unsettled):", "if not len(some := found.unsettled):", SPREAD),
-    ("methods/_products.py", "most.copy(), most.copy()", "0 * most, 0 * most", SPREAD),
+    ("methods/_products.py", "if len(some := found.unsettled):", "if not len(some := found.unsettled):", WITHIN),
+    ("methods/_products.py", "most.copy(), most.copy()", "0 * most, 0 * most", WITHIN),
     ("release/rules/remainder.py", "(measure.others < least)", "(measure.others < 1)", RULES),
     ("release/rules/table.py", 'yield Breach("table", name, both)', "pass", RULES),
     ("release/rules/table.py", "if not any(_determined(", "if True or not any(_determined(", RULES),
@@ -961,12 +961,26 @@ MUTATIONS = (
     ),
     ("statistics/repeated.py", "    taken[1:-1] += half + half.transpose(0, 2, 1)\n", "", REPEATED),
     ("statistics/repeated.py", "        if not _is_least(best, likelihood):", "        if False:", REPEATED),
-    ("cli/plan.py", '    lines += ["", say("plan.first", **_counted_first(plan))]\n', "", FIRST),
-    ("cli/plan.py", "cohorts * (3 + variables)", "3 + variables", FIRST),
+    ("cli/plan.py", '    lines += ["", say("plan.first", **_counted_first(plan))]\n', "", FORETOLD),
+    ("cli/plan.py", "cohorts * (3 + variables)", "3 + variables", FORETOLD),
     ("methods/_validation/sent.py", '        yield Sends("validate.spread", 2 * measured, 1)\n', "", TOLD),
     ("methods/_validation/sent.py", "4 * len(options.thresholds) + 1", "4 * len(options.thresholds)", TOLD),
     ("methods/_validation/sent.py", "12 * layout.bootstrap", "12", TOLD),
     ("methods/validate.py", "        if not len(found.unstable):", "        if False:", TOLD),
+    ("methods/_spline_told.py", " or named.count(one.name) > 1:", ":", PLACED),
+    ("methods/_spline_told.py", "*one.wald(1)))", "*one.wald(0)))", PLACED),
+    (
+        "methods/_spline_told.py",
+        "basis = self._basis(x) - self._basis(np.array([self.reference]))",
+        "basis = self._basis(x)",
+        PLACED,
+    ),
+    (
+        "methods/_spline_told.py",
+        "return chi / kept, kept, float(f_sf(chi / kept",
+        "return chi, kept, float(f_sf(chi",
+        PLACED,
+    ),
 )
 
 
