@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gagyo.errors import FileFault
-from gagyo.protocol.cohort import parse, usable
+from gagyo.protocol.cohort_text import parse, usable
 from gagyo.protocol.variables import Level, Variable
 from gagyo.text import LANGUAGES, Text
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from gagyo.protocol import schema, study
+from gagyo.protocol import declared, schema, study
 from gagyo.protocol.study import Study
 from gagyo.site import connectors, policy, site_file
 
@@ -52,7 +52,7 @@ def test_the_keys_are_the_readers() -> None:
     assert set(made) == {*study.REQUIRED, *study.OPTIONAL}
     assert set(made["lead"]["properties"]) == set(study.LEAD)
     assert set(made["period"]["properties"]) == set(study.PERIOD)
-    assert set(made["variables"]["additionalProperties"]["properties"]) == set(study.VARIABLE)
+    assert set(made["variables"]["additionalProperties"]["properties"]) == set(declared.VARIABLE)
     assert set(made["cohorts"]["additionalProperties"]["anyOf"][1]["properties"]) == set(study.COHORT)
     assert set(made["release"]["properties"]) == set(study.RELEASE)
     site = schema.site_schema()["properties"]

@@ -33,8 +33,8 @@ from gagyo.methods._imputation_walk import Walk
 from gagyo.methods._newton import MOST_ROUNDS
 from gagyo.methods._profile_fit import size_of
 from gagyo.protocol import formula as formulas
-from gagyo.protocol.cohort import unknown_variable
 from gagyo.protocol.formula import Formula
+from gagyo.protocol.guards import unknown_variable
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import Category, Plain
 from gagyo.result import Result

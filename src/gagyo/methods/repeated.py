@@ -10,7 +10,6 @@ Laird & Ware (1982) Biometrics 38:963; Mallinckrodt et al. (2008) Drug Inf J 42:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,11 +28,11 @@ from gagyo.methods._regression import column_bounds
 from gagyo.methods._repeated_cells import own_cells, pattern_cells, spread_by_pattern
 from gagyo.methods._repeated_design import OCCASIONS, Design, Laid, Measured, declared
 from gagyo.methods._repeated_told import Fitted, Told
-from gagyo.protocol.cohort import unknown_variable, usable
-from gagyo.protocol.study import RESERVED, Analysis, Study
+from gagyo.protocol.declared import speakable
+from gagyo.protocol.guards import unknown_variable
+from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.variables import Variable
-from gagyo.protocol.written import NAME
 from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import repeated
@@ -338,7 +337,7 @@ def _visit_faults(options: Options, analysis: Analysis, study: Study) -> Iterato
 
 
 def _is_free(name: str) -> bool:
-    return bool(re.fullmatch(NAME, name)) and usable(name) and name not in RESERVED and name not in OCCASIONS
+    return speakable(name) and name not in OCCASIONS
 
 
 def _variable_faults(options: Options, analysis: Analysis, study: Study) -> Iterator[Finding]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.protocol.cohort import unknown_variable
-from gagyo.protocol.guards import short, too_long, too_nested
+from gagyo.protocol.guards import short, too_long, too_nested, unknown_variable
 from gagyo.protocol.variables import Variable
 
 MOST_TERMS = 500

@@ -1,4 +1,4 @@
-"""Limits that a text must pass before any parser sees it: its length and how deeply it nests."""
+"""Limits that a text must pass before any parser sees it, and how what was found and what was expected are said."""
 
 from __future__ import annotations
 
@@ -62,3 +62,9 @@ def listed(names: Iterable[object]) -> str:
     """Names as a list for a message, at most twenty."""
     every = [str(name) for name in names]
     return ", ".join(every[:20]) + (", …" if len(every) > 20 else "")
+
+
+def unknown_variable(name: object, variables: Iterable[str]) -> Finding:
+    """The finding for a name that is no variable of the study."""
+    values = {"found": short(name), "expected": listed(variables), "hint": nearest(name, variables)}
+    return Finding("unknown_variable", values=values)

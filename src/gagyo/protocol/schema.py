@@ -7,9 +7,10 @@ from math import inf
 from typing import Any
 
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.declared import KINDS, LEVEL
 from gagyo.protocol.designs import COMMON, NUMBERS, REGION, SHAPES, WORDS, Bound
 from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY, THINGS, Key
-from gagyo.protocol.study import DURATION, FLOOR, KINDS, LEAD, LEVEL, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
+from gagyo.protocol.study import DURATION, FLOOR, LEAD, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
 from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
 from gagyo.text import LANGUAGES
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gagyo.canonical import plain
-from gagyo.errors import FileFault, check_none
+from gagyo.errors import check_none
 from gagyo.finding import Finding, Place
-from gagyo.protocol import cohort as cohorts
-from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol import cohort_text
+from gagyo.protocol.cohort import Expression
+from gagyo.protocol.declared import read_variables
 from gagyo.protocol.designs import Design, read_designs
 from gagyo.protocol.governance import Governance, read_governance
 from gagyo.protocol.guards import listed, nearest, short
-from gagyo.protocol.ucum import is_unit
-from gagyo.protocol.variables import Kind, Level, Variable
-from gagyo.protocol.written import COUNTRY, EPOCH, ID, NAME, SITE, Entry, Table, read_entries, read_text
+from gagyo.protocol.variables import Variable
+from gagyo.protocol.written import COUNTRY, EPOCH, ID, SITE, Entry, Table, read_entries, read_text
 from gagyo.text import Text
-
-if TYPE_CHECKING:
-    pass
 
 VERSION = "1"
 PURPOSES = (
@@ -34,19 +30,15 @@ PURPOSES = (
     "product_development",
     "post_market",
 )
-KINDS: tuple[Kind, ...] = ("number", "integer", "boolean", "category", "date")
 REQUIRED = ("gagyo", "study", "title", "purpose", "lead", "period", "sites", "variables", "cohorts", "analyses")
 OPTIONAL = ("may_go_on_without", "patience", "release", "seed", "notice", "governance", "planning")
 LEAD = ("name", "organisation", "country")
 PERIOD = ("from", "until")
-VARIABLE = ("type", "unit", "range", "levels", "label", "analyte", "description")
 COHORT = ("where", "label", "complete")
 RELEASE = ("minimum_people",)
 FLOOR = 5
 DURATION = r"[1-9][0-9]{0,4}(s|m|h|d|w)"
 SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-LEVEL = r"[^\s'\"\[\]:,`]([^'\"\[\]:,`\n]{0,62}[^\s'\"\[\]:,`])?"
-RESERVED = frozenset({"c", "rcs", "site", "intercept"})
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Cohort:
     """
 
     name: str
-    where: cohorts.Expression | None = None
+    where: Expression | None = None
     text: str = ""
     label: Text = field(default_factory=lambda: Text(""))
     complete: tuple[str, ...] = ()
@@ -153,14 +145,16 @@ class Study:
     @classmethod
     def parse(cls, text: str, file: str = "study.yaml") -> Study:
         """The study of a YAML text; raises as `read` does."""
-        return _parsed(text, file)
+        study, found = _read(text, file)
+        check_none(found)
+        assert study is not None  # what cannot be read at all is a fault
+        return study
 
     @classmethod
     def sketch(cls, path: str | Path) -> tuple[Study | None, list[Finding]]:
         """A file's study as far as it can be read, and its faults: to say what else is wrong, and for nothing more."""
-        root = read_entries(read_text(Path(path)), str(path))
-        study = _study(root)
-        return study, _faults(root)
+        study, found = _read(read_text(Path(path)), str(path))
+        return study, list(found)
 
     @property
     def counts_only(self) -> bool:
@@ -210,14 +204,11 @@ def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=32)
-def _parsed(text: str, file: str) -> Study:
+def _read(text: str, file: str) -> tuple[Study | None, tuple[Finding, ...]]:
     """A text is read once: planning, approving, opening and running ask for it each, and YAML takes longest of all."""
     root = read_entries(text, file)
     study = _study(root)
-    check_none(_faults(root))
-    if study is None:
-        raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
-    return replace(study, source=text)
+    return study and replace(study, source=text), tuple(_faults(root))
 
 
 def _faults(root: Entry) -> list[Finding]:
@@ -237,7 +228,7 @@ def _study(root: Entry) -> Study | None:
         return None
     if "gagyo" in keys:
         keys["gagyo"].one_of([VERSION])
-    variables = _variables(keys)
+    variables = read_variables(_filled(keys, "variables"))
     sites = _sites(keys)
     known = _cohorts(keys, variables)
     return Study(
@@ -312,93 +303,6 @@ def _filled(keys: Table, key: str) -> Table:
     return inner
 
 
-def _variables(keys: Table) -> dict[str, Variable]:
-    found = {name: _variable(name, entry) for name, entry in _filled(keys, "variables").items()}
-    return {name: variable for name, variable in found.items() if variable is not None}
-
-
-def _variable(name: str, entry: Entry) -> Variable | None:
-    inner = entry.table(("type", "label"), VARIABLE)
-    if name in RESERVED or (re.fullmatch(NAME, name) and not cohorts.usable(name)):
-        entry.fault("reserved_name", found=name)
-    kind = inner["type"].one_of(KINDS) if "type" in inner else None
-    if kind is None:
-        return None
-    return Variable(
-        name=name,
-        type=kind,  # type: ignore[arg-type]
-        label=inner["label"].label() if "label" in inner else Text(name),
-        unit=_unit(inner, kind),
-        range=_range(entry, inner, kind),
-        levels=_levels(entry, inner, kind),
-        analyte=_analyte(inner),
-        description=inner["description"].label() if "description" in inner else Text(""),
-    )
-
-
-def _unit(inner: Table, kind: str) -> str:
-    """The UCUM code; "1" and absence both mean none."""
-    if "unit" not in inner:
-        return ""
-    code = inner["unit"].text()
-    if code is None or code == "1":
-        return ""
-    if kind not in {"number", "integer"}:
-        inner["unit"].fault("key_not_for_type", found="unit", expected="number, integer", type=kind)
-    elif not is_unit(code):
-        inner["unit"].fault("bad_unit", found=short(code))
-    return code
-
-
-def _analyte(inner: Table) -> str:
-    return (inner["analyte"].one_of(ANALYTES) or "") if "analyte" in inner else ""
-
-
-def _range(entry: Entry, inner: Table, kind: str) -> tuple[float, float]:
-    ranged = kind in {"number", "integer", "date"}
-    if "range" not in inner:
-        if ranged:
-            entry.fault("missing_key", found=listed(inner), expected="range")
-        return (0.0, 1.0)
-    if not ranged:
-        inner["range"].fault("key_not_for_type", found="range", expected="number, integer, date", type=kind)
-        return (0.0, 1.0)
-    ends = inner["range"].items()
-    if len(ends) != 2:
-        inner["range"].wrong("pair")
-        return (0.0, 1.0)
-    low, high = (_end(end, kind) for end in ends)
-    if low is None or high is None:
-        return (0.0, 1.0)
-    if low >= high:
-        inner["range"].fault("bad_range", found=f"[{ends[0].raw}, {ends[1].raw}]")
-    return (low, high)
-
-
-def _end(entry: Entry, kind: str) -> float | None:
-    if kind == "date":
-        day = entry.day()
-        return None if day is None else float((day - EPOCH).days)
-    if kind == "integer":
-        whole = entry.whole(-(2**53), 2**53)
-        return None if whole is None else float(whole)
-    return entry.number()
-
-
-def _levels(entry: Entry, inner: Table, kind: str) -> tuple[Level, ...]:
-    if kind != "category":
-        if "levels" in inner:
-            inner["levels"].fault("key_not_for_type", found="levels", expected="category", type=kind)
-        return ()
-    if "levels" not in inner:
-        entry.fault("missing_key", found=listed(inner), expected="levels")
-        return ()
-    entries = inner["levels"].named(LEVEL)
-    if isinstance(inner["levels"].value, dict) and len(entries) < 2:
-        inner["levels"].wrong("levels")
-    return tuple(Level(name, label.label()) for name, label in entries.items())
-
-
 def _cohorts(keys: Table, variables: dict[str, Variable]) -> dict[str, Cohort]:
     return {name: _cohort(name, entry, variables) for name, entry in _filled(keys, "cohorts").items()}
 
@@ -411,7 +315,7 @@ def _cohort(name: str, entry: Entry, variables: dict[str, Variable]) -> Cohort:
     text = where.text() if where is not None and where.value is not None else None
     if where is None or text is None:
         return Cohort(name, label=label, complete=complete)
-    return Cohort(name, where.attempt(lambda: cohorts.parse(text, variables)), text, label, complete)
+    return Cohort(name, where.attempt(lambda: cohort_text.parse(text, variables)), text, label, complete)
 
 
 def _complete(entry: Entry, variables: dict[str, Variable]) -> tuple[str, ...]:

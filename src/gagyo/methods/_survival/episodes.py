@@ -7,7 +7,6 @@ by their entry, or by time zero, has changed from the start. Reference: R `survi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,11 +18,10 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding, Place
 from gagyo.methods._regression import part_traits, trait_cells
 from gagyo.methods._survival.times import MEASURED, entries
-from gagyo.protocol.cohort import usable
+from gagyo.protocol.declared import speakable
 from gagyo.protocol.formula import Formula
-from gagyo.protocol.study import RESERVED, Analysis, Study
+from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
-from gagyo.protocol.written import NAME
 from gagyo.release.aggregate import Floats, Measure, joined
 from gagyo.text import Text
 
@@ -63,7 +61,7 @@ def change_faults(analysis: Analysis, study: Study, changes: Mapping[str, Change
     """What is wrong with the changes that an analysis declares."""
     place = analysis.place("changes")
     for name, one in changes.items():
-        if name in study.variables or name in RESERVED or not (re.fullmatch(NAME, name) and usable(name)):
+        if name in study.variables or not speakable(name):
             yield Finding("change_name", place=place, values={"found": name})
         yield from _time_faults(place, study, name, one.at, time)
 
