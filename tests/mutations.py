@@ -967,6 +967,8 @@ MUTATIONS = (
     ("methods/_validation/sent.py", "4 * len(options.thresholds) + 1", "4 * len(options.thresholds)", TOLD),
     ("methods/_validation/sent.py", "12 * layout.bootstrap", "12", TOLD),
     ("methods/validate.py", "        if not len(found.unstable):", "        if False:", TOLD),
+    ("site/mapping/load.py", "        more += fault.findings\n", "        pass\n", FORETOLD),
+    ("site/mapping/load.py", "if not any(_about(one.place.path, path) for path in faulty)", "", FORETOLD),
     ("methods/_spline_told.py", " or named.count(one.name) > 1:", ":", PLACED),
     ("methods/_spline_told.py", "*one.wald(1)))", "*one.wald(0)))", PLACED),
     (

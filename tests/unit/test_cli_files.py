@@ -89,6 +89,26 @@ def test_a_site_with_faults_leaves_with_1_and_the_report(study: Path, capsys: py
     assert "비흡연" in out
 
 
+def test_faults_of_a_site_file_are_told_with_those_against_the_study(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that is none, a unit that is another's and a column that is not there: one command tells all, once each."""
+    site = study / "sites" / "seoul.yaml"
+    text = site.read_text(encoding="utf-8")
+    known = json.loads(run(capsys, "site", "check", site, "--study", study / "study.yaml", "--json")[1])
+    first, second, third = (one["name"] for one in known["variables"][:3])
+    for name, broken in ((first, "kolumn: nowhere"), (second, "column: nowhere"), (third, "column: [a, b]")):
+        text = re.sub(rf"^  {name}: .*$", f"  {name}: {{{broken}}}", text, flags=re.MULTILINE)
+    site.write_text(text.replace("country: KR", "country: Korea"), encoding="utf-8")
+    code, _, err = run(capsys, "site", "check", site, "--study", study / "study.yaml")
+    assert code == exits.FAULT
+    told = [line.partition(": ")[0].partition(" ")[2] for line in err.splitlines()]
+    assert [one for one in told if one.startswith("country")] == ["country"]
+    assert told.count(f"variables.{second}") == 2  # the column is not there, and the unit is not said
+    assert f"variables.{first}.kolumn" in told
+    assert [one for one in told if one.startswith(f"variables.{third}")] == [f"variables.{third}.column"]
+
+
 @pytest.mark.parametrize("kind", ["study", "site"])
 def test_schema_prints_json(capsys: pytest.CaptureFixture[str], kind: str) -> None:
     code, out, _ = run(capsys, "schema", kind)

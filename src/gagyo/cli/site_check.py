@@ -37,11 +37,16 @@ def _report(site_file: Path, study: Path, columns: bool) -> MappingReport:
     """The report; where the site file has faults they are raised, after the file's columns, by which to correct it."""
     from gagyo.errors import FileFault
     from gagyo.protocol.study import Study
-    from gagyo.site.mapping.load import examine
+    from gagyo.site.mapping.load import examine, faults_beside
     from gagyo.site.site_file import SiteFile
 
-    read, of = SiteFile.read(site_file), Study.read(study)
+    of = Study.read(study)
+    read, found = SiteFile.sketch(site_file)
+    if read is None:
+        raise FileFault(*found)
     try:
+        if found:
+            raise FileFault(*faults_beside(found, read, of))
         return examine(read, of).report
     except FileFault:
         if columns:

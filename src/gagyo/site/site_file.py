@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gagyo.errors import FileFault, check_none
+from gagyo.errors import check_none
 from gagyo.finding import Finding, Place
 from gagyo.protocol.governance import Party, read_party
 from gagyo.protocol.ucum import is_unit
@@ -117,12 +117,15 @@ class SiteFile:
     @classmethod
     def parse(cls, text: str, file: str = "site.yaml") -> SiteFile:
         """The site file of a YAML text; raises as `read` does."""
-        root = read_entries(text, file)
-        site_file = _site_file(root)
-        check_none(sorted(root.document.findings, key=lambda finding: finding.place.line or 0))
-        if site_file is None:
-            raise FileFault(Finding("wrong_type", place=root.place, values={"found": root.shown, "expected": ""}))
+        site_file, found = _read(text, file)
+        check_none(found)
+        assert site_file is not None  # what cannot be read at all is a fault
         return site_file
+
+    @classmethod
+    def sketch(cls, path: str | Path) -> tuple[SiteFile | None, list[Finding]]:
+        """A site file as far as it can be read, and its faults: to say what else is wrong, and for nothing more."""
+        return _read(read_text(Path(path)), str(path))
 
     @property
     def folder(self) -> Path:
@@ -135,6 +138,12 @@ class SiteFile:
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read(text: str, file: str) -> tuple[SiteFile | None, list[Finding]]:
+    root = read_entries(text, file)
+    site_file = _site_file(root)
+    return site_file, sorted(root.document.findings, key=lambda finding: finding.place.line or 0)
 
 
 def _site_file(root: Entry) -> SiteFile | None:

@@ -63,8 +63,7 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
     try:
         mapped, warnings = mappings(site_file, study)
     except FileFault as fault:
-        found = (*fault.findings, *_lacking(site_file))
-        raise FileFault(*sorted(found, key=lambda finding: finding.place.line or 0)) from None
+        raise FileFault(*_by_line([*fault.findings, *_lacking(site_file)])) from None
     frame = read_rows(site_file)
     findings = [*warnings, *check_columns(site_file, frame)]
     columns, reports = {}, []
@@ -85,6 +84,29 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
         bool(site_file.person),
     )
     return Loaded(columns, persons, frame.height, told, duplicates, absent)
+
+
+def faults_beside(found: list[Finding], sketch: SiteFile, study: Study) -> list[Finding]:
+    """What was found wrong with a site file, and where what could be read of it does not fit the study or the rows.
+
+    Nothing is said of an entry that has a fault already, nor of rows where the file does not say where they are.
+    """
+    more = list(_lacking(sketch)) if sketch.data.path and sketch.data.connector else []
+    try:
+        mappings(sketch, study)
+    except FileFault as fault:
+        more += fault.findings
+    faulty = [one.place.path for one in found if one.place.path]
+    return _by_line([*found, *(one for one in more if not any(_about(one.place.path, path) for path in faulty))])
+
+
+def _about(path: str, faulty: str) -> bool:
+    """Whether an entry is a faulty one, in it or around it."""
+    return f"{path}.".startswith(f"{faulty}.") or f"{faulty}.".startswith(f"{path}.")
+
+
+def _by_line(found: list[Finding]) -> list[Finding]:
+    return sorted(found, key=lambda finding: finding.place.line or 0)
 
 
 def _lacking(site_file: SiteFile) -> list[Finding]:
