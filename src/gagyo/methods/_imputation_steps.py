@@ -18,7 +18,7 @@ from gagyo.methods._products import bounds
 from gagyo.methods._propensity import fit_bounds, fit_values, profile
 from gagyo.methods._regression import middles
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, everybody, joint, side_by_side, spread_of
 
 COEFFICIENTS = Numbers((None, None), -1e12, 1e12)
 
@@ -49,7 +49,7 @@ def start(rows: Rows, **said: Any) -> Aggregate:
     bound = np.concatenate([[most], np.ones(present.shape[1]), reach, reach**2])
     # Sums of yes or no and of levels are head counts, and ruled on as such.
     spread = spread_of(np.column_stack([x[:, measured], x[:, measured] ** 2]))
-    return {"people": count(np.ones(rows.n, bool)), "sums": _together(rows, spec, values, bound, spread)}
+    return {"people": everybody(rows.n), "sums": _together(rows, spec, values, bound, spread)}
 
 
 @local("imputation", **SPEC, **DRAWN, variable=Name(), coefficients=COEFFICIENTS)

@@ -11,7 +11,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_bounds, design_cells
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of, together
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, everybody, joint, spread_of, together
 
 BLOCK = 4096
 """Rows that are worked on together: a whole copy of the design for each step of the work costs more than the work."""
@@ -37,7 +37,7 @@ def column_sums(rows: Rows, formula: Formula) -> Aggregate:
         if some.start == 0:  # its sizes alone are less than everybody's
             least = np.abs(block).sum(axis=0)
     spread = spread_within(least, bound, lambda columns: (x[:, columns] for x in _blocks(rows, formula)))
-    return {"people": count(np.ones(rows.n, bool)), "sums": joint(sums, bound, cells, spread)}
+    return {"people": everybody(rows.n), "sums": joint(sums, bound, cells, spread)}
 
 
 def centred_products(rows: Rows, formula: Formula, centre: Floats) -> Measure:

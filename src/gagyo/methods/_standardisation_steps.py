@@ -25,7 +25,17 @@ from gagyo.methods._propensity import (
 )
 from gagyo.methods._standardisation_cells import both_groups, model_cells, model_own
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, Spread, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import (
+    Aggregate,
+    Counts,
+    Floats,
+    Measure,
+    Spread,
+    everybody,
+    joint,
+    side_by_side,
+    spread_of,
+)
 
 WORST = 64.0
 """Scale, in sizes of the outcome, of what a person adds to an augmented mean: more fits the ring too."""
@@ -93,7 +103,7 @@ def groups(rows: Rows, **who: Any) -> Aggregate:
     measured = rows.variables[asked.formula.outcome].type != "boolean"  # other sums are head counts, ruled as such
     spread = spread_of(parts[:, [1, 3]] if measured else parts[:, :0])
     sums = asked.together(rows, parts.sum(axis=0), np.array([1.0, asked.size(rows)] * 2), spread)
-    return {"people": count(np.ones(rows.n, bool)), "sums": sums}
+    return {"people": everybody(rows.n), "sums": sums}
 
 
 @local("standardisation", **WHO, coefficients=FIT)

@@ -25,7 +25,7 @@ from gagyo.release.aggregate import (
     Floats,
     Measure,
     Spread,
-    count,
+    everybody,
     grouped_bins,
     joint,
     side_by_side,
@@ -199,7 +199,7 @@ def histories_table(rows: Rows, **who: Any) -> Aggregate:
     asked = Asked.of(rows, **who)
     table = counted(asked.people).astype(np.float64)
     return {
-        "people": count(np.ones(rows.n, bool)),
+        "people": everybody(rows.n),
         "table": asked.together(table, np.ones(1), spread_of(np.zeros((rows.n, 0)))),
     }
 
@@ -263,7 +263,7 @@ def overlap(rows: Rows, *, which: Floats, cuts: Floats, filled: Floats, least: i
         return made
 
     table = halves_of(ranked, which, cuts)
-    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": count(np.ones(rows.n, bool))}
+    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": everybody(rows.n)}
 
 
 def _ordered(one: _Weighed) -> list[Floats]:

@@ -20,7 +20,6 @@ from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halves_of
-from gagyo.methods._groups import membership
 from gagyo.methods._survival.grid import on_one_grid
 from gagyo.methods._validation.present import everyone
 from gagyo.protocol import formula as formulas
@@ -49,11 +48,12 @@ FARTHEST = 2.0**60
 
 def present(rows: Rows, variables: list[str], by: str) -> Aggregate:
     """Who has a value of each variable and who has none, (2, groups): everyone together where there is no `by`."""
-    groups = membership(rows, by)
     out = dict(everyone(rows))
     for name in variables:
         there = rows.present(name)
-        table = np.rint(np.array([there, ~there], dtype=np.float64) @ groups).astype(np.int64)
+        table = np.array(
+            [[np.count_nonzero(some & inside) for inside in _groups(rows, by)] for some in (there, ~there)]
+        )
         # That nobody lacks a value is no secret; that a few do is.
         nobody = np.zeros(table.shape, bool)
         nobody[-1] = True
@@ -79,7 +79,12 @@ def value_bins(rows: Rows, variables: list[str], by: str, which: Floats, edges: 
 
 def _ordered(rows: Rows, name: str, by: str) -> list[Floats]:
     there = rows.present(name)
-    return [np.sort(rows[name][there & (group == 1)]) for group in membership(rows, by).T]
+    return [np.sort(rows[name][there & inside]) for inside in _groups(rows, by)]
+
+
+def _groups(rows: Rows, by: str) -> list[NDArray[np.bool_]]:
+    """Who is in each group; one group of everyone where there is no `by`."""
+    return [rows[by] == level for level in range(levels_of(rows.variables[by]))] if by else [np.ones(rows.n, bool)]
 
 
 def present_step(method: str) -> LocalStep:

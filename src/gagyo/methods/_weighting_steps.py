@@ -25,6 +25,7 @@ from gagyo.release.aggregate import (
     Measure,
     Spread,
     count,
+    everybody,
     grouped_bins,
     joined,
     joint,
@@ -132,7 +133,7 @@ def groups(rows: Rows, **who: Any) -> Aggregate:
     bounds = np.tile(np.append(1.0, asked.reach(rows)), 2)
     measured = np.tile(np.append(False, asked.measured(rows)), 2)  # indicators' sums are head counts, ruled as such
     sums = asked.together(rows, inside.sum(axis=0), bounds, spread_of(inside[:, measured]))
-    return {"people": count(np.ones(rows.n, bool)), "sums": sums}
+    return {"people": everybody(rows.n), "sums": sums}
 
 
 @local("weighting", **WHO, coefficients=Numbers((None,), -1e12, 1e12))
@@ -235,7 +236,7 @@ def overlap(rows: Rows, *, coefficients: Floats, which: Floats, edges: Floats, f
         return made
 
     table = halves_of(ranked, which, edges)
-    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": count(np.ones(rows.n, bool))}
+    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": everybody(rows.n)}
 
 
 def _ordered(rows: Rows, asked: Asked, coefficients: Floats) -> list[Floats]:

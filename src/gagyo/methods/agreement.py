@@ -32,6 +32,7 @@ from gagyo.release.aggregate import (
     Floats,
     cells,
     count,
+    everybody,
     few_or_none,
     joined,
     joint,
@@ -68,7 +69,7 @@ def ratings(rows: Rows, variables: list[str]) -> Aggregate:
     behind = joined(count(np.column_stack([given >= 1, given >= 2])), divided)
     sums = each.sum(axis=0).reshape(2, given.shape[1])
     return {
-        "people": count(np.ones(rows.n, bool)),
+        "people": everybody(rows.n),
         "ratings": joint(sums, len(variables) ** 2, behind, spread_of(each)),
     }
 
@@ -102,7 +103,7 @@ def means(rows: Rows, variables: list[str]) -> Aggregate:
     columns = [Measured.of(rows[name], rows.variables[name].bounds) for name in variables]
     behind = joined(few_or_none(_differing(x)), supported(columns))
     sums = joint(x.sum(axis=0), float(np.abs(bounds).max()), behind, spread_of(x))
-    return {"people": count(np.ones(rows.n, bool)), "sums": sums}
+    return {"people": everybody(rows.n), "sums": sums}
 
 
 @local(variables=Names(), centres=Numbers((None,), -1e12, 1e12))

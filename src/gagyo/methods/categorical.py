@@ -36,7 +36,7 @@ from gagyo.methods._regression import column_bounds, design_cells, middles
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import categorical
 
@@ -58,7 +58,7 @@ def levels(rows: Rows, formula: str) -> Aggregate:
     having = rows[parsed.outcome][:, None] == np.arange(len(rows.variables[parsed.outcome].levels))
     sums = having.sum(axis=0).astype(np.float64)
     spread = spread_of(np.ones((rows.n, 1)))
-    return {"people": count(np.ones(rows.n, bool)), "levels": joint(sums, 1.0, _cells(rows, parsed), spread)}
+    return {"people": everybody(rows.n), "levels": joint(sums, 1.0, _cells(rows, parsed), spread)}
 
 
 @local(formula=Name(), model=Name(), coefficients=Numbers((None,), -1e12, 1e12))

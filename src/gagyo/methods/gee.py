@@ -39,7 +39,7 @@ from gagyo.methods._sandwich import FEW_CLUSTERS, ROOM, cluster_sandwich, over_c
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import clusters as estimating
 from gagyo.statistics.clusters import Scale
@@ -67,7 +67,7 @@ def outcome(rows: Rows, formula: str, family: str, cluster: str) -> Aggregate:
     y = rows[parsed.outcome]
     values = y.sum(keepdims=True)
     return {
-        "people": count(np.ones(rows.n, bool)),
+        "people": everybody(rows.n),
         "sum": _joint(rows, parsed, family, cluster, values, _worst(rows, parsed), spread_of(y[:, None])),
     }
 

@@ -57,7 +57,7 @@ from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics.families import FAMILIES, Family
 
@@ -80,7 +80,7 @@ def outcome(rows: Rows, formula: str, exposure: str) -> Aggregate:
     reach = np.array([most(rows.variables[parsed.outcome]), most(rows.variables[exposure]) if exposure else 1.0])
     cells = cells_of(rows, parsed, exposure)
     return {
-        "people": count(np.ones(rows.n, bool)),
+        "people": everybody(rows.n),
         "sums": joint(columns.sum(axis=0), reach, cells, spread_of(columns)),
     }
 

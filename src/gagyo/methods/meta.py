@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gagyo.errors import Stopped, check_none
@@ -27,7 +26,7 @@ from gagyo.methods._meta_told import Own, Told
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, count, scalar
+from gagyo.release.aggregate import Aggregate, everybody, scalar
 from gagyo.result import Result
 from gagyo.statistics.metaanalysis import Variance
 
@@ -46,7 +45,7 @@ def own(rows: Rows, formula: str, model: str, terms: list[str]) -> Aggregate:
     parsed = rows.formula(formula)
     fit = own_fit(rows, parsed, model, terms)
     return {
-        "people": count(np.ones(rows.n, bool)),
+        "people": everybody(rows.n),
         "coefficients": scalar(fit.coefficients, fit.people, fit.spread),
         "errors": scalar(fit.errors, fit.people, fit.spread),
     }

@@ -31,7 +31,7 @@ from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import Plain
-from gagyo.release.aggregate import Aggregate, Counts, Floats, Spread, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Spread, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 
 FEWEST = 5
@@ -80,7 +80,7 @@ def blocks(rows: Rows, formula: str, slopes: list[str], centre: Floats) -> Aggre
     values = np.array([part.sum(axis=0) for part in parts])
     spread = spread_of(np.column_stack([plain, *parts]))
     cells = block_cells(rows, parsed, slopes)
-    return {"people": count(np.ones(rows.n, bool)), "block": joint(values, np.outer(bound[own], bound), cells, spread)}
+    return {"people": everybody(rows.n), "block": joint(values, np.outer(bound[own], bound), cells, spread)}
 
 
 def _random(formula: Formula, slopes: list[str], rows: Rows) -> list[int]:
@@ -107,7 +107,7 @@ def within(rows: Rows, formula: str, cluster: str, ratio: Floats) -> Aggregate:
     reach = np.concatenate([bound[upper] * bound[right], [LOG, LOG]]) * np.array([[1.0], [MOST], [2 * MOST**2]])
     cells = product_cells(rows, parsed)
     whole, scales = np.append(values.ravel(), len(parts.sizes)), np.append(reach[:orders].ravel(), 1.0)
-    return {"people": count(np.ones(rows.n, bool)), "within": joint(whole, scales, cells, parts.spread, parts.own)}
+    return {"people": everybody(rows.n), "within": joint(whole, scales, cells, parts.spread, parts.own)}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from gagyo.methods._sandwich import ROOM
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Spread, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import laplace as arithmetic
 from gagyo.statistics.laplace import Grouped
@@ -85,7 +85,7 @@ def laplace(
     cells, own = pooled_cells(rows, parsed, "binomial"), cluster_cells(rows, parsed, "binomial", cluster)
     spread = side_by_side(_spread(X, people, told.eta), own_spread(rows, parsed, cluster))
     fit = joint(values, scales, cells, spread, own)
-    return {"people": count(np.ones(rows.n, bool)), "fit": fit}
+    return {"people": everybody(rows.n), "fit": fit}
 
 
 def _columns(rows: Rows, formula: Formula, hospital: str) -> Floats:

@@ -29,7 +29,17 @@ from gagyo.methods._validation.present import everyone
 from gagyo.methods._values import Asked, Grouped, Values, bins_step, descend_by_group, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import levels_of
-from gagyo.release.aggregate import Aggregate, Counts, Floats, count, few_or_none, joined, joint, own_table, spread_of
+from gagyo.release.aggregate import (
+    Aggregate,
+    Counts,
+    Floats,
+    everybody,
+    few_or_none,
+    joined,
+    joint,
+    own_table,
+    spread_of,
+)
 from gagyo.result import Result
 from gagyo.statistics import ranks
 from gagyo.statistics.multiplicity import Adjustment
@@ -53,7 +63,7 @@ def products(rows: Rows, variables: list[str], beside: str, cells: Floats) -> Ag
     other, at_other, many = placed[-1]
     for name, (rank, at, size) in zip(variables, placed, strict=False):
         together = rank * other
-        behind = count(np.ones(rows.n, bool))
+        behind = everybody(rows.n)
         if size * many <= FEW_CELLS:
             behind = joined(behind, few_or_none(np.bincount(at * many + at_other, minlength=size * many)))
         bound = np.prod(
@@ -73,7 +83,7 @@ def _placed(x: Floats, cells: Floats) -> tuple[Floats, NDArray[np.int64], int]:
 def strata(rows: Rows, variables: list[str], by: str) -> Aggregate:
     """What the hospital, as a stratum, adds to van Elteren's statistic of each variable and its variance."""
     member = membership(rows, by) == 1
-    behind = joined(count(np.ones(rows.n, bool)), few_or_none(member.sum(axis=0)))
+    behind = joined(everybody(rows.n), few_or_none(member.sum(axis=0)))
     out = dict(everyone(rows))
     for name in variables:
         sums, parts = ranks.stratum(rows[name], member[:, 1])

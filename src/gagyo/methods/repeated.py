@@ -33,7 +33,7 @@ from gagyo.protocol.guards import unknown_variable
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import repeated
 from gagyo.statistics.repeated import Data, Decaying, Effects, NoMaximum, Pattern, Structure, Unstructured
@@ -74,7 +74,7 @@ def start(rows: Rows, formula: str, measured: str, visits: list[str], times: Flo
     bound = np.concatenate([column_bounds(rows, laid.design.people), [len(visits), _most(rows, visits) * len(visits)]])
     cells = pattern_cells(laid, patterns)
     sums = joint(each.sum(axis=0), bound, cells, side_by_side(spread_of(each), spread_of(np.nan_to_num(outcomes))))
-    return {"people": count(np.ones(rows.n, bool)), "sums": sums}
+    return {"people": everybody(rows.n), "sums": sums}
 
 
 @local(**ARGUMENTS, whole=Numbers((1,), 0, 1), centre=Numbers((None,), -1e9, 1e9))

@@ -25,7 +25,17 @@ from gagyo.methods._validation.performance import (
     weighted_fit,
 )
 from gagyo.methods._validation.scores import Scores, linear_predictor
-from gagyo.release.aggregate import Aggregate, Floats, count, expected, joint, scalar, side_by_side, spread_of
+from gagyo.release.aggregate import (
+    Aggregate,
+    Floats,
+    count,
+    everybody,
+    expected,
+    joint,
+    scalar,
+    side_by_side,
+    spread_of,
+)
 from gagyo.statistics import calibration, delong, rubin
 
 MODEL: dict[str, Any] = {**SPEC, **DRAWN, "coefficients": Numbers((None,), -1e12, 1e12)}
@@ -89,7 +99,7 @@ def completed_own(
     lacking = [int((~rows.present(name)).sum()) for name in spec.impute]
     least = min(int(y.sum()), int((~y).sum()), *(one for one in lacking if one))
     people = {
-        "people": count(np.ones(rows.n, bool)),
+        "people": everybody(rows.n),
         "cases": count(y),
         "shut": scalar(np.array([float(shut)]), rows.n),
     }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gagyo.federation.ask import Pooled
 from gagyo.federation.rows import Rows
-from gagyo.release.aggregate import Aggregate, Floats, count, few_or_none, joined, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, count, everybody, few_or_none, joined, joint, spread_of
 
 ENOUGH = 5
 """People of a group at a hospital; also the floor of every study's minimum."""
@@ -22,7 +22,7 @@ SHARE = 0.25
 
 def everyone(rows: Rows) -> Aggregate:
     """How many people there are: always open, so that a question whose other numbers all stay shut has an answer."""
-    return {"people": count(np.ones(rows.n, bool))}
+    return {"people": everybody(rows.n)}
 
 
 def adds(columns: Floats, groups: NDArray[np.bool_]) -> NDArray[np.bool_]:
