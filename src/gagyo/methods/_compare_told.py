@@ -105,10 +105,10 @@ class Told:
         nothing = (None,) * below
         if one.test is None:
             return (*head, Withheld("withheld"), None, *nothing, None, *tail)
-        if one.kind == "fisher":
-            return (*head, None, None, *nothing, one.test.p, *tail)
         if np.isnan(one.test.p):
             return (*head, Withheld("not_estimable"), None, *nothing, None, *tail)
+        if one.kind in ("fisher", "mcnemar_exact"):
+            return (*head, None, None, *nothing, one.test.p, *tail)
         second = (_freedom(one.test.below),) if below else ()
         return (*head, one.test.statistic, _freedom(one.test.freedom), *second, one.test.p, *tail)
 

@@ -119,7 +119,8 @@ class Options(BaseModel):
     homogeneity: bool = False
     """With `stratified`, also test whether the odds ratio is the same in all hospitals (Breslow and Day, Tarone)."""
     exact: bool = False
-    """Fisher's exact test of yes/no variables between two groups, instead of the chi-square test."""
+    """Fisher's exact test of yes/no variables between two groups, instead of the chi-square test; with `paired`,
+    McNemar's exact test."""
     paired: bool = False
     """The groups' variable is a yes/no variable of the same people, such as before treatment (McNemar)."""
     adjust: Adjustment = "none"
@@ -239,6 +240,8 @@ class Method:
             return Compared(name, "chi_square")
         yes_no = name in self.yes_no
         if yes_no and one.paired:
+            if one.exact:
+                return Compared(name, "mcnemar_exact", comparisons.mcnemar_exact(table))
             kind = "mcnemar_corrected" if one.continuity else "mcnemar"
             return Compared(name, kind, comparisons.mcnemar(table, one.continuity))
         test, expected = comparisons.chi_square(table, one.continuity)
