@@ -125,6 +125,25 @@ def test_numbers_become_text_in_one_way(shown: str, expected: str) -> None:
     assert shown == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "form", "digits", "expected"),
+    [
+        (5.84e-06, "number", 4, "0.0000058"),
+        (-0.000354, "number", 4, "−0.00035"),
+        (1.23456, "number", 4, "1.2346"),
+        (3e-17, "number", 3, "0.000"),
+        (0.0, "number", 3, "0.000"),
+        (Interval(1.00005, 1.00002, 1.00008), "interval", 3, "1.000050 (1.000020,\u00a01.000080)"),
+        (Interval(1.0024, 0.9943, 1.0105), "interval", 2, "1.002 (0.994,\u00a01.010)"),
+        (Interval(0.571, 0.229, 1.42), "interval", 3, "0.571 (0.229,\u00a01.420)"),
+        (Interval(0.0, 0.0, 0.0), "interval", 3, "0.000 (0.000,\u00a00.000)"),
+        (0.00004, "p", 3, "<0.001"),
+    ],
+)
+def test_small_numbers_keep_two_figures(value: Any, form: Any, digits: int, expected: str) -> None:
+    assert numbers.shown(value, Column("one", Words("regression.term"), form, digits)) == expected
+
+
 # Texts.
 
 

@@ -65,15 +65,31 @@ def tick(value: float, step: float) -> str:
     return fixed(value, digits)
 
 
+NO_SIZE = 1e-8
+"""What is smaller is what rounding leaves of nothing."""
+
+MOST_DIGITS = 10
+
+
+def enough(size: float, digits: int) -> int:
+    """Digits after the decimal point that leave two figures of a size, where `digits` would leave fewer."""
+    if not math.isfinite(size) or size < NO_SIZE:
+        return digits
+    return max(digits, min(1 - math.floor(math.log10(size)), MOST_DIGITS))
+
+
 def shown(value: float | Interval, column: Column) -> str:
-    """A table's number as its column says."""
+    """A table's number as its column says; of small ones more digits, such as of a slope per unit of a wide range.
+
+    An interval has as many as its width needs: `1.00 (1.00, 1.00)` would tell nothing of a ratio per unit.
+    """
     if isinstance(value, Interval):
-        return interval(value, column.digits)
+        return interval(value, enough(value.upper - value.lower, column.digits))
     if column.format == "count" or (isinstance(value, int) and column.format in ("text", "interval")):
         return count(value)
     if column.format == "percent":
         return percent(value, column.digits)
-    return p_value(value) if column.format == "p" else fixed(value, column.digits)
+    return p_value(value) if column.format == "p" else fixed(value, enough(abs(value), column.digits))
 
 
 def _signed(digits: str, value: float) -> str:
