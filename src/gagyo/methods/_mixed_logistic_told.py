@@ -65,11 +65,12 @@ class Told:
     def _spreads(self, fit: Fit) -> tuple[Estimate, ...]:
         """Deviation, variance, share of the latent variance and median odds ratio, with limits by the deviation's.
 
-        The limits are Wald's on the scale of its logarithm; at zero there are none.
+        The limits are Wald's on the scale of its logarithm; at zero there are none, nor where it is under its error:
+        they would run from nothing to thousands.
         """
         d = float(fit.parameters[-1])
-        error = None if fit.singular else float(np.sqrt(fit.variance[-1, -1]))
-        ends = np.array([d, *(() if error is None else d * np.exp(np.array([-Z95, Z95]) * error / d))])
+        error = None if fit.singular else _error(fit)
+        ends = np.array([d] if error is None or error > d else [d, *d * np.exp(np.array([-Z95, Z95]) * error / d)])
         scales = {
             "deviation": ends,
             "variance": ends**2,
@@ -108,12 +109,19 @@ class Told:
         notes += [Words("mixed.own_intercepts")] if self.hospital == "fixed" else []
         notes += [Words("mixed.logistic_conditional")] if varies else []
         notes += [Words("mixed.logistic_singular")] if varies and fit.singular else []
+        vague = varies and not fit.singular and _error(fit) > fit.parameters[-1]
+        notes += [Words("mixed.logistic_vague")] if vague else []
         return [*notes, Words("mixed.few_clusters")] if varies and fit.groups < FEW else notes
 
     def _text(self, varies: bool) -> list[Words]:
         text = [Words(f"mixed.logistic_text_{self.hospital}", {"formula": self.formula.text})]
         text += [Words("mixed.logistic_text_cluster", {"found": self.cluster})] if self.cluster else []
         return [*text, Words("mixed.logistic_text_laplace"), Words("mixed.logistic_text_spread")] if varies else text
+
+
+def _error(fit: Fit) -> float:
+    """The standard error of the deviation."""
+    return float(np.sqrt(fit.variance[-1, -1]))
 
 
 def _spread(name: str, ends: Floats, error: float | None) -> Estimate:
