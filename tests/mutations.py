@@ -76,6 +76,7 @@ FIRST, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
 SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
 
@@ -967,6 +968,16 @@ MUTATIONS = (
     ("methods/_validation/sent.py", "4 * len(options.thresholds) + 1", "4 * len(options.thresholds)", TOLD),
     ("methods/_validation/sent.py", "12 * layout.bootstrap", "12", TOLD),
     ("methods/validate.py", "        if not len(found.unstable):", "        if False:", TOLD),
+    ("methods/_newton.py", "left[j] = rest[j, j]", "left[j] = information[j, j]", EDGES),
+    ("methods/logistic.py", "Variance(np.nan_to_num(fit.solved.inverse))", "Variance(fit.solved.inverse)", EDGES),
+    ("methods/glm.py", "np.nan_to_num(fit.solved.inverse) * fit.disp", "fit.solved.inverse * fit.disp", EDGES),
+    ("methods/glm.py", "walk.pivots[0] * walk.rate", "walk.pivots[0]", EDGES),
+    ("methods/_glm_told.py", ' == "boolean" and not self.exposure', ' == "boolean"', EDGES),
+    ("methods/validate.py", "[found.get(term) is not None for term in terms]", "[True for term in terms]", EDGES),
+    ("methods/_mixed_logistic_told.py", "if error is None or error > d else", "if error is None else", EDGES),
+    ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),
+    ("report/numbers.py", "enough(value.upper - value.lower, column.digits)", "column.digits", DIGITS),
+    ("report/numbers.py", "fixed(value, enough(abs(value), column.digits))", "fixed(value, column.digits)", DIGITS),
 )
 
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._newton import Solved, wald
-from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._regression import alias_notes, estimate, term_label
 from gagyo.methods._survival.telling import time_words
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import Term
 from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile
-from gagyo.text import LANGUAGES, Text, join, translate
+from gagyo.text import LANGUAGES, Text, translate
 
 HAZARD_RATIOS = Words("survival.hazard_ratios")
 SHOWN = 10
@@ -167,10 +166,6 @@ class Told:
         named = Text(*(translate("survival.time_observed", one) for one in LANGUAGES))
         return time_words(replace(self.study.variables[self.time], label=named))
 
-    def _label(self, term: Term) -> Text:
-        """The variables of a term."""
-        return join(" × ", *(self.study.variables[factor.name].label for factor in term.factors))
-
     def ratios(
         self,
         estimates: tuple[Estimate, ...],
@@ -192,7 +187,7 @@ class Told:
         return Table(name, title, columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
-        labels = [Words(text=self._label(term)) for term in self.formula.terms]
+        labels = [Words(text=term_label(term, self.study)) for term in self.formula.terms]
         columns = (
             Column("term", Words("regression.term"), "text"),
             Column("chi_square", Words("survival.chi_square"), "number", 2),

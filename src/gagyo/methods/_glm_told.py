@@ -82,11 +82,16 @@ class Told:
     family: str
     link: str
     robust: Robust
+    exposure: str = ""
 
     @property
     def ratio(self) -> str:
-        """What the exponential of a coefficient is; empty where it is nothing."""
-        risk = self.family == "poisson" and self.study.variables[self.formula.outcome].type == "boolean"
+        """What the exponential of a coefficient is; empty where it is nothing.
+
+        With an exposure a yes/no outcome is a count of events, at most one each, whose rates are compared.
+        """
+        outcome = self.study.variables[self.formula.outcome]
+        risk = self.family == "poisson" and outcome.type == "boolean" and not self.exposure
         return RATIOS["risk" if risk else self.link if self.family == "binomial" else self.family]
 
     def result(self, fit: Fit, variance: Variance) -> Result:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._newton import Solved
-from gagyo.methods._regression import alias_notes, estimate, term_columns
+from gagyo.methods._regression import alias_notes, estimate, term_label
 from gagyo.methods._sandwich import Robust, Variance, with_freedom
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
@@ -144,8 +144,6 @@ def _model_test(formula: Formula, fit: Fit) -> Table:
 def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, ...]:
     if not len(tests):
         return ()
-    named = [columns[0] for columns in term_columns(formula, study)]
-    design = formula.columns(study.variables)
     columns = (
         Column("term", Words("regression.term"), "text"),
         Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
@@ -153,7 +151,7 @@ def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, .
         Column("p", Words("regression.p"), "p"),
     )
     rows = tuple(
-        (Words(text=design[j].label), float(chi), int(freedom), float(p))
-        for j, (chi, freedom, p) in zip(named, tests, strict=True)
+        (Words(text=term_label(term, study)), *((float(chi), int(freedom), float(p)) if freedom else (None, 0, None)))
+        for term, (chi, freedom, p) in zip(formula.terms, tests, strict=True)
     )
     return (Table("term_tests", Words("regression.term_tests"), columns, rows),)

@@ -1,0 +1,253 @@
+"""Fits at their edges: columns that others determine, outcomes that two columns tell apart together, rare events."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gagyo.errors import Stopped
+from gagyo.result import Result
+from gagyo.site.policy import Policy
+from gagyo.statistics import comparisons
+from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
+from tests.contract.test_methods import numbers, rehearsed
+from tests.hospitals import SITES, house
+
+TIGHT = 1e-8
+
+
+@cache
+def golden() -> dict[str, Any]:
+    """What R computed (tests/golden/r/edges.R)."""
+    found: dict[str, Any] = json.loads((GOLDEN / "edges.json").read_text())
+    return found
+
+
+ALIASED = {
+    "logistic": 'method: logistic, formula: "low ~ age + lwt + kilos + smoke", marginal_effects: true',
+    "probit": 'method: glm, family: binomial, link: probit, formula: "low ~ age + lwt + kilos + smoke"',
+    "poisson": 'method: glm, family: poisson, formula: "low ~ age + lwt + kilos + smoke"',
+    "gamma": 'method: glm, family: gamma, formula: "bwt ~ age + lwt + kilos + smoke"',
+    "negative_binomial": 'method: glm, family: negative_binomial, formula: "bwt ~ age + lwt + kilos + smoke"',
+}
+
+
+@cache
+def fitted(name: str) -> Result:
+    text = study("births", f"  a: {{{ALIASED[name]}, cohort: all}}\n")
+    return rehearsed(text, hospitals("births"))["a"]
+
+
+@pytest.mark.parametrize("name", ALIASED)
+def test_beside_a_redundant_column_the_others_have_their_errors(name: str) -> None:
+    result, wanted = fitted(name), golden()["aliased"][name]
+    found = [result.estimate(term) for term in wanted["terms"]]
+    # R's own search ends earlier: of theta, and of a gamma, whose steps are not quadratic.
+    near = {"negative_binomial": 1e-5, "gamma": 1e-7}.get(name, TIGHT)
+    np.testing.assert_allclose([one.value for one in found], wanted["coefficients"], rtol=near)
+    np.testing.assert_allclose([one.standard_error for one in found], wanted["errors"], rtol=near)
+    assert result.estimate("kilos").value is None
+
+
+def test_errors_are_told_beside_a_redundant_column_behind_doors_too(tmp_path: Path) -> None:
+    text = study("births", f"  a: {{{ALIASED['logistic']}, cohort: all}}\n")
+    result = house(tmp_path, text, hospitals("births")).run().results["a"]
+    np.testing.assert_allclose(result.estimate("smoke").standard_error, golden()["aliased"]["logistic"]["errors"][3])
+
+
+def test_a_redundant_column_has_no_marginal_effect() -> None:
+    result = fitted("logistic")
+    assert result.estimate("marginal.kilos").value is None
+    assert (result.estimate("marginal.lwt").standard_error or 0) > 0
+    (row,) = [one for one in result.table("marginal_effects").rows if one[2] is None]
+    assert row[1].to("en") == "determined by the terms before it"
+
+
+def test_a_term_of_several_columns_is_tested_under_its_own_name() -> None:
+    text = study(
+        "births", '  a: {method: logistic, cohort: all, formula: "low ~ race*smoke", likelihood_ratio: true}\n'
+    )
+    rows = rehearsed(text, hospitals("births"))["a"].table("term_tests").rows
+    assert [(row[0].to("en"), row[2]) for row in rows] == [("race", 2), ("smoke", 1), ("race × smoke", 2)]
+
+
+def test_a_redundant_term_has_no_test() -> None:
+    text = study(
+        "births", '  a: {method: logistic, cohort: all, formula: "low ~ lwt + kilos", likelihood_ratio: true}\n'
+    )
+    rows = rehearsed(text, hospitals("births"))["a"].table("term_tests").rows
+    assert rows[1][1:] == (None, 0, None)
+
+
+def test_folds_never_keep_a_coefficient_of_everyone() -> None:
+    """A column so far from zero that folds cannot be fitted is no aliased one, which folds leave as it is."""
+    variables = "\n".join([number("x", 0, 100), number("far", 999900, 1000100), boolean("d")])
+    random = np.random.default_rng(5)
+    x = random.uniform(20, 60, 400)
+    data = {"x": x, "far": x / 50 + 1e6, "d": (random.random(400) < 1 / (1 + np.exp((40 - x) / 9))).astype(float)}
+    line = '  a: {method: logistic, cohort: all, formula: "d ~ %s"}\n  v: {method: validate, model: a, folds: 5}\n'
+    people = divide(data, np.arange(400) % 4)
+    assert rehearsed(HEAD % (5, variables, line % "x"), people)["v"].estimate("slope_cross_validated").value
+    with pytest.raises(Stopped) as caught:
+        rehearsed(HEAD % (5, variables, line % "far"), people)
+    assert caught.value.findings[0].code == "folds_separated"
+
+
+def test_folds_leave_out_what_the_model_leaves_out() -> None:
+    line = '  a: {method: logistic, cohort: all, formula: "low ~ %s"}\n  v: {method: validate, model: a, folds: 5}\n'
+    found = [
+        numbers(rehearsed(study("births", line % terms), hospitals("births"))["v"])
+        for terms in ("lwt + smoke", "lwt + smoke + kilos")
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-7)
+
+
+# Counts of at most one event.
+
+
+def test_with_an_exposure_a_yes_no_outcome_has_rates() -> None:
+    line = '  a: {method: glm, cohort: all, family: poisson, exposure: age, formula: "diabetic ~ bmi"}\n'
+    result, wanted = rehearsed(study("pima", line), hospitals("pima"))["a"], golden()["rates"]
+    np.testing.assert_allclose([one.value for one in result.estimates], wanted["coefficients"], rtol=TIGHT)
+    np.testing.assert_allclose([one.standard_error for one in result.estimates], wanted["errors"], rtol=TIGHT)
+    heads = [column.label.to("en") for column in result.table("coefficients").columns]
+    assert "Rate ratio (95% CI)" in heads
+    assert not result.notes, "its model-based errors are those of an exponential time to the event"
+
+
+def test_a_rare_event_without_an_intercept_is_no_separation() -> None:
+    random = np.random.default_rng(6)
+    g, days = random.integers(0, 2, 800).astype(float), random.uniform(1e5, 3e6, 800)
+    data = {"g": g, "days": days, "d": (random.random(800) < days * np.exp(-15 + g)).astype(float)}
+    variables = "\n".join([category("g", ("a", "b")), number("days", 1, 1e7), boolean("d")])
+    line = '  a: {method: glm, cohort: all, family: poisson, exposure: days, formula: "d ~ g%s"}\n'
+    by_level, against = (
+        rehearsed(HEAD % (5, variables, line % more), divide(data, np.arange(800) % 4))["a"] for more in (" - 1", "")
+    )
+    a, b = (by_level.estimate(f"g[{level}]").value for level in "ab")
+    np.testing.assert_allclose(a, against.estimate("Intercept").value)
+    np.testing.assert_allclose(b - a, against.estimate("g[b]").value)
+
+
+# Outcomes that two columns tell apart together, and neither alone.
+
+VARIABLES = "\n".join(
+    [
+        boolean("a"),
+        boolean("b"),
+        number("x", -10, 10),
+        boolean("d"),
+        number("n", 0, 60),
+        number("t", 1, 400),
+        number("z", -10, 10),
+        category("o", ("low", "middle", "high")),
+        "  ward: {type: integer, range: [0, 20], label: {en: ward, ko: ward, zh: ward}}",
+    ]
+)
+
+
+@cache
+def apart() -> dict[str, np.ndarray]:
+    """Of those with `a` alone everyone has the outcome, of those with `b` alone nobody; of others it is anybody's."""
+    random = np.random.default_rng(8)
+    n = 800
+    a, b, x = random.integers(0, 2, n), random.integers(0, 2, n), np.clip(random.normal(size=n), -5, 5)
+    d = (random.random(n) < 1 / (1 + np.exp(-x))).astype(int)
+    first, last = (a == 1) & (b == 0), (a == 0) & (b == 1)
+    d[first], d[last] = 1, 0
+    t = np.where(first, random.integers(1, 50, n), random.integers(60, 190, n))
+    t = np.where(last, random.integers(200, 300, n), t)
+    o = np.where(first, 2, np.where(last, 0, random.integers(0, 3, n)))
+    n_ = np.where(last, 0, random.poisson(2, n))
+    columns = {"a": a, "b": b, "x": x, "d": d, "n": n_, "t": t, "z": random.normal(size=n), "o": o}
+    columns["ward"] = random.integers(0, 12, n)
+    return {name: one.astype(float) for name, one in columns.items()}
+
+
+TOLD = {
+    "logistic": 'method: logistic, formula: "d ~ a + b + x"',
+    "probit": 'method: glm, family: binomial, link: probit, formula: "d ~ a + b + x"',
+    "counts": 'method: glm, family: poisson, formula: "n ~ a*b + x"',
+    "wards": 'method: gee, family: binomial, cluster: ward, formula: "d ~ a + b + x"',
+    "wards apart": 'method: gee, family: binomial, cluster: ward, correlation: independence, formula: "d ~ a + b + x"',
+    "wards mixed": 'method: mixed_logistic, cluster: ward, formula: "d ~ a + b + x"',
+    "hazards": 'method: cox, time: t, formula: "d ~ a + b + x"',
+    "ordered": 'method: categorical, model: ordinal, formula: "o ~ a + b + x"',
+    "levels": 'method: categorical, model: multinomial, formula: "o ~ a + b + x"',
+    "weighted": 'method: weighting, estimand: ate, outcome: z, formula: "d ~ a + b + x"',
+    "augmented": "method: standardisation, estimator: aipw, treatment: d, "
+    'propensity: "d ~ a + b + x", formula: "z ~ x"',
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_columns_that_tell_the_outcome_together_are_a_separation_and_no_alias(name: str) -> None:
+    text = HEAD % (5, VARIABLES, f"  a: {{{TOLD[name]}, cohort: all}}\n")
+    with pytest.raises(Stopped) as caught:
+        rehearsed(text, divide(apart(), np.arange(800) % 4))
+    (finding,) = caught.value.findings
+    assert finding.code == "separation"
+    assert "b" in str(finding.values["found"])
+
+
+def test_they_are_told_behind_doors_too(tmp_path: Path) -> None:
+    text = HEAD % (5, VARIABLES, f"  a: {{{TOLD['logistic']}, cohort: all}}\n")
+    own = dict.fromkeys(SITES, Policy(minimum_people=5))
+    run = house(tmp_path, text, divide(apart(), np.arange(800) % 4), own).run()
+    assert run.results == {}
+    assert run.stopped["a"].findings[0].code in ("separation", "answer_withheld")
+
+
+def test_a_level_that_never_goes_with_a_level_of_the_outcome_is_a_separation() -> None:
+    data = dict(apart())
+    data["o"] = np.where(data["a"] == 1, np.maximum(data["o"], 1), data["o"])
+    text = HEAD % (5, VARIABLES, '  a: {method: categorical, model: multinomial, formula: "o ~ a + x", cohort: all}\n')
+    with pytest.raises(Stopped) as caught:
+        rehearsed(text, divide(data, np.arange(800) % 4))
+    assert caught.value.findings[0].code == "separation"
+
+
+# Pairs.
+
+
+@pytest.mark.parametrize("name", ["births", "equal", "few"])
+def test_mcnemars_exact_test(name: str) -> None:
+    wanted = golden()["pairs"][name]
+    (b, c) = wanted["counts"]
+    np.testing.assert_allclose(comparisons.mcnemar_exact(np.array([[50.0, b], [c, 20.0]])).p, wanted["p"], rtol=1e-12)
+
+
+def test_a_paired_comparison_can_be_exact() -> None:
+    line = "  a: {method: compare, cohort: all, variables: [low], by: smoke, paired: true, exact: true}\n"
+    result = rehearsed(study("births", line), hospitals("births"))["a"]
+    np.testing.assert_allclose(result.estimate("low.statistic").p, golden()["pairs"]["births"]["p"], rtol=1e-12)
+    (row,) = result.table("group_tests").rows
+    assert row[1].to("en") == "McNemar's exact test"
+    assert row[2:4] == (None, None)
+
+
+# A variance near zero.
+
+
+def test_a_deviation_under_its_own_error_has_no_interval() -> None:
+    data = apart()
+    random = np.random.default_rng(2)
+    people = {"x": data["x"], "ward": data["ward"], "d": (random.random(800) < 0.4).astype(float)}
+    variables = "\n".join([VARIABLES.splitlines()[2], VARIABLES.splitlines()[-1], boolean("d")])
+    found = []
+    for seed in range(6):
+        people["d"] = (np.random.default_rng(seed).random(800) < 0.4).astype(float)
+        text = HEAD % (5, variables, '  a: {method: mixed_logistic, cohort: all, cluster: ward, formula: "d ~ x"}\n')
+        found.append(rehearsed(text, divide(people, np.arange(800) % 4))["a"])
+    for one in found:
+        deviation = one.estimate("deviation")
+        vague = any("no interval of it would tell" in note.to("en") for note in one.notes)
+        assert vague == (deviation.standard_error is not None and deviation.standard_error > (deviation.value or 0))
+        assert (deviation.upper is None) == (vague or deviation.value == 0)
+        assert np.isfinite([x for x in numbers(one).ravel() if not np.isnan(x)]).all()
+    assert any(any("no interval of it would tell" in note.to("en") for note in one.notes) for one in found)
