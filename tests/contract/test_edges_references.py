@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gagyo.errors import Stopped
+from gagyo.report import numbers as numbers_as_text
 from gagyo.result import Result
 from gagyo.site.policy import Policy
 from gagyo.statistics import comparisons
@@ -251,3 +252,84 @@ def test_a_deviation_under_its_own_error_has_no_interval() -> None:
         assert (deviation.upper is None) == (vague or deviation.value == 0)
         assert np.isfinite([x for x in numbers(one).ravel() if not np.isnan(x)]).all()
     assert any(any("no interval of it would tell" in note.to("en") for note in one.notes) for one in found)
+
+
+# What is said beside the numbers.
+
+
+def years() -> dict[str, np.ndarray]:
+    """Times in years, a tenth of a day apart: half of the second group has no event."""
+    random = np.random.default_rng(3)
+    g = np.arange(600) % 2
+    t = np.minimum(random.exponential(np.where(g == 1, 7.8, 2.6)), 5.5)
+    return {"g": g.astype(float), "t": np.maximum(t, 0.01), "e": (t < 5.5).astype(float)}
+
+
+def test_times_in_years_keep_their_digits() -> None:
+    variables = "\n".join([boolean("g"), number("t", 0, 8), boolean("e")])
+    asked = "times: [0.5, 1, 1.25, 2, 3, 4, 5], at: [0.5, 1.25, 2]"
+    line = f"  a: {{method: kaplan_meier, cohort: all, time: t, event: e, by: g, {asked}}}\n"
+    result = rehearsed(HEAD % (5, variables, line), divide(years(), np.arange(600) % 4))["a"]
+    column = result.table("survival_at").columns[1]
+    assert [numbers_as_text.shown(row[1], column) for row in result.table("survival_at").rows[:3]] == [
+        "0.50",
+        "1.25",
+        "2.00",
+    ]
+    first, second = (row[3] for row in result.table("medians").rows)
+    assert numbers_as_text.shown(first, result.table("medians").columns[3]).startswith("1.")
+    low = result.estimate("1.median").lower
+    assert low is not None
+    assert second.to("en") == f"not reached ({low:.1f}, –)"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'method: linear, formula: "bwt ~ lwt"',
+        'method: logistic, formula: "low ~ lwt", likelihood_ratio: true',
+        'method: glm, family: poisson, formula: "low ~ lwt"',
+    ],
+)
+def test_with_robust_errors_a_test_of_the_model_says_whose_it_is(line: str) -> None:
+    plain, robust = (
+        rehearsed(study("births", f"  a: {{{line}{more}, cohort: all}}\n"), hospitals("births"))["a"]
+        for more in ("", ", robust: HC0")
+    )
+    for table in plain.tables[1:]:
+        assert table.notes == ()
+    for table in robust.tables[1:]:
+        assert "the robust errors of the coefficients are not in it" in table.notes[-1].to("en")
+
+
+def test_without_an_intercept_it_is_said_what_a_model_is_compared_with() -> None:
+    for line, said in (
+        ('method: linear, formula: "bwt ~ lwt - 1"', "not about the mean"),
+        ('method: logistic, formula: "low ~ race - 1"', "each level's odds"),
+    ):
+        result = rehearsed(study("births", f"  a: {{{line}, cohort: all}}\n"), hospitals("births"))["a"]
+        assert said in result.table("model_test").notes[0].to("en")
+
+
+def test_two_groups_in_which_everyone_has_it_have_no_interval_of_no_width() -> None:
+    assert comparisons.two_by_two(np.array([[0.0, 0.0], [40.0, 60.0]])) == {}
+    assert comparisons.two_by_two(np.array([[40.0, 60.0], [0.0, 0.0]])) == {}
+    assert set(comparisons.two_by_two(np.array([[0.0, 10.0], [40.0, 50.0]]))) == {"risk_difference", "risk_ratio"}
+
+
+def test_a_prediction_interval_says_how_it_was_made() -> None:
+    eight = (*SITES, "daegu", "gwangju", "shanghai", "wuhan")
+    line = '  a: {method: meta, cohort: all, model: linear, formula: "glu ~ bmi", terms: [bmi]}\n'
+    text = study("pima", line).replace(", ".join(SITES), ", ".join(eight))
+    people = hospitals("pima")
+    many = {
+        name: type(people[SITES[0]])(
+            {key: column[half::2] for key, column in people[SITES[place]].columns.items()},
+            people[SITES[place]].persons[half::2],
+        )
+        for half in (0, 1)
+        for place, name in enumerate(eight[4 * half : 4 * half + 4])
+    }
+    result = rehearsed(text, many)["a"]
+    assert any(row[0].to("en") == "95% prediction interval" for row in result.table("meta_hospitals_bmi").rows)
+    assert any("two degrees of freedom fewer than hospitals" in one.to("en") for one in result.methods_text)

@@ -174,7 +174,7 @@ class Told:
         )
         told: tuple[Cell, ...] = (float(value), terms, float(p)) if known else (None, terms, None)
         row = (fit.people, fitted[1], *([fit.overdispersion] if counted else []), *told)
-        return Table("model_test", Words("regression.model_test"), columns, (row,))
+        return Table("model_test", Words("regression.model_test"), columns, (row,), notes=self.robust.under_test())
 
 
 def _wald_test(fit: Fit, variance: Floats, intercept: bool) -> Table:

@@ -71,8 +71,8 @@ class Told:
             estimates=estimates,
             tables=(
                 with_freedom(coefficients_table(estimates, self.per), variance),
-                _model_test(self.formula, fit),
-                *_term_tests(self.formula, self.study, tests),
+                _model_test(self.formula, fit, self.robust),
+                *_term_tests(self.formula, self.study, tests, self.robust),
             ),
             equation=Equation(
                 self.formula.outcome,
@@ -123,7 +123,7 @@ def _per(label: Words, per: float) -> Words:
     return Words(text=join(" ", label.text, Text(f"(OR per {per:g})", f"({per:g}당 OR)", f"（每{per:g}的OR）")))
 
 
-def _model_test(formula: Formula, fit: Fit) -> Table:
+def _model_test(formula: Formula, fit: Fit, robust: Robust) -> Table:
     # The null model has the intercept alone; without one, everyone's probability is a half.
     share = fit.events / fit.people if formula.intercept else 0.5
     null = fit.events * np.log(share) + (fit.people - fit.events) * np.log(1 - share)
@@ -138,10 +138,12 @@ def _model_test(formula: Formula, fit: Fit) -> Table:
         Column("p", Words("regression.p"), "p"),
     )
     row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(chi2_sf(chi, max(freedom, 1))))
-    return Table("model_test", Words("regression.model_test"), columns, (row,))
+    half = () if formula.intercept else (Words("regression.against_a_half"),)
+    notes = (*half, *robust.under_test())
+    return Table("model_test", Words("regression.model_test"), columns, (row,), notes=notes)
 
 
-def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, ...]:
+def _term_tests(formula: Formula, study: Study, tests: Floats, robust: Robust) -> tuple[Table, ...]:
     if not len(tests):
         return ()
     columns = (
@@ -154,4 +156,4 @@ def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, .
         (Words(text=term_label(term, study)), *((float(chi), int(freedom), float(p)) if freedom else (None, 0, None)))
         for term, (chi, freedom, p) in zip(formula.terms, tests, strict=True)
     )
-    return (Table("term_tests", Words("regression.term_tests"), columns, rows),)
+    return (Table("term_tests", Words("regression.term_tests"), columns, rows, notes=robust.under_test()),)

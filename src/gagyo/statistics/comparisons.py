@@ -109,15 +109,17 @@ def trend(events: Floats, people: Floats) -> Test:
 def two_by_two(table: Floats) -> dict[str, Effect]:
     """Risk difference, risk ratio and odds ratio of the second group against the first.
 
-    table: [[without, without], [with, with]] by group; an effect that an empty cell leaves without limits is left out.
+    table: [[without, without], [with, with]] by group; an effect that empty cells leave without limits is left out:
+    of two groups in which everyone (or nobody) has it, these would have no width.
     """
     without, having = table
     n = without + having
     risk = having / n
-    effects = {"risk_difference": _plain(float(risk[1] - risk[0]), float(np.sqrt((risk * (1 - risk) / n).sum())))}
-    if np.all(having > 0):
-        error = float(np.sqrt((1 / having - 1 / n).sum()))
-        effects["risk_ratio"] = _ratio(float(risk[1] / risk[0]), error)
+    effects, error = {}, float(np.sqrt((risk * (1 - risk) / n).sum()))
+    if error > 0:
+        effects["risk_difference"] = _plain(float(risk[1] - risk[0]), error)
+    if error > 0 and np.all(having > 0):
+        effects["risk_ratio"] = _ratio(float(risk[1] / risk[0]), float(np.sqrt((1 / having - 1 / n).sum())))
     if np.all(table > 0):
         odds = float(having[1] * without[0] / (having[0] * without[1]))
         effects["odds_ratio"] = _ratio(odds, float(np.sqrt((1 / table).sum())))
