@@ -12,7 +12,7 @@ import pytest
 
 from gagyo.errors import Stopped
 from gagyo.report import numbers as numbers_as_text
-from gagyo.result import Result
+from gagyo.result import Interval, Result
 from gagyo.site.policy import Policy
 from gagyo.statistics import comparisons
 from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
@@ -119,6 +119,9 @@ def test_with_an_exposure_a_yes_no_outcome_has_rates() -> None:
     heads = [column.label.to("en") for column in result.table("coefficients").columns]
     assert "Rate ratio (95% CI)" in heads
     assert not result.notes, "its model-based errors are those of an exponential time to the event"
+    assert [one.to("en") for one in result.methods_text if "xposure" in one.to("en")] == [
+        "The exposure is age: its logarithm enters with a coefficient fixed at 1."
+    ]
 
 
 def test_a_rare_event_without_an_intercept_is_no_separation() -> None:
@@ -333,3 +336,31 @@ def test_a_prediction_interval_says_how_it_was_made() -> None:
     result = rehearsed(text, many)["a"]
     assert any(row[0].to("en") == "95% prediction interval" for row in result.table("meta_hospitals_bmi").rows)
     assert any("two degrees of freedom fewer than hospitals" in one.to("en") for one in result.methods_text)
+
+
+@pytest.mark.parametrize(
+    ("line", "corrected", "plain"),
+    [
+        (
+            "method: compare, variables: [low], by: smoke, stratified: true",
+            "χ² has a continuity",
+            "χ² has no continuity",
+        ),
+        ("method: rank_tests, variables: [lwt], by: smoke", "approximation has a cont", "approximation has no cont"),
+    ],
+)
+def test_a_correction_for_continuity_is_said(line: str, corrected: str, plain: str) -> None:
+    for more, said, other in (("", corrected, plain), (", continuity: false", plain, corrected)):
+        texts = rehearsed(study("births", f"  a: {{{line}{more}, cohort: all}}\n"), hospitals("births"))[
+            "a"
+        ].methods_text
+        assert sum(said in one.to("en") for one in texts) == 1
+        assert not any(other in one.to("en") for one in texts)
+
+
+def test_coefficients_that_are_no_ratio_have_limits() -> None:
+    line = '  a: {method: glm, family: binomial, link: probit, formula: "low ~ lwt", cohort: all}\n'
+    result = rehearsed(study("births", line), hospitals("births"))["a"]
+    cell = result.table("coefficients").rows[1][1]
+    assert isinstance(cell, Interval)
+    assert (cell.value, cell.lower) == (result.estimate("lwt").value, result.estimate("lwt").lower)

@@ -44,6 +44,7 @@ class Told:
     study: Study
     by: str
     adjust: Adjustment
+    continuity: bool
 
     def result(self, found: Sequence[Compared], people: Floats, sites: tuple[str, ...], rounds: int) -> Result:
         """The result, p values adjusted over the variables."""
@@ -171,6 +172,7 @@ class Told:
             yield Words("compare.text_trend")
         if any(one.within for one in found):
             yield Words("compare.text_strata")
+            yield Words("compare.text_strata_corrected" if self.continuity else "compare.text_strata_plain")
         if any(one.alike for one in found):
             yield Words("compare.text_homogeneity")
         if self.adjust != "none":

@@ -109,6 +109,7 @@ class Told:
             notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit), *self.robust.notes(variance)),
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
+                *([Words("glm.text_exposure", {"found": self.exposure})] if self.exposure else []),
                 Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
                 *self.robust.methods_text(variance),
             ),
@@ -135,9 +136,11 @@ class Told:
         )
 
     def _coefficients(self, estimates: tuple[Estimate, ...]) -> Table:
+        plain = Column("coefficient", Words("regression.coefficient"), "number", 4)
+        limits = Column("coefficient", Words("regression.coefficient_interval"), "interval", 4)
         columns = [
             Column("term", Words("regression.term"), "text"),
-            Column("coefficient", Words("regression.coefficient"), "number", 4),
+            plain if self.ratio else limits,
             Column("standard_error", Words("regression.standard_error"), "number", 4),
         ]
         columns += [Column("ratio", Words(f"glm.{self.ratio}"), "interval", 3)] if self.ratio else []
@@ -208,9 +211,8 @@ def _dispersion(shape: Shape) -> Table:
 def _row(one: Estimate, ratio: bool) -> tuple[Cell, ...]:
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, *([None] if ratio else []), None)
-    shown: list[Cell] = []
-    if ratio and one.name == "Intercept":
-        shown = [None]
-    elif ratio:
-        shown = [Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))]
-    return (one.label, one.value, one.standard_error, *shown, one.p)
+    if not ratio:
+        return (one.label, Interval(one.value, one.lower, one.upper), one.standard_error, one.p)
+    exponentials = Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))
+    shown = None if one.name == "Intercept" else exponentials
+    return (one.label, one.value, one.standard_error, shown, one.p)

@@ -196,7 +196,7 @@ class Method:
             within = {name: third[f"{name}.strata"] for name in self.yes_no}
         alike = (yield from self._homogeneity(within)) if self.options.homogeneity else {}
         rounds = 1 + bool(moments) + bool(within) + bool(alike)
-        told = Told(self.study, self.options.by, self.options.adjust)
+        told = Told(self.study, self.options.by, self.options.adjust, self.options.continuity)
         found = [self._compared(name, people, tables, moments, within) for name in self.options.variables]
         found = [
             one.also(alike=comparisons.breslow_day(alike[one.name])) if one.name in alike else one for one in found
