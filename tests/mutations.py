@@ -984,6 +984,8 @@ MUTATIONS = (
     ("methods/validate.py", "[found.get(term) is not None for term in terms]", "[True for term in terms]", EDGES),
     ("methods/_mixed_logistic_told.py", "if error is None or error > d else", "if error is None else", EDGES),
     ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),
+    ("report/html.py", '"" if term == "Intercept" else voice', '"" if not terms else voice', DIGITS),
+    ("report/numbers.py", 'if column.format == "significant":', "if False:", DIGITS),
     ("report/numbers.py", "enough(value.upper - value.lower, column.digits)", "column.digits", DIGITS),
     ("report/numbers.py", "fixed(value, enough(abs(value), column.digits))", "fixed(value, column.digits)", DIGITS),
 )

@@ -563,3 +563,31 @@ def test_risks_and_hazards_have_ratios_of_their_own_names() -> None:
         ratio = said["trial.risk_ratio"].replace("{horizon}", "")
         assert said["weighting.risk_ratio"].lower() in ratio.lower()
         assert said["weighting.hazard_ratio"].lower() not in ratio.lower()
+
+
+def equation_of(document: dict[str, Any], **changed: Any) -> str:
+    """The page of the document with another equation of its model, without what is between tags."""
+    algorithm = document["analyses"]["algorithm"]
+    equation = algorithm["equation"] | changed
+    analyses = document["analyses"] | {"algorithm": algorithm | {"equation": equation}}
+    page = render(document | {"analyses": analyses}, "en")
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_an_equation_has_figures_enough_and_no_aliased_term(document: dict[str, Any]) -> None:
+    equation = document["analyses"]["algorithm"]["equation"]
+    values = [-2.5, 7.248119482e-06, 0.0, *equation["coefficients"][3:]]
+    page = equation_of(document, coefficients=values)
+    assert page.count("0.00000724812") == 2, "in the formula and in the table"
+    names = equation["terms"]
+    assert f" {names[1]} " in page
+    assert f" {names[2]} 0.00" not in page
+
+
+def test_the_first_term_of_an_equation_without_an_intercept_has_its_name(document: dict[str, Any]) -> None:
+    equation = document["analyses"]["algorithm"]["equation"]
+    kept = {name: equation[name][1:] for name in ("terms", "labels", "coefficients")}
+    size = numbers.significant(abs(kept["coefficients"][0]))
+    page = equation_of(document, **kept)
+    at = page.index(f"= {size}")
+    assert page[at:].startswith(f"= {size} × "), "it is no intercept"

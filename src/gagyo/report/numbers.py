@@ -87,6 +87,8 @@ def shown(value: float | Interval, column: Column) -> str:
         return interval(value, enough(value.upper - value.lower, column.digits))
     if column.format == "count" or (isinstance(value, int) and column.format in ("text", "interval")):
         return count(value)
+    if column.format == "significant":
+        return fixed(value, column.digits) if abs(value) >= 1 else significant(value, column.digits)
     if column.format == "percent":
         return percent(value, column.digits)
     return p_value(value) if column.format == "p" else fixed(value, enough(abs(value), column.digits))
