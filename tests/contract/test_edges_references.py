@@ -73,8 +73,9 @@ def test_a_term_of_several_columns_is_tested_under_its_own_name() -> None:
     text = study(
         "births", '  a: {method: logistic, cohort: all, formula: "low ~ race*smoke", likelihood_ratio: true}\n'
     )
-    rows = rehearsed(text, hospitals("births"))["a"].table("term_tests").rows
-    assert [(row[0].to("en"), row[2]) for row in rows] == [("race", 2), ("smoke", 1), ("race × smoke", 2)]
+    table = rehearsed(text, hospitals("births"))["a"].table("term_tests")
+    assert [(row[0].to("en"), row[2]) for row in table.rows] == [("race", 2), ("smoke", 1), ("race × smoke", 2)]
+    assert "another reference gives another test" in table.notes[0].to("en")
 
 
 def test_a_redundant_term_has_no_test() -> None:

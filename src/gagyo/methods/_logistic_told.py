@@ -156,4 +156,6 @@ def _term_tests(formula: Formula, study: Study, tests: Floats, robust: Robust) -
         (Words(text=term_label(term, study)), *((float(chi), int(freedom), float(p)) if freedom else (None, 0, None)))
         for term, (chi, freedom, p) in zip(formula.terms, tests, strict=True)
     )
-    return (Table("term_tests", Words("regression.term_tests"), columns, rows, notes=robust.under_test()),)
+    within = any(one.names < other.names for one in formula.terms for other in formula.terms)
+    notes = (*([Words("regression.tested_at_zero")] if within else []), *robust.under_test())
+    return (Table("term_tests", Words("regression.term_tests"), columns, rows, notes=notes),)
