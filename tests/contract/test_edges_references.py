@@ -139,6 +139,18 @@ def test_a_rare_event_without_an_intercept_is_no_separation() -> None:
     np.testing.assert_allclose(b - a, against.estimate("g[b]").value)
 
 
+def test_rates_that_differ_a_millionfold_are_no_separation() -> None:
+    """The reference group has four events; of the other everyone has hundreds."""
+    g = (np.arange(4000) % 2).astype(float)
+    n = np.where(g == 1, np.random.default_rng(2).poisson(480, 4000), np.arange(4000) < 8).astype(float)
+    variables = "\n".join([boolean("g"), number("n", 0, 1000)])
+    line = '  a: {method: glm, cohort: all, family: poisson, formula: "n ~ g"}\n'
+    result = rehearsed(HEAD % (5, variables, line), divide({"g": g, "n": n}, np.arange(4000) // 1000))["a"]
+    wanted = np.log(n[g == 1].mean() / n[g == 0].mean())
+    np.testing.assert_allclose(result.estimate("g").value, wanted)
+    np.testing.assert_allclose(result.estimate("g").standard_error, np.sqrt(1 / n[g == 1].sum() + 1 / n[g == 0].sum()))
+
+
 # Outcomes that two columns tell apart together, and neither alone.
 
 VARIABLES = "\n".join(
@@ -365,3 +377,9 @@ def test_coefficients_that_are_no_ratio_have_limits() -> None:
     cell = result.table("coefficients").rows[1][1]
     assert isinstance(cell, Interval)
     assert (cell.value, cell.lower) == (result.estimate("lwt").value, result.estimate("lwt").lower)
+
+
+@pytest.mark.parametrize("line", ['method: linear, formula: "bwt ~ 1"', 'method: logistic, formula: "low ~ 1"'])
+def test_a_model_without_a_term_has_no_test(line: str) -> None:
+    result = rehearsed(study("births", f"  a: {{{line}, cohort: all}}\n"), hospitals("births"))["a"]
+    assert result.table("model_test").rows[0][-3:] == (None, 0, None)

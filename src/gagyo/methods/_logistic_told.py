@@ -137,7 +137,8 @@ def _model_test(formula: Formula, fit: Fit, robust: Robust) -> Table:
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
         Column("p", Words("regression.p"), "p"),
     )
-    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(chi2_sf(chi, max(freedom, 1))))
+    tested: tuple[Cell, ...] = (float(chi), freedom, float(chi2_sf(chi, freedom))) if freedom else (None, 0, None)
+    row = (fit.people, fit.events, fit.likelihood, *tested)
     half = () if formula.intercept else (Words("regression.against_a_half"),)
     notes = (*half, *robust.under_test())
     return Table("model_test", Words("regression.model_test"), columns, (row,), notes=notes)

@@ -23,6 +23,9 @@ DECREMENT = 1e-16
 
 MOST_ROUNDS = 30
 
+VANISHED, VANISHED_COUNTS = 1e-5, 1e-8
+"""Information fallen to this share of its first is of a coefficient without an end; rates of counts differ more."""
+
 
 @dataclass(frozen=True)
 class Solved:
@@ -64,14 +67,17 @@ def solve(score: Floats, information: Floats, aliased: NDArray[np.bool_]) -> Sol
     return Solved(step, inverse, float(score[keep] @ step[keep]), aliased)
 
 
-def check_separation(start: Floats, now: Floats, likelihood: float, people: float, terms: Sequence[str]) -> None:
+def check_separation(
+    start: Floats, now: Floats, likelihood: float, people: float, terms: Sequence[str], vanished: float = VANISHED
+) -> None:
     """Raise Stopped where variances have run away: the data are separated (Albert & Anderson 1984, Biometrika 71:1).
 
     start, now: `pivots` of the information in the first round and now. Its diagonal would not do: where two columns
     together tell people apart and neither does alone, it stays, and the later of them would look like an aliased one.
+    vanished: the share of the first that is left where a coefficient runs away.
     """
     shrunk = np.where(start > 0, now / np.where(start > 0, start, 1.0), 1.0)
-    if likelihood > -1e-6 * people or float(shrunk.min()) < 1e-5:
+    if likelihood > -1e-6 * people or float(shrunk.min()) < vanished:
         worst = [term for term, share in zip(terms, shrunk, strict=True) if share <= 10 * shrunk.min()]
         raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))
 

@@ -43,6 +43,8 @@ from gagyo.methods._glm_told import Fit, Told
 from gagyo.methods._marginal import average, numbers, with_effects
 from gagyo.methods._newton import (
     MOST_ROUNDS,
+    VANISHED,
+    VANISHED_COUNTS,
     Solved,
     aliased_columns,
     check_running_away,
@@ -369,7 +371,8 @@ class Method:
             walk.null = likelihood
         if self.options.family != "gamma":
             least = likelihood if self.options.family == "binomial" else -float(people)
-            check_separation(walk.pivots[0] * walk.rate, walk.pivots[-1], least, people, self.terms)
+            gone = VANISHED_COUNTS if self.options.family == "poisson" else VANISHED
+            check_separation(walk.pivots[0] * walk.rate, walk.pivots[-1], least, people, self.terms, gone)
         return pooled, solve(values[:p], information, aliased_columns(information))
 
     def _ask(self, beta: Floats) -> Ask:
