@@ -986,8 +986,13 @@ MUTATIONS = (
     ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),
     ("report/html.py", '"" if term == "Intercept" else voice', '"" if not terms else voice', DIGITS),
     ("report/numbers.py", 'if column.format == "significant":', "if False:", DIGITS),
-    ("report/numbers.py", "enough(value.upper - value.lower, column.digits)", "column.digits", DIGITS),
-    ("report/numbers.py", "fixed(value, enough(abs(value), column.digits))", "fixed(value, column.digits)", DIGITS),
+    ("report/numbers.py", "enough(value.upper - value.lower, column.digits, *ends)", "column.digits", DIGITS),
+    (
+        "report/numbers.py",
+        "fixed(value, enough(abs(value), column.digits, value))",
+        "fixed(value, column.digits)",
+        DIGITS,
+    ),
 )
 
 

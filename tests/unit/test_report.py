@@ -138,6 +138,10 @@ def test_numbers_become_text_in_one_way(shown: str, expected: str) -> None:
         (Interval(0.571, 0.229, 1.42), "interval", 3, "0.571 (0.229,\u00a01.420)"),
         (Interval(0.0, 0.0, 0.0), "interval", 3, "0.000 (0.000,\u00a00.000)"),
         (0.00004, "p", 3, "<0.001"),
+        (4.0, "number", 0, "4"),
+        (4.5, "number", 0, "4.5"),
+        (Interval(10.0, 8.0, 12.0), "interval", 0, "10 (8,\u00a012)"),
+        (Interval(2.43, 2.1, 2.9), "interval", 0, "2.43 (2.10,\u00a02.90)"),
     ],
 )
 def test_small_numbers_keep_two_figures(value: Any, form: Any, digits: int, expected: str) -> None:
