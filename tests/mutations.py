@@ -76,6 +76,7 @@ FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.p
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
 SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
 
@@ -982,6 +983,31 @@ MUTATIONS = (
         "return chi / kept, kept, float(f_sf(chi / kept",
         "return chi, kept, float(f_sf(chi",
         PLACED,
+    ),
+    (
+        "methods/_sandwich.py",
+        '() if self.errors == "none" else (Words("regression.test_is_model_based"),)',
+        "()",
+        EDGES,
+    ),
+    ("methods/_survival/telling.py", "return next(fits, MOST_DIGITS)", "return 0", EDGES),
+    ("statistics/comparisons.py", "    if error > 0:\n        effects", "    if True:\n        effects", EDGES),
+    ("methods/_newton.py", "left[j] = rest[j, j]", "left[j] = information[j, j]", EDGES),
+    ("methods/logistic.py", "Variance(np.nan_to_num(fit.solved.inverse))", "Variance(fit.solved.inverse)", EDGES),
+    ("methods/glm.py", "np.nan_to_num(fit.solved.inverse) * fit.disp", "fit.solved.inverse * fit.disp", EDGES),
+    ("methods/glm.py", "walk.pivots[0] * walk.rate", "walk.pivots[0]", EDGES),
+    ("methods/_glm_told.py", ' == "boolean" and not self.exposure', ' == "boolean"', EDGES),
+    ("methods/validate.py", "[found.get(term) is not None for term in terms]", "[True for term in terms]", EDGES),
+    ("methods/_mixed_logistic_told.py", "if error is None or error > d else", "if error is None else", EDGES),
+    ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),
+    ("report/html.py", '"" if term == "Intercept" else voice', '"" if not terms else voice', DIGITS),
+    ("report/numbers.py", 'if column.format == "significant":', "if False:", DIGITS),
+    ("report/numbers.py", "enough(value.upper - value.lower, column.digits, *ends)", "column.digits", DIGITS),
+    (
+        "report/numbers.py",
+        "fixed(value, enough(abs(value), column.digits, value))",
+        "fixed(value, column.digits)",
+        DIGITS,
     ),
 )
 

@@ -49,12 +49,15 @@ class Withheld:
 
 
 Cell = int | float | Interval | Withheld | Words | None
-Format = Literal["text", "count", "number", "percent", "p", "interval"]
+Format = Literal["text", "count", "number", "significant", "percent", "p", "interval"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: `digits` after the decimal point, for number, percent and interval."""
+    """A table's column: `digits` after the decimal point, for number, percent and interval.
+
+    significant: under one, so many significant figures.
+    """
 
     name: str
     label: Words

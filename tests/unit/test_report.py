@@ -125,6 +125,29 @@ def test_numbers_become_text_in_one_way(shown: str, expected: str) -> None:
     assert shown == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "form", "digits", "expected"),
+    [
+        (5.84e-06, "number", 4, "0.0000058"),
+        (-0.000354, "number", 4, "−0.00035"),
+        (1.23456, "number", 4, "1.2346"),
+        (3e-17, "number", 3, "0.000"),
+        (0.0, "number", 3, "0.000"),
+        (Interval(1.00005, 1.00002, 1.00008), "interval", 3, "1.000050 (1.000020,\u00a01.000080)"),
+        (Interval(1.0024, 0.9943, 1.0105), "interval", 2, "1.002 (0.994,\u00a01.010)"),
+        (Interval(0.571, 0.229, 1.42), "interval", 3, "0.571 (0.229,\u00a01.420)"),
+        (Interval(0.0, 0.0, 0.0), "interval", 3, "0.000 (0.000,\u00a00.000)"),
+        (0.00004, "p", 3, "<0.001"),
+        (4.0, "number", 0, "4"),
+        (4.5, "number", 0, "4.5"),
+        (Interval(10.0, 8.0, 12.0), "interval", 0, "10 (8,\u00a012)"),
+        (Interval(2.43, 2.1, 2.9), "interval", 0, "2.43 (2.10,\u00a02.90)"),
+    ],
+)
+def test_small_numbers_keep_two_figures(value: Any, form: Any, digits: int, expected: str) -> None:
+    assert numbers.shown(value, Column("one", Words("regression.term"), form, digits)) == expected
+
+
 # Texts.
 
 
@@ -544,3 +567,31 @@ def test_risks_and_hazards_have_ratios_of_their_own_names() -> None:
         ratio = said["trial.risk_ratio"].replace("{horizon}", "")
         assert said["weighting.risk_ratio"].lower() in ratio.lower()
         assert said["weighting.hazard_ratio"].lower() not in ratio.lower()
+
+
+def equation_of(document: dict[str, Any], **changed: Any) -> str:
+    """The page of the document with another equation of its model, without what is between tags."""
+    algorithm = document["analyses"]["algorithm"]
+    equation = algorithm["equation"] | changed
+    analyses = document["analyses"] | {"algorithm": algorithm | {"equation": equation}}
+    page = render(document | {"analyses": analyses}, "en")
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_an_equation_has_figures_enough_and_no_aliased_term(document: dict[str, Any]) -> None:
+    equation = document["analyses"]["algorithm"]["equation"]
+    values = [-2.5, 7.248119482e-06, 0.0, *equation["coefficients"][3:]]
+    page = equation_of(document, coefficients=values)
+    assert page.count("0.00000724812") == 2, "in the formula and in the table"
+    names = equation["terms"]
+    assert f" {names[1]} " in page
+    assert f" {names[2]} 0.00" not in page
+
+
+def test_the_first_term_of_an_equation_without_an_intercept_has_its_name(document: dict[str, Any]) -> None:
+    equation = document["analyses"]["algorithm"]["equation"]
+    kept = {name: equation[name][1:] for name in ("terms", "labels", "coefficients")}
+    size = numbers.significant(abs(kept["coefficients"][0]))
+    page = equation_of(document, **kept)
+    at = page.index(f"= {size}")
+    assert page[at:].startswith(f"= {size} × "), "it is no intercept"

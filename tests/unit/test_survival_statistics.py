@@ -165,3 +165,10 @@ def _incidence(time: np.ndarray, cause: np.ndarray, edges: np.ndarray, single: n
     at_risk = np.array([(time > edge).sum() for edge in edges[:-1]], float)
     there = int((at_risk > 0).sum())
     return Incidence(edges[: there + 1], at_risk[:there], left[:there, 1:], left[:there, 0], single[:there])
+
+
+def test_a_median_is_where_the_curve_first_is_at_one_half() -> None:
+    """R's `survfit` has 2.5 here, the middle of the stretch at exactly one half."""
+    edges, ones = np.array([0.0, 1, 2, 3, 4]), np.ones(4)
+    table = LifeTable(edges, np.array([4.0, 3, 2, 1]), ones, 0 * ones, np.ones(4, bool))
+    assert table.median()[0] == 2.0

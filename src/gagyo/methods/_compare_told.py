@@ -44,6 +44,7 @@ class Told:
     study: Study
     by: str
     adjust: Adjustment
+    continuity: bool
 
     def result(self, found: Sequence[Compared], people: Floats, sites: tuple[str, ...], rounds: int) -> Result:
         """The result, p values adjusted over the variables."""
@@ -105,10 +106,10 @@ class Told:
         nothing = (None,) * below
         if one.test is None:
             return (*head, Withheld("withheld"), None, *nothing, None, *tail)
-        if one.kind == "fisher":
-            return (*head, None, None, *nothing, one.test.p, *tail)
         if np.isnan(one.test.p):
             return (*head, Withheld("not_estimable"), None, *nothing, None, *tail)
+        if one.kind in ("fisher", "mcnemar_exact"):
+            return (*head, None, None, *nothing, one.test.p, *tail)
         second = (_freedom(one.test.below),) if below else ()
         return (*head, one.test.statistic, _freedom(one.test.freedom), *second, one.test.p, *tail)
 
@@ -171,6 +172,7 @@ class Told:
             yield Words("compare.text_trend")
         if any(one.within for one in found):
             yield Words("compare.text_strata")
+            yield Words("compare.text_strata_corrected" if self.continuity else "compare.text_strata_plain")
         if any(one.alike for one in found):
             yield Words("compare.text_homogeneity")
         if self.adjust != "none":

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._newton import Solved, wald
-from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._regression import alias_notes, estimate, term_label
 from gagyo.methods._sandwich import Variance
 from gagyo.methods._spline_told import with_splines
-from gagyo.methods._survival.telling import time_words
+from gagyo.methods._survival.telling import time_digits, time_words
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import Term
 from gagyo.protocol.ucum import shown
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import chi2_sf, normal_quantile
-from gagyo.text import LANGUAGES, Text, join, translate
+from gagyo.text import LANGUAGES, Text, translate
 
 HAZARD_RATIOS = Words("survival.hazard_ratios")
 SHOWN = 10
@@ -100,7 +99,7 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
-            tables=(self.ratios(estimates), _fit_table(fit, self.observed()), *tests),
+            tables=(self.ratios(estimates), _fit_table(fit, self.observed(), self.robust), *tests),
             notes=(
                 Words("survival.within_hospitals"),
                 *self._changes(changes),
@@ -175,10 +174,6 @@ class Told:
         named = Text(*(translate("survival.time_observed", one) for one in LANGUAGES))
         return time_words(replace(self.study.variables[self.time], label=named))
 
-    def _label(self, term: Term) -> Text:
-        """The variables of a term."""
-        return join(" × ", *(self.study.variables[factor.name].label for factor in term.factors))
-
     def ratios(
         self,
         estimates: tuple[Estimate, ...],
@@ -200,7 +195,7 @@ class Told:
         return Table(name, title, columns, rows, kind="forest")
 
     def _proportional(self, tested: Proportionality) -> Table:
-        labels = [Words(text=self._label(term)) for term in self.formula.terms]
+        labels = [Words(text=term_label(term, self.study)) for term in self.formula.terms]
         columns = (
             Column("term", Words("regression.term"), "text"),
             Column("chi_square", Words("survival.chi_square"), "number", 2),
@@ -242,16 +237,16 @@ def _per(label: Words, per: float, code: str) -> Words:
 
 
 def _baseline(baseline: Baseline) -> Table:
+    at = np.unique(np.linspace(0, len(baseline.times) - 1, min(SHOWN, len(baseline.times))).astype(int))
     columns = (
-        Column("time", baseline.label, "number", 0),
+        Column("time", baseline.label, "number", time_digits(baseline.times[at])),
         Column("hazard", Words("survival.baseline_hazard"), "number", 4),
     )
-    at = np.unique(np.linspace(0, len(baseline.times) - 1, min(SHOWN, len(baseline.times))).astype(int))
     rows = tuple((float(baseline.times[k]), float(baseline.hazard[k])) for k in at)
     return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
 
 
-def _fit_table(fit: Fit, observed: Words) -> Table:
+def _fit_table(fit: Fit, observed: Words, robust: bool = False) -> Table:
     freedom = int((~fit.solved.aliased).sum())
     chi = 2 * (fit.likelihoods[0] - fit.likelihoods[1])
     columns = (
@@ -265,4 +260,5 @@ def _fit_table(fit: Fit, observed: Words) -> Table:
     )
     p = float(chi2_sf(chi, max(freedom, 1)))
     row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
-    return Table("hazard_model", Words("regression.model_test"), columns, (row,))
+    notes = (Words("regression.test_is_model_based"),) if robust else ()
+    return Table("hazard_model", Words("regression.model_test"), columns, (row,), notes=notes)

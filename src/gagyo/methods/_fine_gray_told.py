@@ -9,7 +9,7 @@ import numpy as np
 
 from gagyo.methods._cox_told import Fit, Told
 from gagyo.methods._regression import alias_notes
-from gagyo.methods._survival.telling import shown_edges, time_words
+from gagyo.methods._survival.telling import shown_edges, time_digits, time_words
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
@@ -136,7 +136,7 @@ def _predictions(found: Predicted) -> Iterator[Estimate]:
 def _prediction_table(found: Predicted, event: Text, notes: tuple[Words, ...]) -> Table:
     columns = (
         Column("profile", Words("finegray.profile"), "text"),
-        Column("time", time_words(found.time), "number", 0),
+        Column("time", time_words(found.time), "number", time_digits(found.edges[found.places])),
         Column("incidence", Words("finegray.incidence"), "number", 3),
     )
     rows: list[tuple[Cell, ...]] = []

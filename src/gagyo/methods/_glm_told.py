@@ -83,11 +83,16 @@ class Told:
     family: str
     link: str
     robust: Robust
+    exposure: str = ""
 
     @property
     def ratio(self) -> str:
-        """What the exponential of a coefficient is; empty where it is nothing."""
-        risk = self.family == "poisson" and self.study.variables[self.formula.outcome].type == "boolean"
+        """What the exponential of a coefficient is; empty where it is nothing.
+
+        With an exposure a yes/no outcome is a count of events, at most one each, whose rates are compared.
+        """
+        outcome = self.study.variables[self.formula.outcome]
+        risk = self.family == "poisson" and outcome.type == "boolean" and not self.exposure
         return RATIOS["risk" if risk else self.link if self.family == "binomial" else self.family]
 
     def result(self, fit: Fit, variance: Variance) -> Result:
@@ -105,6 +110,7 @@ class Told:
             notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit), *self.robust.notes(variance)),
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
+                *([Words("glm.text_exposure", {"found": self.exposure})] if self.exposure else []),
                 Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
                 *self.robust.methods_text(variance),
             ),
@@ -137,9 +143,11 @@ class Told:
         )
 
     def _coefficients(self, estimates: tuple[Estimate, ...]) -> Table:
+        plain = Column("coefficient", Words("regression.coefficient"), "number", 4)
+        limits = Column("coefficient", Words("regression.coefficient_interval"), "interval", 4)
         columns = [
             Column("term", Words("regression.term"), "text"),
-            Column("coefficient", Words("regression.coefficient"), "number", 4),
+            plain if self.ratio else limits,
             Column("standard_error", Words("regression.standard_error"), "number", 4),
         ]
         columns += [Column("ratio", Words(f"glm.{self.ratio}"), "interval", 3)] if self.ratio else []
@@ -176,7 +184,7 @@ class Told:
         )
         told: tuple[Cell, ...] = (float(value), terms, float(p)) if known else (None, terms, None)
         row = (fit.people, fitted[1], *([fit.overdispersion] if counted else []), *told)
-        return Table("model_test", Words("regression.model_test"), columns, (row,))
+        return Table("model_test", Words("regression.model_test"), columns, (row,), notes=self.robust.under_test())
 
 
 def _wald_test(fit: Fit, variance: Floats, intercept: bool) -> Table:
@@ -210,9 +218,8 @@ def _dispersion(shape: Shape) -> Table:
 def _row(one: Estimate, ratio: bool) -> tuple[Cell, ...]:
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, *([None] if ratio else []), None)
-    shown: list[Cell] = []
-    if ratio and one.name == "Intercept":
-        shown = [None]
-    elif ratio:
-        shown = [Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))]
-    return (one.label, one.value, one.standard_error, *shown, one.p)
+    if not ratio:
+        return (one.label, Interval(one.value, one.lower, one.upper), one.standard_error, one.p)
+    exponentials = Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))
+    shown = None if one.name == "Intercept" else exponentials
+    return (one.label, one.value, one.standard_error, shown, one.p)

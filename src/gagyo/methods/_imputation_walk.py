@@ -23,6 +23,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     solve,
     symmetric,
 )
@@ -282,20 +283,20 @@ class Walk:
         times, terms = self.spec.times, self._terms(name)
         start = next((one.fitted for one in self.near.models if one.name == name), None) if self.near else None
         beta = self.fitted.get(name, np.tile(self._null(name), (times, 1)) if start is None else start)
-        diagonals: list[Floats] = []
+        trail: list[Floats] = []
         for number in range(MOST_ROUNDS):
             try:
                 opened = yield from self._opened(name, beta, number == 0)
             except Stopped:
-                for chain in range(times if diagonals else 0):
-                    check_running_away([one[chain] for one in diagonals], terms)
+                for chain in range(times if trail else 0):
+                    check_running_away([one[chain] for one in trail], terms)
                 raise
             solved = [one.solve() for one in opened]
-            diagonals.append(np.array([np.diag(one.information) for one in opened]))
+            trail.append(np.array([pivots(one.own) for one in opened]))
             beta = beta + np.array([one.step for one in solved])
             if all(one.decrement < DECREMENT for one in solved):
                 return beta, solved, opened
-            for one, at_first, now in zip(opened, diagonals[0], diagonals[-1], strict=True):
+            for one, at_first, now in zip(opened, trail[0], trail[-1], strict=True):
                 check_separation(at_first, now, one.likelihood, self.having[name], terms)
         raise Stopped(Finding("no_convergence", values={"found": MOST_ROUNDS}))
 
@@ -356,7 +357,7 @@ class Walk:
                 solve(score, one, aliased_columns(one)) for score, one in zip(values[:, :p], information, strict=True)
             ]
             beta = beta + np.array([one.step for one in solved])
-            now = np.array([np.diag(one) for one in information])
+            now = np.array([pivots(one) for one in information])
             if not first.size:
                 self._note_given(answer["fit"][:, values.shape[1] :])
                 first = now

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._newton import Solved
-from gagyo.methods._regression import alias_notes, equation, estimate, term_columns
+from gagyo.methods._regression import alias_notes, equation, estimate, term_label
 from gagyo.methods._sandwich import Robust, Variance, with_freedom
 from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
@@ -72,8 +72,8 @@ class Told:
             estimates=estimates,
             tables=(
                 with_freedom(coefficients_table(estimates, self.per), variance),
-                _model_test(self.formula, fit),
-                *_term_tests(self.formula, self.study, tests),
+                _model_test(self.formula, fit, self.robust),
+                *_term_tests(self.formula, self.study, tests, self.robust),
             ),
             equation=equation(self.formula, self.study.variables, "logit", beta, fit.information),
             notes=(*alias_notes(columns, fit.solved.aliased), *self.robust.notes(variance)),
@@ -117,7 +117,7 @@ def _per(label: Words, per: float) -> Words:
     return Words(text=join(" ", label.text, Text(f"(OR per {per:g})", f"({per:g}당 OR)", f"（每{per:g}的OR）")))
 
 
-def _model_test(formula: Formula, fit: Fit) -> Table:
+def _model_test(formula: Formula, fit: Fit, robust: Robust) -> Table:
     # The null model has the intercept alone; without one, everyone's probability is a half.
     share = fit.events / fit.people if formula.intercept else 0.5
     null = fit.events * np.log(share) + (fit.people - fit.events) * np.log(1 - share)
@@ -131,15 +131,16 @@ def _model_test(formula: Formula, fit: Fit) -> Table:
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
         Column("p", Words("regression.p"), "p"),
     )
-    row = (fit.people, fit.events, fit.likelihood, float(chi), freedom, float(chi2_sf(chi, max(freedom, 1))))
-    return Table("model_test", Words("regression.model_test"), columns, (row,))
+    tested: tuple[Cell, ...] = (float(chi), freedom, float(chi2_sf(chi, freedom))) if freedom else (None, 0, None)
+    row = (fit.people, fit.events, fit.likelihood, *tested)
+    half = () if formula.intercept else (Words("regression.against_a_half"),)
+    notes = (*half, *robust.under_test())
+    return Table("model_test", Words("regression.model_test"), columns, (row,), notes=notes)
 
 
-def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, ...]:
+def _term_tests(formula: Formula, study: Study, tests: Floats, robust: Robust) -> tuple[Table, ...]:
     if not len(tests):
         return ()
-    named = [columns[0] for columns in term_columns(formula, study)]
-    design = formula.columns(study.variables)
     columns = (
         Column("term", Words("regression.term"), "text"),
         Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
@@ -147,7 +148,9 @@ def _term_tests(formula: Formula, study: Study, tests: Floats) -> tuple[Table, .
         Column("p", Words("regression.p"), "p"),
     )
     rows = tuple(
-        (Words(text=design[j].label), float(chi), int(freedom), float(p))
-        for j, (chi, freedom, p) in zip(named, tests, strict=True)
+        (Words(text=term_label(term, study)), *((float(chi), int(freedom), float(p)) if freedom else (None, 0, None)))
+        for term, (chi, freedom, p) in zip(formula.terms, tests, strict=True)
     )
-    return (Table("term_tests", Words("regression.term_tests"), columns, rows),)
+    within = any(one.names < other.names for one in formula.terms for other in formula.terms)
+    notes = (*([Words("regression.tested_at_zero")] if within else []), *robust.under_test())
+    return (Table("term_tests", Words("regression.term_tests"), columns, rows, notes=notes),)

@@ -19,7 +19,7 @@ from gagyo.protocol.study import Study
 from gagyo.protocol.terms import Factor, Spline
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure, Spread, few_or_none, joined, joint
-from gagyo.result import Column, Estimate, Interval, Result, Table, Words
+from gagyo.result import Cell, Column, Estimate, Interval, Result, Table, Words
 from gagyo.statistics.distributions import t_quantile, t_sf
 from gagyo.statistics.margins import MEANS
 from gagyo.text import Text, join
@@ -189,8 +189,9 @@ def with_effects(result: Result, formula: Formula, study: Study, sums: Floats, v
     effects = effects_of(formula, study.variables)
     found = np.column_stack([means, error, means - reach, means + reach, p]).tolist()
     told = tuple(
-        Estimate(f"marginal.{one.name}", Words(text=one.label), value, deviation, lower, upper, tail)
-        for one, (value, deviation, lower, upper, tail) in zip(effects, found, strict=True)
+        # Without an error it is of columns that are all aliased.
+        Estimate(f"marginal.{one.name}", Words(text=one.label), *(numbers if numbers[1] > 0 else [None]))
+        for one, numbers in zip(effects, found, strict=True)
     )
     return replace(
         result,
@@ -208,11 +209,11 @@ def _table(told: tuple[Estimate, ...]) -> Table:
         Column("standard_error", Words("regression.standard_error"), "number", 4),
         Column("p", Words("regression.p"), "p"),
     )
-    rows = tuple((one.label, _interval(one), one.standard_error, one.p) for one in told)
+    rows = tuple(_row(one) for one in told)
     return Table("marginal_effects", Words("regression.marginal_effects"), columns, rows)
 
 
-def _interval(one: Estimate) -> Interval | None:
+def _row(one: Estimate) -> tuple[Cell, ...]:
     if one.value is None or one.lower is None or one.upper is None:
-        return None
-    return Interval(one.value, one.lower, one.upper)
+        return (one.label, Words("regression.is_aliased"), None, None)
+    return (one.label, Interval(one.value, one.lower, one.upper), one.standard_error, one.p)

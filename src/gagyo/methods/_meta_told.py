@@ -63,6 +63,7 @@ class Told:
         """The result over the hospitals that have an estimate of some term; the others are named."""
         there = [one for one in hospitals if any(one.knows(index) for index in range(len(terms)))]
         found = [self._term(name, label, index, hospitals) for index, (name, label) in enumerate(terms)]
+        foreseen = any(random.prediction for _, _, (random, _) in found)
         return Result(
             method="meta",
             lossless=False,
@@ -80,6 +81,7 @@ class Told:
                 Words(f"meta.text_{self.variance}"),
                 Words("meta.text_hartung_knapp" if self.knapp else "meta.text_standard"),
                 Words("meta.text_heterogeneity"),
+                *([Words("meta.text_prediction")] if foreseen else []),
                 *([self.regions.text] if self.regions else []),
             ),
         )

@@ -65,11 +65,12 @@ class Told:
     def _spreads(self, fit: Fit) -> tuple[Estimate, ...]:
         """Deviation, variance, share of the latent variance and median odds ratio, with limits by the deviation's.
 
-        The limits are Wald's on the scale of its logarithm; at zero there are none.
+        The limits are Wald's on the scale of its logarithm; at zero there are none, nor where it is under its error:
+        they would run from nothing to thousands.
         """
         d = float(fit.parameters[-1])
-        error = None if fit.singular else float(np.sqrt(fit.variance[-1, -1]))
-        ends = np.array([d, *(() if error is None else d * np.exp(np.array([-Z95, Z95]) * error / d))])
+        error = None if fit.singular else _error(fit)
+        ends = np.array([d] if error is None or error > d else [d, *d * np.exp(np.array([-Z95, Z95]) * error / d)])
         scales = {
             "deviation": ends,
             "variance": ends**2,
@@ -106,6 +107,8 @@ class Told:
         notes = [Words("mixed.own_intercepts")] if self.hospital == "fixed" else []
         notes += [Words("mixed.logistic_conditional")] if varies else []
         notes += [Words("mixed.logistic_singular")] if varies and fit.singular else []
+        vague = varies and not fit.singular and _error(fit) > fit.parameters[-1]
+        notes += [Words("mixed.logistic_vague")] if vague else []
         return [*notes, Words("mixed.few_clusters")] if varies and fit.groups < FEW else notes
 
     def _text(self, varies: bool) -> list[Words]:
@@ -118,6 +121,11 @@ def _effects(columns: Sequence[DesignColumn], beta: Floats, error: Floats) -> tu
     known = np.where(np.isnan(beta), np.nan, error)
     found = zip(columns, beta, known, wald(beta, known), strict=True)
     return tuple(estimate(column, float(b), float(e), Z95, float(q)) for column, b, e, q in found)
+
+
+def _error(fit: Fit) -> float:
+    """The standard error of the deviation."""
+    return float(np.sqrt(fit.variance[-1, -1]))
 
 
 def _spread(name: str, ends: Floats, error: float | None) -> Estimate:

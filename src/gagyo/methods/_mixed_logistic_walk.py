@@ -17,6 +17,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     symmetric,
 )
 from gagyo.release.aggregate import Floats
@@ -125,7 +126,7 @@ class Walk:
                 check_running_away(seen, self.terms)
                 raise
             information = -opened.hessian[:fixed, :fixed]
-            seen.append(np.diag(information))
+            seen.append(pivots(information))
             aliased = np.ones(self.width, bool)
             aliased[:fixed] = aliased_columns(information)
             step, decrement = _step(opened, ~aliased)

@@ -23,6 +23,9 @@ DECREMENT = 1e-16
 
 MOST_ROUNDS = 30
 
+VANISHED, VANISHED_COUNTS = 1e-5, 1e-8
+"""Information fallen to this share of its first is of a coefficient without an end; rates of counts differ more."""
+
 
 @dataclass(frozen=True)
 class Solved:
@@ -34,17 +37,21 @@ class Solved:
     aliased: NDArray[np.bool_]
 
 
+def pivots(information: Floats) -> Floats:
+    """What of each column's squared length is its own once those before it are taken out (p,): 0 where aliased."""
+    rest = information.astype(np.float64).copy()
+    left = np.zeros(len(rest))
+    for j in range(len(rest)):
+        if rest[j, j] <= ALIAS * max(information[j, j], np.finfo(float).tiny):
+            continue
+        left[j] = rest[j, j]
+        rest[j + 1 :, j + 1 :] -= np.outer(rest[j + 1 :, j], rest[j, j + 1 :]) / rest[j, j]
+    return left
+
+
 def aliased_columns(information: Floats) -> NDArray[np.bool_]:
     """R's rule (`lm`, `glm`): a column that those before it determine is left out; earlier columns stay."""
-    p = len(information)
-    rest = information.astype(np.float64).copy()
-    aliased = np.zeros(p, bool)
-    for j in range(p):
-        if rest[j, j] <= ALIAS * max(information[j, j], np.finfo(float).tiny):
-            aliased[j] = True
-            continue
-        rest[j + 1 :, j + 1 :] -= np.outer(rest[j + 1 :, j], rest[j, j + 1 :]) / rest[j, j]
-    return aliased
+    return np.asarray(pivots(information) == 0)
 
 
 def solve(score: Floats, information: Floats, aliased: NDArray[np.bool_]) -> Solved:
@@ -60,28 +67,32 @@ def solve(score: Floats, information: Floats, aliased: NDArray[np.bool_]) -> Sol
     return Solved(step, inverse, float(score[keep] @ step[keep]), aliased)
 
 
-def check_separation(start: Floats, now: Floats, likelihood: float, people: float, terms: Sequence[str]) -> None:
+def check_separation(
+    start: Floats, now: Floats, likelihood: float, people: float, terms: Sequence[str], vanished: float = VANISHED
+) -> None:
     """Raise Stopped where variances have run away: the data are separated (Albert & Anderson 1984, Biometrika 71:1).
 
-    start, now: diagonals of the information in the first round and now.
+    start, now: `pivots` of the information in the first round and now. Its diagonal would not do: where two columns
+    together tell people apart and neither does alone, it stays, and the later of them would look like an aliased one.
+    vanished: the share of the first that is left where a coefficient runs away.
     """
     shrunk = np.where(start > 0, now / np.where(start > 0, start, 1.0), 1.0)
-    if likelihood > -1e-6 * people or float(shrunk.min()) < 1e-5:
+    if likelihood > -1e-6 * people or float(shrunk.min()) < vanished:
         worst = [term for term, share in zip(terms, shrunk, strict=True) if share <= 10 * shrunk.min()]
         raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))
 
 
-def check_running_away(diagonals: Sequence[Floats], terms: Sequence[str]) -> None:
+def check_running_away(seen: Sequence[Floats], terms: Sequence[str]) -> None:
     """Raise Stopped where a fit that the gate refused was on its way to infinity: its variances grew round by round.
 
-    diagonals: of the information, by round. An honest fit settles in the fourth or fifth round; a separated one adds
+    seen: `pivots` of the information, by round. An honest fit settles in the fourth or fifth; a separated one adds
     about one to the log odds each round, and its information falls by a constant factor.
     """
-    if len(diagonals) < 5:
+    if len(seen) < 5:
         return
-    late = np.array(diagonals[-3:])
+    late = np.array(seen[-3:])
     falling = bool(np.all(late[1:].max(axis=1) < 0.8 * late[:-1].max(axis=1)))
-    shrunk = diagonals[-1] / np.where(diagonals[0] > 0, diagonals[0], 1.0)
+    shrunk = np.where(seen[0] > 0, seen[-1] / np.where(seen[0] > 0, seen[0], 1.0), 1.0)
     if falling and float(shrunk.min()) < 0.2:
         worst = [term for term, share in zip(terms, shrunk, strict=True) if share <= 2 * shrunk.min()]
         raise Stopped(Finding("separation", values={"found": ", ".join(worst)}))

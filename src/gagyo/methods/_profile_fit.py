@@ -18,6 +18,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     solve,
     symmetric,
 )
@@ -57,11 +58,15 @@ class Opened:
         upper = values[width : -1 - width]
         return cls(values[:width], symmetric(upper, width), values[-1 - width : -1], float(values[-1]))
 
+    @property
+    def own(self) -> Floats:
+        """The information (q, q), 0 of columns that hospitals' own levels determine."""
+        constant = np.diag(self.information) <= ALIAS * self.squares
+        return np.where(constant[:, None] | constant, 0.0, self.information)
+
     def solve(self) -> Solved:
         """The step from where the sums were taken; what hospitals' own levels determine is left out as aliased."""
-        constant = np.diag(self.information) <= ALIAS * self.squares
-        aliased = aliased_columns(np.where(constant[:, None] | constant, 0.0, self.information))
-        return solve(self.score, self.information, aliased)
+        return solve(self.score, self.information, aliased_columns(self.own))
 
 
 def fit_profiles(
@@ -73,32 +78,32 @@ def fit_profiles(
     mean squared residual, since it has a unit.
     """
     beta, rounds = np.zeros((models, len(terms))), 0
-    diagonals: list[list[Floats]] = [[] for _ in range(models)]
+    trails: list[list[Floats]] = [[] for _ in range(models)]
     while True:
         try:
             pooled = yield ask(beta)
         except Stopped:
-            for seen in diagonals if not linear else []:
+            for seen in trails if not linear else []:
                 check_running_away(seen, terms)
             raise
         check_whole(pooled, "fit")
         rounds += 1
-        found = [_step(values, seen) for values, seen in zip(pooled["fit"].reshape(models, -1), diagonals, strict=True)]
+        found = [_step(values, seen) for values, seen in zip(pooled["fit"].reshape(models, -1), trails, strict=True)]
         beta = beta + np.array([solved.step for solved, _ in found])
         sizes = [-2 * likelihood / people if linear else 1.0 for _, likelihood in found]
         if all(one.decrement < DECREMENT * max(size, 1e-300) for (one, _), size in zip(found, sizes, strict=True)):
             return Fitted(beta, tuple(one for one, _ in found), np.array([size for _, size in found]), rounds)
-        for (_, likelihood), seen in zip(found if not linear else [], diagonals, strict=False):
+        for (_, likelihood), seen in zip(found if not linear else [], trails, strict=False):
             check_separation(seen[0], seen[-1], likelihood, people, terms)
         if rounds > MOST_ROUNDS:
             raise Stopped(Finding("no_convergence", values={"found": rounds}))
 
 
-def _step(values: Floats, diagonals: list[Floats]) -> tuple[Solved, float]:
+def _step(values: Floats, trail: list[Floats]) -> tuple[Solved, float]:
     """A model's next step, and its log-likelihood."""
     # size_of(q) = q (q + 5) / 2 + 1
     opened = Opened.of(values, round((np.sqrt(25 + 8 * (len(values) - 1)) - 5) / 2))
-    diagonals.append(np.diag(opened.information))
+    trail.append(pivots(opened.own))
     return opened.solve(), opened.likelihood
 
 

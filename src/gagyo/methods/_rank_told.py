@@ -52,6 +52,7 @@ class Told:
     by: str
     beside: str
     adjust: Adjustment
+    continuity: bool
 
     def result(
         self,
@@ -166,6 +167,8 @@ class Told:
     def _texts(self, tests: Sequence[Ranked], correlations: Sequence[Correlated]) -> Iterator[Words]:
         yield Words("ranks.text")
         yield from (Words(f"ranks.text_{kind}") for kind in dict.fromkeys(one.kind for one in tests))
+        if any(one.kind == "mann_whitney" for one in tests):
+            yield Words("ranks.text_corrected" if self.continuity else "ranks.text_uncorrected")
         if any(one.inside for one in tests):
             yield Words("ranks.text_strata")
         if correlations:

@@ -22,12 +22,13 @@ from gagyo.methods._traits import (
 )
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
-from gagyo.protocol.terms import DesignColumn, Spline
+from gagyo.protocol.terms import DesignColumn, Spline, Term
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
 from gagyo.release.parts import spread_in_parts
 from gagyo.result import Equation, Estimate, Words
+from gagyo.text import Text, join
 
 NO_INFORMATION = np.zeros((0, 0))
 
@@ -190,6 +191,11 @@ def term_columns(formula: Formula, study: Study) -> list[list[int]]:
         groups.append(list(range(at, at + width)))
         at += width
     return groups
+
+
+def term_label(term: Term, study: Study) -> Text:
+    """The variables of a term, which may have several columns."""
+    return join(" × ", *(study.variables[factor.name].label for factor in term.factors))
 
 
 def estimate(column: DesignColumn, value: float, error: float, reach: float, p: float) -> Estimate:

@@ -259,6 +259,10 @@ class Robust:
         values: dict[str, int | float | str] = {"found": variance.clusters}
         return (text, Words(key, values | ({"cluster": self.cluster} if self.cluster else {})))
 
+    def under_test(self) -> tuple[Words, ...]:
+        """Under the test of a whole model: that it does not have the robust errors of the coefficients."""
+        return () if self.errors == "none" else (Words("regression.test_is_model_based"),)
+
     def notes(self, variance: Variance | None) -> tuple[Words, ...]:
         """That clusters are few, where the errors are not corrected for it."""
         clusters = variance.clusters if variance and self.errors != "CR2" else 0

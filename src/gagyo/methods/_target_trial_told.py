@@ -14,7 +14,7 @@ from gagyo.methods._effects_told import limits, of, ratio, spoken
 from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
 from gagyo.methods._regression import alias_notes, estimate
-from gagyo.methods._survival.telling import amount, time_words
+from gagyo.methods._survival.telling import amount, time_digits, time_words
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Cohort, Study
 from gagyo.protocol.terms import DesignColumn
@@ -206,7 +206,8 @@ class Told:
     # Intervals.
 
     def _intervals(self, found: Found) -> Table:
-        columns = [Column("until", time_words(self.study.variables[self.options.time]), "number", 0)]
+        time, digits = time_words(self.study.variables[self.options.time]), time_digits(found.contrast.edges)
+        columns = [Column("until", time, "number", digits)]
         for a, name in enumerate(NAMES):
             word = self._strategy(a)
             columns += [

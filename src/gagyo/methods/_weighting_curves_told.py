@@ -9,7 +9,7 @@ import numpy as np
 
 from gagyo.methods._effects_told import GROUPS, Treated, limits, of
 from gagyo.methods._newton import wald
-from gagyo.methods._survival.telling import amount, grid_note, shown_edges, time_words
+from gagyo.methods._survival.telling import amount, grid_note, shown_edges, time_digits, time_words
 from gagyo.methods._weighting_curves import Drawn
 from gagyo.methods._weighting_outcomes_told import Outcome
 from gagyo.protocol.variables import Variable
@@ -90,7 +90,7 @@ class Curves:
         return Estimate(name, label, value, error, value - Z95 * error, value + Z95 * error, p)
 
     def _risk_table(self) -> Table:
-        columns = [Column("time", time_words(self.time), "number", 0)]
+        columns = [Column("time", time_words(self.time), "number", time_digits(self._edges))]
         for i in ORDER:
             group = self.treated.group(i == 1)
             columns.append(Column(f"at_risk_{i}", of(group, "weighting.of_at_risk"), "count"))

@@ -28,6 +28,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     solve,
     symmetric,
     triangle,
@@ -101,12 +102,12 @@ class Options(BaseModel):
 
 @dataclass
 class _Walk:
-    """Where a fit is: coefficients, the step that led there, and the information's diagonals by round."""
+    """Where a fit is: coefficients, the step that led there, and the information's pivots by round."""
 
     beta: Floats
     likelihood: float
     moved: Floats
-    diagonals: list[Floats]
+    pivots: list[Floats]
     rounds: int = 1
 
 
@@ -191,7 +192,7 @@ class Method:
         try:
             pooled = yield Ask(step, named, fit=fit, parameters=q, doing="fitting")
         except Stopped:
-            check_running_away(walk.diagonals, terms)
+            check_running_away(walk.pivots, terms)
             raise
         if not pooled.whole("fit"):
             raise Stopped(Finding("withheld_fit"))
@@ -202,8 +203,8 @@ class Method:
             return pooled, None
         walk.likelihood = likelihood
         information = symmetric(values[q:-1], q)
-        walk.diagonals.append(np.diag(information))
-        check_separation(walk.diagonals[0], walk.diagonals[-1], likelihood, people, terms)
+        walk.pivots.append(pivots(information))
+        check_separation(walk.pivots[0], walk.pivots[-1], likelihood, people, terms)
         return pooled, solve(values[:q], information, aliased_columns(information))
 
     def _move(self, walk: _Walk, solved: Solved | None) -> None:

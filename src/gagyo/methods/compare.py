@@ -119,7 +119,8 @@ class Options(BaseModel):
     homogeneity: bool = False
     """With `stratified`, also test whether the odds ratio is the same in all hospitals (Breslow and Day, Tarone)."""
     exact: bool = False
-    """Fisher's exact test of yes/no variables between two groups, instead of the chi-square test."""
+    """Fisher's exact test of yes/no variables between two groups, instead of the chi-square test; with `paired`,
+    McNemar's exact test."""
     paired: bool = False
     """The groups' variable is a yes/no variable of the same people, such as before treatment (McNemar)."""
     adjust: Adjustment = "none"
@@ -195,7 +196,7 @@ class Method:
             within = {name: third[f"{name}.strata"] for name in self.yes_no}
         alike = (yield from self._homogeneity(within)) if self.options.homogeneity else {}
         rounds = 1 + bool(moments) + bool(within) + bool(alike)
-        told = Told(self.study, self.options.by, self.options.adjust)
+        told = Told(self.study, self.options.by, self.options.adjust, self.options.continuity)
         found = [self._compared(name, people, tables, moments, within) for name in self.options.variables]
         found = [
             one.also(alike=comparisons.breslow_day(alike[one.name])) if one.name in alike else one for one in found
@@ -239,6 +240,8 @@ class Method:
             return Compared(name, "chi_square")
         yes_no = name in self.yes_no
         if yes_no and one.paired:
+            if one.exact:
+                return Compared(name, "mcnemar_exact", comparisons.mcnemar_exact(table))
             kind = "mcnemar_corrected" if one.continuity else "mcnemar"
             return Compared(name, kind, comparisons.mcnemar(table, one.continuity))
         test, expected = comparisons.chi_square(table, one.continuity)

@@ -18,7 +18,7 @@ from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
-from gagyo.methods._survival.telling import dropped_note, group_names, shown_edges, time_words
+from gagyo.methods._survival.telling import dropped_note, group_names, shown_edges, time_digits, time_words
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.result import Cell, Column, Counts, Curve, Estimate, Interval, Result, Series, Table, Words
@@ -120,21 +120,21 @@ class Method:
         return found
 
     def _table(self, groups: list[_Group], causes: list[Words], grid: Grid, time: Words) -> Table:
-        columns = (
-            Column("cause", Words("survival.cause"), "text"),
-            Column("group", Words("survival.group"), "text"),
-            Column("time", time, "number", 0),
-            Column("at_risk", Words("survival.at_risk"), "count"),
-            Column("events", Words("survival.events_until"), "count"),
-            Column("incidence", Words("survival.incidence"), "interval", 3),
-            Column("least", Words("survival.least"), "number", 3),
-            Column("most", Words("survival.most"), "number", 3),
-        )
         rows = tuple(
             (cause, group.label, *row)
             for number, cause in enumerate(causes)
             for which, group in enumerate(groups)
             for row in _rows(group.table, number, which, grid, self.options.at)
+        )
+        columns = (
+            Column("cause", Words("survival.cause"), "text"),
+            Column("group", Words("survival.group"), "text"),
+            Column("time", time, "number", time_digits(row[2] for row in rows if isinstance(row[2], float))),
+            Column("at_risk", Words("survival.at_risk"), "count"),
+            Column("events", Words("survival.events_until"), "count"),
+            Column("incidence", Words("survival.incidence"), "interval", 3),
+            Column("least", Words("survival.least"), "number", 3),
+            Column("most", Words("survival.most"), "number", 3),
         )
         return Table(
             "incidence_at", Words("survival.incidence_at"), columns, rows, notes=(Words("survival.incidence_note"),)

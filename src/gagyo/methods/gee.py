@@ -30,6 +30,7 @@ from gagyo.methods._newton import (
     Solved,
     aliased_columns,
     check_separation,
+    pivots,
     solve,
     symmetric,
     triangle,
@@ -309,10 +310,10 @@ class Method:
         lost = int((~solved.aliased).sum()) if self.options.denominator == "N-p" else 0
         if people <= lost:
             raise Stopped(Finding("withheld_fit"))
-        walk.start = np.diag(information) if walk.start is None else walk.start
+        walk.start = pivots(information) if walk.start is None else walk.start
         if self.options.family != "gaussian":
             terms = [column.name for column in self.formula.columns(self.study.variables)]
-            check_separation(walk.start, np.diag(information), -float(people), people, terms)
+            check_separation(walk.start, pivots(information), -float(people), people, terms)
         walk.rounds, walk.clusters = walk.rounds + 1, int(clusters)
         walk.dispersion = squares / (people - lost)
         if self.correlation == "exchangeable":

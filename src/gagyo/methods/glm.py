@@ -43,10 +43,13 @@ from gagyo.methods._glm_told import Fit, Told
 from gagyo.methods._marginal import average, numbers, with_effects
 from gagyo.methods._newton import (
     MOST_ROUNDS,
+    VANISHED,
+    VANISHED_COUNTS,
     Solved,
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     solve,
     symmetric,
     triangle,
@@ -178,8 +181,10 @@ class Walk:
     likelihood: float
     moved: Floats
     rounds: int
-    diagonals: list[Floats]
+    pivots: list[Floats]
     null: float = float("nan")
+    rate: float = 1.0
+    """The mean rate over that of the start, which is 1 where no intercept can hold it."""
 
     def step(self, solved: Solved | None) -> None:
         """Go on; where the likelihood fell, half the way back."""
@@ -274,11 +279,12 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then tell."""
         fit = yield from (self._fit_dispersed() if self._negative_binomial else self._fit())
-        variance = Variance(fit.solved.inverse * fit.dispersion)
+        variance = Variance(np.nan_to_num(fit.solved.inverse) * fit.dispersion)
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
         to_raw = about_zero(middles(self.formula, self.study.variables))
-        told = Told(self.formula, self.study, self.options.family, self.options.link, self.robust)
+        one = self.options
+        told = Told(self.formula, self.study, one.family, one.link, self.robust, one.exposure)
         result = told.result(fit.at(to_raw), variance.at(to_raw))
         if not self._tells_effects:
             return result
@@ -303,6 +309,8 @@ class Method:
         if whole <= 0 or (self.options.family == "binomial" and whole >= people):
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         walk = Walk(self._start(whole / over), -np.inf, np.zeros(len(self.terms)), 1, [])
+        if self.options.family == "poisson" and not self.formula.intercept:
+            walk.rate = whole / over
         while True:
             pooled, solved = yield from self._round(walk, people)
             if solved is not None and solved.decrement < DECREMENT:
@@ -347,7 +355,7 @@ class Method:
             pooled = yield self._ask(walk.beta)
         except Stopped:
             if self.options.family != "gamma":
-                check_running_away(walk.diagonals, self.terms)
+                check_running_away(walk.pivots, self.terms)
             raise
         if not pooled.whole("fit"):
             raise Stopped(Finding("withheld_fit"))
@@ -358,12 +366,13 @@ class Method:
             return pooled, None
         information = symmetric(values[p:-1], p)
         walk.likelihood = likelihood
-        walk.diagonals.append(np.diag(information))
-        if len(walk.diagonals) == 1 and self.formula.intercept:
+        walk.pivots.append(pivots(information))
+        if len(walk.pivots) == 1 and self.formula.intercept:
             walk.null = likelihood
         if self.options.family != "gamma":
             least = likelihood if self.options.family == "binomial" else -float(people)
-            check_separation(walk.diagonals[0], walk.diagonals[-1], least, people, self.terms)
+            gone = VANISHED_COUNTS if self.options.family == "poisson" else VANISHED
+            check_separation(walk.pivots[0] * walk.rate, walk.pivots[-1], least, people, self.terms, gone)
         return pooled, solve(values[:p], information, aliased_columns(information))
 
     def _ask(self, beta: Floats) -> Ask:

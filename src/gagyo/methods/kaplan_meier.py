@@ -20,7 +20,15 @@ from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
-from gagyo.methods._survival.telling import dropped_note, grid_note, group_names, shown_edges, time_words
+from gagyo.methods._survival.telling import (
+    dropped_note,
+    figures,
+    grid_note,
+    group_names,
+    shown_edges,
+    time_digits,
+    time_words,
+)
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.result import Column, Counts, Curve, Estimate, Interval, Result, Series, Table, Words
@@ -149,26 +157,29 @@ def _median(table: LifeTable) -> tuple[Interval | Words, Words | None]:
     """The median with its limits where they are known, and between which edges it lies for certain."""
     value, low, high = table.median()
     if np.isnan(value):
-        return Words("survival.not_reached"), None
+        if not np.isfinite(low):
+            return Words("survival.not_reached"), None
+        return Words("survival.not_reached_from", {"low": f"{low:.{figures(low)}f}"}), None
     early, late = table.median_bounds()
     between: dict[str, int | float | str] = {"low": f"{early:g}", "high": f"{late:g}" if np.isfinite(late) else "∞"}
     if np.isfinite(low) and np.isfinite(high):
         return Interval(value, low, high), Words("survival.between", between)
-    ends = {name: f"{one:.0f}" if np.isfinite(one) else "–" for name, one in (("low", low), ("high", high))}
-    return Words("survival.open_interval", {"value": f"{value:.0f}", **ends}), Words("survival.between", between)
+    digits = figures(value)
+    ends = {name: f"{one:.{digits}f}" if np.isfinite(one) else "–" for name, one in (("low", low), ("high", high))}
+    return Words("survival.open_interval", {"value": f"{value:.{digits}f}", **ends}), Words("survival.between", between)
 
 
 def _survival(curves: list[_Group], grid: Grid, at: list[float], time: Words) -> Table:
+    rows = tuple(row for g, one in enumerate(curves) for row in _rows(g, one, grid, at))
     columns = (
         Column("group", Words("survival.group"), "text"),
-        Column("time", time, "number", 0),
+        Column("time", time, "number", time_digits(float(row[1]) for row in rows)),
         Column("at_risk", Words("survival.at_risk"), "count"),
         Column("events", Words("survival.events_until"), "count"),
         Column("survival", Words("survival.share"), "interval", 3),
         Column("least", Words("survival.least"), "number", 3),
         Column("most", Words("survival.most"), "number", 3),
     )
-    rows = tuple(row for g, one in enumerate(curves) for row in _rows(g, one, grid, at))
     return Table("survival_at", Words("survival.survival_at"), columns, rows, notes=(Words("survival.bounds_note"),))
 
 

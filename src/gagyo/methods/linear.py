@@ -290,6 +290,8 @@ def _model_test(method: Method, fit: _Fit, freedom: int) -> Table:
         Column("p", Words("regression.p"), "p"),
     )
     sigma = float(np.sqrt(fit.residual / freedom))
-    p = float(f_sf(ratio, max(terms, 1), freedom))
-    row = (fit.people, float(1 - fit.residual / fit.total), sigma, float(ratio), terms, p)
-    return Table("model_test", Words("regression.model_test"), columns, (row,))
+    tested = (float(ratio), terms, float(f_sf(ratio, terms, freedom))) if terms else (None, 0, None)
+    row = (fit.people, float(1 - fit.residual / fit.total), sigma, *tested)
+    about = () if method.formula.intercept else (Words("regression.about_zero"),)
+    notes = (*about, *method.robust.under_test())
+    return Table("model_test", Words("regression.model_test"), columns, (row,), notes=notes)

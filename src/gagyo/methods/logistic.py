@@ -41,6 +41,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     secant,
     solve,
     symmetric,
@@ -155,7 +156,7 @@ ROUGH_ROUNDS, CHORD_ROUNDS = 8, 12
 
 @dataclass
 class Walk:
-    """Where a fit is: its coefficients, and by round the diagonal of the information, to see it run away."""
+    """Where a fit is: its coefficients, and by round the pivots of the information, to see it run away."""
 
     beta: Floats
     terms: list[str]
@@ -163,17 +164,17 @@ class Walk:
     rounds: int = 1
     information: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     likelihood: float = 0.0
-    diagonals: list[Floats] = field(default_factory=list)
+    pivots: list[Floats] = field(default_factory=list)
 
     def note(self, information: Floats, likelihood: float) -> None:
         """Take in a round."""
         self.rounds += 1
         self.information, self.likelihood = information, likelihood
-        self.diagonals.append(np.diag(information))
+        self.pivots.append(pivots(information))
 
     def check_separation(self) -> None:
         """Raise Stopped where variances have run away."""
-        check_separation(self.diagonals[0], self.diagonals[-1], self.likelihood, self.people, self.terms)
+        check_separation(self.pivots[0], self.pivots[-1], self.likelihood, self.people, self.terms)
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
         fit = yield from self.fit()
-        variance = Variance(fit.solved.inverse)
+        variance = Variance(np.nan_to_num(fit.solved.inverse))
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
         tests = np.zeros((0, 3))
@@ -291,7 +292,7 @@ class Method:
             pooled = yield self._ask(walk.beta[None, :], part)
         except Stopped:
             # Where the data are separated, the fit runs away and the gate refuses it; the reason is told.
-            check_running_away(walk.diagonals, walk.terms)
+            check_running_away(walk.pivots, walk.terms)
             raise
         score, information, likelihood = split(pooled["fit"], len(walk.terms))
         walk.note(information[0], float(likelihood[0]))

@@ -193,7 +193,7 @@ class Method:
             tests = [one.within(ranks.van_elteren(third[f"{one.name}.strata"])) for one in tests]
             rounds += 1
         correlations = yield from self._correlate(values)
-        told = Told(self.study, self.options.by, self.options.beside, self.options.adjust)
+        told = Told(self.study, self.options.by, self.options.beside, self.options.adjust, self.options.continuity)
         people_there = int(first["people"][0])
         return told.result(tests, correlations, people_there, first.sites, rounds + bool(correlations))
 

@@ -23,7 +23,6 @@ from scipy import special
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.finding import Finding
-from gagyo.methods._newton import aliased_columns
 from gagyo.methods._validation import faults, fits, imputed_told, sent, splines, telling
 from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own
@@ -224,8 +223,10 @@ class Method:
         equation = earlier[self.options.model].equation
         if equation is None or equation.link != "logit":
             raise Stopped(Finding("needs_result", values={"found": self.options.model}))
-        information = np.array(equation.information)
-        return Model(np.array(equation.coefficients), information, ~aliased_columns(information))
+        # Which columns are aliased the fit knows; its information about zero may not tell any more.
+        found = {one.name: one.value for one in earlier[self.options.model].estimates}
+        keep = np.array([found.get(term) is not None for term in terms])
+        return Model(np.array(equation.coefficients), np.array(equation.information), keep)
 
     # The parts.
 
@@ -249,7 +250,7 @@ class Method:
         """The fold models; every one of them must be estimable."""
         refitted = yield from self._refit(model, np.arange(1, 1 + self.layout.fold_models), "fold models")
         if not np.isfinite(refitted).all():
-            raise Stopped(Finding("separation", values={"found": self.formula.text}))
+            raise Stopped(Finding("folds_separated", values={"found": self.formula.text}))
         layout = replace(self.layout, bootstrap=0)
         return Asked(self.formula.text, np.vstack([model.coefficients, refitted]), layout)
 

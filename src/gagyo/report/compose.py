@@ -267,10 +267,15 @@ def _terms(equation: Equation) -> Table:
     columns = (
         Column("term", Words("result.term"), "text"),
         Column("name", Words("result.column"), "text"),
-        Column("coefficient", Words("result.coefficient"), "number", 6),
+        Column("coefficient", Words("result.coefficient"), "significant", 6),
     )
-    names = (Words(text=Text(term, term, term)) for term in equation.terms)
-    rows = tuple(zip(equation.labels, names, equation.coefficients, strict=True))
+    found = zip(equation.labels, equation.terms, equation.coefficients, strict=True)
+    # A term without a coefficient, such as an aliased one, is no part of the equation.
+    rows = tuple(
+        (label, Words(text=Text(term, term, term)), value)
+        for label, term, value in found
+        if value != 0 or term == "Intercept"
+    )
     return Table("equation", own("equation_table"), columns, rows)
 
 

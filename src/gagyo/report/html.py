@@ -162,13 +162,14 @@ def _formula(equation: Equation, voice: Voice) -> dict[str, Any]:
     """Left side, then signed terms: each stays on one line."""
     outcome = voice.name(equation.outcome)
     left = voice.own(f"formula.{equation.link}", outcome=outcome)
-    terms = []
-    pairs = zip(equation.terms, equation.labels, equation.coefficients, strict=True)
-    for i, (_, label, value) in enumerate(pairs):
-        sign = (numbers.MINUS if value < 0 else "+") if i or value < 0 else ""
+    terms: list[dict[str, str]] = []
+    for term, label, value in zip(equation.terms, equation.labels, equation.coefficients, strict=True):
+        if value == 0 and term != "Intercept":
+            continue  # an aliased term
+        sign = (numbers.MINUS if value < 0 else "+") if terms or value < 0 else ""
+        sign = f"{sign} " if terms else sign
         size = numbers.significant(abs(value))
-        sign = f"{sign} " if i else sign
-        terms.append({"sign": sign, "size": size, "label": voice.say(label) if i else ""})
+        terms.append({"sign": sign, "size": size, "label": "" if term == "Intercept" else voice.say(label)})
     return {"left": left, "terms": terms, "link": equation.link, "formula": equation.formula}
 
 

@@ -65,15 +65,37 @@ def tick(value: float, step: float) -> str:
     return fixed(value, digits)
 
 
+NO_SIZE = 1e-8
+"""What is smaller is what rounding leaves of nothing."""
+
+MOST_DIGITS = 10
+
+
+def enough(size: float, digits: int, *values: float) -> int:
+    """Digits after the decimal point that leave two figures of a size, where `digits` would leave fewer and does not
+    tell the values as they are.
+    """
+    told = all(round(value, digits) == value for value in values if math.isfinite(value))
+    if not math.isfinite(size) or size < NO_SIZE or told:
+        return digits
+    return max(digits, min(1 - math.floor(math.log10(size)), MOST_DIGITS))
+
+
 def shown(value: float | Interval, column: Column) -> str:
-    """A table's number as its column says."""
+    """A table's number as its column says; of small ones more digits, such as of a slope per unit of a wide range.
+
+    An interval has as many as its width needs: `1.00 (1.00, 1.00)` would tell nothing of a ratio per unit.
+    """
     if isinstance(value, Interval):
-        return interval(value, column.digits)
+        ends = (value.value, value.lower, value.upper)
+        return interval(value, enough(value.upper - value.lower, column.digits, *ends))
     if column.format == "count" or (isinstance(value, int) and column.format in ("text", "interval")):
         return count(value)
+    if column.format == "significant":
+        return fixed(value, column.digits) if abs(value) >= 1 else significant(value, column.digits)
     if column.format == "percent":
         return percent(value, column.digits)
-    return p_value(value) if column.format == "p" else fixed(value, column.digits)
+    return p_value(value) if column.format == "p" else fixed(value, enough(abs(value), column.digits, value))
 
 
 def _signed(digits: str, value: float) -> str:

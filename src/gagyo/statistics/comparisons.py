@@ -4,9 +4,9 @@ Pearson (1900) Phil Mag 50:157 with Yates' correction (1934, Suppl J R Stat Soc 
 34:28 and (1951) Biometrika 38:330; Cochran (1954) Biometrics 10:417 and Armitage (1955) Biometrics 11:375; Mantel &
 Haenszel (1959) J Natl Cancer Inst 22:719 with the variance of Robins, Breslow & Greenland (1986) Biometrics 42:311;
 risk ratios after Katz et al. (1978) Biometrics 34:469, odds ratios after Woolf (1955); Fisher's exact test (1935, J R
-Stat Soc 98:39); McNemar (1947) Psychometrika 12:153; Breslow & Day (1980) with Tarone's correction (1985, Biometrika
-72:91). Reference: R's `chisq.test`, `t.test`, `oneway.test`, `prop.trend.test`, `mantelhaen.test`, `fisher.test`,
-`mcnemar.test`, metafor's `rma.mh`; statsmodels `Table2x2`.
+Stat Soc 98:39); McNemar (1947) Psychometrika 12:153, exact as a sign test; Breslow & Day (1980) with Tarone's
+correction (1985, Biometrika 72:91). Reference: R's `chisq.test`, `t.test`, `oneway.test`, `prop.trend.test`,
+`mantelhaen.test`, `fisher.test`, `mcnemar.test`, `binom.test`, metafor's `rma.mh`; statsmodels `Table2x2`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from gagyo.statistics.distributions import chi2_sf, f_sf, normal_quantile, t_quantile, t_sf
 
@@ -108,15 +109,17 @@ def trend(events: Floats, people: Floats) -> Test:
 def two_by_two(table: Floats) -> dict[str, Effect]:
     """Risk difference, risk ratio and odds ratio of the second group against the first.
 
-    table: [[without, without], [with, with]] by group; an effect that an empty cell leaves without limits is left out.
+    table: [[without, without], [with, with]] by group; an effect that empty cells leave without limits is left out:
+    of two groups in which everyone (or nobody) has it, these would have no width.
     """
     without, having = table
     n = without + having
     risk = having / n
-    effects = {"risk_difference": _plain(float(risk[1] - risk[0]), float(np.sqrt((risk * (1 - risk) / n).sum())))}
-    if np.all(having > 0):
-        error = float(np.sqrt((1 / having - 1 / n).sum()))
-        effects["risk_ratio"] = _ratio(float(risk[1] / risk[0]), error)
+    effects, error = {}, float(np.sqrt((risk * (1 - risk) / n).sum()))
+    if error > 0:
+        effects["risk_difference"] = _plain(float(risk[1] - risk[0]), error)
+    if error > 0 and np.all(having > 0):
+        effects["risk_ratio"] = _ratio(float(risk[1] / risk[0]), float(np.sqrt((1 / having - 1 / n).sum())))
     if np.all(table > 0):
         odds = float(having[1] * without[0] / (having[0] * without[1]))
         effects["odds_ratio"] = _ratio(odds, float(np.sqrt((1 / table).sum())))
@@ -185,6 +188,17 @@ def mcnemar(table: Floats, correct: bool) -> Test:
         return Test(float("nan"), 1, float("nan"))
     chi = (abs(b - c) - (1.0 if correct and b != c else 0.0)) ** 2 / (b + c)
     return Test(chi, 1, float(chi2_sf(chi, 1)))
+
+
+def mcnemar_exact(table: Floats) -> Test:
+    """The exact test of the same, two-sided: of those whose two differ, half are expected to differ either way.
+
+    The statistic is how many have the variable and not the group's.
+    """
+    b, c = round(table[0, 1]), round(table[1, 0])
+    if b + c <= 0:
+        return Test(float("nan"), 0, float("nan"))
+    return Test(c, 0, min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5))))
 
 
 HOMOGENEITY = 4

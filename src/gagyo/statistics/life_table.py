@@ -93,7 +93,10 @@ class LifeTable:
         return float(self.edges[at - 1] + share * (self.edges[at] - self.edges[at - 1]))
 
     def median(self) -> tuple[float, float, float]:
-        """The median with its limits (Brookmeyer & Crowley 1982, Biometrics 38:29); NaN where not reached."""
+        """The median with its limits (Brookmeyer & Crowley 1982, Biometrics 38:29); NaN where not reached.
+
+        Of a curve that stays at exactly one half it is where that begins, not the middle, as R's `survfit` has it.
+        """
         low, high = self.band
         return self.reached(self.survival, 0.5), self.reached(low, 0.5), self.reached(high, 0.5)
 

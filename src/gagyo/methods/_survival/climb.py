@@ -15,6 +15,7 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    pivots,
     solve,
     symmetric,
     triangle,
@@ -80,7 +81,7 @@ class Climb:
             self.beta = self._from + self._step
             return False
         self.likelihood, self.information = float(likelihood), information
-        self.trail.append(np.diag(information))
+        self.trail.append(pivots(information))
         self.solved = solve(score, information, aliased_columns(information))
         self.best = self.beta + self.solved.step
         if self.solved.decrement < enough:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from gagyo.text import Text, bracketed, join
 NO_YES = (Text("no", "아니오", "否"), Text("yes", "예", "是"))
 YEARS = Text("years", "년", "年")
 """Of a duration; an age is counted otherwise."""
+
+MOST_DIGITS = 3
+"""Of a time, after the decimal point."""
 
 SHOWN = 7
 """Times that a table or the numbers under a figure show."""
@@ -47,6 +51,18 @@ def amount(value: float, variable: Variable) -> Text:
     if variable.unit in ("", "1"):
         return Text(f"{value:g}")
     return Text(f"{value:g} {unit.to('en')}", f"{value:g}{unit.to('ko')}", f"{value:g}{unit.to('zh')}")
+
+
+def time_digits(times: Iterable[float]) -> int:
+    """How many digits after the decimal point tell these times as they are, such as those of a grid of half years."""
+    told = np.array(list(times), dtype=float)
+    fits = (digits for digits in range(MOST_DIGITS) if np.allclose(told.round(digits), told, rtol=0, atol=1e-9))
+    return next(fits, MOST_DIGITS)
+
+
+def figures(size: float) -> int:
+    """Digits after the decimal point that leave two figures of a size: a median of 2.4 years is not 2."""
+    return 0 if size >= 10 else min(1 - math.floor(math.log10(max(size, 1e-3))), MOST_DIGITS)
 
 
 def shown_edges(edges: Floats, asked: Sequence[float], until: float) -> list[float]:
