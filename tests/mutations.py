@@ -72,6 +72,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
+APPROVED = "tests/attacks/test_told.py"
 FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
@@ -968,6 +969,11 @@ MUTATIONS = (
     ("methods/_validation/sent.py", "4 * len(options.thresholds) + 1", "4 * len(options.thresholds)", TOLD),
     ("methods/_validation/sent.py", "12 * layout.bootstrap", "12", TOLD),
     ("methods/validate.py", "        if not len(found.unstable):", "        if False:", TOLD),
+    ("site/told.py", "numbers > most or ", "", APPROVED),
+    ("site/told.py", " or rounds >= often", "", APPROVED),
+    ("site/told.py", ' or (each and not any(one["each"] for one in told))', "", APPROVED),
+    ("site/told.py", ' or one["to"] == LEFT_OUT', "", APPROVED),
+    ("site/said.py", " - {request.statement}", "", "tests/unit/test_said.py"),
     ("site/mapping/load.py", "        more += fault.findings\n", "        pass\n", FORETOLD),
     ("site/mapping/load.py", "if not any(_about(one.place.path, path) for path in faulty)", "", FORETOLD),
     ("methods/_spline_told.py", " or named.count(one.name) > 1:", ":", PLACED),

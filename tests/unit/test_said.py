@@ -78,3 +78,16 @@ def test_a_statement_is_opened_over_one_roster(tmp_path: Path, opening: str) -> 
     for other in ({"roster": ("busan", "daegu", "seoul")}, {"roster": ("busan", "seoul"), "attempt": 1}):
         with pytest.raises(NotAdmitted):
             said.check_not_opened(request("p", **other))
+
+
+def test_another_attempt_at_a_question_is_no_further_round(tmp_path: Path) -> None:
+    """A sum that is asked again over the hospitals that are left counts once against the rounds that the plan told."""
+    ledger = Ledger(tmp_path / "ledger.jsonl", Keys.make().sign)
+    said = Said(ledger)
+    first = request("p", roster=("busan", "jeju", "seoul"), receiver="coordinator")
+    again = request("p", roster=("busan", "seoul"), receiver="coordinator", attempt=1)
+    assert first.statement == again.statement
+    drawn = link(random.Random(0)) | {"plan": "p", "analysis": "a", "step": "describe.sums", "code": ""}
+    ledger.record([drawn | {"channel": "masked", "receiver": "coordinator", "statement": first.statement}])
+    assert said.rounds_before(again) == 0
+    assert said.rounds_before(request("p", round=1, roster=again.roster, receiver="coordinator")) == 1

@@ -28,13 +28,12 @@ from gagyo.methods._validation.bootstrap import correct, draws, instability, opt
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own
 from gagyo.methods._validation.cuts import Threshold, at_cuts, at_threshold, held_out_accuracy
 from gagyo.methods._validation.descent import (
-    EDGE,
-    Tree,
     location,
     scale,
     score_bins,
     score_trees,
     spread,
+    trees_of,
     variable_bins,
 )
 from gagyo.methods._validation.findings import Findings
@@ -264,13 +263,11 @@ class Method:
         centre, deviation = yield from scale(asked, found.people)
         folds = asked.layout.folds
         scored = out_of_fold(0) if folds else APPARENT
-        whole = Tree(-EDGE, EDGE, centre, deviation)
         wanted = tuple(one.sensitivity for one in self.options.thresholds if one.sensitivity is not None)
         sets = [APPARENT, scored, *(held_out(0, k) for k in range(folds))]
-        trees = [whole, replace(whole, cuts=self._cuts()), *[whole] * folds]
         if wanted:
             sets += [training(0, k) for k in range(folds)]
-            trees += [replace(whole, quantiles=tuple(1 - share for share in wanted))] * folds
+        trees = trees_of(self.options, folds, centre, deviation)
         grown = yield from score_trees(asked, sets, trees, self._least)
         found.tree, found.scored, found.held_out = grown[0], grown[1], grown[2 : 2 + folds]
         found.thresholds = [self._declared(one.value, found) for one in self.options.thresholds if one.value]
@@ -283,10 +280,6 @@ class Method:
                 found.notes.append(Words("validate.no_thresholds"))
         if found.scored.opened:
             found.band = yield from splines.calibration_curve(asked, scored, found.scored, self.analysis)
-
-    def _cuts(self) -> tuple[float, ...]:
-        declared = [*self.options.decision, *(one.value for one in self.options.thresholds if one.value)]
-        return tuple(sorted({float(special.logit(value)) for value in declared}))
 
     def _declared(self, value: float, found: Findings) -> Threshold:
         assert found.scored

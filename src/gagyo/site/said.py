@@ -30,6 +30,8 @@ class _Account:
     """Numbers by (receiver, channel)."""
     fits: dict[str, set[str]] = field(default_factory=dict)
     shares: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    statements: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
+    """By (analysis, step, receiver), the statements of which this hospital's part left."""
     opened: dict[str, list[tuple[Sequence[str], int]]] = field(default_factory=dict)
     """The roster and attempt of each opening of a statement."""
 
@@ -43,6 +45,9 @@ class _Account:
             self.fits.setdefault(receiver, set()).add(record["fit"])
         if channel in SHARED:
             self.shares[tuple(record[name] for name in OVER)] += 1
+        if channel in (*SHARED, "each"):
+            place = (record["analysis"], record["step"], receiver)
+            self.statements.setdefault(place, set()).add(record["statement"])
         if channel in OPENING:
             self.opened.setdefault(record["statement"], []).append((record["roster"], record["attempt"]))
 
@@ -74,6 +79,11 @@ class Said:
     def rounds_of(self, inner: Request) -> int:
         """How many shares this hospital gave to the receiver of a leave-one-out fit."""
         return self._account(inner.plan).shares[tuple(getattr(inner, name) for name in OVER)]
+
+    def rounds_before(self, request: Request) -> int:
+        """How many other questions of this step its receiver has had an answer to; another attempt is the same one."""
+        place = (request.analysis, request.step, request.receiver)
+        return len(self._account(request.plan).statements.get(place, set()) - {request.statement})
 
     def referral(self, request: Request) -> Entry | None:
         """The receipt of the same referral: it is asked about again and again while people decide."""

@@ -25,6 +25,7 @@ from gagyo.site.referrals import Referrals
 from gagyo.site.rosters import Rosters
 from gagyo.site.said import Said
 from gagyo.site.session import Session
+from gagyo.site.told import check_told
 
 
 class Steps:
@@ -97,6 +98,7 @@ class Steps:
         # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
         if isinstance(decision, Referral) or (ask is not None and self._referrals.concern(session, request)):
             self._referrals.check_output(request, payload)
+        self._check_told(session, request, step, case.numbers, each=True)
         session.cohorts.remember(request.cohort, *_parts(session, request))
         return self._receipts.release(request, payload, channel="each", numbers=case.numbers, fit=case.fit)
 
@@ -110,8 +112,9 @@ class Steps:
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
-        session.cohorts.remember(request.cohort, *_parts(session, request))
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
+        self._check_told(session, request, step, share.values.size, each=False)
+        session.cohorts.remember(request.cohort, *_parts(session, request))
         payload = masked_sum.masked(share, request.summand, session.keys, session.publics)
         channel = "masked"
         if self._rosters.is_fixed(session, request):
@@ -154,6 +157,9 @@ class Steps:
         if kept is None:
             raise NotAdmitted("bad_roster")
         return Summand(request.plan, statement, request.roster, request.attempt, request.site), kept
+
+    def _check_told(self, session: Session, request: Request, step: LocalStep, numbers: int, each: bool) -> None:
+        check_told(session.plan, request, step.name, numbers, each, self._said.rounds_before(request))
 
     def _asked(self, session: Session, request: Request) -> Ask:
         """The question whose sum is being opened; of a left-out fit the one that was shared last."""

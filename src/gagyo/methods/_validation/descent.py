@@ -18,6 +18,7 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._descent import Descent, Leaf, descend, halves_of
+from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.performance import Asked, Set
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._validation.scores import APPARENT, LARGEST, SETS, Layout, outcome, scores
@@ -25,6 +26,9 @@ from gagyo.release.aggregate import Aggregate, Floats, bins, total
 
 DEEPEST = 10
 """Halvings below the declared cuts."""
+
+MOST = 2 ** (DEEPEST - 1)
+"""Leaves of a tree over which only declared cuts halve any more."""
 
 EDGE = 2 * LARGEST
 """Where the outermost bins end: beyond every score."""
@@ -83,7 +87,8 @@ def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats
 class Tree:
     """What a descent starts from: the range, the cuts that come first, the centre and deviation of the scale.
 
-    quantiles: only bins in which the cases pass these shares are halved; None halves every bin.
+    quantiles: only bins in which the cases (or everyone, without classes) pass these shares are halved; None halves
+    every bin.
     """
 
     low: float
@@ -92,6 +97,16 @@ class Tree:
     deviation: float
     cuts: tuple[float, ...] = ()
     quantiles: tuple[float, ...] | None = None
+
+    def sends(self, classes: int = 2) -> int:
+        """Numbers of a question at most: both halves of each bin, by class."""
+        bins = MOST if self.quantiles is None else len(self.quantiles)
+        return 2 * classes * (bins + len(self.cuts))
+
+    @property
+    def rounds(self) -> int:
+        """Questions at most: the first, one a halving, and one a declared cut that is met or gives way."""
+        return 1 + DEEPEST + len(self.cuts)
 
     def cuts_of(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
         """Where each bin's halves meet, and how deep the halves are."""
@@ -111,6 +126,19 @@ class Tree:
     def at(self, share: Floats | float) -> Floats:
         """The inverse of `share`."""
         return np.asarray(self.centre + self.deviation * special.ndtri(share))
+
+
+def trees_of(options: Options, folds: int, centre: float = 0.0, deviation: float = 1.0) -> list[Tree]:
+    """What all descents of a validation start from: apparent scores, those with the declared cuts, and of each fold.
+
+    Where thresholds are chosen for a sensitivity, then of each fold's training people too.
+    """
+    whole = Tree(-EDGE, EDGE, centre, deviation)
+    declared = [*options.decision, *(one.value for one in options.thresholds if one.value)]
+    cuts = tuple(sorted({float(special.logit(value)) for value in declared}))
+    shares = tuple(1 - one.sensitivity for one in options.thresholds if one.sensitivity is not None)
+    chosen = [replace(whole, quantiles=shares)] * folds if shares else []
+    return [whole, replace(whole, cuts=cuts), *[whole] * folds, *chosen]
 
 
 @dataclass
@@ -136,11 +164,11 @@ class Grown(Descent):
             for i, leaf in enumerate(self.leaves)
             if not leaf.shut
             and (not leaf.counts or leaf.people >= 2 * least)
-            and (leaf.depth < DEEPEST or tree.declared(leaf))
+            and (tree.declared(leaf) or (leaf.depth < DEEPEST and len(self.leaves) <= MOST))
         ]
         if tree.quantiles is None or not self.opened:
             return open_ones
-        cases = np.cumsum(self.counts[:, 1])
+        cases = np.cumsum(self.counts[:, -1])
         passed = {int(np.searchsorted(cases, share * cases[-1], side="right")) for share in tree.quantiles}
         return [i for i in open_ones if i in passed]
 

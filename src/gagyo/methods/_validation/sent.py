@@ -9,6 +9,7 @@ from gagyo.federation.ask import Sends
 from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._validation import splines
 from gagyo.methods._validation.completed import OWN, RATIO
+from gagyo.methods._validation.descent import trees_of
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.scores import Layout
 from gagyo.protocol.formula import Formula
@@ -37,7 +38,8 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
     if layout.models > 1:
         yield Sends("validate.newton", size * (layout.models - 1), MOST_STEPS)
     yield Sends("validate.location", 2, 1)
-    yield Sends("validate.score_bins", 4 * (2 + 2 * layout.folds) * 16, 24)
+    trees = trees_of(options, layout.folds)
+    yield Sends("validate.score_bins", sum(one.sends() for one in trees) + 1, max(one.rounds for one in trees))
     yield Sends("validate.smooth", 15, MOST_STEPS)
     if any(one.sensitivity is not None for one in options.thresholds):
         yield Sends("validate.at_cuts", 4 * len(options.thresholds) + 1, 1)
@@ -55,5 +57,5 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
     if options.nonlinearity:
         measured = len(splines.measured(formula, study.variables))
         yield Sends("validate.spread", 2 * measured, 1)
-        yield Sends("validate.variable_bins", 2 * 32 * measured, 12)
+        yield Sends("validate.variable_bins", measured * splines.PLACES.sends(1) + 1, splines.PLACES.rounds)
         yield Sends("validate.bent", (size + 2 * p + 5) * measured, MOST_STEPS)

@@ -7,7 +7,7 @@ Knots stand at quantiles that bins of the secure sum give, as Harrell (Regressio
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,9 @@ def _knots(grown: Grown, number: int) -> Floats:
     return np.zeros(0)
 
 
+PLACES = Tree(0.0, 1.0, 0.0, 1.0, quantiles=tuple(sorted({*calibration.QUANTILES[3], *calibration.QUANTILES[4]})))
+"""What a descent on a predictor starts from: it closes in on where three or four knots would stand, and no further."""
+
 APART = 0.02
 """Neighbouring knots are further apart than this share of their range."""
 
@@ -142,9 +145,10 @@ def nonlinearity(
     middle = np.array([sum(variables[one].bounds) / 2 for one in names])
     pooled = yield Ask(spread, {"variables": names}, doing="summing")
     centre, deviation = moments(pooled, people)
+    ends = [_ends(variables[one]) for one in names]
     trees = [
-        Tree(*_ends(variables[one]), float(c), float(d))
-        for one, c, d in zip(names, centre + middle, deviation, strict=True)
+        replace(PLACES, low=low, high=high, centre=float(c), deviation=float(d))
+        for (low, high), c, d in zip(ends, centre + middle, deviation, strict=True)
     ]
     grown = yield from variable_trees(names, trees, least)
     knots = {one: _knots(tree, 4) for one, tree in zip(names, grown, strict=True)}
