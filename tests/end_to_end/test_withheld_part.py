@@ -49,7 +49,7 @@ def test_all_but_the_bootstrap_is_what_it_is_without_one(finished: Finished, wit
     assert got.curves == expected.curves
     *rows, corrected = got.table("performance").rows
     assert tuple(rows) == expected.table("performance").rows
-    assert set(corrected[1:]) == {Withheld("withheld")}
+    assert set(corrected[1:]) == {Withheld("withheld"), None}
     estimates = [one for one in got.estimates if one.name != "auc_corrected"]
     assert tuple(estimates) == expected.estimates
     assert replace(got.estimate("auc_corrected"), label=got.estimates[0].label).value is None

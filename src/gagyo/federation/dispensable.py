@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from gagyo.errors import Stopped
-from gagyo.federation.ask import Ask, LeaveOut
 
 T = TypeVar("T")
 WITHHELD = frozenset({"answer_withheld", "withheld_fit"})
@@ -29,7 +28,7 @@ class Kept:
     asked: bool = True
 
 
-def unless_withheld(talk: Generator[Any, Any, T]) -> Generator[Ask | LeaveOut, Any, T | Kept]:
+def unless_withheld(talk: Generator[Any, Any, T]) -> Generator[Any, Any, T | Kept]:
     """What a part of a conversation gives, each of its questions dispensable; `Kept` where it was withheld.
 
     What stops it for another reason stops the analysis, as it would without this.
@@ -37,6 +36,7 @@ def unless_withheld(talk: Generator[Any, Any, T]) -> Generator[Ask | LeaveOut, A
     step: Any = talk.send
     given: Any = None
     thrown: Stopped | None = None
+    refused = False
     while True:
         try:
             question = step(given)
@@ -44,12 +44,13 @@ def unless_withheld(talk: Generator[Any, Any, T]) -> Generator[Ask | LeaveOut, A
             return end.value  # type: ignore[no-any-return]
         except Stopped as why:
             if isinstance(thrown, AnswerWithheld) or WITHHELD.issuperset(one.code for one in why.findings):
-                return Kept(asked=not isinstance(thrown, NotAsked))
+                return Kept(asked=refused or not isinstance(thrown, NotAsked))
             raise
         try:
             given, step, thrown = (yield replace(question, dispensable=True)), talk.send, None
         except Stopped as why:
             given, step, thrown = why, talk.throw, why
+            refused |= isinstance(why, AnswerWithheld) and not isinstance(why, NotAsked)
 
 
 def counting(talk: Generator[Any, Any, T]) -> Generator[Any, Any, tuple[int, T]]:

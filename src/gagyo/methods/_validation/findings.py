@@ -23,6 +23,8 @@ from gagyo.statistics.calibration import Band
 from gagyo.text import Text
 
 T = TypeVar("T")
+Lacking = tuple[str, Text | None, Kept]
+"""A part that hospitals withheld: its name, of a subgroup the variable's label, and whether they were asked."""
 
 Area = tuple[float, float]
 """An AUC over all pairs with the bound of its bins."""
@@ -52,8 +54,7 @@ class Findings:
     hospitals: tuple[Hospital, ...] = ()
     left_out: tuple[Hospital, ...] = ()
     notes: list[Words] = field(default_factory=list)
-    kept: list[tuple[str, Text | None, Kept]] = field(default_factory=list)
-    """The parts that hospitals withheld, in the order of the report; of subgroups with the variable's label."""
+    kept: list[Lacking] = field(default_factory=list)
 
     def part(self, name: str, talk: Generator[Any, Any, T], label: Text | None = None) -> Generator[Any, Any, T | None]:
         """What a part gives; None where it was withheld, which is noted."""

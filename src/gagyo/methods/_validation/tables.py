@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from gagyo.federation.dispensable import Kept
 from gagyo.methods._kept import WITHHELD, kept_note, named_part
-from gagyo.methods._validation.findings import Findings
+from gagyo.methods._validation.findings import Findings, Lacking
 from gagyo.methods._validation.left_out import NAMES
 from gagyo.methods._validation.own import Z95, Hospital
 from gagyo.methods._validation.performance import Performance
@@ -78,7 +77,7 @@ ADVICE = {
 """By part, what may help, as the catalogue names it."""
 
 
-def kept_notes(kept: Iterable[tuple[str, Text | None, Kept]]) -> Iterator[Words]:
+def kept_notes(kept: Iterable[Lacking]) -> Iterator[Words]:
     """A note in the place of each part that hospitals withheld."""
     for name, label, one in kept:
         part = named_part(f"validate.part_{name}")
@@ -98,7 +97,7 @@ def performance(found: Findings) -> Table:
     if found.apparent and found.optimism:
         rows.append(_corrected(found))
     elif found.lacks("bootstrap"):
-        rows.append((said("corrected"), *[WITHHELD] * 8))
+        rows.append((said("corrected"), WITHHELD, None, None, WITHHELD, WITHHELD, None, WITHHELD, WITHHELD))
     described = columns(
         ("design", TEXT),
         ("auc_within", "interval"),
