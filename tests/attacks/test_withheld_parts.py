@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 
 from gagyo.coordinator.run import Run
+from gagyo.coordinator.verify import verify
+from gagyo.errors import Tampered
 from gagyo.federation.ask import Ask
 from gagyo.federation.line import Cursor, Line
+from gagyo.federation.once import Incoming, Outgoing
 from gagyo.federation.opened import Opened, apply
+from gagyo.federation.packing import pack, unpack
 from gagyo.protocol.request import Request
 from gagyo.release.ledger import Entry
 from gagyo.result import Result
 from tests.conftest import MODEL
 from tests.hospitals import STUDY, House, breast, house
+from tests.unit.test_run_and_verify import audit, finished
 
 PARTS = (
     MODEL
@@ -27,7 +32,7 @@ PARTS = (
 When = Callable[[Request], bool]
 
 
-def refusing(one: House, when: When, sites: Sequence[str] = ("busan",)) -> None:
+def refusing(one: House, when: When, sites: Sequence[str] = ("busan",), code: str = "withheld") -> None:
     """Hospitals whose gate refuses what `when` says, as a whole: signed and on the ledger, as any refusal."""
     for name in sites:
         site = one.sites[name]
@@ -36,7 +41,7 @@ def refusing(one: House, when: When, sites: Sequence[str] = ("busan",)) -> None:
 
             def ruled(session: Any, request: Request, *more: Any, site: Any = site, honest: Any = honest) -> Any:
                 if when(request):
-                    return site._receipts.refuse(request, "withheld", ("dominance",))
+                    return site._receipts.refuse(request, code, ("dominance",))
                 return honest(session, request, *more)
 
             setattr(site.steps, phase, ruled)
@@ -137,6 +142,27 @@ def test_what_is_no_part_stops_its_analysis(tmp_path: Path) -> None:
     assert "table" in run.results
 
 
+def test_what_is_refused_for_another_reason_stops_its_analysis(tmp_path: Path) -> None:
+    one = house(tmp_path, STUDY + PARTS, breast())
+    refusing(one, of_step("validate.draws"))
+    refusing(one, of_step("validate.draws"), ("tianjin",), "data_fault")
+    run = one.run()
+    assert "validation" in run.stopped
+    assert "table" in run.results
+
+
+@pytest.mark.parametrize("receivers", [("coordinator",), ("seoul", "beijing")], ids=["not asked", "between hospitals"])
+def test_a_run_with_refused_parts_is_derived_again_from_the_record(tmp_path: Path, receivers: tuple[str, ...]) -> None:
+    """With a part that was not asked for after two, and with sums refused to hospitals that are left out."""
+    one = house(tmp_path, STUDY + PARTS, breast())
+    refused = of_step("validate.own", "validate.newton")
+    refusing(one, lambda asked: refused(asked) and asked.receiver in receivers)
+    finished(tmp_path / "out", one)
+    (tmp_path / "journal.jsonl").rename(tmp_path / "out" / "journal.jsonl")
+    checked = verify(tmp_path / "out", audit(tmp_path / "out"))
+    assert checked.exact
+
+
 # A coordinator that lies.
 
 
@@ -190,6 +216,16 @@ def test_the_truth_is_followed(standing: Standing) -> None:
     assert standing.told(standing.history[standing.at]) == "released"
 
 
+def test_refusals_travel_with_the_history(standing: Standing) -> None:
+    asked = Request(standing.one.plan.digest, "table", "all", 0, "seoul", "describe.counts")
+    sent = Outgoing().record(asked.relaying(history=standing.history))
+    got = Incoming().request(unpack(pack(sent)))
+    assert [one.refused for one in got.relay["history"]] == [one.refused for one in standing.history]
+    sent["relay"]["history"]["opened"][standing.at]["refused"][0][1]["sequence"] = "0"
+    with pytest.raises(Tampered):
+        Incoming().request(unpack(pack(sent)))
+
+
 def forged(receipt: Entry, **record: Any) -> Entry:
     return replace(receipt, record={**receipt.record, **record})
 
@@ -222,6 +258,15 @@ def test_a_true_refusal_of_another_question_proves_nothing(standing: Standing) -
     for receipt in (released, wrong.receipt):
         assert standing.told(replace(true, refused=(("busan", receipt),))) == "bad_record"
     assert here
+
+
+@pytest.mark.parametrize("about", [{"plan": "sha256:" + "0" * 64}, {"analysis": "another"}, {"round": 0}])
+def test_a_true_refusal_elsewhere_proves_nothing(standing: Standing, about: dict[str, Any]) -> None:
+    """As Busan signs it where it refuses under another plan, in another analysis or round."""
+    _, receipt = standing.receipt()
+    signed = standing.one.sites["busan"].ledger.prepare({**receipt.record, **about})
+    true = standing.history[standing.at]
+    assert standing.told(replace(true, refused=(("busan", signed),))) == "bad_record"
 
 
 def test_a_refusal_of_one_part_is_no_refusal_of_another(standing: Standing) -> None:

@@ -106,6 +106,25 @@ def test_questions_are_counted_whether_or_not_they_are_answered() -> None:
     assert end.value.value == (2, Kept())
 
 
+def test_a_part_that_was_refused_before_it_was_given_up_was_asked_for() -> None:
+    """A coarser grid is tried after the first was refused, and no more is asked."""
+
+    def trying() -> Talk:
+        for _ in range(2):
+            try:
+                yield Ask(STEP)
+            except Stopped:
+                continue
+        raise Stopped(Finding("separation", values=SAID))
+
+    talk = unless_withheld(trying())
+    next(talk)
+    talk.throw(WITHHELD)
+    with pytest.raises(StopIteration) as end:
+        talk.throw(NotAsked(Finding("withheld_fit")))
+    assert end.value.value == Kept(asked=True)
+
+
 # The line.
 
 
@@ -182,9 +201,10 @@ def test_a_stop_is_a_stop_in_a_part_too() -> None:
 
 
 def test_each_analysis_has_its_own_count() -> None:
-    line, _ = line_of(1)
+    line, _ = line_of(2)
     line.methods |= {"last": Parts(1)}  # type: ignore[dict-item]
     line.answer({})
+    line.withhold(["busan"])
     line.withhold(["busan"])
     line.answer({})
     assert line.cursor
