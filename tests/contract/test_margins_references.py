@@ -112,6 +112,4 @@ def test_a_factor_that_stands_in_a_product_alone_is_counted(tmp_path: Path) -> N
     assert told(run.results["a"]) == {}
     values = [[one.value for one in going.results["a"].estimates] for going in (run, plain)]
     assert values[0] == values[1]
-    assert [note.to("en").partition(". ")[0] for note in run.results["a"].notes] == [
-        "Average marginal effects: withheld"
-    ]
+    assert run.results["a"].notes[-1].to("en").startswith("Average marginal effects: withheld.")

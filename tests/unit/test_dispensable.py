@@ -191,6 +191,24 @@ def test_what_is_no_part_ends_its_analysis_and_says_who_withheld_it() -> None:
     assert "busan, tianjin" in str(line.stopped["two"])
 
 
+def test_a_method_that_would_go_on_by_itself_ends_where_it_said_nothing_of_a_part() -> None:
+    class Insisting(Parts):
+        def combine(self, earlier: Any) -> Talk:
+            try:
+                yield Ask(STEP)
+            except Stopped:
+                yield Ask(STEP, {"number": 2})
+
+    line, _ = line_of(1)
+    line.methods |= {"last": Insisting(0)}  # type: ignore[dict-item]
+    line.withhold(["busan"])
+    assert line.cursor
+    assert line.cursor.analysis == "last"
+    line.withhold(["busan"])
+    assert line.cursor is None
+    assert "last" in line.stopped
+
+
 def test_a_stop_is_a_stop_in_a_part_too() -> None:
     line, _ = line_of(1)
     line.answer({})
