@@ -70,6 +70,8 @@ LEVELS_LIKE = (
 FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test_foreseen_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
+LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
+TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
@@ -518,7 +520,7 @@ MUTATIONS = (
     ("governance/approval.py", "one.key == other.key or same_person(one.person, other.person)", "False", YES),
     ("runtime/journal.py", '"behind": self._missed', '"later": self._missed', LEFT),
     ("site/said.py", "any(opened != here for opened", "any(False for opened", DOOR),
-    ("site/said.py", 'self.refused.add(record["request"])', "pass", OUTPUT),
+    ("site/said.py", 'receivers.setdefault(receiver, set()).add(record["request"])', "pass", OUTPUT),
     ("site/said.py", "self.shares[tuple(record[name] for name in OVER)] += 1", "pass", SAID),
     ("site/said.py", 'self.numbers[receiver, channel] += record["numbers"]', "pass", SAID),
     ("methods/_values.py", "if rank > 0)", "if rank > 1)", "tests/unit/test_descent_cells.py"),
@@ -968,7 +970,6 @@ MUTATIONS = (
     ("methods/_validation/sent.py", '        yield Sends("validate.spread", 2 * measured, 1)\n', "", TOLD),
     ("methods/_validation/sent.py", "4 * len(options.thresholds) + 1", "4 * len(options.thresholds)", TOLD),
     ("methods/_validation/sent.py", "12 * layout.bootstrap", "12", TOLD),
-    ("methods/validate.py", "        if not len(found.unstable):", "        if False:", TOLD),
     ("site/told.py", "numbers > most or ", "", APPROVED),
     ("site/told.py", " or rounds >= often", "", APPROVED),
     ("site/told.py", ' or (each and not any(one["each"] for one in told))', "", APPROVED),
@@ -1015,6 +1016,28 @@ MUTATIONS = (
         "fixed(value, column.digits)",
         DIGITS,
     ),
+    ("methods/validate.py", "        if not len(found.unstable) and", "        if False and", TOLD),
+    ("site/history.py", "self._check_refused(opened.cursor, site, receipt)", "pass", LACKING),
+    ("site/history.py", "question is None or not question.dispensable", "question is None", LACKING),
+    ("site/history.py", "        receipt.check(self._publics[site].verify)\n        about", "        about", LACKING),
+    ("site/history.py", 'cursor.round, "refused", "withheld")', "cursor.round, *about[3:])", LACKING),
+    (
+        "site/history.py",
+        '(self._plan.digest, cursor.analysis, cursor.round, "refused"',
+        '(*about[:2], cursor.round, "refused"',
+        LACKING,
+    ),
+    ("site/history.py", 'cursor.analysis, cursor.round, "refused"', 'cursor.analysis, about[2], "refused"', LACKING),
+    ("federation/line.py", "question.dispensable and self._withheld >= MOST_WITHHELD", "False", DISPENSABLE),
+    ("federation/line.py", "        if not self.question.dispensable:\n", "        if False:\n", DISPENSABLE),
+    ("federation/line.py", "_conversation, self._withheld = None, None, 0", "_conversation = None, None", DISPENSABLE),
+    ("federation/dispensable.py", "isinstance(thrown, AnswerWithheld) or", "True or", DISPENSABLE),
+    ("federation/dispensable.py", "asked=refused or not isinstance(thrown, NotAsked)", "asked=True", DISPENSABLE),
+    ("federation/once.py", '({"refused": refused} if refused else {})', "{}", LACKING),
+    ("runtime/journal.py", 'self._given if answer.code == "withheld" else self._refused', "self._refused", TAKEN_UP),
+    ("coordinator/run.py", 'all(answer.code == "withheld" for answer in incomplete.answers)', "True", LACKING),
+    ("coordinator/left_out.py", " or [*filter(None, map(_withheld, answers))]", "", LACKING),
+    ("site/said.py", "max(len(requests) for requests in receivers.values())", "1", SAID),
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gagyo.coordinator.run import Run
 from gagyo.federation.rows import Rows
 from gagyo.methods._logistic_sums import sample_of
 from gagyo.protocol.study import Study
@@ -33,12 +34,17 @@ def drawn(some: int, size: int = SIZE, extreme: float = EXTREME) -> Columns:
 
 def codes(folder: Path, data: Columns, *analyses: str) -> list[str]:
     """Why analyses are stopped."""
+    going = ran(folder, data, *analyses)
+    return sorted({found.code for why in going.stopped.values() for found in why.findings})
+
+
+def ran(folder: Path, data: Columns, *analyses: str) -> Run:
+    """Analyses of everybody, or of most, at four hospitals."""
     cohorts = ["most" if "cohort: most" in one else "all" for one in analyses]
     written = [one.removesuffix(", cohort: most") for one in analyses]
     lines = "".join(f"  a{at}: {{cohort: {cohorts[at]}, {one}}}\n" for at, one in enumerate(written))
     text = (HEAD % (10, "\n".join(DECLARED), lines)).replace("  all: {}\n", "  all: {}\n  most: {where: 'z < 35'}\n")
-    going = house(folder, text, divide(data, np.arange(len(data["x"])) % 4)).run()
-    return sorted({found.code for why in going.stopped.values() for found in why.findings})
+    return house(folder, text, divide(data, np.arange(len(data["x"])) % 4)).run()
 
 
 def test_without_the_rule_a_product_tells_what_one_person_with_a_trait_has() -> None:
@@ -92,10 +98,14 @@ def test_nobody_makes_up_most_of_what_a_fold_has(tmp_path: Path, folds: int, wit
     """All people's sums less those of the training people are a fold's; so are sums of squares."""
     data = drawn(0, 480, 11.0) | {"t": np.arange(480) % 2.0}
     data["x"][1:] -= 10
-    found = codes(
+    going = ran(
         tmp_path, data, "method: logistic, formula: 'd ~ x + z'", f"method: validate, model: a0, folds: {folds}"
     )
-    assert found == (["answer_withheld"] if withheld else [])
+    assert going.stopped == {}
+    notes = [note.to("en") for note in going.results["a1"].table("performance").notes]
+    assert any(note.startswith("Cross-validation: withheld.") for note in notes) == withheld
+    fold_models = [one.cursor.round for one in going._history if one.cursor.analysis == "a1" and one.refused]
+    assert bool(fold_models) == withheld
 
 
 IMPUTED = "method: imputation, formula: 'y ~ x + z', model: linear, impute: [z], times: 5, sweeps: 2, hospitals: pooled"

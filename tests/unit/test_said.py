@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,12 @@ def test_what_is_added_up_equals_the_ledger_read_again(tmp_path: Path, seed: int
         ledger.record([link(draw) for _ in range(draw.randrange(1, 20))])
         for plan in ("p", "q", "unknown"):
             records = [entry.record for entry in ledger.entries if entry.record["plan"] == plan]
-            refused = {one["request"] for one in records if one["code"] == "withheld" and one["step"] != "preflight"}
-            assert said.refusals(plan) == len(refused)
+            refused = [one for one in records if one["code"] == "withheld" and one["step"] != "preflight"]
+            about = {(one["analysis"], one["round"], one["receiver"], one["request"]) for one in refused}
+            by_receiver = Counter(one[:3] for one in about)
+            questions = {place[:2] for place in by_receiver}
+            most = [max(by_receiver[*one, receiver] for receiver in ("coordinator", "busan")) for one in questions]
+            assert said.refusals(plan) == sum(most)
             for receiver in ("coordinator", "busan"):
                 mine = [one for one in records if one["receiver"] == receiver]
                 spent = said.spending(plan, receiver)
@@ -91,3 +96,20 @@ def test_another_attempt_at_a_question_is_no_further_round(tmp_path: Path) -> No
     ledger.record([drawn | {"channel": "masked", "receiver": "coordinator", "statement": first.statement}])
     assert said.rounds_before(again) == 0
     assert said.rounds_before(request("p", round=1, roster=again.roster, receiver="coordinator")) == 1
+
+
+def test_one_question_of_several_that_are_left_out_is_one_refusal_and_several_of_one_not(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", Keys.make().sign)
+    said = Said(ledger)
+
+    def refused(request: str, receiver: str, number: int = 4) -> int:
+        about = {"code": "withheld", "step": "validate.newton", "request": request, "receiver": receiver}
+        ledger.record([note("", "p", "a", {}) | about | {"round": number}])
+        return said.refusals("p")
+
+    assert [refused(f"r{one}", one) for one in ("busan", "seoul", "tianjin")] == [1, 1, 1]
+    assert refused("another", "seoul") == 2, "what one of them varies to learn of refusals"
+    assert refused("another", "seoul") == 2
+    assert refused("r", "coordinator", 5) == 3

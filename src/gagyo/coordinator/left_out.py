@@ -53,7 +53,7 @@ class LeftOutFit:
             self._request(site, "relayed", arguments, attempt, letter)
             for site, letter in answer.payload["sealed"].items()
         ]
-        refused = [one for one in answers if one.outcome != "relay"]
+        refused = [one for one in answers if one.outcome != "relay"] or [*filter(None, map(_withheld, answers))]
         if refused:
             raise IncompleteError(refused)
         return {one.site: one.payload["sealed"] for one in answers}
@@ -72,3 +72,11 @@ class LeftOutFit:
             attempt=attempt,
             relay={"sealed": sealed},
         )
+
+
+def _withheld(answer: Answer) -> Answer | None:
+    """The refusal for privacy that a sealed answer holds, as its receipt beside it says; None where it is none."""
+    receipt = answer.receipt
+    if receipt is None or (receipt.record["outcome"], receipt.record["code"]) != ("refused", "withheld"):
+        return None
+    return Answer(receipt.record["request"], answer.site, "refused", "withheld", receipt=receipt)

@@ -16,6 +16,7 @@ from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer
+from gagyo.release.ledger import Entry
 from gagyo.release.limits import Limits
 from gagyo.result import Result
 
@@ -141,7 +142,7 @@ class Run:
             else:
                 record = self._ask_roster(cursor, question, cohort, roster)
         except IncompleteError as incomplete:
-            return self._without(cursor, roster, incomplete)
+            return self._without(cursor, roster, incomplete, question.dispensable)
         if record.shares and self.study.may_go_on_without:
             self._roster = roster
         return Opened(cursor, record)
@@ -155,14 +156,18 @@ class Run:
         cohorts = used if self.study.may_go_on_without else {cohort}
         return tuple(site for site in self.study.sites if all(site in self.ready(one) for one in cohorts))
 
-    def _without(self, cursor: Cursor, roster: tuple[str, ...], incomplete: IncompleteError) -> Opened:
-        """Go on with fewer hospitals where the study allows it and no sum was opened yet; else stop."""
+    def _without(
+        self, cursor: Cursor, roster: tuple[str, ...], incomplete: IncompleteError, dispensable: bool
+    ) -> Opened:
+        """Go on with fewer hospitals where the study allows it and no sum was opened yet; else without the part."""
         refused = {answer.site for answer in incomplete.answers}
         fewer = tuple(site for site in roster if site not in refused)
         gone = len(self.study.sites) - len(fewer)
         if not self._opened and gone <= self.study.may_go_on_without:
             self._roster = fewer
             return self._next()
+        if dispensable and all(answer.code == "withheld" for answer in incomplete.answers):
+            return Opened(cursor, None, refused=_receipts(incomplete.answers))
         first = incomplete.answers[0]
         return _stop(cursor, f"answer_{first.code or first.outcome}", found=", ".join(sorted(refused)), site=first.site)
 
@@ -237,6 +242,10 @@ class Run:
 
 def _stop(cursor: Cursor, code: str, **values: str) -> Opened:
     return Opened(cursor, None, code, tuple(values.items()))
+
+
+def _receipts(answers: Sequence[Answer]) -> tuple[tuple[str, Entry], ...]:
+    return tuple((answer.site, answer.receipt) for answer in answers if answer.receipt)
 
 
 def _refusal(answer: Answer) -> Finding:

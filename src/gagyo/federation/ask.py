@@ -48,7 +48,8 @@ class Ask:
     many free parameters the opened numbers estimate, where that is what they are spent on (a fit's iterates count once,
     under the name `fit`, and as no fewer than the numbers of one fit); None counts the numbers themselves.
     `fits_at_once`: how many fits share those parameters. `every_round`: count the numbers of every round all the same,
-    as its arguments are not derived. `doing` is a key `progress.<doing>` of the catalogue.
+    as its arguments are not derived. `doing` is a key `progress.<doing>` of the catalogue. `dispensable`: it is of a
+    part that hospitals may withhold while the analysis goes on, see `dispensable.py`.
     """
 
     step: LocalStep
@@ -59,6 +60,7 @@ class Ask:
     fits_at_once: int = 1
     every_round: bool = False
     doing: str = "summing"
+    dispensable: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class LeaveOut:
     people: int
     fits: int = 1
     doing: str = "leaving_out"
+    dispensable: bool = False
 
 
 Question = Ask | LeaveOut

@@ -11,10 +11,14 @@ from typing import Any
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Question
+from gagyo.federation.dispensable import AnswerWithheld, NotAsked
 from gagyo.federation.method import Method, imputed_by, may_lack, patterned_by, read_method
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.result import Result
+
+MOST_WITHHELD = 2
+"""Parts of one analysis that hospitals may withhold; further ones are not asked for: three refusals go to people."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Line:
         self.stopped: dict[str, Stopped] = {}
         self._left = list(study.analyses)
         self._conversation: Conversation | None = None
+        self._withheld = 0
         self.question: Question | None = None
         self.cursor: Cursor | None = None
         self._open_next()
@@ -116,6 +121,16 @@ class Line:
         """Give the current question's answer (Pooled, or Numerals by hospital) and move to the next question."""
         self._advance(lambda conversation: conversation.send(value))
 
+    def withhold(self, sites: Collection[str]) -> None:
+        """Hospitals withheld the current question: its part ends, or where it is not dispensable the analysis."""
+        assert self.question is not None
+        found = Finding("answer_withheld", values={"found": ", ".join(sites), "site": min(sites)})
+        if not self.question.dispensable:
+            self.stop(Stopped(found))
+            return
+        self._withheld += 1
+        self._advance(lambda conversation: conversation.throw(AnswerWithheld(found)))
+
     def stop(self, why: Stopped) -> None:
         """End the current analysis with the reason, and move on to the next; a method may know a better one."""
         if self._conversation is not None:
@@ -143,7 +158,7 @@ class Line:
         assert self._conversation is not None
         assert self.cursor is not None
         try:
-            self.question = step(self._conversation)
+            self.question = self._to_ask(step(self._conversation))
             self.cursor = Cursor(self.cursor.analysis, self.cursor.round + 1)
         except StopIteration as end:
             self.results[self.cursor.analysis] = end.value
@@ -151,12 +166,19 @@ class Line:
         except Stopped as why:
             self.stop(why)
 
+    def _to_ask(self, question: Question) -> Question:
+        """The question, or the next one that is asked: of parts no more once so many were withheld."""
+        assert self._conversation is not None
+        while question.dispensable and self._withheld >= MOST_WITHHELD:
+            question = self._conversation.throw(NotAsked(Finding("withheld_fit")))
+        return question
+
     def _end(self, why: Stopped) -> None:
         assert self.cursor is not None
         self.stopped[self.cursor.analysis] = why
 
     def _open_next(self) -> None:
-        self.question, self._conversation = None, None
+        self.question, self._conversation, self._withheld = None, None, 0
         if not self._left:
             self.cursor = None
             return

@@ -65,7 +65,9 @@ class Outgoing:
             "shares": [self._answer(one) for one in record.shares],
         }
         cursor = [opened.cursor.analysis, opened.cursor.round]
-        return {"at": cursor, "record": parts, "stopped": opened.stopped, "why": dict(opened.values)}
+        told = {"at": cursor, "record": parts, "stopped": opened.stopped, "why": dict(opened.values)}
+        refused = [[site, _receipt_record(receipt)] for site, receipt in opened.refused]
+        return told | ({"refused": refused} if refused else {})
 
     def _answer(self, answer: Answer) -> Any:
         if answer.receipt is None:
@@ -128,7 +130,8 @@ class Incoming:
         analysis, number = one["at"]
         parts = one["record"]
         record = parts and Record(*(tuple(self._answer(a) for a in parts[name]) for name in ("values", "shares")))
-        return Opened(Cursor(analysis, number), record, one["stopped"], tuple(sorted(one["why"].items())))
+        refused = tuple((str(site), _receipt_of(receipt)) for site, receipt in one.get("refused", ()))
+        return Opened(Cursor(analysis, number), record, one["stopped"], tuple(sorted(one["why"].items())), refused)
 
     def _answer(self, one: Any) -> Answer:
         if isinstance(one, str):
@@ -143,7 +146,7 @@ class Incoming:
 
 def answer_record(answer: Answer) -> dict[str, Any]:
     """An answer as a record of a message."""
-    receipt = answer.receipt and {field.name: getattr(answer.receipt, field.name) for field in fields(Entry)}
+    receipt = answer.receipt and _receipt_record(answer.receipt)
     return {name: getattr(answer, name) for name in ANSWER} | {"receipt": receipt}
 
 
@@ -158,6 +161,18 @@ def answer_of(record: Any) -> Answer:
     if not texts or not isinstance(given["payload"], dict) or (receipt is not None and not _sound(receipt)):
         raise Tampered.of("bad_wire", found="answer")
     return Answer(**{**given, "receipt": receipt})
+
+
+def _receipt_record(receipt: Entry) -> dict[str, Any]:
+    return {field.name: getattr(receipt, field.name) for field in fields(Entry)}
+
+
+def _receipt_of(record: Mapping[str, Any]) -> Entry:
+    """The receipt of a record; TypeError, as of any request that is none, where it is not one."""
+    receipt = Entry(**record)
+    if not _sound(receipt):
+        raise TypeError
+    return receipt
 
 
 def _sound(receipt: Entry) -> bool:

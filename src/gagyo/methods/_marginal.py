@@ -7,12 +7,18 @@ exactly. Bartus (2005) Stata J 5:309; Williams (2012) Stata J 12:308.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from gagyo.errors import Stopped
+from gagyo.federation.ask import Ask, Pooled
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
+from gagyo.methods._kept import lacking
 from gagyo.methods._sandwich import Variance
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
@@ -174,6 +180,23 @@ class _Top:
     def spread(self) -> Spread:
         """Of all blocks."""
         return Spread(self._total, self._top[1], self._top[0])
+
+
+def effects_told(
+    result: Result, ask: Ask, formula: Formula, study: Study, variance: Variance
+) -> Generator[Any, Any, Result]:
+    """A result that tells effects as well, by what `ask` gives of them, or says that they were withheld."""
+    sums = yield from unless_withheld(_whole_sums(ask))
+    if isinstance(sums, Kept):
+        return lacking(result, "marginal", sums)
+    return with_effects(result, formula, study, sums, variance)
+
+
+def _whole_sums(ask: Ask) -> Generator[Ask, Pooled, Floats]:
+    answer = yield ask
+    if not answer.whole("effects"):
+        raise Stopped(Finding("withheld_fit"))
+    return answer["effects"]
 
 
 def with_effects(result: Result, formula: Formula, study: Study, sums: Floats, variance: Variance) -> Result:

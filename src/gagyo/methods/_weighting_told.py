@@ -110,7 +110,7 @@ class Told:
             tables=(
                 *outcome.tables,
                 self._balance(balance),
-                self._hospitals(each),
+                *([self._hospitals(each)] if each else []),
                 *self._overlap(seen),
                 self._model(scores),
             ),

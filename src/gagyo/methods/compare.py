@@ -21,12 +21,14 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._compare_told import Compared, Told
 from gagyo.methods._groups import membership, sums
 from gagyo.methods._groups import squares as about
+from gagyo.methods._kept import lacking
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, cells, crossed, joint, own_table, spread_of
@@ -190,18 +192,23 @@ class Method:
             raise Stopped(Finding("withheld_fit"))
         tables = {name: first[f"{name}.cells"] for name in self._of(levels=True)}
         moments = yield from self._moments(first, people)
-        within: dict[str, Floats] = {}
-        if self.options.stratified:
-            third = yield Ask(strata, {**named, "variables": self.yes_no}, doing="comparing")
-            within = {name: third[f"{name}.strata"] for name in self.yes_no}
-        alike = (yield from self._homogeneity(within)) if self.options.homogeneity else {}
+        inside = (yield from unless_withheld(self._strata())) if self.options.stratified else {}
+        within = {} if isinstance(inside, Kept) else inside
+        odds = (yield from unless_withheld(self._homogeneity(within))) if self.options.homogeneity else {}
+        alike = {} if isinstance(odds, Kept) else odds
         rounds = 1 + bool(moments) + bool(within) + bool(alike)
         told = Told(self.study, self.options.by, self.options.adjust, self.options.continuity)
         found = [self._compared(name, people, tables, moments, within) for name in self.options.variables]
         found = [
             one.also(alike=comparisons.breslow_day(alike[one.name])) if one.name in alike else one for one in found
         ]
-        return told.result(found, people, first.sites, rounds)
+        result = lacking(told.result(found, people, first.sites, rounds), "strata", inside)
+        return lacking(result, "homogeneity", odds)
+
+    def _strata(self) -> Generator[Ask, Pooled, dict[str, Floats]]:
+        """The sums over tables within hospitals."""
+        pooled = yield Ask(strata, {"variables": self.yes_no, "by": self.options.by}, doing="comparing")
+        return {name: pooled[f"{name}.strata"] for name in self.yes_no}
 
     def _homogeneity(self, within: Mapping[str, Floats]) -> Generator[Ask, Pooled, dict[str, Floats]]:
         """The sums of the test of one odds ratio in all hospitals, of the variables that have one."""

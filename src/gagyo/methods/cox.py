@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
 from gagyo.methods._cox_steps import TIES, TRANSFORMS
@@ -29,6 +30,7 @@ from gagyo.methods._cox_steps import newton as newton
 from gagyo.methods._cox_steps import people as people
 from gagyo.methods._cox_steps import schoenfeld as schoenfeld
 from gagyo.methods._cox_told import Baseline, Fit, Proportionality, Told
+from gagyo.methods._kept import lacking
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
@@ -187,11 +189,13 @@ class Method:
         variance = fit.solved.inverse
         if self.options.robust:
             variance = yield from self._robust(fit)
-        tested = None
+        tested: Proportionality | Kept | None = None
         if self.options.proportional != "none":
-            tested = yield from self._proportional(fit)
+            tested = yield from unless_withheld(self._proportional(fit))
         changes = {name: one.at for name, one in self.options.changes.items()}
-        return told.result(fit, variance, tested, self.options.strata, bool(self.options.entry), changes)
+        there = None if isinstance(tested, Kept) else tested
+        result = told.result(fit, variance, there, self.options.strata, bool(self.options.entry), changes)
+        return lacking(result, "proportional", tested, "predictors")
 
     def fit(self) -> Fitting:
         """Newton-Raphson from no effect to a squared decrement under 1e-16, halving steps that do not climb."""

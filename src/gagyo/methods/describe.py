@@ -17,13 +17,15 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import FileFault, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._groups import level_label, membership, sums
 from gagyo.methods._groups import squares as about
+from gagyo.methods._kept import lacking
 from gagyo.methods._labels import with_unit
-from gagyo.methods._quantiles_grown import Group, grow
+from gagyo.methods._quantiles_grown import Group, Grown, grow
 from gagyo.methods._quantiles_told import Told, median_of
 from gagyo.methods._values import MEASURED, Asked, bins_step, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
@@ -158,10 +160,13 @@ class Method:
         first, summaries = yield from self._summarise()
         people = first["people"][0]
         asked = self._asked()
-        grown = (yield from grow(asked[0], asked[-1] if self.options.by else None, QUARTILES)) if asked else None
+        part: Grown | Kept | None = None
+        if asked:
+            part = yield from unless_withheld(grow(asked[0], asked[-1] if self.options.by else None, QUARTILES))
+        grown = None if isinstance(part, Kept) else part
         medians = grown.groups if grown else ()
         table = _table(self, people, summaries, medians)
-        return Result(
+        result = Result(
             method="describe",
             lossless=not medians,
             people=int(np.nansum(people)) if not np.isnan(people).any() else 0,
@@ -171,6 +176,7 @@ class Method:
             tables=(table,),
             methods_text=(Words("describe.text"), *([Words("quantiles.text")] if medians else [])),
         )
+        return lacking(result, "quartiles", part)
 
     def _summarise(self) -> Generator[Ask, Pooled, tuple[Pooled, list[_Summary]]]:
         names, by = list(self.options.variables), self.options.by

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.federation.local import Name, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
@@ -30,6 +31,7 @@ from gagyo.methods._fine_gray_baseline import baseline as baseline
 from gagyo.methods._fine_gray_baseline import observed as observed
 from gagyo.methods._fine_gray_sets import MODEL, MOST_LEVELS, cells_of, risk_sets_of, widths_of
 from gagyo.methods._fine_gray_told import Ended, Predicted, result, with_incidence
+from gagyo.methods._kept import lacking
 from gagyo.methods._newton import MOST_ROUNDS, triangle
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.climb import Climb, fit_scales, sandwich
@@ -195,7 +197,10 @@ class Method:
         variance = yield from self._variance(fit)
         told = Told(self.formula, self.study, True, self.options.per, "breslow", self.options.time)
         found = result(told, fit, variance, Ended(self._event, competing, censored))
-        return (yield from self._predicted(found, fit)) if self.options.profiles else found
+        if not self.options.profiles:
+            return found
+        predicted = yield from unless_withheld(self._predicted(found, fit))
+        return lacking(found, "incidence", predicted) if isinstance(predicted, Kept) else predicted
 
     def _predicted(self, found: Result, fit: Fit) -> Generator[Ask, Pooled, Result]:
         """The result with the cumulative incidence of the declared profiles, on the agreed grid."""

@@ -40,7 +40,7 @@ from gagyo.methods._glm_sums import (
     worst_of,
 )
 from gagyo.methods._glm_told import Fit, Told
-from gagyo.methods._marginal import average, numbers, with_effects
+from gagyo.methods._marginal import average, effects_told, numbers
 from gagyo.methods._newton import (
     MOST_ROUNDS,
     VANISHED,
@@ -289,10 +289,8 @@ class Method:
         if not self._tells_effects:
             return result
         named = {name: one for name, one in self._named(np.nan_to_num(fit.coefficients)).items() if name != "family"}
-        answer = yield Ask(marginal, named, doing="fitting")
-        if not answer.whole("effects"):
-            raise Stopped(Finding("withheld_fit"))
-        return with_effects(result, self.formula, self.study, answer["effects"], variance)
+        ask = Ask(marginal, named, doing="fitting")
+        return (yield from effects_told(result, ask, self.formula, self.study, variance))
 
     def _fit_dispersed(self) -> Generator[Ask, Pooled, Fit]:
         """A negative binomial fit, from the Poisson fit on."""

@@ -18,11 +18,13 @@ from scipy import special
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.federation.local import LocalStep, Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
 from gagyo.methods import _sandwich as sandwich
+from gagyo.methods._kept import lacking
 from gagyo.methods._logistic_sums import (
     bounds_of,
     everyone,
@@ -33,7 +35,7 @@ from gagyo.methods._logistic_sums import (
     score_sums,
 )
 from gagyo.methods._logistic_told import Fit, Told
-from gagyo.methods._marginal import average, numbers, with_effects
+from gagyo.methods._marginal import average, effects_told, numbers
 from gagyo.methods._newton import (
     DECREMENT,
     MOST_ROUNDS,
@@ -242,19 +244,19 @@ class Method:
         variance = Variance(np.nan_to_num(fit.solved.inverse))
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
-        tests = np.zeros((0, 3))
+        tests: Floats | Kept = np.zeros((0, 3))
         if self.options.likelihood_ratio:
-            tests = yield from self._without_each_term(fit)
+            tests = yield from unless_withheld(self._without_each_term(fit))
         told = Told(self.formula, self.study, self.robust, self.options.per)
         to_raw = about_zero(middles(self.formula, self.study.variables))
-        result = told.result(fit.at(to_raw), variance.at(to_raw), tests)
+        there = np.zeros((0, 3)) if isinstance(tests, Kept) else tests
+        result = told.result(fit.at(to_raw), variance.at(to_raw), there)
+        result = lacking(result, "terms", tests, "predictors")
         if not self._tells_effects:
             return result
         named = {"formula": self.formula.text, "coefficients": np.nan_to_num(fit.coefficients)}
-        answer = yield Ask(marginal, named, doing="fitting")
-        if not answer.whole("effects"):
-            raise Stopped(Finding("withheld_fit"))
-        return with_effects(result, self.formula, self.study, answer["effects"], variance)
+        ask = Ask(marginal, named, doing="fitting")
+        return (yield from effects_told(result, ask, self.formula, self.study, variance))
 
     def fit(self) -> Fitting:
         """Newton-Raphson to a squared decrement under 1e-16 (1e-17 a person, where that is more)."""

@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
+from gagyo.methods._kept import lacking
 from gagyo.methods._quantiles_grown import grow
 from gagyo.methods._quantiles_told import Told, even_edges, even_width, nearest_edges
 from gagyo.methods._values import Asked, Values, bins_step, present_step, value_faults
@@ -102,11 +104,12 @@ class Method:
         told = Told(self.study, self.options.by, tuple(sorted(set(self.options.quantiles))))
         by_group = self._asked(self.options.by) if self.options.by else None
         grown = yield from grow(self._asked(""), by_group, told.shares)
-        edges, more = yield from self._histograms(grown.everyone)
+        part = yield from unless_withheld(self._histograms(grown.everyone))
+        edges, more = ({}, 0) if isinstance(part, Kept) else part
         if not any(group.binned for group in grown.groups):
             raise Stopped(Finding("values_too_few", values={"expected": told.least}))
         shown = {name: one for name, one in grown.everyone.items() if name in edges}
-        return Result(
+        result = Result(
             method="quantiles",
             lossless=False,
             people=grown.people,
@@ -117,6 +120,7 @@ class Method:
             curves=tuple(told.figures(shown, edges)),
             methods_text=(Words("quantiles.text"), *([Words("quantiles.text_histogram")] if edges else [])),
         )
+        return lacking(result, "histograms", part)
 
     def _histograms(self, values: Mapping[str, Values]) -> Generator[Ask, Pooled, tuple[dict[str, Floats], int]]:
         """Cells of even width, or to declared edges, of the variables that ask for them; the edges, and rounds."""

@@ -10,7 +10,7 @@ sums come apart into each hospital's groups, and tables of few values, which mus
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,10 +20,12 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._groups import membership
+from gagyo.methods._kept import lacking
 from gagyo.methods._rank_told import Correlated, Ranked, Told
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._values import Asked, Grouped, Values, bins_step, descend_by_group, present_step, value_faults
@@ -187,15 +189,25 @@ class Method:
         if self.options.by:
             tests, more = yield from self._compare(asked, values)
             rounds += more
+        inside: list[Ranked] | Kept = tests
         if self.options.stratified:
-            named = {"variables": list(self.options.variables), "by": self.options.by}
-            third = yield Ask(strata, named, doing="comparing")
-            tests = [one.within(ranks.van_elteren(third[f"{one.name}.strata"])) for one in tests]
+            inside = yield from unless_withheld(self._strata(tests))
+            tests = tests if isinstance(inside, Kept) else inside
             rounds += 1
-        correlations = yield from self._correlate(values)
+        # Where groups are compared, correlations are told beside; else they are all that is asked for.
+        correlate = self._correlate(values)
+        part = yield from (unless_withheld(correlate) if self.options.by else correlate)
+        correlations = [] if isinstance(part, Kept) else part
         told = Told(self.study, self.options.by, self.options.beside, self.options.adjust, self.options.continuity)
         people_there = int(first["people"][0])
-        return told.result(tests, correlations, people_there, first.sites, rounds + bool(correlations))
+        result = told.result(tests, correlations, people_there, first.sites, rounds + bool(correlations))
+        return lacking(lacking(result, "strata", inside), "correlations", part)
+
+    def _strata(self, tests: Sequence[Ranked]) -> Generator[Ask, Pooled, list[Ranked]]:
+        """The tests, with those within hospitals."""
+        named = {"variables": list(self.options.variables), "by": self.options.by}
+        pooled = yield Ask(strata, named, doing="comparing")
+        return [one.within(ranks.van_elteren(pooled[f"{one.name}.strata"])) for one in tests]
 
     def _compare(self, asked: Asked, values: Mapping[str, Values]) -> Generator[Ask, Pooled, tuple[list[Ranked], int]]:
         """Counts by group in every cell that can be opened, and the tests."""

@@ -23,9 +23,11 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates
+from gagyo.methods._kept import lacking
 from gagyo.methods._newton import MOST_ROUNDS, symmetric
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
@@ -176,7 +178,8 @@ class Method:
         exposed = np.concatenate([one.exposed for one in both])
         scale = np.divide(1.0, exposed, out=np.zeros_like(exposed), where=exposed > 0)
         covariance = symmetric(fourth["errors"], 2 * K) * np.outer(scale, scale)
-        seen = yield from self._overlap(how)
+        part = yield from unless_withheld(self._overlap(how))
+        seen = _overlap.Overlap.begin() if isinstance(part, Kept) else part
         error = np.sqrt(np.diag(solved.inverse))
         found = Found(
             Contrast((both[0], both[1]), edges, covariance),
@@ -190,7 +193,8 @@ class Method:
             first.sites,
             tried + fit.rounds + 3 + seen.rounds,
         )
-        return Told(self.study, self.formula, self.options, self.study.cohorts[self.cohort]).result(found)
+        told = Told(self.study, self.formula, self.options, self.study.cohorts[self.cohort])
+        return lacking(told.result(found), "overlap", part)
 
     def _who(self, edges: Floats) -> dict[str, Any]:
         one = self.options

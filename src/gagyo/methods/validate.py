@@ -22,6 +22,7 @@ from scipy import special
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.dispensable import counting
 from gagyo.finding import Finding
 from gagyo.methods._validation import faults, fits, imputed_told, sent, splines, telling
 from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
@@ -163,15 +164,8 @@ class Method:
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """The conversation, its questions counted."""
-        talk, answer, rounds = self._placed(earlier)._conversation(earlier), None, 0
-        while True:
-            try:
-                question = talk.send(answer)
-            except StopIteration as end:
-                told: Result = end.value
-                return replace(told, rounds=rounds)
-            answer = yield question
-            rounds += 1
+        counted, told = yield from counting(self._placed(earlier)._conversation(earlier))
+        return replace(told, rounds=counted)
 
     def _placed(self, earlier: Mapping[str, Result]) -> Method:
         """With the knots that the model's own analysis found, which every model of its design has."""
@@ -188,25 +182,18 @@ class Method:
         model = self._model(earlier)
         found = Findings(fixed=self.options.equation is not None, parameters=int(model.keep.sum()) - 1)
         yield from self._apparent(model, found)
-        asked = yield from self._folds(model)
-        if self.layout.folds:
-            yield from self._cross_validate(asked, found)
+        asked = yield from found.part("folds", self._folds(model, found))
+        asked = asked or Asked(self.formula.text, model.coefficients[None, :], Layout())
         # Leaving a hospital out opens sums of fewer people: it comes before the numbers of the rest are spent.
-        yield from self._by_hospital(model, asked, found)
-        yield from self._bins(asked, found)
+        yield from found.part("hospitals", self._by_hospital(model, found))
+        if self.options.leave_out:
+            yield from found.part("left_out", self._leave_out(model, asked, found))
+        yield from found.part("bins", self._bins(asked, found))
         yield from self._subgroups(asked, found)
         if self.options.bootstrap:
-            yield from self._bootstrap(model, asked, found)
+            yield from found.part("bootstrap", self._bootstrap(model, asked, found))
         if self.options.nonlinearity:
-            found.bends = yield from splines.nonlinearity(
-                self.formula,
-                self.study.variables,
-                model.coefficients,
-                found.likelihood,
-                found.people,
-                self._least,
-                self.analysis,
-            )
+            yield from found.part("nonlinearity", self._nonlinearity(model, found))
         return telling.tell(found, self.options, self.study)
 
     @property
@@ -235,35 +222,35 @@ class Method:
         found.people, found.cases, found.sites = found.apparent.people, found.apparent.cases, pooled.sites
         found.likelihood = -found.apparent.log_loss * found.people
 
-    def _refit(self, model: Model, numbers: NDArray[np.intp], name: str) -> Generator[Ask, Pooled, Floats]:
+    def _refit(
+        self, model: Model, layout: Layout, numbers: NDArray[np.intp], name: str
+    ) -> Generator[Ask, Pooled, Floats]:
         """Coefficients (models, p) of fold or bootstrap models; NaN where their training people are separated."""
-        if not len(numbers):
-            return np.zeros((0, len(model.coefficients)))
-        layout = self.layout if numbers[-1] > self.layout.fold_models else replace(self.layout, bootstrap=0)
         fitted = yield from fits.fit_models(
             self.formula.text, layout, numbers, model.coefficients, model.keep, f"{self.analysis}.{name}"
         )
         return fitted.coefficients
 
-    def _folds(self, model: Model) -> Generator[Ask, Pooled, Asked]:
-        """The fold models; every one of them must be estimable."""
-        refitted = yield from self._refit(model, np.arange(1, 1 + self.layout.fold_models), "fold models")
+    def _folds(self, model: Model, found: Findings) -> Generator[Ask, Pooled, Asked | None]:
+        """The fold models, every one of which must be estimable, and their performance; None where there are none."""
+        if not self.layout.folds:
+            return None
+        layout = replace(self.layout, bootstrap=0)
+        refitted = yield from self._refit(model, layout, np.arange(1, layout.models), "fold models")
         if not np.isfinite(refitted).all():
             raise Stopped(Finding("folds_separated", values={"found": self.formula.text}))
-        layout = replace(self.layout, bootstrap=0)
-        return Asked(self.formula.text, np.vstack([model.coefficients, refitted]), layout)
-
-    def _cross_validate(self, asked: Asked, found: Findings) -> Part:
-        sets = [out_of_fold(repeat) for repeat in range(asked.layout.repeats)]
+        asked = Asked(self.formula.text, np.vstack([model.coefficients, refitted]), layout)
+        sets = [out_of_fold(repeat) for repeat in range(layout.repeats)]
         crossed, _ = yield from measure(asked, sets, f"{self.analysis}.folds")
         found.crossed = mean_of(crossed)
+        return asked
 
     def _bins(self, asked: Asked, found: Findings) -> Part:
         """All descents together; then what stands on their bins: thresholds and the calibration curve."""
         centre, deviation = yield from scale(asked, found.people)
         folds = asked.layout.folds
         scored = out_of_fold(0) if folds else APPARENT
-        wanted = tuple(one.sensitivity for one in self.options.thresholds if one.sensitivity is not None)
+        wanted = tuple(one.sensitivity for one in self.options.thresholds if one.sensitivity is not None and folds)
         sets = [APPARENT, scored, *(held_out(0, k) for k in range(folds))]
         if wanted:
             sets += [training(0, k) for k in range(folds)]
@@ -275,11 +262,13 @@ class Method:
             trained = grown[2 + folds :]
             if all(one.opened for one in trained):
                 cuts = np.array([[one.safe_cut(1 - share) for one in trained] for share in wanted])
-                found.thresholds += yield from held_out_accuracy(asked, scored, wanted, cuts)
+                talk = held_out_accuracy(asked, scored, wanted, cuts)
+                found.thresholds += (yield from found.part("thresholds", talk)) or []
             else:
                 found.notes.append(Words("validate.no_thresholds"))
         if found.scored.opened:
-            found.band = yield from splines.calibration_curve(asked, scored, found.scored, self.analysis)
+            curve = splines.calibration_curve(asked, scored, found.scored, self.analysis)
+            found.band = yield from found.part("calibration", curve)
 
     def _declared(self, value: float, found: Findings) -> Threshold:
         assert found.scored
@@ -292,8 +281,9 @@ class Method:
     def _bootstrap(self, model: Model, asked: Asked, found: Findings) -> Part:
         """Optimism and instability; replicates whose people are separated are left out and counted."""
         assert found.apparent
-        numbers = np.arange(1 + self.layout.fold_models, self.layout.models)
-        refitted = yield from self._refit(model, numbers, "bootstrap models")
+        layout = replace(asked.layout, bootstrap=self.layout.bootstrap)
+        numbers = np.arange(1 + layout.fold_models, layout.models)
+        refitted = yield from self._refit(model, layout, numbers, "bootstrap models")
         boots = [int(b) for b in np.flatnonzero(np.isfinite(refitted).all(axis=1))]
         dropped = len(refitted) - len(boots)
         if dropped:
@@ -302,19 +292,20 @@ class Method:
             found.notes.append(Words("validate.no_bootstrap"))
             return
         everyone = np.vstack([asked.coefficients, np.nan_to_num(refitted)])
-        whole = Asked(self.formula.text, everyone, self.layout)
+        whole = Asked(self.formula.text, everyone, layout)
         found.optimism = yield from correct(whole, boots, found.apparent, self.analysis, dropped)
         if found.tree and found.tree.opened:
-            found.unstable = yield from unstable(whole, boots, found.tree)
-        if not len(found.unstable):
+            bins = yield from found.part("instability", unstable(whole, boots, found.tree))
+            found.unstable = found.unstable if bins is None else bins
+        if not len(found.unstable) and not found.lacks("instability"):
             found.notes.append(Words("validate.instability_withheld", {"number": self._least}))
 
-    def _by_hospital(self, model: Model, asked: Asked, found: Findings) -> Part:
+    def _by_hospital(self, model: Model, found: Findings) -> Part:
         first = {"formula": self.formula.text, "coefficients": model.coefficients[None, :]}
         answers = yield Ask(own, first, each=True, doing="summing")
         found.hospitals = hospitals(answers, self._least)
-        if not self.options.leave_out:
-            return
+
+    def _leave_out(self, model: Model, asked: Asked, found: Findings) -> Part:
         if len(found.sites) < FEWEST_HOSPITALS:
             found.notes.append(Words("validate.too_few_to_leave_out", {"number": FEWEST_HOSPITALS}))
             return
@@ -328,5 +319,18 @@ class Method:
     def _subgroups(self, asked: Asked, found: Findings) -> Part:
         scored = out_of_fold(0) if asked.layout.folds else APPARENT
         for one in self.options.groups:
-            groups = yield from by_group(asked, scored, one.variable, tuple(one.cuts))
-            found.subgroups += list(zip(group_labels(one, self.study), groups, strict=True))
+            labels = group_labels(one, self.study)
+            talk = by_group(asked, scored, one.variable, tuple(one.cuts))
+            groups = yield from found.part("subgroups", talk, self.study.variables[one.variable].label)
+            found.subgroups += list(zip(labels, groups or (None for _ in labels), strict=True))
+
+    def _nonlinearity(self, model: Model, found: Findings) -> Part:
+        found.bends = yield from splines.nonlinearity(
+            self.formula,
+            self.study.variables,
+            model.coefficients,
+            found.likelihood,
+            found.people,
+            self._least,
+            self.analysis,
+        )

@@ -13,17 +13,19 @@ written out in base R; survey's weighted means; R `survival::coxph` and `survfit
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
-from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
+from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
 from gagyo.methods._balance import covariates, middle_of
+from gagyo.methods._kept import kept_note, lacking, named_part
 from gagyo.methods._newton import MOST_ROUNDS, Solved, symmetric
 from gagyo.methods._one_scheme import scheme_faults
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
@@ -205,13 +207,19 @@ class Method:
             outcome, squares = yield from self._hazards(how, found, before, solved)
         else:
             outcome, squares = yield from self._means(how, found, solved, people)
-        each = yield Ask(by_hospital, how, each=True, doing="weighting")
-        seen = (yield from self._overlap(beta)) if self.options.overlap else _overlap.Overlap.begin()
+        each = yield from unless_withheld(self._each(how))
+        nothing = _overlap.Overlap.begin()
+        seen = (yield from unless_withheld(self._overlap(beta))) if self.options.overlap else nothing
         weighed = weighted_variance(squares, found.groups.sums, found.groups.of_squares)
         balance = Balance(plain, found.squares / (sizes[:, None] - 1), found.centres, weighed)
-        rounds = fit.rounds + 3 + outcome.rounds + seen.rounds
+        there, bins = {} if isinstance(each, Kept) else each, nothing if isinstance(seen, Kept) else seen
+        rounds = fit.rounds + 3 + outcome.rounds + bins.rounds
         model = Propensity(self._raw(beta, solved), people, first.sites, rounds)
-        return self._told.result(outcome, found.groups, model, balance, each, seen)
+        result = self._told.result(outcome, found.groups, model, balance, there, bins)
+        return lacking(lacking(result, "hospitals", each), "overlap", seen)
+
+    def _each(self, how: dict[str, Any]) -> Generator[Any, Any, dict[str, Numerals]]:
+        return (yield Ask(by_hospital, how, each=True, doing="weighting"))  # type: ignore[no-any-return]
 
     @property
     def _told(self) -> Told:
@@ -242,8 +250,12 @@ class Method:
         treated = self._told.treated
         told = of_hazards(treated, self.scheme, found.groups, events, ratio, modelled)
         if one.curves:
-            drawn = yield from draw(self._asked, how, one.tau)
-            told = Curves(treated, self.study.variables[one.time], one.at, one.tau, drawn).with_hazards(told)
+            drawn = yield from unless_withheld(draw(self._asked, how, one.tau))
+            if isinstance(drawn, Kept):
+                note = kept_note(drawn, named_part("kept.part_curves"), "larger")
+                told = replace(told, notes=(*told.notes, note))
+            else:
+                told = Curves(treated, self.study.variables[one.time], one.at, one.tau, drawn).with_hazards(told)
         return told, ratio.squares
 
     def _raw(self, beta: Floats, solved: Solved) -> tuple[Floats, Floats]:

@@ -70,9 +70,10 @@ class Journal:
     def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """Recorded answers where there are any; what is new is asked, written down, and only then given.
 
-        A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands. That one
-        did not answer is written down only by `go_on_without`; that one had lost its place in a fit, at once: the fit
-        begins again, now and whenever the journal is read.
+        A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands, and one
+        for privacy always: the run may have gone on with other parts. That one did not answer is written down only by
+        `go_on_without`; that one had lost its place in a fit, at once: the fit begins again, now and whenever the
+        journal is read.
         """
         asked = [self._questions.asked(request) for request in requests]
         known = {**self._missed, **self._given}
@@ -113,7 +114,8 @@ class Journal:
         if question is not None:
             self._questions.note(question)
         kept = {"released": self._given, "relay": self._given, "silent": self._missed, "behind": self._missed}
-        kept.get(answer.outcome, self._refused)[answer.request] = answer
+        stands = self._given if answer.code == "withheld" else self._refused
+        kept.get(answer.outcome, stands)[answer.request] = answer
 
 
 def _link(answer: Answer, question: Request | None) -> tuple[dict[str, Any], bytes]:

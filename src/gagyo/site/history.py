@@ -15,6 +15,7 @@ from gagyo.federation.opened import Opened, apply
 from gagyo.federation.secure_sum import Record, check_record, pooled
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
+from gagyo.release.ledger import Entry
 from gagyo.site.admission import NotAdmitted
 
 Kind = TypeVar("Kind", Ask, LeaveOut)
@@ -44,6 +45,8 @@ class History:
                 self._check(opened.cursor, opened.record)
                 self._note_roster(opened.cursor, opened.record)
                 self.opened.add(opened.cursor.analysis)
+            for site, receipt in opened.refused:
+                self._check_refused(opened.cursor, site, receipt)
             self._last = opened
             self._followed += 1
 
@@ -83,6 +86,16 @@ class History:
                 raise Tampered.of("unlike_receipt", found=answer.site)
         if record.shares:
             self._check_size(record)
+
+    def _check_refused(self, cursor: Cursor, site: str, receipt: Entry) -> None:
+        """That a part was withheld is the word of the hospital that withheld it: nobody else can leave a part out."""
+        question = self._line.question
+        if site not in self._plan.study.sites or question is None or not question.dispensable:
+            raise Tampered.of("unlike_receipt", found=site)
+        receipt.check(self._publics[site].verify)
+        about = tuple(receipt.record.get(name) for name in ("plan", "analysis", "round", "outcome", "code"))
+        if about != (self._plan.digest, cursor.analysis, cursor.round, "refused", "withheld"):
+            raise Tampered.of("unlike_receipt", found=site)
 
     def _check_size(self, record: Record) -> None:
         """No sum is greater than its people at their greatest: a hospital that adds more would steer the next step."""

@@ -25,7 +25,8 @@ class _Account:
     """What the links about one plan add up to, so that each is looked at once however long a study is."""
 
     read: int = 0
-    refused: set[str] = field(default_factory=set)
+    refused: dict[tuple[str, int], dict[str, set[str]]] = field(default_factory=dict)
+    """By question (analysis, round) and receiver the requests that were refused for privacy."""
     numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Numbers by (receiver, channel)."""
     fits: dict[str, set[str]] = field(default_factory=dict)
@@ -39,7 +40,8 @@ class _Account:
         """Add one link."""
         channel, receiver = record["channel"], record["receiver"]
         if record["code"] == "withheld" and record["step"] != "preflight":
-            self.refused.add(record["request"])
+            receivers = self.refused.setdefault((record["analysis"], record["round"]), {})
+            receivers.setdefault(receiver, set()).add(record["request"])
         self.numbers[receiver, channel] += record["numbers"]
         if channel == "pooled" and record["fit"]:
             self.fits.setdefault(receiver, set()).add(record["fit"])
@@ -67,8 +69,12 @@ class Said:
         return account
 
     def refusals(self, plan: str) -> int:
-        """How many questions were refused for privacy; one that is asked again, as on a bad line, counts once."""
-        return len(self._account(plan).refused)
+        """How many questions were refused for privacy; one that is asked again, as on a bad line, counts once.
+
+        So does one that several hospitals which are left out put at the same time: what one of them was refused most.
+        """
+        refused = self._account(plan).refused.values()
+        return sum(max(len(requests) for requests in receivers.values()) for receivers in refused)
 
     def spending(self, plan: str, receiver: str) -> Spending:
         """What one receiver has seen under a plan."""

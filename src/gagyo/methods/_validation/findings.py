@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.methods._validation.bootstrap import Optimism
 from gagyo.methods._validation.cuts import Threshold
 from gagyo.methods._validation.descent import Grown
@@ -17,6 +20,11 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Words
 from gagyo.statistics import roc
 from gagyo.statistics.calibration import Band
+from gagyo.text import Text
+
+T = TypeVar("T")
+Lacking = tuple[str, Text | None, Kept]
+"""A part that hospitals withheld: its name, of a subgroup the variable's label, and whether they were asked."""
 
 Area = tuple[float, float]
 """An AUC over all pairs with the bound of its bins."""
@@ -40,12 +48,25 @@ class Findings:
     held_out: list[Grown] = field(default_factory=list)
     band: Band | None = None
     thresholds: list[Threshold] = field(default_factory=list)
-    subgroups: list[tuple[Words, Group]] = field(default_factory=list)
+    subgroups: list[tuple[Words, Group | None]] = field(default_factory=list)
     bends: list[Bend] = field(default_factory=list)
     unstable: Floats = field(default_factory=lambda: np.zeros((0, 5)))
     hospitals: tuple[Hospital, ...] = ()
     left_out: tuple[Hospital, ...] = ()
     notes: list[Words] = field(default_factory=list)
+    kept: list[Lacking] = field(default_factory=list)
+
+    def part(self, name: str, talk: Generator[Any, Any, T], label: Text | None = None) -> Generator[Any, Any, T | None]:
+        """What a part gives; None where it was withheld, which is noted."""
+        given = yield from unless_withheld(talk)
+        if isinstance(given, Kept):
+            self.kept.append((name, label, given))
+            return None
+        return given
+
+    def lacks(self, name: str) -> bool:
+        """Whether a part was withheld."""
+        return any(one == name for one, _, _ in self.kept)
 
     @property
     def apparent_area(self) -> Area | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Allowed, Ask, LeaveOut, Near, Numerals, Pooled
+from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _imputation_steps as steps
 from gagyo.methods._imputation_chains import Spec
@@ -24,6 +25,7 @@ from gagyo.methods._imputation_walk import Chained, Modelled, Walk
 from gagyo.methods._newton import symmetric
 from gagyo.methods._profile_fit import check_whole
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own, on_logit
+from gagyo.methods._validation.findings import Lacking
 from gagyo.methods._validation.options import Equation
 from gagyo.methods._validation.performance import (
     EXPECTED,
@@ -60,6 +62,7 @@ class Foreseen:
     each: tuple[Performance, ...]
     hospitals: Mapping[str, Numerals]
     left_out: Mapping[str, Numerals]
+    kept: tuple[Lacking, ...] = ()
 
     def pooled(self) -> rubin.Pooled:
         """The measures of MEASURED over the data sets; NaN where one of these does not determine it."""
@@ -96,12 +99,23 @@ def foresee(chained: Chained, leave_out: bool, fewest: int, analysis: str) -> Ge
     people, cases = (int(one) for one in answer["people"])
     sums = np.insert(answer["sums"], EXPECTED, answer["expected"], axis=1)
     each = tuple(performance_of(people, cases, one, line) for one, line in zip(sums, lines, strict=True))
-    hospitals = yield Ask(completed_own, {**asked, "shut": 0}, each=True, doing="summing")
-    left_out: Mapping[str, Numerals] = {}
+    own = yield from unless_withheld(_own({**asked, "shut": 0}))
+    left_out: Mapping[str, Numerals] | Kept = {}
     if leave_out and len(answer.sites) >= fewest:
-        products = yield from _everyone(chained, drawn)
-        left_out = yield leave_one_out(chained, products)
-    return Foreseen(people, cases, answer.sites, each, hospitals, left_out)
+        left_out = yield from unless_withheld(_leave_out(chained, drawn))
+    parts = {"hospitals": own, "left_out": left_out}
+    kept = tuple((name, None, one) for name, one in parts.items() if isinstance(one, Kept))
+    here, apart = ({} if isinstance(one, Kept) else one for one in parts.values())
+    return Foreseen(people, cases, answer.sites, each, here, apart, kept)
+
+
+def _own(asked: dict[str, Any]) -> Generator[Any, Any, Mapping[str, Numerals]]:
+    return (yield Ask(completed_own, asked, each=True, doing="summing"))  # type: ignore[no-any-return]
+
+
+def _leave_out(chained: Chained, drawn: Mapping[str, Any]) -> Generator[Any, Any, Mapping[str, Numerals]]:
+    products = yield from _everyone(chained, drawn)
+    return (yield leave_one_out(chained, products))  # type: ignore[no-any-return]
 
 
 def _everyone(chained: Chained, drawn: Mapping[str, Any]) -> Generator[Ask, Pooled, dict[str, Floats]]:

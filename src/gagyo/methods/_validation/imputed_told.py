@@ -70,11 +70,13 @@ def tell(found: Foreseen, chained: Chained, options: Options, study: Study, fewe
     least, times = study.release.minimum_people, chained.spec.times
     here, apart = (_completed(answers, least) for answers in (found.hospitals, found.left_out))
     notes: tuple[Words, ...] = ()
-    if options.leave_out and not apart:
+    if options.leave_out and not apart and not any(name == "left_out" for name, _, _ in found.kept):
         notes = (said("too_few_to_leave_out", number=fewest),)
     fixed = options.equation is not None
-    shown = [_performance(found, fixed), _by_hospital(here, times, fixed)]
-    if fixed:
+    shown = [_performance(found, fixed)]
+    if here:
+        shown.append(_by_hospital(here, times, fixed))
+    if fixed and here:
         shown.append(tables.external(here, options.countries))
     if apart:
         shown.append(tables.external(apart, options.countries, (said("imputed_left_out_note"),)))
@@ -128,7 +130,7 @@ def _performance(found: Foreseen, fixed: bool) -> Table:
         found.mean("log_loss"),
         known(float(shares[0])),
     )
-    notes = (said("imputed_note"), said("between_note"))
+    notes = (said("imputed_note"), said("between_note"), *tables.kept_notes(found.kept))
     return Table("performance", said("performance_title"), described, (row,), notes=notes)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import special
 
-from gagyo.methods._validation.findings import Findings
+from gagyo.methods._kept import WITHHELD, kept_note, named_part
+from gagyo.methods._validation.findings import Findings, Lacking
 from gagyo.methods._validation.left_out import NAMES
 from gagyo.methods._validation.own import Z95, Hospital
 from gagyo.methods._validation.performance import Performance
@@ -15,7 +16,7 @@ from gagyo.protocol.variables import Variable
 from gagyo.result import Cell, Column, Estimate, Format, Interval, Table, Withheld, Words
 from gagyo.statistics import metaanalysis, riley, shrinkage
 from gagyo.statistics.metaanalysis import Summary
-from gagyo.text import Text
+from gagyo.text import Text, join
 
 NOT_ESTIMABLE = Withheld("not_estimable")
 TEXT: Format = "text"
@@ -64,16 +65,39 @@ def ratio(value: float, error: float) -> Cell:
     return Interval(value, value * float(np.exp(-Z95 * error)), value * float(np.exp(Z95 * error)))
 
 
+ADVICE = {
+    "folds": "folds",
+    "bootstrap": "replicates",
+    "instability": "replicates",
+    "subgroups": "groups",
+    "left_out": "predictors",
+    "nonlinearity": "budget",
+    "bins": "budget",
+}
+"""By part, what may help, as the catalogue names it."""
+
+
+def kept_notes(kept: Iterable[Lacking]) -> Iterator[Words]:
+    """A note in the place of each part that hospitals withheld."""
+    for name, label, one in kept:
+        part = named_part(f"validate.part_{name}")
+        yield kept_note(one, join(": ", part, label) if label else part, ADVICE.get(name, "larger"))
+
+
 def performance(found: Findings) -> Table:
     """Apparent, cross-validated, optimism-corrected."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     if found.apparent:
         key = "fixed" if found.fixed else "apparent"
         rows.append(_performance(said(key), found.apparent, found.apparent_area))
     if found.crossed:
         rows.append(_performance(said("cross_validated"), found.crossed, found.crossed_area))
+    elif found.lacks("folds"):
+        rows.append((said("cross_validated"), *[WITHHELD] * 8))
     if found.apparent and found.optimism:
         rows.append(_corrected(found))
+    elif found.lacks("bootstrap"):
+        rows.append((said("corrected"), WITHHELD, None, None, WITHHELD, WITHHELD, None, WITHHELD, WITHHELD))
     described = columns(
         ("design", TEXT),
         ("auc_within", "interval"),
@@ -85,7 +109,8 @@ def performance(found: Findings) -> Table:
         ("brier", "number", 4),
         ("log_loss", "number", 4),
     )
-    return Table("performance", said("performance_title"), described, tuple(rows), notes=(said("two_areas"),))
+    notes = (said("two_areas"), *kept_notes(one for one in found.kept if one[0] != "subgroups"))
+    return Table("performance", said("performance_title"), described, tuple(rows), notes=notes)
 
 
 def _performance(label: Words, one: Performance, all_pairs: tuple[float, float] | None) -> tuple[Cell, ...]:
@@ -245,12 +270,12 @@ def thresholds(found: Findings) -> Table:
     for one in found.thresholds:
         label = said("declared") if one.sensitivity is None else said("wanted", percent=f"{100 * one.sensitivity:g}")
         names = [column.name for column in described[2:]]
-        cells: list[Cell] = [Withheld("withheld")] * len(names)
+        cells: list[Cell] = [WITHHELD] * len(names)
         if one.accuracy:
             limits = [getattr(one.accuracy, name) for name in names]
             cells = [Interval(*three) if np.isfinite(three).all() else NOT_ESTIMABLE for three in limits]
         rows.append((label, one.value, *cells))
-    note = said("thresholds_fixed" if found.fixed else "thresholds_note")
+    note = said("thresholds_fixed" if found.fixed else "thresholds_note" if found.crossed else "thresholds_apparent")
     return Table("thresholds", said("thresholds_title"), described, tuple(rows), notes=(note,))
 
 
@@ -260,7 +285,7 @@ def subgroups(found: Findings, least: int) -> Table:
         ("group", TEXT), ("people", "count"), ("cases", "count"), ("auc_within", "interval"), ("oe", "interval")
     )
     few = Withheld("fewer_than", max(10, least))
-    rows = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             label,
             Withheld("below_minimum", least) if np.isnan(one.people) else int(one.people),
@@ -268,9 +293,13 @@ def subgroups(found: Findings, least: int) -> Table:
             few if np.isnan(one.auc) else area(one.auc, one.auc_error),
             few if np.isnan(one.oe) else ratio(one.oe, one.log_oe_error),
         )
+        if one
+        else (label, *[WITHHELD] * 4)
         for label, one in found.subgroups
     )
-    return Table("subgroups", said("subgroups_title"), described, rows, notes=(said("subgroups_note"),))
+    note = said("subgroups_note" if found.fixed or found.crossed else "subgroups_apparent")
+    notes = (note, *kept_notes(one for one in found.kept if one[0] == "subgroups"))
+    return Table("subgroups", said("subgroups_title"), described, rows, notes=notes)
 
 
 def nonlinearity(found: Findings, variables: Mapping[str, Variable]) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gagyo.methods._kept import WITHHELD
 from gagyo.methods._validation import curves, tables
 from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.options import Options
@@ -33,8 +34,9 @@ def tell(found: Findings, options: Options, study: Study) -> Result:
 
 def _tables(found: Findings, options: Options, study: Study) -> Iterator[Table]:
     yield tables.performance(found)
-    yield tables.by_hospital(found)
-    if found.fixed:
+    if found.hospitals:
+        yield tables.by_hospital(found)
+    if found.fixed and found.hospitals:
         yield tables.external(found.hospitals, options.countries)
     if found.left_out:
         yield tables.external(found.left_out, options.countries)
@@ -42,7 +44,7 @@ def _tables(found: Findings, options: Options, study: Study) -> Iterator[Table]:
         yield tables.thresholds(found)
     if found.subgroups:
         yield tables.subgroups(found, study.release.minimum_people)
-    if options.joining and found.left_out:
+    if options.joining and found.left_out and found.crossed:
         yield tables.joining(found.left_out)
     if not found.fixed and found.parameters:
         yield tables.sample_size(found)
@@ -56,6 +58,8 @@ def _estimates(found: Findings) -> Iterator[Estimate]:
     if found.crossed:
         one = found.crossed
         yield _normal("auc_cross_validated", one.auc, one.auc_error)
+    elif found.lacks("folds"):
+        yield _kept("auc_cross_validated")
     hospitals = found.hospitals if found.fixed else found.left_out
     for name in tables.MEASURED:
         if (summary := tables.summarised(hospitals, name)) is not None:
@@ -71,12 +75,18 @@ def _estimates(found: Findings) -> Iterator[Estimate]:
         yield _normal("auc_apparent", apparent.auc, apparent.auc_error)
         if found.optimism:
             yield _plain("auc_corrected", apparent.auc - found.optimism.auc)
+        elif found.lacks("bootstrap"):
+            yield _kept("auc_corrected")
     if found.apparent_area:
         yield _plain("auc_all_pairs_apparent", found.apparent_area[0])
 
 
 def _plain(name: str, value: float) -> Estimate:
     return Estimate(name, said(name), value if np.isfinite(value) else None)
+
+
+def _kept(name: str) -> Estimate:
+    return Estimate(name, said(name), None, withheld=WITHHELD)
 
 
 def _normal(name: str, value: float, error: float) -> Estimate:
@@ -104,7 +114,7 @@ def _text(found: Findings, options: Options) -> Iterator[Words]:
         yield said("text_thresholds")
     if found.scored and found.scored.opened:
         yield said("text_decision")
-    if options.joining and found.left_out:
+    if options.joining and found.left_out and found.crossed:
         yield said("text_joining")
     if not found.fixed:
         yield said("text_size")
