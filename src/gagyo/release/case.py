@@ -34,6 +34,14 @@ class Spending:
 
 
 @dataclass(frozen=True)
+class Before:
+    """Numbers opened about the same people under other plans, and how many columns they and this one are about."""
+
+    numbers: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True)
 class Case:
     """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables."""
 
@@ -49,6 +57,7 @@ class Case:
     every_round: bool = False
     overlap: Overlap = field(default_factory=Overlap)
     spending: Spending = field(default_factory=Spending)
+    before: Before = field(default_factory=Before)
 
     @property
     def per_fit(self) -> float:

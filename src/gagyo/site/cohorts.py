@@ -51,16 +51,26 @@ class Cohort:
 
 
 class Cohorts:
-    """Opens the cohorts of one study on one data set; data stay as they were when the plan was approved."""
+    """Opens the cohorts of one study on one data set; data stay as they were when the plan was approved.
+
+    secret: the key of what is drawn for people here.
+    """
 
     def __init__(
-        self, site: str, study: Study, data: Dataset, people: People, complete: Mapping[str, frozenset[str]]
+        self,
+        site: str,
+        study: Study,
+        data: Dataset,
+        people: People,
+        complete: Mapping[str, frozenset[str]],
+        secret: bytes,
     ) -> None:
         self._site = site
         self._study = study
         self._data = data
         self._people = people
         self._complete = complete
+        self._secret = secret
         self._open: dict[str, Cohort] = {}
         self._left: dict[tuple[str, str, frozenset[str]], Rows] = {}
         self._missing: dict[str, NDArray[np.bool_] | None] = {}
@@ -206,7 +216,7 @@ class Cohorts:
         if not everyone:
             persons = [person for person, inside in zip(persons, chosen, strict=True) if inside]
         seed = f"{self._study.study} {self._study.seed}"
-        return Rows(self._site, self._study.variables, columns, persons, seed)
+        return Rows(self._site, self._study.variables, columns, persons, seed, self._secret)
 
 
 def _digest(members: NDArray[np.uint8]) -> str:

@@ -1,4 +1,7 @@
-"""Keyed digests of what stays at a hospital: its data, its people, what reviewers are shown; their keys never leave."""
+"""Keyed digests of what stays at a hospital: its data, its people, what is drawn for them, what reviewers are shown.
+
+Their keys never leave.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from gagyo.site.mapping.load import load
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 
-PURPOSES = ("data", "people", "review")
+PURPOSES = ("data", "draws", "people", "review")
 """What a hospital digests with keys of its own."""
 
 

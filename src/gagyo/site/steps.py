@@ -12,11 +12,12 @@ from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
-from gagyo.release.case import Case, Scope
+from gagyo.release.case import Before, Case, Scope
 from gagyo.release.decision import Answer, Referral, Release
 from gagyo.release.gate import Gate
 from gagyo.site import admission, masked_sum
 from gagyo.site.admission import NotAdmitted
+from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
@@ -38,9 +39,11 @@ class Steps:
         referrals: Referrals,
         rosters: Rosters,
         receipts: Receipts,
+        earlier: Earlier,
     ) -> None:
         self._about, self._policy, self._said = about, policy, said
         self._referrals, self._rosters, self._receipts = referrals, rosters, receipts
+        self._earlier = earlier
         self._gate = Gate()
 
     def preflight(self, session: Session, request: Request) -> Answer:
@@ -97,7 +100,7 @@ class Steps:
         # What a hospital that is left out sends was let through with its analysis: there `ask` is None.
         if isinstance(decision, Referral) or (ask is not None and self._referrals.concern(session, request)):
             self._referrals.check_output(request, payload)
-        session.cohorts.remember(request.cohort, *_parts(session, request))
+        self._remember(session, request)
         return self._receipts.release(request, payload, channel="each", numbers=case.numbers, fit=case.fit)
 
     def share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
@@ -105,12 +108,13 @@ class Steps:
         self._said.check_not_opened(request)
         self._rosters.check(session, request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
-        aggregate = {**aggregate, **left_between(session, request, step, aggregate)}
+        before = self._earlier.resampled(session) if request.round == 0 else []
+        aggregate = {**aggregate, **left_between(session, request, step, aggregate, before)}
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
-        session.cohorts.remember(request.cohort, *_parts(session, request))
+        self._remember(session, request)
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
         payload = masked_sum.masked(share, request.summand, session.keys, session.publics)
         channel = "masked"
@@ -145,6 +149,11 @@ class Steps:
         numbers = min(case.numbers, int(opened.sum()))
         return self._receipts.release(request, payload, channel="pooled", numbers=numbers, fit=case.fit)
 
+    def _remember(self, session: Session, request: Request) -> None:
+        """An answer is about to leave: whom it is about, and what it asks of them, counts from now on."""
+        session.cohorts.remember(request.cohort, *_parts(session, request))
+        self._earlier.keep(session, request.analysis)
+
     def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the first phase: only what was shared last is opened."""
         session.history.question(request)
@@ -176,10 +185,11 @@ class Steps:
         cohort: str = "",
     ) -> Case:
         cohort = cohort or request.cohort
+        people = session.cohorts[cohort].rows.n if people is None else people
         return Case(
             scope,
             aggregate,
-            people=session.cohorts[cohort].rows.n if people is None else people,
+            people=people,
             columns=len(session.study.variables),
             limits=session.limits,
             hospitals=hospitals,
@@ -189,6 +199,7 @@ class Steps:
             every_round=bool(ask and ask.every_round),
             overlap=session.cohorts.overlap(cohort, *_parts(session, request)),
             spending=self._said.spending(session.plan.digest, request.receiver),
+            before=self._earlier.spent(session, request, scope, people) if scope != "share" else Before(),
         )
 
 

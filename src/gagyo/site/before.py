@@ -1,0 +1,146 @@
+"""What other plans opened here about the same people, in whatever study: it counts with what a plan asks.
+
+The ledger says of which analyses of which plans how many numbers left; the memory beside it, whom each was about and
+what it asked. The same question about the same people, as most of an amended plan are, tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from gagyo.canonical import canonical, digest, plain
+from gagyo.federation.line import Line
+from gagyo.protocol.request import Request
+from gagyo.protocol.variables import Variable
+from gagyo.release.case import Before
+from gagyo.site.groups_told import names_in
+from gagyo.site.resampled import Bits, Dealing, Dealt, overlap
+from gagyo.site.said import Said
+from gagyo.site.session import Session
+from gagyo.site.store import Store
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An analysis of a plan: whom it is about (a cohort's key), what it asks of which columns, how it resamples."""
+
+    plan: str
+    analysis: str
+    people: str
+    content: str
+    columns: frozenset[str]
+    dealt: Dealt
+
+    @classmethod
+    def read(cls, plan: str, analysis: str, people: str, body: str) -> Asked:
+        """As `body` was kept."""
+        said = json.loads(body)
+        return cls(plan, analysis, people, said["content"], frozenset(said["columns"]), Dealt(**said["dealt"]))
+
+    @property
+    def body(self) -> str:
+        """All but who and where, as text."""
+        said = {"content": self.content, "columns": sorted(self.columns), "dealt": self.dealt.plain}
+        return canonical(said).decode()
+
+
+class Earlier:
+    """The other plans of this hospital, as the rules look at them."""
+
+    def __init__(self, store: Store, said: Said) -> None:
+        self._store, self._said = store, said
+        self._every: dict[tuple[str, str], Asked] | None = None
+        self._members: dict[str, Bits] = {}
+
+    def keep(self, session: Session, analysis: str) -> None:
+        """Before anything about an analysis leaves: remember whom it is about, and what it asks."""
+        if analysis in session.study.analyses:
+            self._asked(session, analysis)
+
+    def _asked(self, session: Session, analysis: str) -> Asked:
+        place = (session.plan.digest, analysis)
+        if place not in self._kept:
+            study = session.study
+            people = session.cohorts[study.analyses[analysis].cohort].key
+            columns, dealt = frozenset(study.variables), Dealt.of(session.line, analysis)
+            one = Asked(*place, people, content_of(session.line, analysis), columns, dealt)
+            self._store.keep_asked(*place, one.people, one.body)
+            self._kept[place] = one
+        return self._kept[place]
+
+    def _others(self, session: Session) -> list[Asked]:
+        """The analyses of other plans of which something left, or still may."""
+        others = (one for (plan, _), one in self._kept.items() if plan != session.plan.digest)
+        return [one for one in others if self._said.may_have_told(one.plan, one.analysis)]
+
+    def resampled(self, session: Session) -> list[Dealing]:
+        """Whom other plans resampled, and how."""
+        return [Dealing(self._of(one.people), one.dealt) for one in self._others(session) if one.dealt]
+
+    def spent(self, session: Session, request: Request, channel: str, people: int) -> Before:
+        """What a receiver saw of a cohort's people in other plans; people: the cohort's, here or in all.
+
+        Of a cohort that holds others too, only the numbers beyond those that the others' data could account for.
+        """
+        if request.analysis not in session.study.analyses:
+            return Before()
+        now = session.cohorts[request.cohort]
+        again = self._opened_again(session, request.analysis)
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        columns: dict[str, frozenset[str]] = defaultdict(frozenset)
+        for one in self._others(session):
+            number = self._said.told(one.plan, one.analysis).numbers[request.receiver, channel]
+            if number and (one.people, one.content) not in again:
+                found[one.people][one.content] = max(number, found[one.people].get(one.content, 0))
+                columns[one.people] |= one.columns
+        total, every = 0, frozenset(session.study.variables)
+        for key, numbers in found.items():
+            inside, outside = overlap(now.members, self._of(key))
+            beyond = sum(numbers.values()) - int(outside * people / max(now.rows.n, 1)) * len(columns[key])
+            if inside and beyond > 0:
+                total, every = total + beyond, every | columns[key]
+        return Before(total, len(every))
+
+    def _opened_again(self, session: Session, analysis: str) -> set[tuple[str, str]]:
+        """The questions, and their people, that this plan put itself: their numbers are counted as its own."""
+        told = (name for name in session.study.analyses if self._said.told(session.plan.digest, name).opened)
+        return {(one.people, one.content) for one in (self._asked(session, name) for name in (*told, analysis))}
+
+    @property
+    def _kept(self) -> dict[tuple[str, str], Asked]:
+        """All that was asked here, by plan and analysis; read from disk once."""
+        if self._every is None:
+            self._every = {(one.plan, one.analysis): one for one in (Asked.read(*row) for row in self._store.asked())}
+        return self._every
+
+    def _of(self, key: str) -> Bits:
+        if key not in self._members:
+            self._members[key] = self._store.members(key)
+        return self._members[key]
+
+
+def content_of(line: Line, analysis: str) -> str:
+    """A digest of all that an analysis asks, but for its name, its labels and its people.
+
+    Options, the analyses that it starts from, how the variables that it names are declared, the study's minimum of
+    people, and what its hidden orders are made of.
+    """
+    study, one = line.study, line.study.analyses[analysis]
+    needed = {name: [content_of(line, name), _where(line, name)] for name in line.methods[analysis].needs}
+    asked: dict[str, Any] = {"method": one.method, "options": one.options, "needs": needed}
+    asked |= {"variables": {name: _declared(study.variables[name]) for name in names_in(line, analysis)}}
+    asked |= {"release": study.release}
+    return digest(plain(asked | {"order": f"{study.study} {study.seed}"}))
+
+
+def _where(line: Line, analysis: str) -> str:
+    cohort = line.study.cohorts[line.study.analyses[analysis].cohort]
+    return str(cohort.where)
+
+
+def _declared(one: Variable) -> list[Any]:
+    """What a variable's declaration says of its numbers."""
+    return [one.type, one.unit, list(one.range), [level.name for level in one.levels], one.analyte]
