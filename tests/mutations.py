@@ -285,6 +285,12 @@ MUTATIONS = (
     ("release/rules/saturation.py", " or (before.numbers and", " or (False and", AMENDED),
     ("federation/rows.py", "self._stream(bits_of(label), self._hidden)", "self._stream(bits_of(label))", IMPUTED_DRAWS),
     ("site/session.py", 'complete, self._secret("draws"))', 'complete, b"")', IMPUTED_DRAWS),
+    (
+        "methods/_one_scheme.py",
+        'cls((str(said.get("treatment")), "inverse")',
+        'cls((str(said.get("treatment")), "aipw")',
+        WEIGHING,
+    ),
     ("federation/rows.py", "self._stream(replicate + self._together)", "self._stream(replicate)", REPLICATES),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (

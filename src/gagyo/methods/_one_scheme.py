@@ -1,7 +1,8 @@
 """Which weights of one treatment a study may ask for together: none that differ for a few people alone.
 
 Bounds hold a weight of those few who lie beyond them. Two analyses that differ in their bounds have sums that differ by
-these people, of whom one may be alone with a greater weight: her outcome and every covariate. So a study brings the
+these people, of whom one may be alone with a greater weight: her outcome and every covariate. An augmented mean (AIPW)
+beside a weighted one is no other: her residuals of several outcomes with one weight. So a study brings the
 propensities of a treatment within one pair of bounds; and where weights have a greatest one, it asks for one kind of
 weights, since those of ATE and ATT are the same but for a constant in the untreated.
 """
@@ -19,7 +20,7 @@ from gagyo.protocol.study import Analysis, Study
 class _Weights:
     """What an analysis says of its weights. family: those of whom a difference may be a few people's."""
 
-    family: tuple[str, str, str]
+    family: tuple[str, str]
     within: tuple[float, ...]
     kind: tuple[str, bool]
     largest: float | None
@@ -31,10 +32,11 @@ class _Weights:
         within = tuple(float(end) for end in said.get("propensity_within") or (0.0, 1.0))
         if one.method == "weighting":
             treatment, estimand = str(said.get("formula")).partition("~")[0].strip(), str(said.get("estimand"))
-            family = ("weighting", treatment, "ato" if estimand == "ato" else "inverse")
+            family = (treatment, "ato" if estimand == "ato" else "inverse")
             return cls(family, within, (estimand, bool(said.get("stabilised"))), said.get("largest_weight"))
         if one.method == "standardisation" and said.get("estimator") == "aipw":
-            return cls(("aipw", str(said.get("treatment")), ""), within, ("", False), None)
+            # An augmented mean is a mean by inverse propensities, less what is known.
+            return cls((str(said.get("treatment")), "inverse"), within, ("ate", False), None)
         return None
 
     def apart(self, other: _Weights) -> bool:
