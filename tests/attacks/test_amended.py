@@ -164,3 +164,44 @@ def test_a_run_that_is_taken_up_gets_what_it_got_before(years: Years) -> None:
     again = years.run(text, journal=1)
     assert first.stopped == again.stopped == {}
     assert [one.estimates for one in first.results.values()] == [one.estimates for one in again.results.values()]
+
+
+# Weights within other bounds.
+
+TREATED = "method: weighting, cohort: all, formula: 'd ~ z0', outcome: y, hospitals: pooled, estimand"
+BOTH_WAYS = {
+    "bounds": (f"{TREATED}: ate", f"{TREATED}: ate, propensity_within: [0.45, 0.55]"),
+    "another estimand": (f"{TREATED}: ate", f"{TREATED}: att, propensity_within: [0.45, 0.55]"),
+    "a greatest weight": (f"{TREATED}: ate, largest_weight: 2.1", f"{TREATED}: ate"),
+}
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_weights_of_two_plans_that_differ_for_a_few_are_withheld(years: Years, name: str) -> None:
+    """Within one study they are no study; two plans of the same people would tell the heaviest person's row."""
+    first, then = BOTH_WAYS[name]
+    assert years.stopped(folds([first])) == []
+    assert years.stopped(folds([then])) == ["a0"]
+
+
+def test_the_same_weights_other_families_and_other_people_pass(years: Years) -> None:
+    bounded = f"{TREATED}: ate, propensity_within: [0.45, 0.55]"
+    assert years.stopped(folds([f"{TREATED}: ate"])) == []
+    assert years.stopped(folds([f"{TREATED}: ate", f"{TREATED}: att", f"{TREATED}: ato"])) == []
+    assert years.stopped(folds([bounded.replace("cohort: all", "cohort: most")])) == []
+    augmented = (
+        "method: standardisation, cohort: all, treatment: d, estimator: aipw, formula: 'y ~ z1', propensity: 'd ~ z0'"
+    )
+    assert years.stopped(folds([f"{augmented}, hospitals: pooled"])) == []
+    assert years.stopped(folds([f"{augmented}, hospitals: pooled, propensity_within: [0.45, 0.55]"])) == ["a0"]
+
+
+def test_bounds_that_are_amended_after_the_first_were_withheld_pass(tmp_path: Path) -> None:
+    """Of unbounded weights one person's would be most: nothing weighted was opened, and bounds are the way out."""
+    data = test_folds.drawn()
+    data["z0"] = np.clip(np.random.default_rng(1).normal(size=PEOPLE), -4, 4)
+    data["d"] = (data["z0"] + 0.6 * np.random.default_rng(2).normal(size=PEOPLE) > 0.4).astype(float)
+    data["z0"][np.flatnonzero(data["d"] == 1)[0]] = -4.0
+    years = Years(tmp_path, divide(data, np.arange(PEOPLE) % 4))
+    assert list(years.run(folds([f"{TREATED}: ate"])).stopped) == ["a0"]
+    assert years.stopped(folds([f"{TREATED}: ate, propensity_within: [0.1, 0.9]"])) == []

@@ -43,7 +43,10 @@ class Before:
 
 @dataclass(frozen=True)
 class Case:
-    """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables."""
+    """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables.
+
+    weighed_apart: whether another plan weighed the same people, and all but a few of them alike.
+    """
 
     scope: Scope
     aggregate: Aggregate
@@ -58,6 +61,7 @@ class Case:
     overlap: Overlap = field(default_factory=Overlap)
     spending: Spending = field(default_factory=Spending)
     before: Before = field(default_factory=Before)
+    weighed_apart: bool = False
 
     @property
     def per_fit(self) -> float:

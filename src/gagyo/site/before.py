@@ -13,6 +13,7 @@ from typing import Any
 
 from gagyo.canonical import canonical, digest, plain
 from gagyo.federation.line import Line
+from gagyo.federation.weighing import UNWEIGHTED, Weighing
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
 from gagyo.release.case import Before
@@ -33,18 +34,20 @@ class Asked:
     content: str
     columns: frozenset[str]
     dealt: Dealt
+    weighs: Weighing | None = None
 
     @classmethod
     def read(cls, plan: str, analysis: str, people: str, body: str) -> Asked:
         """As `body` was kept."""
         said = json.loads(body)
-        return cls(plan, analysis, people, said["content"], frozenset(said["columns"]), Dealt(**said["dealt"]))
+        weighs = Weighing.read(said["weighs"]) if said["weighs"] else None
+        return cls(plan, analysis, people, said["content"], frozenset(said["columns"]), Dealt(**said["dealt"]), weighs)
 
     @property
     def body(self) -> str:
         """All but who and where, as text."""
         said = {"content": self.content, "columns": sorted(self.columns), "dealt": self.dealt.plain}
-        return canonical(said).decode()
+        return canonical({**said, "weighs": self.weighs.plain if self.weighs else None}).decode()
 
 
 class Earlier:
@@ -66,7 +69,8 @@ class Earlier:
             study = session.study
             people = session.cohorts[study.analyses[analysis].cohort].key
             columns, dealt = frozenset(study.variables), Dealt.of(session.line, analysis)
-            one = Asked(*place, people, content_of(session.line, analysis), columns, dealt)
+            content, weighs = content_of(session.line, analysis), Weighing.of(study.analyses[analysis])
+            one = Asked(*place, people, content, columns, dealt, weighs)
             self._store.keep_asked(*place, one.people, one.body)
             self._kept[place] = one
         return self._kept[place]
@@ -79,6 +83,16 @@ class Earlier:
     def resampled(self, session: Session) -> list[Dealing]:
         """Whom other plans resampled, and how."""
         return [Dealing(self._of(one.people), one.dealt) for one in self._others(session) if one.dealt]
+
+    def weighs_apart(self, session: Session, request: Request) -> bool:
+        """Whether another plan opened sums in which the same people weigh otherwise, all but a few of them alike."""
+        one = session.study.analyses.get(request.analysis)
+        mine = Weighing.of(one) if one else None
+        if mine is None:
+            return False
+        key = session.cohorts[request.cohort].key
+        others = (one for one in self._others(session) if one.people == key and one.weighs and mine.apart(one.weighs))
+        return any(self._said.told(one.plan, one.analysis).steps - UNWEIGHTED for one in others)
 
     def spent(self, session: Session, request: Request, channel: str, people: int) -> Before:
         """What a receiver saw of a cohort's people in other plans; people: the cohort's, here or in all.

@@ -18,7 +18,7 @@ SHARED = ("masked", "masked_people")
 """Channels of shares; the second also opens the people's mask to the other hospitals."""
 LEAVING = ("each", "pooled")
 """Channels in which values leave."""
-WORDS = tuple(f'"{word}"'.encode() for word in (*LEAVING, "close", "withheld"))
+WORDS = tuple(f'"{word}"'.encode() for word in (*LEAVING, *SHARED, "close", "withheld"))
 OPENING = ("people", "masked_people", "pooled")
 """Channels in which a mask was opened."""
 
@@ -52,11 +52,15 @@ class _Account:
 
 @dataclass
 class Told:
-    """What became of one analysis of a plan: numbers opened, by (receiver, channel); whether any, and any refused."""
+    """What became of one analysis of a plan: numbers opened, by (receiver, channel); whether any, and any refused.
+
+    steps: those of which something was opened.
+    """
 
     numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
     opened: bool = False
     refused: bool = False
+    steps: set[str] = field(default_factory=set)
 
 
 NOTHING = Told()
@@ -69,15 +73,20 @@ class _Everywhere:
         self.read = 0
         self.told: dict[tuple[str, str], Told] = {}
         self.closed: set[str] = set()
+        self._steps: dict[str, str] = {}
+        """By statement, the step that was shared."""
 
     def take(self, record: Mapping[str, Any]) -> None:
         if record["channel"] == "close":
             self.closed.add(record["plan"])
         one = self.told.setdefault((record["plan"], record["analysis"]), Told())
         one.refused |= record["code"] == "withheld"
+        if record["channel"] in SHARED:
+            self._steps[record["statement"]] = record["step"]
         if record["channel"] in LEAVING:
             one.opened = True
             one.numbers[record["receiver"], record["channel"]] += record["numbers"]
+            one.steps.add(self._steps.get(record["statement"], record["step"]))
 
 
 class Said:

@@ -200,6 +200,7 @@ class Steps:
             overlap=session.cohorts.overlap(cohort, *_parts(session, request)),
             spending=self._said.spending(session.plan.digest, request.receiver),
             before=self._earlier.spent(session, request, scope, people) if scope != "share" else Before(),
+            weighed_apart=self._earlier.weighs_apart(session, request),
         )
 
 
