@@ -292,6 +292,8 @@ MUTATIONS = (
         WEIGHING,
     ),
     ("release/rules/differencing.py", "    if case.weighed_apart:\n", "    if False:\n", AMENDED),
+    ("site/steps.py", "(found.difference, self._earlier.corrected(session, request))", "[found.difference]", AMENDED),
+    ("site/before.py", "[both + apart(now, then)] if both", "[both] if both", AMENDED),
     ("site/before.py", ".steps - UNWEIGHTED for", ".steps for", AMENDED),
     ("federation/rows.py", "self._stream(replicate + self._together)", "self._stream(replicate)", REPLICATES),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),

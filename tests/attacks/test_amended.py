@@ -26,8 +26,15 @@ class Years:
     """Hospitals that answer one plan after the other; each is started anew before the next."""
 
     def __init__(self, folder: Path, hospitals: Mapping[str, Rows]) -> None:
-        self._folder, self._hospitals, self._number = folder, hospitals, 0
+        self._folder, self._hospitals, self._number = folder, dict(hospitals), 0
         self._coordinator = Keys.open(folder / "coordinator.keys")
+
+    def correct(self, variable: str, site: str, number: int) -> None:
+        """From now on some of a hospital's people have another value."""
+        rows = self._hospitals[site]
+        column = rows.columns[variable].copy()
+        column[:number] = 1 - column[:number]
+        self._hospitals[site] = Rows({**rows.columns, variable: column}, rows.persons)
 
     def run(self, text: str, journal: int = 0) -> Run:
         """One plan, to its end. journal: that of a run which is taken up."""
@@ -205,3 +212,34 @@ def test_bounds_that_are_amended_after_the_first_were_withheld_pass(tmp_path: Pa
     years = Years(tmp_path, divide(data, np.arange(PEOPLE) % 4))
     assert list(years.run(folds([f"{TREATED}: ate"])).stopped) == ["a0"]
     assert years.stopped(folds([f"{TREATED}: ate, propensity_within: [0.1, 0.9]"])) == []
+
+
+# Values that were corrected between two plans.
+
+SUMS = "method: linear, cohort: all, formula: 'x ~ d + z0'"
+
+
+def test_one_corrected_outcome_would_tell_a_persons_row(years: Years) -> None:
+    """Sums of d times every other column differ by that person's values: the same question is withheld."""
+    assert years.stopped(folds([SUMS])) == []
+    years.correct("d", "seoul", 1)
+    assert years.stopped(folds([SUMS]).replace("en: x", "en: X")) == ["a0"]
+
+
+@pytest.mark.parametrize(
+    "then", [MODEL, f"{PATH}, cohort: all, folds: 5", "method: describe, cohort: same, variables: [d]"]
+)
+def test_a_few_corrected_values_are_withheld_whatever_is_asked_of_them(years: Years, then: str) -> None:
+    assert years.stopped(folds([SUMS])) == []
+    years.correct("d" if "x" not in then.split("formula")[-1] or "d ~" in then else "x", "busan", 9)
+    assert years.stopped(folds([then])) == ["a0"]
+
+
+def test_many_corrected_values_and_those_that_no_question_shares_pass(years: Years) -> None:
+    assert years.stopped(folds([SUMS])) == []
+    years.correct("z5", "seoul", 1)
+    assert years.stopped(folds([SUMS, "method: linear, cohort: all, formula: 'y ~ z5'"])) == []
+    years.correct("d", "seoul", 12)
+    assert years.stopped(folds([SUMS, "method: linear, cohort: all, formula: 'y ~ z6'"])) == []
+    years.correct("d", "seoul", 1)
+    assert years.stopped(folds([SUMS.replace("cohort: all", "cohort: most")])) == []

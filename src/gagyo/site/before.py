@@ -1,15 +1,20 @@
 """What other plans opened here about the same people, in whatever study: it counts with what a plan asks.
 
 The ledger says of which analyses of which plans how many numbers left; the memory beside it, whom each was about and
-what it asked. The same question about the same people, as most of an amended plan are, tells nothing twice.
+what it asked. The same question about the same people, as most of an amended plan are, tells nothing twice, unless
+somebody's value is another than it was: keyed bits of each are kept.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gagyo.canonical import canonical, digest, plain
 from gagyo.federation.line import Line
@@ -18,7 +23,8 @@ from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
 from gagyo.release.case import Before
 from gagyo.site.groups_told import names_in
-from gagyo.site.resampled import Bits, Dealing, Dealt, overlap
+from gagyo.site.keyed_digests import fingerprints
+from gagyo.site.resampled import Bits, Dealing, Dealt, apart, both_of, overlap
 from gagyo.site.said import Said
 from gagyo.site.session import Session
 from gagyo.site.store import Store
@@ -26,7 +32,10 @@ from gagyo.site.store import Store
 
 @dataclass(frozen=True)
 class Asked:
-    """An analysis of a plan: whom it is about (a cohort's key), what it asks of which columns, how it resamples."""
+    """An analysis of a plan: whom it is about (a cohort's key), what it asks of which columns, how it resamples.
+
+    weighs: how, where it does. values: by variable that it names, the digest of what everybody's were, as keyed bits.
+    """
 
     plan: str
     analysis: str
@@ -34,29 +43,34 @@ class Asked:
     content: str
     columns: frozenset[str]
     dealt: Dealt
-    weighs: Weighing | None = None
+    weighs: Weighing | None
+    values: Mapping[str, str]
 
     @classmethod
     def read(cls, plan: str, analysis: str, people: str, body: str) -> Asked:
         """As `body` was kept."""
         said = json.loads(body)
         weighs = Weighing.read(said["weighs"]) if said["weighs"] else None
-        return cls(plan, analysis, people, said["content"], frozenset(said["columns"]), Dealt(**said["dealt"]), weighs)
+        columns, dealt = frozenset(said["columns"]), Dealt(**said["dealt"])
+        return cls(plan, analysis, people, said["content"], columns, dealt, weighs, said["values"])
 
     @property
     def body(self) -> str:
         """All but who and where, as text."""
-        said = {"content": self.content, "columns": sorted(self.columns), "dealt": self.dealt.plain}
-        return canonical({**said, "weighs": self.weighs.plain if self.weighs else None}).decode()
+        said: dict[str, Any] = {"content": self.content, "columns": sorted(self.columns), "dealt": self.dealt.plain}
+        said |= {"weighs": self.weighs.plain if self.weighs else None, "values": dict(self.values)}
+        return canonical(said).decode()
 
 
 class Earlier:
-    """The other plans of this hospital, as the rules look at them."""
+    """The other plans of this hospital, as the rules look at them. secret: the key of the bits of values."""
 
-    def __init__(self, store: Store, said: Said) -> None:
-        self._store, self._said = store, said
+    def __init__(self, store: Store, said: Said, secret: bytes) -> None:
+        self._store, self._said, self._secret = store, said, secret
         self._every: dict[tuple[str, str], Asked] | None = None
         self._members: dict[str, Bits] = {}
+        self._digests: dict[tuple[str, str], str] = {}
+        self._changed: dict[tuple[str, str], NDArray[np.bool_]] = {}
 
     def keep(self, session: Session, analysis: str) -> None:
         """Before anything about an analysis leaves: remember whom it is about, and what it asks."""
@@ -70,7 +84,8 @@ class Earlier:
             people = session.cohorts[study.analyses[analysis].cohort].key
             columns, dealt = frozenset(study.variables), Dealt.of(session.line, analysis)
             content, weighs = content_of(session.line, analysis), Weighing.of(study.analyses[analysis])
-            one = Asked(*place, people, content, columns, dealt, weighs)
+            values = {name: self._values(session, name) for name in names_in(session.line, analysis)}
+            one = Asked(*place, people, content, columns, dealt, weighs, values)
             self._store.keep_asked(*place, one.people, one.body)
             self._kept[place] = one
         return self._kept[place]
@@ -79,6 +94,40 @@ class Earlier:
         """The analyses of other plans of which something left, or still may."""
         others = (one for (plan, _), one in self._kept.items() if plan != session.plan.digest)
         return [one for one in others if self._said.may_have_told(one.plan, one.analysis)]
+
+    def _values(self, session: Session, variable: str) -> str:
+        """The digest of everybody's values of a variable now, which are kept as keyed bits."""
+        place = (session.plan.digest, variable)
+        if place not in self._digests:
+            bits = session.cohorts.by_place(fingerprints(session.data.columns[variable], self._secret))
+            self._digests[place] = digest(bits.tobytes())
+            self._store.keep_fingerprints(self._digests[place], bits.tobytes())
+        return self._digests[place]
+
+    def corrected(self, session: Session, request: Request) -> int | None:
+        """How many people a question and one of another plan, whose answers say something of the same variables, differ
+        by where somebody's value was another then: who is of one of both alone, and whose values differ. None of none.
+        """
+        if request.analysis not in session.study.analyses:
+            return None
+        mine, now = self._asked(session, request.analysis), session.cohorts[request.cohort].members
+        found = []
+        for one in self._others(session):
+            pairs = [(mine.values[name], one.values[name]) for name in sorted({*mine.values} & {*one.values})]
+            other = [pair for pair in pairs if pair[0] != pair[1]]
+            if other:
+                then = self._of(one.people)
+                changed = np.logical_or.reduce(list(_alike_wide([self._differ(*pair) for pair in other])))
+                both = overlap(np.packbits(changed), both_of(now, then))[0]
+                found += [both + apart(now, then)] if both else []
+        return min(found, default=None)
+
+    def _differ(self, now: str, then: str) -> NDArray[np.bool_]:
+        """Whose bits are others, by lasting place."""
+        if (now, then) not in self._changed:
+            one, other = _alike_wide([self._store.fingerprints(now), self._store.fingerprints(then)])
+            self._changed[now, then] = one != other
+        return self._changed[now, then]
 
     def resampled(self, session: Session) -> list[Dealing]:
         """Whom other plans resampled, and how."""
@@ -134,6 +183,12 @@ class Earlier:
         if key not in self._members:
             self._members[key] = self._store.members(key)
         return self._members[key]
+
+
+def _alike_wide(several: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Numbers by lasting place, as many of each."""
+    width = max(len(one) for one in several)
+    return [np.pad(one, (0, width - len(one))) for one in several]
 
 
 def content_of(line: Line, analysis: str) -> str:

@@ -98,6 +98,10 @@ class Cohorts:
             self._left[place] = rows.completed(self._study.variables, filled)
         return self._left[place]
 
+    def by_place(self, of_rows: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """Numbers of the data's rows by lasting place of their people."""
+        return self._people.by_place(of_rows)
+
     def missing(self, variable: str) -> NDArray[np.bool_] | None:
         """Who lacks a variable; None where nobody does."""
         if variable not in self._missing:

@@ -100,7 +100,7 @@ def _over_weighings(now: Dealing, every: Sequence[Dealing], hospitals: int) -> i
     mine = _trimmed(now.members)
     union, sums = now.members, 1 + sum(_weighings(how) for (_, who), how in groups.items() if who == mine)
     left = [(np.frombuffer(who, np.uint8), 1 + _weighings(how)) for (_, who), how in groups.items() if who != mine]
-    left = [one for one in left if _number(_both(union, one[0]))]
+    left = [one for one in left if _number(both_of(union, one[0]))]
     least = _number(union) - -(-sums // hospitals)
     while left:
         found = [_number(_either(union, who)) - -(-(sums + more) // hospitals) for who, more in left]
@@ -155,11 +155,17 @@ def _wide(one: Bits, other: Bits) -> tuple[Bits, Bits]:
 
 def overlap(now: Bits, then: Bits) -> tuple[int, int]:
     """How many of some people then are among these, and how many are not."""
-    inside = _number(_both(now, then))
+    inside = _number(both_of(now, then))
     return inside, _number(then) - inside
 
 
-def _both(one: Bits, other: Bits) -> Bits:
+def apart(one: Bits, other: Bits) -> int:
+    """How many people are of one of two sets alone."""
+    return _number(np.bitwise_xor(*_wide(one, other)))
+
+
+def both_of(one: Bits, other: Bits) -> Bits:
+    """Who is of both."""
     return np.bitwise_and(*_wide(one, other))
 
 

@@ -76,9 +76,9 @@ class Site:
         said = Said(self.ledger)
         self.referrals = Referrals(policy, self.reviews, said)
         self._receipts = Receipts(name, self._store, self.ledger, said, self._log)
-        self.steps = Steps(
-            about or {}, policy, said, self.referrals, Rosters(self._store), self._receipts, Earlier(self._store, said)
-        )
+        earlier = Earlier(self._store, said, self._secret("data"))
+        rosters = Rosters(self._store)
+        self.steps = Steps(about or {}, policy, said, self.referrals, rosters, self._receipts, earlier)
         self._left_out = LeftOut(name, policy, self._approvals, said, self.referrals, self._receipts, self.steps)
         self._receipts.recover()
 

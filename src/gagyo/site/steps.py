@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
-from gagyo.release.case import Before, Case, Scope
+from gagyo.release.case import Before, Case, Overlap, Scope
 from gagyo.release.decision import Answer, Referral, Release
 from gagyo.release.gate import Gate
 from gagyo.site import admission, masked_sum
@@ -149,6 +150,12 @@ class Steps:
         numbers = min(case.numbers, int(opened.sum()))
         return self._receipts.release(request, payload, channel="pooled", numbers=numbers, fit=case.fit)
 
+    def _overlap(self, session: Session, request: Request, cohort: str) -> Overlap:
+        """How a cohort overlaps with those answered before, and with itself as it was before values were corrected."""
+        found = session.cohorts.overlap(cohort, *_parts(session, request))
+        sizes = [one for one in (found.difference, self._earlier.corrected(session, request)) if one is not None]
+        return replace(found, difference=min(sizes, default=None))
+
     def _remember(self, session: Session, request: Request) -> None:
         """An answer is about to leave: whom it is about, and what it asks of them, counts from now on."""
         session.cohorts.remember(request.cohort, *_parts(session, request))
@@ -197,7 +204,7 @@ class Steps:
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
             every_round=bool(ask and ask.every_round),
-            overlap=session.cohorts.overlap(cohort, *_parts(session, request)),
+            overlap=self._overlap(session, request, cohort),
             spending=self._said.spending(session.plan.digest, request.receiver),
             before=self._earlier.spent(session, request, scope, people) if scope != "share" else Before(),
             weighed_apart=self._earlier.weighs_apart(session, request),

@@ -29,6 +29,7 @@ create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
 create table if not exists asked (
   plan text not null, analysis text not null, people text not null, body text not null, primary key (plan, analysis));
+create table if not exists fingerprints (digest text primary key, body blob not null);
 create table if not exists statements (digest text primary key, plan text not null, body text not null);
 create table if not exists reviews (
   review text primary key, plan text not null, kind text not null, analysis text not null, content text not null,
@@ -211,3 +212,12 @@ class Store:
         """What analyses asked of whom: plan, analysis, the people's key, and the rest."""
         rows = self._base.execute("select plan, analysis, people, body from asked order by rowid")
         return [(str(plan), str(analysis), str(people), str(body)) for plan, analysis, people, body in rows]
+
+    def keep_fingerprints(self, digest: str, body: bytes) -> None:
+        """Remember what a column's values were, as keyed bits by lasting place."""
+        self._base.execute("insert or ignore into fingerprints values (?, ?)", (digest, body))
+
+    def fingerprints(self, digest: str) -> NDArray[np.uint16]:
+        """The keyed bits that were kept."""
+        row = self._base.execute("select body from fingerprints where digest = ?", (digest,)).fetchone()
+        return np.frombuffer(row[0] if row else b"", np.uint16)
