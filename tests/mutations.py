@@ -284,6 +284,8 @@ MUTATIONS = (
     ("site/before.py", "int(outside * people / max(now.rows.n, 1))", "0", AMENDED),
     ("release/rules/saturation.py", " or (before.numbers and", " or (False and", AMENDED),
     ("federation/rows.py", "self._stream(bits_of(label), self._hidden)", "self._stream(bits_of(label))", IMPUTED_DRAWS),
+    ("methods/_imputation_walk.py", "if yes_or_no and 0 < lacking < least:", "if False:", IMPUTED_DRAWS),
+    ("methods/_imputation_walk.py", "np.maximum(alone, pairs) > 1 / 16)", "pairs > 1 / 16)", IMPUTED_DRAWS),
     ("site/session.py", 'complete, self._secret("draws"))', 'complete, b"")', IMPUTED_DRAWS),
     (
         "federation/weighing.py",

@@ -241,5 +241,5 @@ def test_many_corrected_values_and_those_that_no_question_shares_pass(years: Yea
     assert years.stopped(folds([SUMS, "method: linear, cohort: all, formula: 'y ~ z5'"])) == []
     years.correct("d", "seoul", 12)
     assert years.stopped(folds([SUMS, "method: linear, cohort: all, formula: 'y ~ z6'"])) == []
-    years.correct("d", "seoul", 1)
+    years.correct("d", "seoul", 5)
     assert years.stopped(folds([SUMS.replace("cohort: all", "cohort: most")])) == []

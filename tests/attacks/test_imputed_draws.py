@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy import special
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._imputation_walk import fewest
 from gagyo.methods._newton import symmetric
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from tests.attacks.test_door import Wiretap
 from tests.attacks.test_hostile import told
-from tests.contract.data import HEAD, divide, number
+from tests.contract.data import HEAD, boolean, divide, number
 from tests.hospitals import SITES, house
 
 PEOPLE, LACKING, CHAINS = 400, 24, 60
@@ -94,3 +97,49 @@ def test_the_secret_lasts_and_is_each_hospitals_own(tmp_path: Path) -> None:
         site.close()
     again = house(tmp_path, text(), divide(drawn(), np.arange(PEOPLE) % 4))
     assert [site._secret("draws") for site in again.sites.values()] == secrets
+
+
+# Yes/no variables: what is given is 0 or 1, whoever draws it.
+
+
+def by_pairs(values: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Rows (found, columns): sums over one person, and by what many pairs of sums differ of one over a person more."""
+    sums, people = given @ values, given.sum(axis=1)
+    alone = np.round(sums[people == 1], 4)
+    found: Counter[tuple[float, ...]] = Counter()
+    for row, size in zip(sums, people, strict=True):
+        found.update(tuple(one) for one in np.round(sums[people == size + 1] - row, 4))
+    often = [one for one, times in found.most_common(len(values)) if times > 2]
+    return np.vstack([alone, np.array(often).reshape(-1, values.shape[1])])
+
+
+@pytest.mark.parametrize(("lacking", "share", "wanted"), [(10, 0.5, 6), (14, 0.5, 10), (30, 0.1, 20), (60, 0.05, 40)])
+def test_without_the_rule_sums_over_one_person_more_tell_the_values_of_a_few(
+    lacking: int, share: float, wanted: int
+) -> None:
+    """A thousand sums over some of those who lack a yes/no, drawn in secret: most of ten, or of sixty, rows."""
+    random = np.random.default_rng(8)
+    values = random.normal(50, 10, (lacking, 2))
+    found = by_pairs(values, (random.random((1000, lacking)) < share).astype(float))
+    known = [np.abs(found - one).max(axis=1).min() < 1e-3 for one in values]
+    assert sum(known) >= wanted
+    assert lacking < fewest(1000, share)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.1, 0.05])
+@pytest.mark.parametrize("sums", [20, 200, 1000])
+def test_of_as_many_as_the_rule_wants_hardly_a_sum_is_over_one_person(sums: int, share: float) -> None:
+    random = np.random.default_rng(8)
+    values = random.normal(50, 10, (fewest(sums, share), 2))
+    found = by_pairs(values, (random.random((sums, len(values))) < share).astype(float))
+    assert sum(np.abs(found - one).max(axis=1).min(initial=1.0) < 1e-3 for one in values) <= 1
+
+
+@pytest.mark.parametrize(("lacking", "stopped"), [(0, False), (15, True), (40, False)])
+def test_yes_or_no_that_few_lack_is_imputed_by_few_chains(tmp_path: Path, lacking: int, stopped: bool) -> None:
+    random = np.random.default_rng(4)
+    data = drawn() | {"x": (random.random(PEOPLE) < 0.5).astype(float)}
+    data["x"][random.choice(PEOPLE, lacking, replace=False)] = np.nan
+    declared = "\n".join([boolean("x"), number("w", 0, 100), number("y", 0, 100)])
+    run = house(tmp_path, HEAD % (10, declared, ANALYSIS), divide(data, np.arange(PEOPLE) % 4)).run()
+    assert [finding.code for why in run.stopped.values() for finding in why.findings] == (["impute_few"] * stopped)
