@@ -42,6 +42,8 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
+AMENDED, REPLICATES = "tests/attacks/test_amended.py", "tests/attacks/test_replicates.py"
+IMPUTED_DRAWS = "tests/attacks/test_imputed_draws.py"
 MOMENTS = "tests/attacks/test_moments.py"
 TABLES = "tests/attacks/test_tables_of_hospitals.py"
 MIXED = "tests/contract/test_mixed_references.py"
@@ -245,7 +247,12 @@ MUTATIONS = (
     ("release/few_values.py", "joined(there, *(", "joined(few_or_none(NOBODY), *(", DECLARED),
     ("release/few_values.py", "np.flatnonzero((found <= SETTLED) & (", "np.flatnonzero((found < 0) & (", DECLARED),
     ("release/few_values.py", "if len(first) < len(sides):", "if False:", DECLARED),
-    ("site/steps.py", "{**aggregate, **left_between(session, request, step, aggregate)}", "aggregate", COMPARED),
+    (
+        "site/steps.py",
+        "{**aggregate, **left_between(session, request, step, aggregate, before)}",
+        "aggregate",
+        COMPARED,
+    ),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
     (
@@ -266,12 +273,35 @@ MUTATIONS = (
         PARTS,
     ),
     ("site/compared.py", "replace(found, spread=side_by_side(NO_SPREAD, *spreads))", "found", PARTS),
-    ("site/resampled.py", "// _terms(frozenset[int]().union(*same))", "// max(*same[0], 1)", FOLDS),
-    ("site/resampled.py", "if np.array_equal(people[name], now)]", "if people[name] is now]", FOLDS),
+    ("site/resampled.py", "people // terms if terms", "people // max(numbers) if terms", FOLDS),
+    ("site/resampled.py", "and _alike(one.members, now.members))", "and one.members is now.members)", FOLDS),
+    ("site/resampled.py", "if one.how.order == now.how.order and", "if", AMENDED),
     ("methods/validate.py", "return self.layout.folds\n", "return 0\n", FOLDS),
-    ("site/resampled.py", "people - -(-self.weighings // hospitals)", "people", FOLDS),
-    ("site/resampled.py", "max(bootstrap for _, _, bootstrap in found)", "0", FOLDS),
-    ("site/resampled.py", "for folds, _, _ in found if folds}", "for folds, _, _ in found[-1:] if folds}", FOLDS),
+    ("site/resampled.py", "least = _number(union) - -(-sums // hospitals)", "least = _number(union)", FOLDS),
+    ("site/resampled.py", "return replicates + sum(", "return sum(", FOLDS),
+    ("site/resampled.py", "in divisions.items() if folds)", "in [*divisions.items()][-1:] if folds)", FOLDS),
+    ("site/resampled.py", "    while left:\n", "    while False:\n", AMENDED),
+    ("site/compared.py", "[*earlier, *before], len(", "earlier, len(", AMENDED),
+    ("site/said.py", "return one.opened or not (", "return not (", AMENDED),
+    ("site/before.py", "if self._said.told(session.plan.digest, name).opened)", ")", AMENDED),
+    ("site/before.py", "(one.people, one.content) not in again", "True", AMENDED),
+    ("site/before.py", "int(outside * people / max(now.rows.n, 1))", "0", AMENDED),
+    ("release/rules/saturation.py", " or (before.numbers and", " or (False and", AMENDED),
+    ("federation/rows.py", "self._stream(bits_of(label), self._hidden)", "self._stream(bits_of(label))", IMPUTED_DRAWS),
+    ("methods/_imputation_walk.py", "if yes_or_no and 0 < lacking < least:", "if False:", IMPUTED_DRAWS),
+    ("methods/_imputation_walk.py", "np.maximum(alone, pairs) > 1 / 16)", "pairs > 1 / 16)", IMPUTED_DRAWS),
+    ("site/session.py", 'complete, self._secret("draws"))', 'complete, b"")', IMPUTED_DRAWS),
+    (
+        "federation/weighing.py",
+        'return cls(str(said.get("treatment")), "inverse"',
+        'return cls(str(said.get("treatment")), "aipw"',
+        WEIGHING,
+    ),
+    ("release/rules/differencing.py", "    if case.weighed_apart:\n", "    if False:\n", AMENDED),
+    ("site/steps.py", "(found.difference, self._earlier.corrected(session, request))", "[found.difference]", AMENDED),
+    ("site/before.py", "[both + apart(now, then)] if both", "[both] if both", AMENDED),
+    ("site/before.py", ".steps - UNWEIGHTED for", ".steps for", AMENDED),
+    ("federation/rows.py", "self._stream(replicate + self._together)", "self._stream(replicate)", REPLICATES),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
         "site/compared.py",
@@ -444,9 +474,9 @@ MUTATIONS = (
     ),
     ("statistics/weighting.py", "moves = free & under", "moves = under", WEIGHED),
     ("statistics/weighting.py", "np.where(under, by_share, 0.0)", "by_share", WEIGHED),
-    ("methods/_one_scheme.py", "if self.within != other.within:", "if False:", WEIGHING),
-    ("methods/_one_scheme.py", "return bounded and (self.kind", "return False and (self.kind", WEIGHING),
-    ("methods/_one_scheme.py", 'said.get("estimator") == "aipw":', 'said.get("estimator") == "none":', WEIGHING),
+    ("federation/weighing.py", "if self.within != other.within:", "if False:", WEIGHING),
+    ("federation/weighing.py", "return bounded and (self.kind", "return False and (self.kind", WEIGHING),
+    ("federation/weighing.py", 'said.get("estimator") == "aipw":', 'said.get("estimator") == "none":', WEIGHING),
     ("methods/_weighting_curves.py", "spread, few_or_none(counts), ", "spread, few_or_none(0 * counts), ", TIMED),
     ("methods/_weighting_curves.py", "_patterns(rows, asked.formula, cell))", "NOBODY)", TIMED),
     ("methods/_weighting_curves.py", "Spread(whole.largest + whole.second + others, ", "Spread(whole.total, ", TIMED),
@@ -511,7 +541,7 @@ MUTATIONS = (
     ("release/rules/table.py", "if not any(_determined(", "if True or not any(_determined(", RULES),
     ("release/rules/dominance.py", "rest < case.limits.dominance", "rest < 0 * case.limits.dominance", RULES),
     ("release/rules/saturation.py", "if case.fit and case.per_fit >", "if False and case.per_fit >", RULES),
-    ("release/rules/saturation.py", "if spent + case.numbers >", "if False and case.numbers >", RULES),
+    ("release/rules/saturation.py", "if now > alone or (", "if False or (", RULES),
     ("release/rules/differencing.py", "0 < difference < least", "0 < difference < 0", RULES),
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
     ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.federation.rows import Rows
-from gagyo.methods import weighting
+from gagyo.methods import standardisation, weighting
 from gagyo.methods._propensity import scored
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Aggregate
@@ -277,6 +278,39 @@ def test_two_bounds_would_tell_the_heaviest_persons_row() -> None:
     np.testing.assert_allclose([of_outcome / of_weights, of_x / of_weights], [data["y"][who], data["x"][who]])
 
 
+def test_two_estimators_within_other_bounds_would_tell_it_too() -> None:
+    """An augmented mean is a weighted one, less what is known: its residual of the one person beyond a bound.
+
+    Of a yes/no outcome the residual has few values it can be, each with the extra weight; and then so has any other's.
+    """
+    data = drawn()
+    (rows,) = parts(data, np.zeros(800, int), TEXT % ("x", "y", ""))
+    score = np.array([0.0, 0.8])
+    share = np.where(data["t"] == 1, special.expit(score[0] + score[1] * data["x"]), 1.0)
+    who, (least, next_) = int(np.argmin(share)), np.sort(share)[:2]
+    how: dict[str, Any] = {**asked("t ~ x", "y", "pooled"), "scheme": ["ate"], "share": np.array([0.4])}
+    how |= {
+        "balance": ["s", "d"],
+        "coefficients": score,
+        "bounds": np.array([0.0, 1.0, 1e12]),
+        "means": np.zeros((2, 2)),
+    }
+    of_weights, _, of_y, of_s, of_d = weighting.weighted(rows, **how)["weighted"].values[:10].reshape(2, 5)[0]
+    beyond, models = {}, {"y": np.array([1.0, 0.5]), "d": np.array([-0.4, 0.3])}
+    for outcome, beta in models.items():
+        said = {"formula": f"{outcome} ~ s", "treatment": "t", "propensity": "t ~ x", "hospitals": "pooled"}
+        bounds = np.array([(least + next_) / 2, 1.0])
+        found = standardisation.means(rows, **said, scores=score, bounds=bounds, coefficients=np.tile(beta, (2, 1)))
+        mean = np.cumsum(beta) if outcome == "y" else special.expit(np.cumsum(beta))
+        everyone = mean[0] * (data["s"] == 0).sum() + mean[1] * (data["s"] == 1).sum()
+        unbounded = {"y": of_y, "d": of_d}[outcome] - mean[0] * (of_weights - of_s) - mean[1] * of_s
+        beyond[outcome] = (unbounded - (found["means"].values[0] - everyone), mean)
+    guesses = [
+        beyond["y"][0] / (beyond["d"][0] / (d - beyond["d"][1][s])) + beyond["y"][1][s] for d in (0, 1) for s in (0, 1)
+    ]
+    assert min(abs(guess - data["y"][who]) for guess in guesses) < 1e-6
+
+
 WEIGHTING = 'method: weighting, cohort: all, outcome: y, formula: "t ~ x"'
 AIPW = 'method: standardisation, cohort: all, treatment: t, estimator: aipw, formula: "y ~ x", propensity: "t ~ x"'
 
@@ -289,6 +323,11 @@ AIPW = 'method: standardisation, cohort: all, treatment: t, estimator: aipw, for
         (f"{WEIGHTING}, estimand: ato", f"{WEIGHTING}, estimand: ato, largest_weight: 0.8", False),
         (f"{WEIGHTING}, estimand: ate, largest_weight: 5", f"{WEIGHTING}, estimand: att, largest_weight: 5", False),
         (AIPW, f"{AIPW}, propensity_within: [0.1, 0.9]", False),
+        (f"{WEIGHTING}, estimand: ate", f"{AIPW}, propensity_within: [0.1, 0.9]", False),
+        (f"{WEIGHTING}, estimand: ate, largest_weight: 5", AIPW, False),
+        (f"{WEIGHTING}, estimand: ate, propensity_within: [0.1, 0.9]", f"{AIPW}, propensity_within: [0.1, 0.9]", True),
+        (f"{WEIGHTING}, estimand: att", AIPW, True),
+        (f"{WEIGHTING}, estimand: ato, largest_weight: 0.8", AIPW, True),
         (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING}, estimand: att", True),
         (f"{WEIGHTING}, estimand: ate", f"{WEIGHTING}, estimand: ate, stabilised: true", True),
         (f"{WEIGHTING}, estimand: ato", f"{WEIGHTING}, estimand: ate, propensity_within: [0.1, 0.9]", True),

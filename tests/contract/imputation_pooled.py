@@ -32,8 +32,8 @@ def normals(text: str, number: int) -> np.ndarray:
 
 
 def of_person(site: str, person: bytes, seed: str, label: str) -> float:
-    """SplitMix64 of the person's keyed hash, that many steps on as the label says."""
-    raw = hmac.digest(f"gagyo people {seed} {site}".encode(), person + (0).to_bytes(4, "big"), "sha256")
+    """SplitMix64 of the person's keyed hash, that many steps on as the label says; site: see `People.keyed`."""
+    raw = hmac.digest(f"gagyo people {site % seed}".encode(), person + (0).to_bytes(4, "big"), "sha256")
     z = (int.from_bytes(raw[:8], "big") + 0x9E3779B97F4A7C15 * (bits(label) + 1)) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
@@ -64,11 +64,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class People:
-    """Everyone: columns, hospital by name, identifier."""
+    """Everyone: columns, hospital by name, identifier. secrets: by hospital, of what it draws; none in rehearsals."""
 
     columns: Columns
     sites: np.ndarray
     persons: Sequence[bytes]
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
+
+    def keyed(self, site: str) -> str:
+        """What a hospital's numbers are drawn by: its secret, the seed (to be filled in) and its name."""
+        return f"{self.secrets[site].hex()} %s {site}" if site in self.secrets else f"%s {site}"
 
 
 def fits(asked: Asked, people: People) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -135,7 +140,7 @@ def completed(asked: Asked, people: People, chain: int, among: np.ndarray | None
     def each(name: str, sweep: int) -> np.ndarray:
         label = f"imputation {asked.seed} {name} {sweep} {chain}"
         who = np.flatnonzero(gone[name])
-        return np.array([of_person(people.sites[i], people.persons[i], asked.study, label) for i in who])
+        return np.array([of_person(people.keyed(people.sites[i]), people.persons[i], asked.study, label) for i in who])
 
     for name in asked.impute:
         seen = done[name][~gone[name] & among]
@@ -189,6 +194,10 @@ def one_model(
     where = sorted(set(people.sites)) if asked.own else [None]
     everyone = np.ones(len(slopes), bool)
     levels = np.column_stack([people.sites == one if asked.own else everyone for one in where]).astype(float)
+
+    def keyed(one: str) -> str:
+        return people.keyed(one) % asked.study
+
     label = f"gagyo {asked.study} imputation {asked.seed} {name} {sweep} {chain}"
     # Without hospitals' levels the intercept comes first, and is drawn with the slopes.
     W = np.column_stack([slopes, levels]) if asked.own else np.column_stack([levels, slopes])
@@ -196,7 +205,7 @@ def one_model(
     fitted = ~gone & among
     y = people.columns[name][fitted]
     if name in asked.levels:
-        own = [f"gagyo hospital {asked.study} {one} imputation {asked.seed} {name} {sweep} {chain}" for one in where]
+        own = [f"gagyo hospital {keyed(one)} imputation {asked.seed} {name} {sweep} {chain}" for one in where]
         beta = drawn_levels(asked, W[fitted], y, asked.levels[name], q, label, own)
         return W[gone] @ beta.T, 1.0
     if name in asked.ranges:
@@ -217,7 +226,7 @@ def one_model(
         block = precision[q:, q:]
         mean = beta[q:] - np.linalg.solve(block, precision[q:, :q] @ (drawn[:q] - beta[:q]))
         own = f"imputation {asked.seed} {name} {sweep} {chain}"
-        z = np.array([normals(f"gagyo hospital {asked.study} {one} {own}", 1)[0] for one in where])
+        z = np.array([normals(f"gagyo hospital {keyed(one)} {own}", 1)[0] for one in where])
         drawn[q:] = mean + sigma * z / np.sqrt(np.diag(block))
     return W[gone] @ drawn, sigma
 

@@ -24,7 +24,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result
 from tests.contract.data import NUMBERS, columns, divide, study
 from tests.contract.imputation_pooled import Asked, People, completed, logit, told
-from tests.contract.test_imputation_references import everyone, line
+from tests.contract.test_imputation_references import everyone, line, secrets_of
 from tests.hospitals import Rows, house
 from tests.mutations import ROOT
 
@@ -194,8 +194,10 @@ JOINT = {**{name: name for name in ("oe", "slope", "citl", "brier", "log_loss")}
 APART = {name: name for name in ("auc", "oe", "slope")}
 
 
-def check_equal(result: Result, asked: Asked, there: Mapping[str, Rows]) -> None:
-    whole = everyone(there)
+def check_equal(
+    result: Result, asked: Asked, there: Mapping[str, Rows], secrets: Mapping[str, bytes] | None = None
+) -> None:
+    whole = everyone(there, secrets)
     y, all_of_them = whole.columns[asked.outcome], np.ones(len(whole.persons), bool)
     lps = predictors(asked, whole, all_of_them)
     close(cells(result, "performance", 0), over_all(lps, y, whole.sites), JOINT)
@@ -209,9 +211,10 @@ def check_equal(result: Result, asked: Asked, there: Mapping[str, Rows]) -> None
 @pytest.mark.parametrize("name", CASES)
 def test_performance_is_that_of_the_same_draws_on_pooled_rows(tmp_path: Path, name: str) -> None:
     """Over all hospitals, at each, and at each by imputation models, draws and equation of the others."""
-    going = house(tmp_path, text(CASES[name]), people()).run()
+    built = house(tmp_path, text(CASES[name]), people())
+    going = built.run()
     assert going.stopped == {}
-    check_equal(going.results["v"], CASES[name], people())
+    check_equal(going.results["v"], CASES[name], people(), secrets_of(built))
 
 
 @settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
@@ -237,9 +240,10 @@ def given_equation(coefficients: Mapping[str, float]) -> str:
 
 def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> None:
     asked, there = CASES["a number"], people()
-    going = house(tmp_path, given_equation(GIVEN), there).run()
+    built = house(tmp_path, given_equation(GIVEN), there)
+    going = built.run()
     assert going.stopped == {}
-    result, whole = going.results["v"], everyone(there)
+    result, whole = going.results["v"], everyone(there, secrets_of(built))
     y, all_of_them = whole.columns[asked.outcome], np.ones(len(whole.persons), bool)
     lps = [np.round(one @ np.array(list(GIVEN.values())), 10) for one in designs(asked, whole, all_of_them)]
     close(cells(result, "performance", 0), over_all(lps, y, whole.sites), JOINT)

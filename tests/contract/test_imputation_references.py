@@ -21,8 +21,9 @@ from gagyo.result import Result
 from gagyo.statistics import rubin
 from tests.contract.data import GOLDEN, NUMBERS, columns, divide, study
 from tests.contract.imputation_pooled import Asked, People, fits
-from tests.hospitals import Rows, house
+from tests.hospitals import House, Rows, house
 
+Secrets = Mapping[str, bytes] | None
 RANGES = NUMBERS["pima"]
 BOTH = Asked("glu", ["bmi", "diabetic", "age"], ["bmi", "diabetic"], RANGES, times=6, sweeps=3)
 CASES = {
@@ -62,12 +63,17 @@ def at_hospitals(data: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str,
     return divide({key: column for key, column in data.items() if key != "hospital"}, where)
 
 
-def everyone(people: Mapping[str, Rows]) -> People:
+def secrets_of(one: House) -> dict[str, bytes]:
+    """By hospital, the key of what it draws for its people."""
+    return {name: site._secret("draws") for name, site in one.sites.items()}
+
+
+def everyone(people: Mapping[str, Rows], secrets: Secrets = None) -> People:
     """All hospitals' people in one place."""
     first = next(iter(people.values()))
     together = {key: np.concatenate([one.columns[key] for one in people.values()]) for key in first.columns}
     sites = np.concatenate([[name] * len(one.persons) for name, one in people.items()])
-    return People(together, sites, [person for one in people.values() for person in one.persons])
+    return People(together, sites, [person for one in people.values() for person in one.persons], secrets or {})
 
 
 def rehearsed(asked: Asked, people: Mapping[str, Rows], name: str = "pima") -> Result:
@@ -80,8 +86,8 @@ def rehearsed(asked: Asked, people: Mapping[str, Rows], name: str = "pima") -> R
     return rehearse(Line(parsed).methods["a"].combine({}), inside)
 
 
-def check_equal(result: Result, asked: Asked, people: Mapping[str, Rows]) -> None:
-    values, variances, imputed = fits(asked, everyone(people))
+def check_equal(result: Result, asked: Asked, people: Mapping[str, Rows], secrets: Secrets = None) -> None:
+    values, variances, imputed = fits(asked, everyone(people, secrets))
     wanted = rubin.pool(values, variances, len(everyone(people).persons) - values.shape[1])
     np.testing.assert_allclose([one.value for one in result.estimates], wanted.value, rtol=1e-8)
     np.testing.assert_allclose([one.standard_error for one in result.estimates], wanted.error, rtol=1e-8)
@@ -94,9 +100,10 @@ def test_coefficients_are_those_of_the_same_draws_on_pooled_rows(tmp_path: Path,
     asked = CASES[name]
     data = women(asked)
     people = at_hospitals(data, data["hospital"])
-    going = house(tmp_path, study("pima", line(asked)), people).run()
+    built = house(tmp_path, study("pima", line(asked)), people)
+    going = built.run()
     assert going.stopped == {}
-    check_equal(going.results["a"], asked, people)
+    check_equal(going.results["a"], asked, people, secrets_of(built))
 
 
 @settings(max_examples=10, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])

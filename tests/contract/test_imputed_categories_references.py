@@ -23,7 +23,7 @@ from gagyo.statistics import rubin
 from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import GOLDEN, LEVELS, NUMBERS, columns, divide, study
 from tests.contract.imputation_pooled import Asked, fits
-from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, women
+from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, secrets_of, women
 from tests.hospitals import Rows, house
 from tests.mutations import ROOT
 
@@ -50,9 +50,9 @@ CASES = {
 }
 
 
-def check_equal(result: Result, asked: Asked, people: dict[str, Rows]) -> None:
+def check_equal(result: Result, asked: Asked, people: dict[str, Rows], secrets: dict[str, bytes] | None = None) -> None:
     """Coefficients, errors, and the shares of levels among the imputed: to 1e-10."""
-    values, variances, imputed = fits(asked, everyone(people))
+    values, variances, imputed = fits(asked, everyone(people, secrets))
     wanted = rubin.pool(values, variances, len(everyone(people).persons) - values.shape[1])
     np.testing.assert_allclose([one.value for one in result.estimates], wanted.value, rtol=1e-10)
     np.testing.assert_allclose([one.standard_error for one in result.estimates], wanted.error, rtol=1e-10)
@@ -70,9 +70,10 @@ def test_coefficients_are_those_of_the_same_draws_on_pooled_rows(tmp_path: Path,
     asked, people = CASES[name], people_of(CASES[name])
     # Five hundred women at four hospitals have cells of five at the least.
     policies = dict.fromkeys(people, Policy(minimum_people=5))
-    going = house(tmp_path, study(DATA, line(asked)), people, policies).run()
+    built = house(tmp_path, study(DATA, line(asked)), people, policies)
+    going = built.run()
     assert going.stopped == {}
-    check_equal(going.results["a"], asked, people)
+    check_equal(going.results["a"], asked, people, secrets_of(built))
 
 
 @settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])

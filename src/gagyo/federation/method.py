@@ -74,6 +74,11 @@ def folds_of(method: Method) -> int:
     return int(getattr(method, "folds", 0))
 
 
+def within_of(method: Method) -> str:
+    """The variable within whose classes a method deals people out to folds; empty where it deals out all together."""
+    return str(getattr(method, "within", ""))
+
+
 def resampled_by(method: Method) -> tuple[int, int, int]:
     """The folds of a method that fits to resampled people, how often they are dealt out, and bootstrap replicates."""
     folds, repeats, bootstrap = getattr(method, "resampled", (0, 0, 0))

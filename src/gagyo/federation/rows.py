@@ -23,7 +23,8 @@ class Rows:
     """Columns by variable (float64, missing NaN; see protocol/variables.py) of `n` people.
 
     persons: identifier bytes, used only for keyed hashing (folds, replicate weights) and never shown. seed: public,
-    from the study, so that folds are the same in every run and can be rebuilt for a pooled reference.
+    from the study, so that folds are the same in every run and can be rebuilt for a pooled reference. secret: of the
+    hospital, for what is drawn to impute; it stays there, and lasts.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Rows:
         columns: Mapping[str, Floats],
         persons: Sequence[bytes],
         seed: str = "",
+        secret: bytes = b"",
     ) -> None:
         self.site = site
         self.variables = variables
@@ -40,6 +42,7 @@ class Rows:
         self._columns = columns
         self._persons = persons
         self._seed = seed
+        self._secret = secret
         self._cache: dict[Any, Any] = {}
 
     def __getitem__(self, name: str) -> Floats:
@@ -89,7 +92,19 @@ class Rows:
 
     @cached_property
     def _hashes(self) -> NDArray[np.uint64]:
-        key = f"gagyo people {self._seed} {self.site}".encode()
+        return self._keyed("")
+
+    @cached_property
+    def _hidden(self) -> NDArray[np.uint64]:
+        """As the hashes, and known at this hospital alone."""
+        return self._keyed(self._secret_text)
+
+    @property
+    def _secret_text(self) -> str:
+        return f"{self._secret.hex()} " if self._secret else ""
+
+    def _keyed(self, hidden: str) -> NDArray[np.uint64]:
+        key = f"gagyo people {hidden}{self._seed} {self.site}".encode()
         # Persons that share an identifier (rows without one) are told apart by how often they came before.
         seen: dict[bytes, int] = {}
         out = np.empty(self.n, np.uint64)
@@ -100,9 +115,14 @@ class Rows:
             out[index] = int.from_bytes(raw[:8], "big")
         return out
 
-    def _stream(self, counter: int) -> NDArray[np.uint64]:
+    @cached_property
+    def _together(self) -> int:
+        """A number of all these people, in whatever order."""
+        return int(self._hashes.sum(dtype=np.uint64))
+
+    def _stream(self, counter: int, hashes: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
         """One 64-bit number a person and counter (SplitMix64 of the person's keyed hash)."""
-        z = self._hashes + np.uint64(int(GOLDEN) * (counter + 1) % 2**64)
+        z = (self._hashes if hashes is None else hashes) + np.uint64(int(GOLDEN) * (counter + 1) % 2**64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return z ^ (z >> np.uint64(31))
@@ -118,19 +138,26 @@ class Rows:
 
     def completed(self, variables: Mapping[str, Variable], columns: Mapping[str, Floats]) -> Rows:
         """The same people with other columns in place of some, declared as `variables` say: imputed values."""
-        return Rows(self.site, variables, {**self._columns, **columns}, self._persons, self._seed)
+        return Rows(self.site, variables, {**self._columns, **columns}, self._persons, self._seed, self._secret)
 
     def uniforms(self, label: str) -> NDArray[np.float64]:
-        """A number between 0 and 1 for each person (n,), of the person's keyed hash and a label."""
-        return uniform_of(self._stream(bits_of(label)))
+        """A number between 0 and 1 for each person (n,), of a hash that only this hospital can make, and a label.
+
+        Whoever knew them would have, of completed data, as many sums over those who lack a value as there are chains.
+        """
+        return uniform_of(self._stream(bits_of(label), self._hidden))
 
     def own_normals(self, label: str, number: int) -> NDArray[np.float64]:
-        """Standard normals (number,) of this hospital's own, for a label."""
-        return normals(f"gagyo hospital {self._seed} {self.site} {label}", number)
+        """Standard normals (number,) of this hospital's own, which only it can make, for a label."""
+        return normals(f"gagyo hospital {self._secret_text}{self._seed} {self.site} {label}", number)
 
     def poisson(self, replicate: int) -> NDArray[np.float64]:
-        """Bootstrap weights of one replicate: Poisson(1) by inversion of the person's keyed hash."""
-        uniform = (self._stream(replicate) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        """Bootstrap weights of one replicate: Poisson(1) by inversion of the person's keyed hash.
+
+        Of other people they are other draws, also for those who are among both: else everyone's sums less most people's
+        would be the others', once for each replicate.
+        """
+        uniform = (self._stream(replicate + self._together) >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return np.searchsorted(POISSON_CDF, uniform, side="right").astype(np.float64)
 
 

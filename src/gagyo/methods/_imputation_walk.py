@@ -105,6 +105,21 @@ class Fits:
     seen: tuple[Seen, ...]
 
 
+def fewest(swept: int, share: float) -> int:
+    """How many may lack a yes/no, if any, where a study has so many chains times sweeps; share: of those who have it,
+    how many have the rarer answer.
+
+    What each is given is 0 or 1: of a completed data set a sum of it times any other column is one over some of those
+    who lack it. Where it is one person, or two such sums differ by one, these are that one's values. Of either at most
+    a sixteenth of one is expected.
+    """
+    rare, often = max(share, 1e-3), 1 - max(share, 1e-3)
+    n = np.arange(1, 20_000)
+    alone = swept * n * rare * often ** (n - 1)
+    pairs = swept**2 / 2 * n * 2 * rare * often * (rare**2 + often**2) ** (n - 1)
+    return int(n[np.flatnonzero(np.maximum(alone, pairs) > 1 / 16).max(initial=0)]) + 1
+
+
 @dataclass
 class Walk:
     """Where an imputation is: what the start opened, what was drawn, what was given, each logistic model's last fit.
@@ -228,7 +243,18 @@ class Walk:
         self.starts = np.column_stack([mean, np.where(measured, deviation, 0.0)])
         self.draws = np.zeros((self.spec.times, 0))
         self.given = {name: [] for name in self.spec.impute}
+        self._check_few()
         self._check_levels()
+
+    def _check_few(self) -> None:
+        """Raise Stopped where so few lack a yes/no that the sums of data sets would tell them apart."""
+        for name, having in self.having.items():
+            lacking = self.people - having
+            shares = self.starts[self.spec.place(name), 0]
+            least = fewest(self.spec.swept, float(np.minimum(shares, 1 - shares).min()))
+            yes_or_no = not self.spec.is_measured(name) and not self.spec.levels(name)
+            if yes_or_no and 0 < lacking < least:
+                raise Stopped(Finding("impute_few", values={"variable": name, "found": lacking, "expected": least}))
 
     def _check_levels(self) -> None:
         """Raise Stopped where nobody has a level of a category."""

@@ -3,11 +3,12 @@
 Numbers are imputed by Bayesian linear, yes or no by Bayesian logistic, categories by Bayesian multinomial logistic
 regression on everything else: the outcome, the other terms, auxiliary variables, and a level of each hospital that
 never leaves it; for a prediction without outcome and hospitals' levels. Each round opens the sums of one model in all
-chains; what is drawn comes from a written generator, and people's own numbers from their keyed hashes, so that the
-completed data are the same wherever they are made. Given the draws it is lossless: every model is the fit of the pooled
-rows. van Buuren & Groothuis-Oudshoorn (2011) J Stat Softw 45(3); Rubin (1987) Multiple Imputation for Nonresponse in
-Surveys; Barnard & Rubin (1999) Biometrika 86:948. Reference: R `mice` (`pool`; `norm` and `logreg` in distribution,
-`polyreg` but for its parameters, which it does not draw), statsmodels `MNLogit`, and the same draws on the pooled rows.
+chains; what is drawn comes from a written generator, and people's own numbers from their keyed hashes, with a secret of
+their hospital, so that the completed data are the same whenever they are made. Given the draws it is lossless: every
+model is the fit of the pooled rows. van Buuren & Groothuis-Oudshoorn (2011) J Stat Softw 45(3); Rubin (1987) Multiple
+Imputation for Nonresponse in Surveys; Barnard & Rubin (1999) Biometrika 86:948. Reference: R `mice` (`pool`; `norm`
+and `logreg` in distribution, `polyreg` but for its parameters, which it does not draw), statsmodels `MNLogit`, and the
+same draws on the pooled rows.
 """
 
 from __future__ import annotations

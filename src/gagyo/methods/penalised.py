@@ -152,6 +152,11 @@ class Method:
         return self.options.folds
 
     @property
+    def within(self) -> str:
+        """Folds are balanced by a yes/no outcome."""
+        return self.formula.outcome if self.options.family == "binomial" else ""
+
+    @property
     def _triangle(self) -> int:
         """The numbers of one information."""
         return self.width * (self.width + 1) // 2

@@ -151,6 +151,11 @@ class Method:
         return self.layout.folds
 
     @property
+    def within(self) -> str:
+        """Folds are balanced by outcome."""
+        return self.formula.outcome
+
+    @property
     def resampled(self) -> tuple[int, int, int]:
         """Folds, how often people are dealt out to them, and bootstrap replicates."""
         return self.layout.folds, self.layout.repeats, self.layout.bootstrap

@@ -34,8 +34,19 @@ class Spending:
 
 
 @dataclass(frozen=True)
+class Before:
+    """Numbers opened about the same people under other plans, and how many columns they and this one are about."""
+
+    numbers: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True)
 class Case:
-    """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables."""
+    """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables.
+
+    weighed_apart: whether another plan weighed the same people, and all but a few of them alike.
+    """
 
     scope: Scope
     aggregate: Aggregate
@@ -49,6 +60,8 @@ class Case:
     every_round: bool = False
     overlap: Overlap = field(default_factory=Overlap)
     spending: Spending = field(default_factory=Spending)
+    before: Before = field(default_factory=Before)
+    weighed_apart: bool = False
 
     @property
     def per_fit(self) -> float:

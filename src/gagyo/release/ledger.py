@@ -111,6 +111,13 @@ class Ledger:
             self._about[plan] = [link for link in found if link.record.get("plan") == plan]
         return self._about[plan]
 
+    def after(self, number: int, *words: bytes) -> Iterator[Entry]:
+        """The links from a place on, at the least those whose lines hold one of some words. Tampered as `about`."""
+        for at in range(number, len(self)):
+            link = self._links[at]
+            if isinstance(link, Entry) or any(word in link for word in words):
+                yield self._at(at)
+
     def _at(self, number: int) -> Entry:
         link = self._links[number]
         if isinstance(link, bytes):

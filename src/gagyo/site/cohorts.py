@@ -51,16 +51,26 @@ class Cohort:
 
 
 class Cohorts:
-    """Opens the cohorts of one study on one data set; data stay as they were when the plan was approved."""
+    """Opens the cohorts of one study on one data set; data stay as they were when the plan was approved.
+
+    secret: the key of what is drawn for people here.
+    """
 
     def __init__(
-        self, site: str, study: Study, data: Dataset, people: People, complete: Mapping[str, frozenset[str]]
+        self,
+        site: str,
+        study: Study,
+        data: Dataset,
+        people: People,
+        complete: Mapping[str, frozenset[str]],
+        secret: bytes,
     ) -> None:
         self._site = site
         self._study = study
         self._data = data
         self._people = people
         self._complete = complete
+        self._secret = secret
         self._open: dict[str, Cohort] = {}
         self._left: dict[tuple[str, str, frozenset[str]], Rows] = {}
         self._missing: dict[str, NDArray[np.bool_] | None] = {}
@@ -87,6 +97,10 @@ class Cohorts:
             filled = {name: np.nan_to_num(rows[name]) for name in sorted(levels)}
             self._left[place] = rows.completed(self._study.variables, filled)
         return self._left[place]
+
+    def by_place(self, of_rows: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """Numbers of the data's rows by lasting place of their people."""
+        return self._people.by_place(of_rows)
 
     def missing(self, variable: str) -> NDArray[np.bool_] | None:
         """Who lacks a variable; None where nobody does."""
@@ -206,7 +220,7 @@ class Cohorts:
         if not everyone:
             persons = [person for person, inside in zip(persons, chosen, strict=True) if inside]
         seed = f"{self._study.study} {self._study.seed}"
-        return Rows(self._site, self._study.variables, columns, persons, seed)
+        return Rows(self._site, self._study.variables, columns, persons, seed, self._secret)
 
 
 def _digest(members: NDArray[np.uint8]) -> str:

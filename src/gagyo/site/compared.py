@@ -29,7 +29,7 @@ from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
-from gagyo.site.resampled import Resampled
+from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
 from gagyo.site.session import Session
 
 NAME = "compared"
@@ -43,7 +43,7 @@ class Compared:
 
     earlier: by other cohort, the groups that earlier analyses of it tell. now: those that this one tells. knots: by
     variable of which the splines of this and of earlier analyses have others, all of them in turn. sums: by other
-    cohort, the measurements that earlier analyses of it and this one name. resampled: by this and by earlier analyses.
+    cohort, the measurements that earlier analyses of it and this one name. resampled: whether this one resamples.
     """
 
     cohort: str
@@ -51,7 +51,7 @@ class Compared:
     earlier: Mapping[str, frozenset[Group]]
     knots: Mapping[str, tuple[float, ...]]
     sums: Mapping[str, frozenset[str]]
-    resampled: Resampled
+    resampled: bool
     variables: Mapping[str, Variable]
 
     @classmethod
@@ -71,7 +71,7 @@ class Compared:
         now = groups_told(line, analysis) if earlier else frozenset()
         every = [*before, analysis]
         knots = _knots([analyses[name].options for name in every])
-        return cls(cohort, now, earlier, knots, sums, Resampled.of(line, every), line.study.variables)
+        return cls(cohort, now, earlier, knots, sums, bool(Dealt.of(line, analysis)), line.study.variables)
 
     @classmethod
     def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
@@ -89,11 +89,11 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        told = self.earlier or self.knots or self.resampled.folds or self.resampled.weighings
-        return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.resampled.folds))) if told else ()
+        told = self.earlier or self.knots or self.resampled
+        return (self.cohort, *self.earlier) if told else ()
 
-    def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], hospitals: int = 1) -> Measure:
-        """The cells at this hospital, one of some; people: by cohort, who is analysed (n,)."""
+    def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], over: Counts = NOBODY) -> Measure:
+        """The cells at this hospital; people: by cohort, who is analysed (n,). over: of `resampled.py`."""
         now, there = people[self.cohort], Everyone(columns, self.variables)
         cells = [cell for name, told in self.earlier.items() for cell in self._two(there, now, people[name], told)]
         cells += [_between(columns[name][now], knots) for name, knots in self.knots.items()]
@@ -102,7 +102,6 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
-        over = self.resampled.over(people, self.cohort, hospitals)
         found = measure_of(np.concatenate([NOBODY, *cells]), over)
         spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
         return replace(found, spread=side_by_side(NO_SPREAD, *spreads))
@@ -120,18 +119,33 @@ class Compared:
             yield there.counts(inside, groups) + int(whole.sum()) - 2 * there.counts(both, groups)
 
 
-def left_between(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
-    """The measures that stand beside a share: whom it and the sums of earlier analyses leave, for the pooled rules."""
-    return {**_compared(session, request), **_left(session, request, step, aggregate)}
+def left_between(
+    session: Session, request: Request, step: LocalStep, aggregate: Aggregate, before: Sequence[Dealing] = ()
+) -> Aggregate:
+    """The measures that stand beside a share: whom it and the sums of earlier analyses leave, for the pooled rules.
+
+    before: what was resampled here under other plans.
+    """
+    return {**_compared(session, request, before), **_left(session, request, step, aggregate)}
 
 
-def _compared(session: Session, request: Request) -> Aggregate:
+def _compared(session: Session, request: Request, before: Sequence[Dealing]) -> Aggregate:
     """With the first sum of an analysis: who is left between its cohort and those of earlier analyses."""
     if request.round > 0:
         return {}
     found = Compared.of(session.line, request.analysis, session.history.opened)
     people = {name: session.cohorts[name].complete for name in found.cohorts}
-    return {NAME: found.measure(session.data.columns, people, len(request.roster))} if people else {}
+    over = _resampled(session, request, before) if found.resampled else NOBODY
+    return {NAME: found.measure(session.data.columns, people, over)} if people else {}
+
+
+def _resampled(session: Session, request: Request, before: Sequence[Dealing]) -> Counts:
+    """How many people sums are over that follow from this and earlier resampling, also that of other plans."""
+    now, analyses = request.analysis, session.study.analyses
+    opened = [name for name in analyses if name in session.history.opened and name != now]
+    members = {one.cohort: session.cohorts[one.cohort].members for one in (analyses[name] for name in (*opened, now))}
+    *earlier, mine = in_plan(session.line, (*opened, now), members)
+    return sums_over(mine, [*earlier, *before], len(request.roster))
 
 
 def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:

@@ -25,6 +25,12 @@ class People:
         self._places = store.places([hmac.digest(key, person, hashlib.sha256)[:TAG] for person in numbered(persons)])
         self._width = int(self._places.max(initial=-1)) + 1
 
+    def by_place(self, of_rows: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """Numbers of this data set's rows by lasting place; 0 of people that it does not hold."""
+        out = np.zeros(self._width, np.uint16)
+        out[self._places] = of_rows
+        return out
+
     def members(self, chosen: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """A cohort's membership as packed bits over all places."""
         bits = np.zeros(self._width, np.uint8)

@@ -23,7 +23,7 @@ def groups_told(line: Line, analysis: str) -> frozenset[Group]:
     And of what its people may lack, those who have it and those who do not.
     """
     one, variables = line.study.analyses[analysis], line.study.variables
-    known = _named(line, analysis)
+    known = names_in(line, analysis)
     levels = {name: [(name, level) for level in range(levels_of(variables[name]))] for name in known}
     for name in set(known) - line.complete[one.cohort]:
         levels[name] += [(name, HAVE), (name, LACK)]
@@ -35,7 +35,7 @@ def groups_told(line: Line, analysis: str) -> frozenset[Group]:
     return frozenset([(), *single, *places, *(pair for a, b in pairs for pair in product(levels[a], levels[b]))])
 
 
-def _named(line: Line, analysis: str) -> list[str]:
+def names_in(line: Line, analysis: str) -> list[str]:
     """The variables that an analysis names, and those that it needs."""
     texts = texts_of(line.study.analyses[analysis].options)
     words = {word for text in texts for word in re.findall(r"\w+", text)}
@@ -44,7 +44,7 @@ def _named(line: Line, analysis: str) -> list[str]:
 
 def measurements_told(line: Line, analysis: str) -> set[str]:
     """The measurements that an analysis names."""
-    return {name for name in _named(line, analysis) if not levels_of(line.study.variables[name])}
+    return {name for name in names_in(line, analysis) if not levels_of(line.study.variables[name])}
 
 
 def texts_of(options: Any) -> Iterator[str]:

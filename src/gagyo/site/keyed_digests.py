@@ -1,4 +1,7 @@
-"""Keyed digests of what stays at a hospital: its data, its people, what reviewers are shown; their keys never leave."""
+"""Keyed digests of what stays at a hospital: its data, its people, what is drawn for them, what reviewers are shown.
+
+Their keys never leave.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gagyo.exchange.envelope import Keys
 from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Floats
 from gagyo.site.cohorts import Dataset
 from gagyo.site.mapping.load import load
 from gagyo.site.site_file import SiteFile
 from gagyo.site.store import Store
 
-PURPOSES = ("data", "people", "review")
+PURPOSES = ("data", "draws", "people", "review")
 """What a hospital digests with keys of its own."""
 
 
@@ -32,6 +37,15 @@ def snapshot(data: Dataset, key: bytes) -> str:
         whole.update(name.encode() + b"\0" + np.ascontiguousarray(data.columns[name]).tobytes())
     whole.update(b"".join([len(person).to_bytes(4, "big") + person for person in data.persons]))
     return whole.hexdigest()
+
+
+def fingerprints(column: Floats, key: bytes) -> NDArray[np.uint16]:
+    """Sixteen keyed bits of each person's value (n,): another value has others, but for one in 65,536."""
+    one, other = np.frombuffer(hashlib.sha256(key).digest()[:16], np.uint64)
+    bits = np.where(np.isnan(column), np.nan, column + 0.0).view(np.uint64) ^ one
+    for mixed in (np.uint64(0xBF58476D1CE4E5B9), other | np.uint64(1)):
+        bits = (bits ^ (bits >> np.uint64(31))) * mixed
+    return np.asarray(bits >> np.uint64(48), dtype=np.uint16)
 
 
 def present_data(path: Path, folder: Path, study: Study) -> str:

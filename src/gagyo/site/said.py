@@ -16,6 +16,9 @@ OVER = ("analysis", "round", "receiver")
 """What the rounds of a leave-one-out fit have in common."""
 SHARED = ("masked", "masked_people")
 """Channels of shares; the second also opens the people's mask to the other hospitals."""
+LEAVING = ("each", "pooled")
+"""Channels in which values leave."""
+WORDS = tuple(f'"{word}"'.encode() for word in (*LEAVING, *SHARED, "close", "withheld"))
 OPENING = ("people", "masked_people", "pooled")
 """Channels in which a mask was opened."""
 
@@ -54,12 +57,52 @@ class _Account:
             self.opened.setdefault(record["statement"], []).append((record["roster"], record["attempt"]))
 
 
+@dataclass
+class Told:
+    """What became of one analysis of a plan: numbers opened, by (receiver, channel); whether any, and any refused.
+
+    steps: those of which something was opened.
+    """
+
+    numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    opened: bool = False
+    refused: bool = False
+    steps: set[str] = field(default_factory=set)
+
+
+NOTHING = Told()
+
+
+class _Everywhere:
+    """What the links about all plans add up to, each looked at once."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.told: dict[tuple[str, str], Told] = {}
+        self.closed: set[str] = set()
+        self._steps: dict[str, str] = {}
+        """By statement, the step that was shared."""
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        if record["channel"] == "close":
+            self.closed.add(record["plan"])
+        one = self.told.setdefault((record["plan"], record["analysis"]), Told())
+        one.refused |= record["code"] == "withheld"
+        if record["channel"] in SHARED:
+            self._steps[record["statement"]] = record["step"]
+        if record["channel"] in LEAVING:
+            one.opened = True
+            one.numbers[record["receiver"], record["channel"]] += record["numbers"]
+            one.steps.add(self._steps.get(record["statement"], record["step"]))
+
+
 class Said:
     """The questions that the door asks of the ledger, each about one plan."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._accounts: dict[str, _Account] = {}
+        self._everywhere = _Everywhere()
 
     def _account(self, plan: str) -> _Account:
         account, links = self._accounts.setdefault(plan, _Account()), self._ledger.about(plan)
@@ -81,6 +124,19 @@ class Said:
         account = self._account(plan)
         each, pooled = (account.numbers[receiver, channel] for channel in ("each", "pooled"))
         return Spending(each, pooled, frozenset(account.fits.get(receiver, ())))
+
+    def told(self, plan: str, analysis: str) -> Told:
+        """What became of an analysis of any plan; of one that was neither refused nor has an end, it may still come."""
+        every = self._everywhere
+        for link in self._ledger.after(every.read, *WORDS):
+            every.take(link.record)
+        every.read = len(self._ledger)
+        return every.told.get((plan, analysis), NOTHING)
+
+    def may_have_told(self, plan: str, analysis: str) -> bool:
+        """Whether something of an analysis was opened, or may be yet: its run goes on, and nobody refused it here."""
+        one = self.told(plan, analysis)
+        return one.opened or not (one.refused or plan in self._everywhere.closed)
 
     def rounds_of(self, inner: Request) -> int:
         """How many shares this hospital gave to the receiver of a leave-one-out fit."""

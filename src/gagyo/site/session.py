@@ -47,7 +47,7 @@ class Session:
 
 
 class Sessions:
-    """The plans that are open at one hospital. secret: the key of its people's tags."""
+    """The plans that are open at one hospital. secret: its key for a purpose, of its people's tags and of draws."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Sessions:
         policy: Policy,
         store: Store,
         run_keys: RunKeys,
-        secret: bytes,
+        secret: Callable[[str], bytes],
         load: Callable[[Study], Dataset],
         ruled: Ruled | Unlisted,
     ) -> None:
@@ -85,7 +85,7 @@ class Sessions:
         study = plan.study
         data = self._load(study)
         line = Line(study)
-        people = People(self._store, data.persons, self._secret)
+        people = People(self._store, data.persons, self._secret("people"))
         publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
         asked = Limits(**dict(plan.limits))  # type: ignore[arg-type]
         if asked.strictest(Limits()) != asked:
@@ -94,7 +94,7 @@ class Sessions:
         check_none(bound.findings())
         limits = asked.stricter(max(self._policy.minimum_people, bound.bounds.minimum_people))
         complete = line.complete_without(data.absent)
-        cohorts = Cohorts(self._name, study, data, people, complete)
+        cohorts = Cohorts(self._name, study, data, people, complete, self._secret("draws"))
         session = Session(plan, limits, line, History(plan, line, publics), cohorts, data, publics, keys, bound)
         self._open[plan.digest] = session
         return session

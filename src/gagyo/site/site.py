@@ -19,6 +19,7 @@ from gagyo.release.decision import Answer
 from gagyo.release.ledger import Ledger
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.approvals import Approvals
+from gagyo.site.before import Earlier
 from gagyo.site.cohorts import Dataset
 from gagyo.site.decided import Decided
 from gagyo.site.fault_log import FaultLog
@@ -71,11 +72,13 @@ class Site:
         self.decided = Decided(name, policy, self._store, self.ledger, self._approvals, ruled)
         self.reviews = Reviews(self._store, self.ledger, policy.approvals, name, self._secret("review"))
         self.run_keys = RunKeys(self.keys, self._store)
-        self.sessions = Sessions(name, policy, self._store, self.run_keys, self._secret("people"), load, ruled)
+        self.sessions = Sessions(name, policy, self._store, self.run_keys, self._secret, load, ruled)
         said = Said(self.ledger)
         self.referrals = Referrals(policy, self.reviews, said)
         self._receipts = Receipts(name, self._store, self.ledger, said, self._log)
-        self.steps = Steps(about or {}, policy, said, self.referrals, Rosters(self._store), self._receipts)
+        earlier = Earlier(self._store, said, self._secret("data"))
+        rosters = Rosters(self._store)
+        self.steps = Steps(about or {}, policy, said, self.referrals, rosters, self._receipts, earlier)
         self._left_out = LeftOut(name, policy, self._approvals, said, self.referrals, self._receipts, self.steps)
         self._receipts.recover()
 

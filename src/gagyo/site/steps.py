@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import COORDINATOR, Request, Summand
 from gagyo.release import sharing
 from gagyo.release.aggregate import Aggregate
-from gagyo.release.case import Case, Scope
+from gagyo.release.case import Before, Case, Overlap, Scope
 from gagyo.release.decision import Answer, Referral, Release
 from gagyo.release.gate import Gate
 from gagyo.site import admission, masked_sum
 from gagyo.site.admission import NotAdmitted
+from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
@@ -39,9 +41,11 @@ class Steps:
         referrals: Referrals,
         rosters: Rosters,
         receipts: Receipts,
+        earlier: Earlier,
     ) -> None:
         self._about, self._policy, self._said = about, policy, said
         self._referrals, self._rosters, self._receipts = referrals, rosters, receipts
+        self._earlier = earlier
         self._gate = Gate()
 
     def preflight(self, session: Session, request: Request) -> Answer:
@@ -99,7 +103,7 @@ class Steps:
         if isinstance(decision, Referral) or (ask is not None and self._referrals.concern(session, request)):
             self._referrals.check_output(request, payload)
         self._check_told(session, request, step, case.numbers, each=True)
-        session.cohorts.remember(request.cohort, *_parts(session, request))
+        self._remember(session, request)
         return self._receipts.release(request, payload, channel="each", numbers=case.numbers, fit=case.fit)
 
     def share(self, session: Session, request: Request, ask: Ask, step: LocalStep) -> Answer:
@@ -107,14 +111,15 @@ class Steps:
         self._said.check_not_opened(request)
         self._rosters.check(session, request)
         aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
-        aggregate = {**aggregate, **left_between(session, request, step, aggregate)}
+        before = self._earlier.resampled(session) if request.round == 0 else []
+        aggregate = {**aggregate, **left_between(session, request, step, aggregate, before)}
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
         share = sharing.lay_out(aggregate, session.cohorts[request.cohort].rows.n)
         self._check_told(session, request, step, share.values.size, each=False)
-        session.cohorts.remember(request.cohort, *_parts(session, request))
+        self._remember(session, request)
         payload = masked_sum.masked(share, request.summand, session.keys, session.publics)
         channel = "masked"
         if self._rosters.is_fixed(session, request):
@@ -147,6 +152,17 @@ class Steps:
         payload = masked_sum.opened_mask(first, opened, session.keys)
         numbers = min(case.numbers, int(opened.sum()))
         return self._receipts.release(request, payload, channel="pooled", numbers=numbers, fit=case.fit)
+
+    def _overlap(self, session: Session, request: Request, cohort: str) -> Overlap:
+        """How a cohort overlaps with those answered before, and with itself as it was before values were corrected."""
+        found = session.cohorts.overlap(cohort, *_parts(session, request))
+        sizes = [one for one in (found.difference, self._earlier.corrected(session, request)) if one is not None]
+        return replace(found, difference=min(sizes, default=None))
+
+    def _remember(self, session: Session, request: Request) -> None:
+        """An answer is about to leave: whom it is about, and what it asks of them, counts from now on."""
+        session.cohorts.remember(request.cohort, *_parts(session, request))
+        self._earlier.keep(session, request.analysis)
 
     def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the first phase: only what was shared last is opened."""
@@ -182,10 +198,11 @@ class Steps:
         cohort: str = "",
     ) -> Case:
         cohort = cohort or request.cohort
+        people = session.cohorts[cohort].rows.n if people is None else people
         return Case(
             scope,
             aggregate,
-            people=session.cohorts[cohort].rows.n if people is None else people,
+            people=people,
             columns=len(session.study.variables),
             limits=session.limits,
             hospitals=hospitals,
@@ -193,8 +210,10 @@ class Steps:
             parameters=ask.parameters if ask else None,
             fits_at_once=ask.fits_at_once if ask else 1,
             every_round=bool(ask and ask.every_round),
-            overlap=session.cohorts.overlap(cohort, *_parts(session, request)),
+            overlap=self._overlap(session, request, cohort),
             spending=self._said.spending(session.plan.digest, request.receiver),
+            before=self._earlier.spent(session, request, scope, people) if scope != "share" else Before(),
+            weighed_apart=self._earlier.weighs_apart(session, request),
         )
 
 

@@ -27,6 +27,9 @@ create table if not exists approvals (plan text primary key, body blob not null,
 create table if not exists people (first integer primary key, tags blob not null);
 create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
+create table if not exists asked (
+  plan text not null, analysis text not null, people text not null, body text not null, primary key (plan, analysis));
+create table if not exists fingerprints (digest text primary key, body blob not null);
 create table if not exists statements (digest text primary key, plan text not null, body text not null);
 create table if not exists reviews (
   review text primary key, plan text not null, kind text not null, analysis text not null, content text not null,
@@ -195,3 +198,26 @@ class Store:
     def keep_cohort(self, key: str, members: NDArray[np.uint8]) -> None:
         """Remember whom an answered cohort held."""
         self._base.execute("insert or ignore into cohorts values (?, ?)", (key, members.tobytes()))
+
+    def members(self, key: str) -> NDArray[np.uint8]:
+        """The packed membership bits of an answered cohort."""
+        row = self._base.execute("select members from cohorts where key = ?", (key,)).fetchone()
+        return np.frombuffer(row[0] if row else b"", np.uint8)
+
+    def keep_asked(self, plan: str, analysis: str, people: str, body: str) -> None:
+        """Remember which people an analysis of a plan is about, by their cohort's key, and what it asks of them."""
+        self._base.execute("insert or ignore into asked values (?, ?, ?, ?)", (plan, analysis, people, body))
+
+    def asked(self) -> list[tuple[str, str, str, str]]:
+        """What analyses asked of whom: plan, analysis, the people's key, and the rest."""
+        rows = self._base.execute("select plan, analysis, people, body from asked order by rowid")
+        return [(str(plan), str(analysis), str(people), str(body)) for plan, analysis, people, body in rows]
+
+    def keep_fingerprints(self, digest: str, body: bytes) -> None:
+        """Remember what a column's values were, as keyed bits by lasting place."""
+        self._base.execute("insert or ignore into fingerprints values (?, ?)", (digest, body))
+
+    def fingerprints(self, digest: str) -> NDArray[np.uint16]:
+        """The keyed bits that were kept."""
+        row = self._base.execute("select body from fingerprints where digest = ?", (digest,)).fetchone()
+        return np.frombuffer(row[0] if row else b"", np.uint16)

@@ -8,11 +8,15 @@ from gagyo.release.case import Breach, Case, too_few
 
 
 def differencing(case: Case) -> Iterator[Breach]:
-    """Refuse a cohort within k-1 people of an answered one, or whose combination with answered ones isolates a few.
+    """Refuse a cohort within k-1 people of an answered one, or whose combination with answered ones isolates a few;
+    weights that differ from those of another plan for a few.
 
     In the sum: where 1 to k-1 people with a trait are left between cohorts of the plan, or between numbers of folds.
     """
     least = case.limits.minimum_people
+    if case.weighed_apart:
+        yield Breach("differencing")
+        return
     if case.scope == "pooled":
         groups = (measure for measure in case.aggregate.values() if measure.kind == "compared")
         if any(too_few(one.people, one.structural, least).any() for one in groups):

@@ -8,7 +8,9 @@ from gagyo.release.case import Breach, Case
 
 
 def saturation(case: Case) -> Iterator[Breach]:
-    """Parameters of one fit against people; numbers opened over the study's life against people x columns."""
+    """Parameters of one fit against people; numbers opened over the study's life against people x columns, and with
+    those that other plans opened about the same people against the columns of all.
+    """
     limits = case.limits
     if case.scope == "share":
         return
@@ -20,5 +22,7 @@ def saturation(case: Case) -> Iterator[Breach]:
         if case.scope == "each"
         else (case.spending.pooled, limits.numbers_sum)
     )
-    if spent + case.numbers > share * case.people * case.columns:
+    now, before = spent + case.numbers, case.before
+    alone, together = (share * case.people * columns for columns in (case.columns, before.columns))
+    if now > alone or (before.numbers and now + before.numbers > together):
         yield Breach("saturation")
