@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -393,14 +394,17 @@ def test_an_interrupted_run_comes_out_the_same(tmp_path: Path, examples: Any, na
     from tests.unit.test_run_and_verify import Stopping, released
 
     text, people = EXAMPLES[name].study, hospitals(EXAMPLES[name].data)
-    cut = house(tmp_path, text, people, wrap=lambda inner: Stopping(inner, after))
+    expected = examples[name][1].results["a"]
+    cut = house(tmp_path / "cut", text, people, wrap=lambda inner: Stopping(inner, after))
+    if "impute:" in text:  # drawn by secrets of these hospitals
+        shutil.copytree(tmp_path / "cut", tmp_path / "whole")
+        expected = house(tmp_path / "whole", text, people).run().results["a"]
     with pytest.raises(KeyboardInterrupt):
         cut.run()
     for site in cut.sites.values():
         site.close()
-    again = house(tmp_path, text, people)
+    again = house(tmp_path / "cut", text, people)
     result = again.run().results["a"]
-    expected = examples[name][1].results["a"]
     assert canonical(result.to_json()) == canonical(expected.to_json())
     given_out = released(again)
     assert len(given_out) == len(set(given_out)), "a hospital released the same answer twice"
