@@ -72,6 +72,15 @@ class Earlier:
         self._digests: dict[tuple[str, str], str] = {}
         self._changed: dict[tuple[str, str], NDArray[np.bool_]] = {}
 
+    def note_values(self, session: Session) -> None:
+        """With an approval, which is of these data: everybody's values are kept as keyed bits, before any round."""
+        self._store.keep_fingerprints(self._noted(session, name) for name in session.study.variables)
+
+    def _noted(self, session: Session, variable: str) -> tuple[str, bytes]:
+        bits = session.cohorts.by_place(fingerprints(session.data.columns[variable], self._secret)).tobytes()
+        self._digests[session.plan.digest, variable] = digest(bits)
+        return digest(bits), bits
+
     def keep(self, session: Session, analysis: str) -> None:
         """Before anything about an analysis leaves: remember whom it is about, and what it asks."""
         if analysis in session.study.analyses:
@@ -84,7 +93,7 @@ class Earlier:
             people = session.cohorts[study.analyses[analysis].cohort].key
             columns, dealt = frozenset(study.variables), Dealt.of(session.line, analysis)
             content, weighs = content_of(session.line, analysis), Weighing.of(study.analyses[analysis])
-            values = {name: self._values(session, name) for name in names_in(session.line, analysis)}
+            values = {name: self._digests[place[0], name] for name in names_in(session.line, analysis)}
             one = Asked(*place, people, content, columns, dealt, weighs, values)
             self._store.keep_asked(*place, one.people, one.body)
             self._kept[place] = one
@@ -94,15 +103,6 @@ class Earlier:
         """The analyses of other plans of which something left, or still may."""
         others = (one for (plan, _), one in self._kept.items() if plan != session.plan.digest)
         return [one for one in others if self._said.may_have_told(one.plan, one.analysis)]
-
-    def _values(self, session: Session, variable: str) -> str:
-        """The digest of everybody's values of a variable now, which are kept as keyed bits."""
-        place = (session.plan.digest, variable)
-        if place not in self._digests:
-            bits = session.cohorts.by_place(fingerprints(session.data.columns[variable], self._secret))
-            self._digests[place] = digest(bits.tobytes())
-            self._store.keep_fingerprints(self._digests[place], bits.tobytes())
-        return self._digests[place]
 
     def corrected(self, session: Session, request: Request) -> int | None:
         """How many people a question and one of another plan, whose answers say something of the same variables, differ

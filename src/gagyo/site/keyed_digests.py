@@ -24,6 +24,9 @@ from gagyo.site.store import Store
 PURPOSES = ("data", "draws", "people", "review")
 """What a hospital digests with keys of its own."""
 
+BLOCK = 1 << 15
+"""Values at a time: as many as stay in a processor's cache."""
+
 
 def secret_of(keys: Keys, store: Store, purpose: str) -> bytes:
     """A key for keyed digests that never leaves, and lasts when the hospital's keys are replaced."""
@@ -42,10 +45,16 @@ def snapshot(data: Dataset, key: bytes) -> str:
 def fingerprints(column: Floats, key: bytes) -> NDArray[np.uint16]:
     """Sixteen keyed bits of each person's value (n,): another value has others, but for one in 65,536."""
     one, other = np.frombuffer(hashlib.sha256(key).digest()[:16], np.uint64)
-    bits = np.where(np.isnan(column), np.nan, column + 0.0).view(np.uint64) ^ one
-    for mixed in (np.uint64(0xBF58476D1CE4E5B9), other | np.uint64(1)):
-        bits = (bits ^ (bits >> np.uint64(31))) * mixed
-    return np.asarray(bits >> np.uint64(48), dtype=np.uint16)
+    out = np.empty(len(column), np.uint16)
+    for start in range(0, len(column), BLOCK):
+        block = column[start : start + BLOCK]
+        bits = np.where(np.isnan(block), np.nan, block + 0.0).view(np.uint64)
+        bits ^= one
+        for mixed in (np.uint64(0xBF58476D1CE4E5B9), other | np.uint64(1)):
+            bits ^= bits >> np.uint64(31)
+            bits *= mixed
+        out[start : start + BLOCK] = bits >> np.uint64(48)
+    return out
 
 
 def present_data(path: Path, folder: Path, study: Study) -> str:

@@ -76,9 +76,9 @@ class Site:
         said = Said(self.ledger)
         self.referrals = Referrals(policy, self.reviews, said)
         self._receipts = Receipts(name, self._store, self.ledger, said, self._log)
-        earlier = Earlier(self._store, said, self._secret("data"))
+        self._earlier = Earlier(self._store, said, self._secret("data"))
         rosters = Rosters(self._store)
-        self.steps = Steps(about or {}, policy, said, self.referrals, rosters, self._receipts, earlier)
+        self.steps = Steps(about or {}, policy, said, self.referrals, rosters, self._receipts, self._earlier)
         self._left_out = LeftOut(name, policy, self._approvals, said, self.referrals, self._receipts, self.steps)
         self._receipts.recover()
 
@@ -109,6 +109,7 @@ class Site:
         session = self.sessions.open(plan)
         try:
             self.decided.approve(session, snapshot(session.data, self._secret("data")), statements)
+            self._earlier.note_values(session)
         except FileFault:
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self.sessions.leave(plan.digest)

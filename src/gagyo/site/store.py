@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -213,9 +213,11 @@ class Store:
         rows = self._base.execute("select plan, analysis, people, body from asked order by rowid")
         return [(str(plan), str(analysis), str(people), str(body)) for plan, analysis, people, body in rows]
 
-    def keep_fingerprints(self, digest: str, body: bytes) -> None:
-        """Remember what a column's values were, as keyed bits by lasting place."""
-        self._base.execute("insert or ignore into fingerprints values (?, ?)", (digest, body))
+    def keep_fingerprints(self, columns: Iterable[tuple[str, bytes]]) -> None:
+        """Remember what the values of columns were, as keyed bits by lasting place, with their digests."""
+        with self._base:  # all or none
+            self._base.execute("begin immediate")
+            self._base.executemany("insert or ignore into fingerprints values (?, ?)", columns)
 
     def fingerprints(self, digest: str) -> NDArray[np.uint16]:
         """The keyed bits that were kept."""
