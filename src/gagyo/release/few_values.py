@@ -72,6 +72,16 @@ class Measured:
         mean = float(self.x.mean()) if len(self.x) else 0.0
         return float(np.nan_to_num(np.nansum(self.x) / max((~np.isnan(self.x)).sum(), 1))) if np.isnan(mean) else mean
 
+    def away(self, at: Chosen | Counts) -> Floats:
+        """How far those at some places are from the mean; 0 of a missing value."""
+        size = np.abs(self.x[at] - self.middle)
+        return np.nan_to_num(size, copy=False)
+
+    @cached_property
+    def first_away(self) -> Floats:
+        """How far the first MANY people are from the mean."""
+        return self.away(slice(MANY))
+
     @property
     def reach(self) -> float:
         """How far from the mean the declared range goes: nobody is farther."""

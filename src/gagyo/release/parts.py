@@ -39,13 +39,13 @@ def spread_in_parts(
 
 def _in_column(column: Measured, parts: Bools, people: Counts, at: Counts, power: int) -> Iterator[Spread]:
     """at: the places of those whom `parts` is about. Of the first MANY, where that settles it already."""
-    usual = float(_away(column, np.arange(min(len(column.x), MANY)), power).mean())
-    elsewhere = np.maximum(OTHERS - people, (power - 1) * SHARES * people) * usual
-    known = _away(column, at[:MANY], power) @ parts[:MANY]
+    first = _raised(column.first_away, power)
+    elsewhere = np.maximum(OTHERS - people, (power - 1) * SHARES * people) * float(first.mean())
+    known = (first if len(at) == len(column.x) else _raised(column.away(at[:MANY]), power)) @ parts[:MANY]
     if not _unsettled(people, elsewhere + known, column.reach**power).any():
         return
     for which in np.flatnonzero(_unsettled(people, elsewhere + known, column.farthest**power)):
-        away = np.sort(_away(column, at[parts[:, which]], power))
+        away = np.sort(_raised(column.away(at[parts[:, which]]), power))
         largest, second = away[-1:], away[-2:-1] if len(away) > 1 else np.zeros(1)
         yield Spread(away.sum(keepdims=True) + elsewhere[which], largest, second)
 
@@ -55,6 +55,5 @@ def _unsettled(people: Counts, total: Floats, largest: float) -> Bools:
     return np.asarray((people > 0) & (total - 2 * largest < largest))
 
 
-def _away(column: Measured, at: Counts, power: int) -> Floats:
-    size = np.abs(column.x[at] - column.middle)
-    return np.where(np.isnan(size), 0.0, size) ** power
+def _raised(size: Floats, power: int) -> Floats:
+    return size if power == 1 else size**power
