@@ -11,6 +11,7 @@ import pytest
 
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._gee_cells import cluster_cells
+from gagyo.methods._glm_cells import _with_outcome
 from gagyo.methods._mixed_cells import Clusters, block_cells, cluster_people, hospital_people
 from gagyo.methods._target_trial_cells import _with_traits
 from gagyo.methods._weighting_cells import own_cells
@@ -164,3 +165,17 @@ def test_events_of_few_at_the_first_level_stay(tmp_path: Path, few: int) -> None
     going = house(tmp_path, HEAD % (10, declared, f"  a: {{{fit}}}\n"), divide(data, np.arange(800) % 4)).run()
     found = [one.code for one in going.stopped["a"].findings] if going.stopped else []
     assert found in (["withheld_fit"], ["answer_withheld"]) if few < 10 else found == []
+
+
+@pytest.mark.parametrize("people", [3, 30])
+def test_events_of_the_first_level_are_a_cell_of_a_count(people: int) -> None:
+    """Other rules may refuse the same study; this one counts who of the first level had any event."""
+    data = drawn(400)
+    data["n"] = np.asarray(np.random.default_rng(4).poisson(1.0, 800), np.float64)
+    data["n"][np.flatnonzero((data["stage"] == 0) & (data["n"] > 0))[people:]] = 0.0
+    declared = "\n".join([VARIABLES, number("n", 0, 99)])
+    variables = Study.parse(HEAD % (10, declared, f"  a: {{{MODELS['linear']}, cohort: all}}\n")).variables
+    rows = Inside("seoul", variables, data, [b"%d" % one for one in range(800)])
+    levels, _ = _with_outcome(rows, rows.formula("n ~ x + stage"))
+    assert levels.people[-1] == people
+    assert few_there(levels.people, 10).any() == (people < 10)
