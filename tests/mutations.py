@@ -465,7 +465,7 @@ MUTATIONS = (
         "all(n >= 0 or (n == 0 and not filled)",
         WEIGHED,
     ),
-    ("methods/_propensity.py", "one.columns * one.spread[:, None])\n", "one.raw * one.spread[:, None])\n", WEIGHED),
+    ("methods/_propensity.py", "one.columns.T @ (one.columns *", "one.raw.T @ (one.raw *", WEIGHED),
     (
         "methods/_profile_fit.py",
         "constant = np.diag(self.information) <=",
