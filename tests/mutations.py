@@ -530,7 +530,7 @@ MUTATIONS = (
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
-    ("statistics/mixed.py", "if not away.any():", "if True:", MIXED),
+    ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
     ("exchange/access.py", "_outside(sender, recipient, study):", "False:", ACCESS),
     ("statistics/mixed.py", "ratio - slope / (clusters * s**2)", "ratio - slope / curve", RATIO),
