@@ -108,9 +108,9 @@ class Site:
         self.decided.check_possible(plan)
         session = self.sessions.open(plan)
         try:
-            self.decided.approve(session, snapshot(session.data, self._secret("data")), statements)
             self._earlier.note_values(session)
-        except FileFault:
+            self.decided.approve(session, snapshot(session.data, self._secret("data")), statements)
+        except (FileFault, *MACHINE_FAULTS):
             # An earlier approval may stand on record: what was just opened must not be answered from.
             self.sessions.leave(plan.digest)
             raise
