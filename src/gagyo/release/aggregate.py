@@ -117,8 +117,6 @@ def _spread(size: Floats) -> Spread:
     return Spread(total, largest, size.max(axis=0))
 
 
-NEVER = np.zeros(1, bool)
-"""One number of people that is never nobody without telling something."""
 BLOCK = 1 << 17
 """Numbers that are looked at together: as many as stay in a processor's cache."""
 
@@ -133,7 +131,8 @@ def count(among: NDArray[np.bool_], cohort: int | None = None) -> Measure:
 
 def everybody(people: int) -> Measure:
     """How many people there are: `count` of all of them, without looking at each."""
-    return Measure("count", np.full(1, float(people)), np.ones(1), np.full(1, people), np.zeros(1, np.int64), NEVER)
+    others, never = np.zeros(1, np.int64), np.zeros(1, bool)
+    return Measure("count", np.full(1, float(people)), np.ones(1), np.full(1, people), others, never)
 
 
 def _columns(x: NDArray[Any]) -> NDArray[Any]:
