@@ -26,6 +26,7 @@ PROSE = "tests/unit/test_prose.py"
 ACTS = "tests/unit/test_acts_on_record.py"
 REVIEW, OUTPUT = "tests/unit/test_reviews.py", "tests/attacks/test_reviews.py"
 DOOR, RULES = "tests/attacks/test_door.py", "tests/attacks/test_rules.py"
+AHEAD = "tests/unit/test_descent_ahead.py"
 QUANTILES, MEDIANS = "tests/attacks/test_quantiles.py", "tests/contract/test_quantiles_references.py"
 PLACING, PLACED = "tests/attacks/test_knots.py", "tests/contract/test_knots_references.py"
 KNOTS = "tests/unit/test_knots.py"
@@ -322,7 +323,7 @@ MUTATIONS = (
     ),
     ("release/case.py", "return np.asarray(few.any(axis=0))", "return np.zeros(shape, bool)", COMPARED),
     ("release/rules/event_times.py", " | left_few(case, name)", "", COMPARED),
-    ("release/rules/order_statistics.py", " | left_few(case, name)", "", COMPARED),
+    ("release/case.py", "small | left_few(case, name)", "small", COMPARED),
     (
         "site/compared.py",
         "yield there.counts(inside, groups) + int(whole.sum())",
@@ -458,7 +459,7 @@ MUTATIONS = (
     ),
     ("methods/_weighting_steps.py", "scales, spread_of(parts))}", "scales, spread_of(parts[:, :0]))}", WEIGHING),
     ("methods/_weighting_steps.py", "one.with_intercept(found.weight", "(lambda x, _: x)(found.weight", WEIGHED),
-    ("methods/_weighting_steps.py", "np.repeat(filled == 0, 2)", "np.repeat(filled >= 0, 2)", WEIGHING),
+    ("methods/_weighting_steps.py", "halved(edges, filled)", "halved(edges)", WEIGHING),
     (
         "methods/_descent.py",
         "all(n >= least or (n == 0 and not filled)",
@@ -544,7 +545,10 @@ MUTATIONS = (
     ("release/rules/saturation.py", "if now > alone or (", "if False or (", RULES),
     ("release/rules/differencing.py", "0 < difference < least", "0 < difference < 0", RULES),
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
-    ("release/rules/order_statistics.py", "return np.repeat(pairs, 2)", "return np.repeat(pairs & False, 2)", RULES),
+    ("release/case.py", "return np.repeat(pairs, 2, axis=1)", "return np.repeat(pairs & False, 2, axis=1)", RULES),
+    ("release/case.py", "|= np.repeat(above, 2, axis=1)", "|= np.repeat(above & False, 2, axis=1)", RULES),
+    ("release/case.py", 'if kind != "bins" or self.scope != "pooled":', "if True:", AHEAD),
+    ("methods/_descent.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("governance/approval.py", "terms.at_least.get(role, 1)", "1", YES),
     ("governance/approval.py", "one.key == other.key or same_person(one.person, other.person)", "False", YES),
@@ -575,7 +579,7 @@ MUTATIONS = (
     ("methods/_quantiles_grown.py", "min(share, 1 - share) >= least", "min(share, 1 - share) >= 0 * least", MEDIANS),
     ("methods/rank_tests.py", "if size * many <= FEW_CELLS:", "if False:", RANKS),
     ("methods/_values.py", "depth <= known]", "True]", QUANTILES),
-    ("release/aggregate.py", "np.broadcast_to(empty[:, None], people.shape)", "np.ones(people.shape, bool)", QUANTILES),
+    ("release/aggregate.py", "np.broadcast_to(empty[..., None], table.shape)", "np.ones(table.shape, bool)", QUANTILES),
     ("release/aggregate.py", "np.maximum(np.minimum(largest, one.largest), ", "np.maximum(second, ", SPREAD),
     ("site/store.py", "at // TAG for at", "at for at", PLACES),
     ("site/rosters.py", "        if request.receiver not in session.publics:", "        if False:", HOSTILE),

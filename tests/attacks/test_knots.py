@@ -14,6 +14,7 @@ from gagyo.errors import FileFault, Stopped
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.method import read_method
 from gagyo.federation.rows import Rows
+from gagyo.methods._descent import nested
 from gagyo.protocol.study import Study
 from gagyo.release.case import Case
 from gagyo.release.decision import Release
@@ -47,7 +48,8 @@ def test_knots_that_a_coordinator_chose_are_refused(tmp_path: Path) -> None:
 
 def test_a_coordinator_cannot_choose_where_people_are_counted(tmp_path: Path) -> None:
     one, (honest, *_) = stopped_at(tmp_path, "linear.value_bins", FIT)
-    edges = honest.arguments["edges"] + np.array([0.0, 0.125, 0.0])
+    edges = honest.arguments["edges"].copy()
+    edges[:, 1] += 0.125
     for name, value in {"edges": edges, "variables": ["radius"], "by": "malignant"}.items():
         refused(one.sites["seoul"], replace(honest, arguments={**honest.arguments, name: value}), "not_derived")
 
@@ -94,9 +96,9 @@ def seen(one: Study, data: Columns) -> tuple[np.ndarray, list[Result]]:
 
 
 def _opened(ask: Ask, answer: Pooled) -> set[float]:
-    edges = ask.arguments["edges"]
-    tables = answer["bins"].reshape(len(edges), 2, -1)
-    return {end for ends, table in zip(edges, tables, strict=True) if not np.isnan(table).any() for end in ends}
+    bins = nested(ask.arguments["edges"]).reshape(-1, 3)
+    tables = answer["bins"].reshape(len(bins), 2, -1)
+    return {end for ends, table in zip(bins, tables, strict=True) if not np.isnan(table).any() for end in ends}
 
 
 def _knots(result: Result) -> list[Any]:

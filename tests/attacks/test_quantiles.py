@@ -12,7 +12,7 @@ import pytest
 from gagyo.federation import rows as federation
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.method import read_method
-from gagyo.methods._descent import Leaf
+from gagyo.methods._descent import Leaf, nested
 from gagyo.methods._values import Grouped, Values
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import grouped_bins
@@ -33,7 +33,7 @@ def study(analysis: str, low: float = 0, high: float = 1000, kind: str = "number
 
 
 def opened(one: Study, data: Columns) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """All that a coordinator sees of x: by question, the groups' variable, edges (m, 3) and counts (m, 2, groups)."""
+    """All that a coordinator sees of x: by question, the groups' variable, bins (m, 3) and counts (m, 2, groups)."""
     there = [
         federation.Rows(name, one.variables, part.columns, part.persons)
         for name, part in divide(data, np.arange(len(data["x"])) % 4).items()
@@ -49,8 +49,8 @@ def opened(one: Study, data: Columns) -> Iterator[tuple[str, np.ndarray, np.ndar
             assert isinstance(ask, Ask)
             answer = _pooled(ask, there, one.release.minimum_people)
             if "bins" in answer.values:
-                edges = ask.arguments["edges"]
-                yield ask.arguments["by"], edges, answer["bins"].reshape(len(edges), 2, -1)
+                bins = nested(ask.arguments["edges"]).reshape(-1, 3)
+                yield ask.arguments["by"], bins, answer["bins"].reshape(len(bins), 2, -1)
 
 
 def _pooled(ask: Ask, there: Sequence[federation.Rows], least: int) -> Pooled:
@@ -178,13 +178,13 @@ def test_two_studies_of_other_grids_quantiles_groups_and_ranges_share_their_cell
 
 
 def test_the_gate_itself_shuts_a_group_of_few_and_a_half_that_must_be_filled() -> None:
-    table = np.array([[40, 12], [60, 3], [40, 12], [60, 0], [40, 12], [60, 15]])
+    table = np.array([[[40, 12], [60, 3]], [[40, 12], [60, 0]], [[40, 12], [60, 15]]])
 
     def rule(empty: bool) -> list[bool]:
-        measure = grouped_bins(table, 400, np.full(6, empty))
+        measure = grouped_bins(table, 400, np.full((3, 2), empty))
         ruling = Gate().rule(Case("pooled", {"bins": measure}, 400, 50, Limits(), hospitals=4))
         assert isinstance(ruling, Release)
-        return [bool(one) for one in ruling.withheld["bins"][:, 0]]
+        return [bool(one) for one in ruling.withheld["bins"][..., 0].ravel()]
 
     assert rule(True) == [True, True, False, False, False, False]
     assert rule(False) == [True, True, True, True, False, False]

@@ -266,19 +266,28 @@ def test_many_cohorts_of_many_people_take_milliseconds() -> None:
 
 
 def test_bins_by_hospital_stay() -> None:
-    assert withheld("each", "b", {"b": bins(np.full((4, 2), 60), 480)}, people=480)
+    assert withheld("each", "b", {"b": bins(np.full((2, 2, 2), 60), 480)}, people=480)
 
 
 def test_a_descent_stops_before_a_bin_gets_small() -> None:
-    table = np.array([[50, 60], [5, 4], [30, 40], [40, 30], [0, 0], [120, 121]])
+    table = np.array([[[50, 60], [5, 4]], [[30, 40], [40, 30]], [[0, 0], [120, 121]]])
     decision = GATE.rule(case("pooled", {"b": bins(table, 500)}))
     assert isinstance(decision, Release)
     # Sibling bins stand or fall together; an empty one beside a large one is open.
-    assert decision.withheld["b"][:, 0].tolist() == [True, True, False, False, False, False]
+    assert decision.withheld["b"][..., 0].tolist() == [[True, True], [False, False], [False, False]]
+
+
+def test_halves_of_what_stays_shut_stay_shut_with_it() -> None:
+    """Nobody is few among the halves of 100: but their sum is what the 4 beside them were withheld with."""
+    tree = [[4], [100], [0], [4], [50], [50]]  # both halves; those of the first; those of the second
+    well = [[40], [100], [4], [36], [50], [50]]
+    decision = GATE.rule(case("pooled", {"b": bins(np.array([tree, well]), 500)}))
+    assert isinstance(decision, Release)
+    assert decision.withheld["b"][..., 0].tolist() == [[True] * 6, [False, False, True, True, False, False]]
 
 
 def test_bins_of_two_hospitals_stay() -> None:
-    assert withheld("pooled", "b", {"b": bins(np.full((4, 2), 60), 480)}, people=480, hospitals=2)
+    assert withheld("pooled", "b", {"b": bins(np.full((2, 2, 2), 60), 480)}, people=480, hospitals=2)
 
 
 # Event times.

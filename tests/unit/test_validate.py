@@ -19,10 +19,12 @@ from gagyo.federation import rehearsal
 from gagyo.federation.local import find_step
 from gagyo.federation.rows import Rows
 from gagyo.methods import validate
+from gagyo.methods._descent import halves_of
 from gagyo.methods._validation import descent, left_out, splines
 from gagyo.methods._validation.performance import Asked
 from gagyo.methods._validation.scores import APPARENT, Layout, linear_predictor
 from gagyo.protocol.study import Study
+from gagyo.release.case import shut_with_halves
 from gagyo.result import Interval, Result, Withheld
 from gagyo.site.policy import Policy
 from gagyo.statistics import delong
@@ -251,9 +253,9 @@ def gated(monkeypatch: pytest.MonkeyPatch) -> None:
         found = opened(answers)
         if answers[0].get("bins") is not None and answers[0]["bins"].kind == "bins":
             table = found.values["bins"]
-            people = table.sum(axis=1).reshape(-1, 2)
-            small_pair = np.repeat(((people > 0) & (people < 10)).any(axis=1), 2)
-            values = {**found.values, "bins": np.where(small_pair[:, None], np.nan, table)}
+            people = table.sum(axis=2)
+            shut = shut_with_halves(((people > 0) & (people < 10))[..., None])
+            values = {**found.values, "bins": np.where(shut[..., None], np.nan, table)}
             return type(found)(values, {**found.withheld, "bins": np.isnan(values["bins"])})
         return found
 
@@ -302,9 +304,9 @@ def test_rare_outcomes_fill_bins_too() -> None:
         except StopIteration as end:
             grown = end.value
             break
-        pairs = np.array([np.diff(np.searchsorted(lp, edge)) for edge in edges], dtype=float)
-        shut = ((pairs > 0) & (pairs < 10)).any(axis=1)
-        answer = {"bins": np.where(shut[:, None], np.nan, pairs).reshape(-1, 1)}
+        table = halves_of(lambda _: [lp], np.zeros(len(edges)), edges)
+        shut = shut_with_halves((table > 0) & (table < 10))
+        answer = {"bins": np.where(shut[..., None], np.nan, table)}
     assert len(grown[0].leaves) > 80
 
 

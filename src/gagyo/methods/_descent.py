@@ -1,15 +1,17 @@
 """A descent on the secure sum: a bin is halved until a half would hold too few people; many descents ask together.
 
 Where the halves of a bin meet, and which bins are worth halving, is the kind of descent's own matter (`Descent`): score
-bins of a validation, values of a measurement. The gate opens the two halves of a bin together or not at all.
+bins of a validation, values of a measurement. The gate opens the two halves of a bin together or not at all. A question
+looks ahead: it also asks for the halves of these halves, and of those, which the gate opens where it opens the bin that
+they are halves of. So a descent opens what it would open one halving at a time, in fewer rounds.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,21 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.release.aggregate import Floats
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Foreseen(NamedTuple):
+    """What one question told of a leaf and of its parts, in the order of `nested`, and which of these the leaf is."""
+
+    cuts: list[float]
+    halves: list[list[list[float]]]
+    shut: list[bool]
+    number: int = 0
+
+    def half(self, upper: int) -> Foreseen | None:
+        """The same of a half; None where nothing was asked of it."""
+        number = 2 * self.number + 1 + upper
+        return self._replace(number=number) if number < len(self.cuts) else None
+
+
+class Leaf(NamedTuple):
     """A bin [low, high): counts by class, empty where never opened; `shut` where it cannot be halved."""
 
     low: float
@@ -27,6 +42,7 @@ class Leaf:
     counts: tuple[float, ...] = ()
     depth: int = 0
     shut: bool = False
+    foreseen: Foreseen | None = None
 
     @property
     def people(self) -> float:
@@ -50,6 +66,21 @@ class Descent(ABC):
     leaves: list[Leaf] = field(default_factory=list)
 
     @property
+    @abstractmethod
+    def ahead(self) -> int:
+        """How many halvings of a bin a question asks for at once, at most."""
+
+    @property
+    @abstractmethod
+    def at_once(self) -> int:
+        """How many bins a question halves, at most, those that it looks ahead to among them."""
+
+    @property
+    @abstractmethod
+    def size(self) -> float:
+        """How many people there are in all leaves, as far as is known before any are counted; else infinity."""
+
+    @property
     def counts(self) -> Floats:
         """Counts (leaves, classes); empty where nothing was opened."""
         return np.array([leaf.counts for leaf in self.leaves if leaf.counts], dtype=np.float64).reshape(
@@ -67,16 +98,16 @@ class Descent(ABC):
         return np.array([leaf.low for leaf in self.leaves[1:]])
 
     @abstractmethod
-    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
-        """Where the halves of each of some bins meet, and how deep the halves are."""
+    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
+        """Where the halves of each of some bins meet, and how deep the halves are; None where a bin is not halved."""
 
     @abstractmethod
     def wanted(self, least: int) -> list[int]:
-        """The leaves to halve next."""
+        """The leaves to halve next, each of which has a cut."""
 
     def failed(self, index: int, cut: float) -> None:
         """A leaf whose halves at this cut stay shut."""
-        self.leaves[index] = replace(self.leaves[index], shut=True)
+        self.leaves[index] = self.leaves[index]._replace(shut=True)
 
     def halve(self, index: int, cut: float, depth: int, halves: Halves | None) -> None:
         """Take in what was opened of a leaf's halves; None where they stay shut."""
@@ -84,50 +115,135 @@ class Descent(ABC):
         if halves is None:
             self.failed(index, cut)
             return
-        low, high = halves
-        self.leaves[index : index + 1] = Leaf(leaf.low, cut, low, depth), Leaf(cut, leaf.high, high, depth)
+        (lower, upper), told = halves, leaf.foreseen
+        below, above = (told.half(0), told.half(1)) if told else (None, None)
+        self.leaves[index : index + 1] = (
+            Leaf(leaf.low, cut, lower, depth, foreseen=below),
+            Leaf(cut, leaf.high, upper, depth, foreseen=above),
+        )
+
+    def capacity(self, bins: int) -> int:
+        """How many halvings a question for so many bins may ask for at once."""
+        return max(1, min(self.ahead, int(np.log2(self.at_once / bins + 1))))
+
+    def parts(self, one: Wanted, least: int, levels: int) -> list[float]:
+        """The ends (2^levels + 1) of the parts of a leaf that is halved so often, and its halves at their own cuts.
+
+        As often as some parts may hold enough for it; parts that are not divided have no width.
+        """
+        leaf = self.leaves[one.leaf]
+        if levels == 1:
+            return [leaf.low, one.cut, leaf.high]
+        people = leaf.people if leaf.counts else self.size
+        parts = list(_halves(leaf, (one.cut, one.depth)))
+        for level in range(1, levels):
+            cuts = self.cuts(parts) if people >= least * 2**level else [None] * len(parts)
+            parts = [half for part, cut in zip(parts, cuts, strict=True) for half in _halves(part, cut)]
+        return [leaf.low, *(part.high for part in parts)]
+
+
+def _halves(part: Leaf, cut: tuple[float, int] | None) -> tuple[Leaf, Leaf]:
+    """Both halves of a part of which nothing is known yet; where it is not cut, one of them has no width."""
+    at, depth = cut if cut and part.low < cut[0] < part.high else (part.high, part.depth)
+    return Leaf(part.low, at, depth=depth), Leaf(at, part.high, depth=depth)
+
+
+class Wanted(NamedTuple):
+    """A leaf that is to be halved: of which descent, where its halves meet, and how deep they are."""
+
+    descent: int
+    leaf: int
+    cut: float
+    depth: int
 
 
 Some = TypeVar("Some", bound=Descent)
 
 Bins = Callable[[NDArray[np.intp], Floats], Ask]
-"""The question for (descent numbers, edges), which opens `bins`."""
+"""The question for (descent numbers, ends of parts (bins, 2^levels + 1)), which opens `bins`."""
 
 
 def descend(grown: Sequence[Some], least: int, ask: Bins) -> Generator[Ask, Pooled, list[Some]]:
-    """All descents together, one question a level, for as long as there is something to ask."""
-    while wanted := [(t, *half) for t, one in enumerate(grown) for half in _wanted_halves(one, least)]:
-        which = np.array([t for t, *_ in wanted])
-        edges = np.array([(leaf.low, cut, leaf.high) for t, i, cut, _ in wanted for leaf in [grown[t].leaves[i]]])
-        pooled = yield ask(which, edges)
-        found = _opened(pooled["bins"].reshape(len(wanted), 2, -1))
-        for (t, i, cut, depth), halves in reversed(list(zip(wanted, found, strict=True))):
-            grown[t].halve(i, cut, depth, halves)
+    """All descents together, a question whenever only halves are wanted that were not foreseen."""
+    while wanted := [one for t, descent in enumerate(grown) for one in _wanted(t, descent, least)]:
+        known = [one for one in wanted if _is_foreseen(grown[one.descent].leaves[one.leaf], one.cut)]
+        if not known:
+            yield from _ask(grown, wanted, least, ask)
+        for one in reversed(known or wanted):
+            descent = grown[one.descent]
+            descent.halve(one.leaf, one.cut, one.depth, _told(descent.leaves[one.leaf]))
     return list(grown)
 
 
-def _opened(found: Floats) -> list[Halves | None]:
-    """What was opened of each bin's halves (bins, 2, classes), of which NaN says that they stay shut."""
-    shut = np.asarray(np.isnan(found).any(axis=(1, 2)))
-    return [None if one else (tuple(low), tuple(high)) for one, (low, high) in zip(shut, found.tolist(), strict=True)]
-
-
-def _wanted_halves(one: Descent, least: int) -> list[tuple[int, float, int]]:
-    """The leaves to halve next, where their halves meet, and how deep those are."""
+def _wanted(number: int, one: Descent, least: int) -> list[Wanted]:
+    """The leaves of a descent to halve next."""
     wanted = one.wanted(least)
     cuts = one.cuts([one.leaves[i] for i in wanted]) if wanted else []
-    return [(i, *cut) for i, cut in zip(wanted, cuts, strict=True)]
+    return [Wanted(number, i, *cut) for i, cut in zip(wanted, cuts, strict=True) if cut]
 
 
-def halves_of(ranked: Callable[[int], list[Floats]], which: Floats, edges: Floats) -> NDArray[np.int64]:
-    """Numbers (2 bins, classes) in both halves of each bin, from the ranked values of the set it belongs to."""
+def _is_foreseen(leaf: Leaf, cut: float) -> bool:
+    """Whether a leaf's halves at this cut were asked for: where they stayed shut, those at another cut were not."""
+    told = leaf.foreseen
+    return told is not None and told.cuts[told.number] == cut
+
+
+def _told(leaf: Leaf) -> Halves | None:
+    """What was opened of a leaf's halves; None where they stay shut."""
+    told = leaf.foreseen
+    assert told
+    if told.shut[told.number]:
+        return None
+    lower, upper = told.halves[told.number]
+    return tuple(lower), tuple(upper)
+
+
+def _ask(grown: Sequence[Descent], new: Sequence[Wanted], least: int, ask: Bins) -> Generator[Ask, Pooled, None]:
+    """Ask for the halves of some leaves, and as far ahead as all descents allow; the leaves keep what is told."""
+    which = np.array([one.descent for one in new])
+    levels = min(grown[int(t)].capacity(int(n)) for t, n in zip(*np.unique(which, return_counts=True), strict=True))
+    ends = np.array([grown[one.descent].parts(one, least, levels) for one in new])
+    pooled = yield ask(which, ends)
+    cuts = nested(ends)[:, :, 1]
+    tables = pooled["bins"].reshape(*cuts.shape, 2, -1)
+    shut = np.asarray(np.isnan(tables).any(axis=(2, 3)))
+    for one, *told in zip(new, cuts.tolist(), tables.tolist(), shut.tolist(), strict=True):
+        leaves = grown[one.descent].leaves
+        leaves[one.leaf] = leaves[one.leaf]._replace(foreseen=Foreseen(*told))
+
+
+def nested(ends: Floats) -> Floats:
+    """The bins (m, 2^levels - 1, 3) that are halved, (low, cut, high): each leaf, its halves, theirs, level by level.
+
+    The halves of bin i are bins 2i + 1 and 2i + 2.
+    """
+    parts = ends.shape[1] - 1
+    widths = [parts >> level for level in range(parts.bit_length() - 1)]
+    levels = [np.stack([ends[:, :-1:w], ends[:, w // 2 :: w], ends[:, w::w]], axis=-1) for w in widths]
+    return np.concatenate(levels, axis=1)
+
+
+def halved(ends: Floats, filled: Floats | None = None) -> NDArray[np.bool_]:
+    """Which halves (m, halves) may be open with nobody in them: those of bins that are divided at all.
+
+    filled: (m, bins), 1 of bins of which neither half may be.
+    """
+    low, cut, high = np.moveaxis(nested(ends), -1, 0)
+    divided = (low < cut) & (cut < high)
+    return np.repeat(divided if filled is None else divided & (filled == 0), 2, axis=1)
+
+
+def halves_of(ranked: Callable[[int], list[Floats]], which: Floats, ends: Floats) -> NDArray[np.int64]:
+    """Numbers (m, halves, classes) in the halves of each bin of `nested`, from the ranked values of its set."""
     table: list[NDArray[np.int64]] = []
     for number in np.unique(which):
-        mine = edges[which == number]
-        halves = [np.diff(np.searchsorted(values, mine, side="left"), axis=1) for values in ranked(int(number))]
-        table.append(np.stack(halves, axis=-1))
+        mine = ends[which == number]
+        parts = [np.diff(np.searchsorted(values, mine, side="left"), axis=1) for values in ranked(int(number))]
+        levels = [np.stack(parts, axis=-1)]
+        while levels[0].shape[1] > 2:
+            levels.insert(0, levels[0][:, ::2] + levels[0][:, 1::2])
+        table.append(np.concatenate(levels, axis=1))
     # Bins of one set stand together, sets in order: as the questions list them.
-    order = np.argsort(which, kind="stable")
-    out = np.empty((len(which), 2, table[0].shape[-1]), np.int64)
-    out[order] = np.concatenate(table)
-    return out.reshape(-1, out.shape[-1])
+    out = np.empty((len(which), *table[0].shape[1:]), np.int64)
+    out[np.argsort(which, kind="stable")] = np.concatenate(table)
+    return out

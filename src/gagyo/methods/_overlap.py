@@ -8,6 +8,7 @@ would close in on the last of a few people.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough
+from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, nested
 from gagyo.release.aggregate import Floats
 
 FINEST = 16
@@ -36,14 +37,30 @@ class Overlap(Descent):
     rounds: int = field(default=0, kw_only=True)
     failed_at: set[float] = field(default_factory=set, kw_only=True)
 
+    @property
+    def ahead(self) -> int:
+        """All places but the last ones."""
+        return 3
+
+    @property
+    def at_once(self) -> int:
+        """As many as there are when every place is cut at."""
+        return FINEST // 2
+
+    @property
+    def size(self) -> float:
+        """Not known: each strategy or group has its own scores."""
+        return math.inf
+
     @classmethod
     def begin(cls, least: int = 1) -> Overlap:
         """One bin of all scores, of which nothing is known."""
         return cls([Leaf(0.0, 1.0)], least=least)
 
-    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
+    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
         """The next place of each bin."""
-        return [(cut, leaf.depth + 1) for leaf in leaves if (cut := self._next(leaf)) is not None]
+        found = [self._next(leaf) for leaf in leaves]
+        return [None if cut is None else (cut, leaf.depth + 1) for leaf, cut in zip(leaves, found, strict=True)]
 
     def wanted(self, least: int) -> list[int]:
         """The bins that are wide and full enough, and have a place left to cut at."""
@@ -91,7 +108,8 @@ def grow(least: int, ask: Callable[[Floats, Floats, Floats], Ask]) -> Generator[
 
     def asked(which: NDArray[np.intp], edges: Floats) -> Ask:
         one.rounds += 1
-        filled = np.array([one.filled(low, high) for low, _, high in edges], dtype=np.float64)
+        bins = nested(edges)[..., [0, 2]].tolist()
+        filled = np.array([[one.filled(*ends) for ends in several] for several in bins], dtype=np.float64)
         return ask(which.astype(np.float64), edges, filled)
 
     yield from descend([one], least, asked)

@@ -12,7 +12,7 @@ from gagyo.errors import DataFault
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._balance import columns_of, covariates
-from gagyo.methods._descent import halves_of
+from gagyo.methods._descent import halved, halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, profile, raw_columns, reaches
 from gagyo.methods._target_trial_cells import counted, own_cells, pooled_cells
@@ -246,12 +246,12 @@ def arms(rows: Rows, *, least: int, **how: Any) -> Aggregate:
     "target_trial",
     **HOW,
     which=Numbers((None,), 0, 0),
-    filled=Numbers((None,), 0, 1),
-    cuts=Numbers((None, 3), 0, 1),
+    filled=Numbers((None, None), 0, 1),
+    cuts=Numbers((None, None), 0, 1),
 )
 def overlap(rows: Rows, *, which: Floats, cuts: Floats, filled: Floats, least: int, **how: Any) -> Aggregate:
-    """Those followed past the grace period under each strategy, on both sides of the cuts of bins (low, cut, high) of
-    the inverse of their weight: the probability of not having departed.
+    """Those followed past the grace period under each strategy, in the halves of bins (low, ..., high), and in theirs,
+    of the inverse of their weight: the probability of not having departed.
 
     filled: 1 of a bin whose sides stay shut where nobody of a strategy is on one of them.
     """
@@ -263,7 +263,7 @@ def overlap(rows: Rows, *, which: Floats, cuts: Floats, filled: Floats, least: i
         return made
 
     table = halves_of(ranked, which, cuts)
-    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": everybody(rows.n)}
+    return {"bins": grouped_bins(table, rows.n, halved(cuts, filled)), "people": everybody(rows.n)}
 
 
 def _ordered(one: _Weighed) -> list[Floats]:

@@ -19,7 +19,7 @@ from gagyo.federation.ask import Ask, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halves_of
+from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halved, halves_of, nested
 from gagyo.methods._survival.grid import on_one_grid
 from gagyo.methods._validation.present import everyone
 from gagyo.protocol import formula as formulas
@@ -38,6 +38,9 @@ TRIES = 15
 
 AT_ONCE = 64
 """Cells of a variable that one question is about; further ones wait for the next."""
+
+AHEAD = 2
+"""Digits that a question divides a cell by at once."""
 
 TURNS = 240
 """Questions about a variable in an analysis, over everyone or by group, at most."""
@@ -62,7 +65,7 @@ def present(rows: Rows, variables: list[str], by: str) -> Aggregate:
 
 
 def value_bins(rows: Rows, variables: list[str], by: str, which: Floats, edges: Floats, filled: Floats) -> Aggregate:
-    """People by group in both halves of bins (low, cut, high) of the variables that `which` numbers.
+    """People by group in the halves of bins (low, ..., high), and in theirs, of the variables that `which` numbers.
 
     filled: 1 of a bin whose halves stay shut where nobody of a group is in one of them.
     """
@@ -73,8 +76,8 @@ def value_bins(rows: Rows, variables: list[str], by: str, which: Floats, edges: 
         made: list[Floats] = rows.kept(("values in order", name, by), lambda: _ordered(rows, name, by))
         return made
 
-    empty = np.repeat(filled == 0, 2)
-    return {"bins": grouped_bins(halves_of(ranked, which, edges), rows.n, empty), **everyone(rows)}
+    table = halves_of(ranked, which, edges)
+    return {"bins": grouped_bins(table, rows.n, halved(edges, filled)), **everyone(rows)}
 
 
 def _ordered(rows: Rows, name: str, by: str) -> list[Floats]:
@@ -94,8 +97,8 @@ def present_step(method: str) -> LocalStep:
 
 def bins_step(method: str) -> LocalStep:
     """`value_bins` as a step of a method."""
-    bins = {"which": Numbers((None,), 0, 1e5), "edges": Numbers((None, 3), -FARTHEST, FARTHEST)}
-    return local(method, variables=Names(), by=Name(), **bins, filled=Numbers((None,), 0, 1))(value_bins)
+    bins = {"which": Numbers((None,), 0, 1e5), "edges": Numbers((None, None), -FARTHEST, FARTHEST)}
+    return local(method, variables=Names(), by=Name(), **bins, filled=Numbers((None, None), 0, 1))(value_bins)
 
 
 def root(low: float, high: float) -> tuple[float, float]:
@@ -135,6 +138,21 @@ class Values(Descent):
     tries: dict[tuple[float, float], int] = field(default_factory=dict)
     _first: dict[tuple[float, float], float | None] = field(default_factory=dict)
     """The first cut of each cell that was not known to fail when last looked for: what is known only grows."""
+
+    @property
+    def ahead(self) -> int:
+        """Not so far that many cells are opened in which nothing is looked for."""
+        return AHEAD
+
+    @property
+    def at_once(self) -> int:
+        """Cells that are divided, and those that are looked ahead to."""
+        return AT_ONCE
+
+    @property
+    def size(self) -> float:
+        """Who have a value."""
+        return float(self.people.sum())
 
     @classmethod
     def of(cls, variable: Variable, people: Floats, least: int) -> Values:
@@ -178,9 +196,10 @@ class Values(Descent):
         """The first candidate that is not known to fail."""
         return next((cut for cut in self.candidates(leaf) if cut not in self.shut), None)
 
-    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
-        """The next cuts of cells that are wanted: only cells with one are."""
-        return [(cut, leaf.depth + 1) for leaf in leaves if (cut := self.next_cut(leaf)) is not None]
+    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
+        """The next cut of each cell that has a width."""
+        found = [self.next_cut(leaf) if leaf.low < leaf.high else None for leaf in leaves]
+        return [None if cut is None else (cut, leaf.depth + 1) for leaf, cut in zip(leaves, found, strict=True)]
 
     def wanted(self, least: int) -> list[int]:
         """The cells that can be divided and that something is wanted of."""
@@ -328,7 +347,8 @@ class Asked:
             used, number = np.unique(which, return_inverse=True)
             for one in values.values():
                 one.turns -= 1
-            filled = [values[names[one]].filled(low, high) for one, (low, _, high) in zip(which, edges, strict=True)]
+            bins = zip(which, nested(edges)[..., [0, 2]].tolist(), strict=True)
+            filled = [[values[names[one]].filled(*ends) for ends in several] for one, several in bins]
             arguments = {
                 "variables": [names[int(one)] for one in used],
                 "by": self.by,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._balance import columns_of, covariates, middle_of
-from gagyo.methods._descent import halves_of
+from gagyo.methods._descent import halved, halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._overlap import within_one
 from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, reaches, scored
@@ -219,11 +219,11 @@ def by_hospital(rows: Rows, **how: Any) -> Aggregate:
     **WHO,
     coefficients=Numbers((None,), -1e12, 1e12),
     which=Numbers((None,), 0, 0),
-    filled=Numbers((None,), 0, 1),
-    edges=Numbers((None, 3), 0, 1),
+    filled=Numbers((None, None), 0, 1),
+    edges=Numbers((None, None), 0, 1),
 )
 def overlap(rows: Rows, *, coefficients: Floats, which: Floats, edges: Floats, filled: Floats, **who: Any) -> Aggregate:
-    """Treated and untreated on both sides of the cut of bins (low, cut, high) of the propensity score.
+    """Treated and untreated in the halves of bins (low, ..., high), and in theirs, of the propensity score.
 
     filled: 1 of a bin whose sides stay shut where nobody of a group is on one of them.
     """
@@ -236,7 +236,7 @@ def overlap(rows: Rows, *, coefficients: Floats, which: Floats, edges: Floats, f
         return made
 
     table = halves_of(ranked, which, edges)
-    return {"bins": grouped_bins(table, rows.n, np.repeat(filled == 0, 2)), "people": everybody(rows.n)}
+    return {"bins": grouped_bins(table, rows.n, halved(edges, filled)), "people": everybody(rows.n)}
 
 
 def _ordered(rows: Rows, asked: Asked, coefficients: Floats) -> list[Floats]:

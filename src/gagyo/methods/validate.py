@@ -259,7 +259,7 @@ class Method:
         sets = [APPARENT, scored, *(held_out(0, k) for k in range(folds))]
         if wanted:
             sets += [training(0, k) for k in range(folds)]
-        trees = trees_of(self.options, folds, centre, deviation)
+        trees = trees_of(self.options, folds, found.people, centre, deviation)
         grown = yield from score_trees(asked, sets, trees, self._least)
         found.tree, found.scored, found.held_out = grown[0], grown[1], grown[2 : 2 + folds]
         found.thresholds = [self._declared(one.value, found) for one in self.options.thresholds if one.value]

@@ -23,7 +23,7 @@ count   the values are themselves numbers of people, each ruled alone
 total   sums over people, each ruled alone
 joint   numbers that only mean something together (a fit): one bad cell withholds all
 cells   a table of counts, last axis the groups; suppression is completed so that margins do not give a cell away
-bins    counts by bin (first axis) and class (last axis); sibling bins stand or fall together
+bins    counts by tree, bin and class; halves of a bin stand or fall together, and with what they are halves of
 times   exits by interval (first axis), its parts, group, and event or not; the parts of one stand or fall together
 scalar  a statistic of one hospital's own people (AUC, slope); never summed
 compared  no values: people whom sums over several cohorts leave; a few of them keep back all that comes with it
@@ -273,24 +273,29 @@ def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = 
     return Measure("cells", people.astype(np.float64), np.ones(1), people, cohort - people, never)
 
 
-def bins(table: ArrayLike, cohort: int) -> Measure:
-    """Counts by bin and class, shape (bins, classes) with bins in sibling pairs: 2i and 2i+1 split one parent."""
+def bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_] | None = None) -> Measure:
+    """Counts by tree, bin and class: bins 0 and 1 are the halves of all, 2i + 2 and 2i + 3 the halves of bin i.
+
+    empty: (trees, bins), which bins may be open with nobody in them; all of them, if None.
+    """
     by_class = np.asarray(table, dtype=np.int64)
-    people = np.broadcast_to(by_class.sum(axis=1, keepdims=True), by_class.shape).astype(np.int64)
-    return _binned(by_class, people, cohort, np.ones(by_class.shape, bool))
+    people = np.broadcast_to(by_class.sum(axis=-1, keepdims=True), by_class.shape).astype(np.int64)
+    may = np.ones(by_class.shape[:-1], bool) if empty is None else empty
+    return _binned(by_class, people, cohort, may)
 
 
 def grouped_bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_]) -> Measure:
-    """Counts by bin and group, as `bins`, but with the people of each group behind its own count alone.
+    """Counts by tree, bin and group, as `bins`, but with the people of each group behind its own count alone.
 
-    empty: (bins,), which bins may be open with nobody of a group.
+    empty: (trees, bins), which bins may be open with nobody of a group.
     """
     people = np.asarray(table, dtype=np.int64)
-    return _binned(people, people, cohort, np.broadcast_to(empty[:, None], people.shape))
+    return _binned(people, people, cohort, empty)
 
 
 def _binned(table: Counts, people: Counts, cohort: int, empty: NDArray[np.bool_]) -> Measure:
-    return Measure("bins", table.astype(np.float64), np.ones(1), people, cohort - people, empty)
+    may = np.broadcast_to(empty[..., None], table.shape)
+    return Measure("bins", table.astype(np.float64), np.ones(1), people, cohort - people, may)
 
 
 def exits(table: ArrayLike, cohort: int) -> Measure:

@@ -76,10 +76,18 @@ class Case:
         some dozen formulas' of enough columns tell everybody's. Of fits at once, all of one formula, one counts so.
         Where the arguments of a fit are not derived, its rounds are no iterates, and every number counts.
         """
-        values = sum(measure.values.size for measure in self.aggregate.values())
+        values = sum(self._would_open(name) for name in self.aggregate)
         if self.parameters is None or self.every_round:
             return values
         return 0 if self.fit in self.spending.fits else max(self.parameters, -(-values // self.fits_at_once))
+
+    def _would_open(self, name: str) -> int:
+        """How many values of a measure there are, without those of bins that are asked for ahead and stay shut."""
+        size, kind = self.aggregate[name].values.size, self.aggregate[name].kind
+        if kind != "bins" or self.scope != "pooled":
+            return size
+        shut = shut_bins(self, name)
+        return size - size // shut.size * int(np.count_nonzero(shut))
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,24 @@ def left_few(case: Case, name: str) -> NDArray[np.bool_]:
         return np.zeros(shape, bool)
     few = (beside.people > 0) & (beside.people < case.limits.minimum_people)
     return np.asarray(few.any(axis=0))
+
+
+def shut_bins(case: Case, name: str) -> NDArray[np.bool_]:
+    """Which bins (trees, bins) of a sum stay shut: with few people, or few who are left; and what goes with those."""
+    measure = case.aggregate[name]
+    small = too_few(measure.people, measure.structural, case.limits.minimum_people)
+    return shut_with_halves(small | left_few(case, name))
+
+
+def shut_with_halves(small: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which bins (trees, bins) stay shut, of cells (trees, bins, classes) that are small: pairs, level by level."""
+    pairs = np.asarray(small.any(axis=2).reshape(len(small), -1, 2).any(axis=2))
+    start, width = 1, 2
+    while start < pairs.shape[1]:
+        above = pairs[:, start - width // 2 : start]
+        pairs[:, start : start + width] |= np.repeat(above, 2, axis=1)
+        start, width = start + width, 2 * width
+    return np.repeat(pairs, 2, axis=1)
 
 
 def by_entry(case: Case, code: str, bad: Mapping[str, NDArray[np.bool_]]) -> Iterator[Breach]:

@@ -26,7 +26,7 @@ def at_cuts(rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets
     table = []
     for cut in cuts:
         over = one.lp >= cut[one.cell]
-        table += [[np.sum(side & ~y), np.sum(side & y)] for side in (~over, over)]
+        table.append([[np.sum(side & ~y), np.sum(side & y)] for side in (~over, over)])
     return {"bins": bins(np.array(table), rows.n), **everyone(rows)}
 
 
@@ -52,6 +52,5 @@ def held_out_accuracy(
 ) -> Generator[Ask, Pooled, list[Threshold]]:
     """Accuracy of out-of-fold scores at thresholds (wanted, folds) that the training folds chose."""
     pooled = yield Ask(at_cuts, {**asked.arguments([one]), "cuts": cuts}, doing="summing")
-    counts = pooled["bins"].reshape(len(wanted), 2, 2)
     values = special.expit(cuts).mean(axis=1)
-    return [at_threshold(w, float(v), c) for w, v, c in zip(wanted, values, counts, strict=True)]
+    return [at_threshold(w, float(v), c) for w, v, c in zip(wanted, values, pooled["bins"], strict=True)]

@@ -7,6 +7,7 @@ mean and deviation: rare outcomes fill bins as well as common ones. The gate ope
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ from scipy import special
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Names, Numbers, local
 from gagyo.federation.rows import Rows
-from gagyo.methods._descent import Descent, Leaf, descend, halves_of
+from gagyo.methods._descent import Descent, Leaf, descend, halved, halves_of
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.performance import Asked, Set
 from gagyo.methods._validation.present import everyone
@@ -29,6 +30,9 @@ DEEPEST = 10
 
 MOST = 2 ** (DEEPEST - 1)
 """Leaves of a tree over which only declared cuts halve any more."""
+
+CLOSING = 2
+"""Halvings that a question asks for at once where it closes in on a share of the people."""
 
 EDGE = 2 * LARGEST
 """Where the outermost bins end: beyond every score."""
@@ -50,11 +54,11 @@ def spread(rows: Rows, variables: list[str]) -> Aggregate:
     return {"sum": total(x, reach), "squares": total(x**2, np.square(reach))}
 
 
-@local("validate", **SETS, which=Numbers((None,), 0, 1e5), edges=Numbers((None, 3)))
+@local("validate", **SETS, which=Numbers((None,), 0, 1e5), edges=Numbers((None, None)))
 def score_bins(
     rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats, which: Floats, edges: Floats
 ) -> Aggregate:
-    """Controls and cases in both halves of bins (low, cut, high) of the score sets that `which` numbers."""
+    """Controls and cases in halves of bins (low, ..., high), and in theirs, of the score sets that `which` numbers."""
 
     def ranked(number: int) -> list[Floats]:
         """Scores of controls and of cases in order, kept for the next level of the descent."""
@@ -62,7 +66,7 @@ def score_bins(
         made: list[Floats] = rows.kept(key, lambda: _by_class(rows, formula, coefficients, layout, sets[number]))
         return made
 
-    return {"bins": bins(halves_of(ranked, which, edges), rows.n), **everyone(rows)}
+    return {"bins": bins(halves_of(ranked, which, edges), rows.n, halved(edges)), **everyone(rows)}
 
 
 def _by_class(rows: Rows, formula: str, coefficients: Floats, layout: Floats, one: Floats) -> list[Floats]:
@@ -70,9 +74,9 @@ def _by_class(rows: Rows, formula: str, coefficients: Floats, layout: Floats, on
     return [np.sort(found.lp[found.among & (y == label)]) for label in (False, True)]
 
 
-@local("validate", variables=Names(), which=Numbers((None,), 0, 1e5), edges=Numbers((None, 3), -1e12, 1e12))
+@local("validate", variables=Names(), which=Numbers((None,), 0, 1e5), edges=Numbers((None, None), -1e12, 1e12))
 def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats) -> Aggregate:
-    """People in both halves of bins (low, cut, high) of predictors."""
+    """People in halves of bins (low, ..., high), and in theirs, of predictors."""
 
     def ranked(number: int) -> list[Floats]:
         """A predictor's values in order, kept for the next level of the descent."""
@@ -80,7 +84,7 @@ def variable_bins(rows: Rows, variables: list[str], which: Floats, edges: Floats
         made: list[Floats] = rows.kept(("ranked values", name), lambda: [np.sort(rows[name])])
         return made
 
-    return {"bins": bins(halves_of(ranked, which, edges), rows.n), **everyone(rows)}
+    return {"bins": bins(halves_of(ranked, which, edges), rows.n, halved(edges)), **everyone(rows)}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Tree:
     """What a descent starts from: the range, the cuts that come first, the centre and deviation of the scale.
 
     quantiles: only bins in which the cases (or everyone, without classes) pass these shares are halved; None halves
-    every bin.
+    every bin. people: how many there are, as far as is known.
     """
 
     low: float
@@ -97,26 +101,34 @@ class Tree:
     deviation: float
     cuts: tuple[float, ...] = ()
     quantiles: tuple[float, ...] | None = None
+    people: float = math.inf
+
+    @property
+    def at_once(self) -> int:
+        """Bins that a question halves at most, beside those at declared cuts."""
+        return MOST if self.quantiles is None else (1 << CLOSING) * len(self.quantiles)
 
     def sends(self, classes: int = 2) -> int:
         """Numbers of a question at most: both halves of each bin, by class."""
-        bins = MOST if self.quantiles is None else len(self.quantiles)
-        return 2 * classes * (bins + len(self.cuts))
+        return 2 * classes * (self.at_once + len(self.cuts))
 
     @property
     def rounds(self) -> int:
         """Questions at most: the first, one a halving, and one a declared cut that is met or gives way."""
         return 1 + DEEPEST + len(self.cuts)
 
-    def cuts_of(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
-        """Where each bin's halves meet, and how deep the halves are."""
+    def cuts_of(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
+        """Where each bin's halves meet, and how deep the halves are; None of the deepest."""
         ends = self.share(np.array([(leaf.low, leaf.high) for leaf in leaves]))
-        middles = self.at(ends.mean(axis=1))
-        return [self.declared(leaf) or (float(x), leaf.depth + 1) for leaf, x in zip(leaves, middles, strict=True)]
+        middles = self.at(ends.mean(axis=1)).tolist()
+        return [
+            self.declared(leaf) or ((x, leaf.depth + 1) if leaf.depth < DEEPEST else None)
+            for leaf, x in zip(leaves, middles, strict=True)
+        ]
 
     def declared(self, leaf: Leaf) -> tuple[float, int] | None:
         """The middle one of the declared cuts inside a bin."""
-        inside = [cut for cut in self.cuts if leaf.low < cut < leaf.high]
+        inside = [cut for cut in self.cuts if leaf.low < cut < leaf.high] if self.cuts else []
         return (inside[len(inside) // 2], leaf.depth) if inside else None
 
     def share(self, x: Floats) -> Floats:
@@ -128,17 +140,17 @@ class Tree:
         return np.asarray(self.centre + self.deviation * special.ndtri(share))
 
 
-def trees_of(options: Options, folds: int, centre: float = 0.0, deviation: float = 1.0) -> list[Tree]:
+def trees_of(options: Options, folds: int, people: int, centre: float = 0.0, deviation: float = 1.0) -> list[Tree]:
     """What all descents of a validation start from: apparent scores, those with the declared cuts, and of each fold.
 
     Where thresholds are chosen for a sensitivity, then of each fold's training people too.
     """
-    whole = Tree(-EDGE, EDGE, centre, deviation)
+    whole = Tree(-EDGE, EDGE, centre, deviation, people=people)
     declared = [*options.decision, *(one.value for one in options.thresholds if one.value)]
     cuts = tuple(sorted({float(special.logit(value)) for value in declared}))
     shares = tuple(1 - one.sensitivity for one in options.thresholds if one.sensitivity is not None)
     chosen = [replace(whole, quantiles=shares)] * folds if shares else []
-    return [whole, replace(whole, cuts=cuts), *[whole] * folds, *chosen]
+    return [whole, replace(whole, cuts=cuts), *[replace(whole, people=people / max(folds, 1))] * folds, *chosen]
 
 
 @dataclass
@@ -147,12 +159,27 @@ class Grown(Descent):
 
     tree: Tree = field(kw_only=True)
 
+    @property
+    def ahead(self) -> int:
+        """As deep as it goes; where it closes in on shares, not so far that bins are opened to no purpose."""
+        return DEEPEST if self.tree.quantiles is None else CLOSING
+
+    @property
+    def at_once(self) -> int:
+        """As the plan tells."""
+        return self.tree.at_once
+
+    @property
+    def size(self) -> float:
+        """As many as the tree is about."""
+        return self.tree.people
+
     @classmethod
     def of(cls, tree: Tree) -> Grown:
         """A descent that begins."""
         return cls([Leaf(tree.low, tree.high)], tree=tree)
 
-    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int]]:
+    def cuts(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
         """Declared cuts, or the middles on the tree's scale."""
         return self.tree.cuts_of(leaves)
 
@@ -214,14 +241,17 @@ def moments(pooled: Pooled, people: int) -> tuple[Floats, Floats]:
 def score_trees(
     asked: Asked, sets: Sequence[Set], trees: Sequence[Tree], least: int
 ) -> Generator[Ask, Pooled, list[Grown]]:
-    """Descents on score sets, a tree each."""
+    """Descents on score sets, a tree each; the same descent once."""
+    different = list(dict.fromkeys(zip(sets, trees, strict=True)))
 
     def ask(which: NDArray[np.intp], edges: Floats) -> Ask:
         used, number = np.unique(which, return_inverse=True)
-        arguments = asked.arguments([sets[int(one)] for one in used])
+        arguments = asked.arguments([different[int(one)][0] for one in used])
         return Ask(score_bins, {**arguments, "which": number.astype(np.float64), "edges": edges}, doing="summing")
 
-    return (yield from descend([Grown.of(tree) for tree in trees], least, ask))
+    grown = yield from descend([Grown.of(tree) for _, tree in different], least, ask)
+    found = dict(zip(different, grown, strict=True))
+    return [found[pair] for pair in zip(sets, trees, strict=True)]
 
 
 def variable_trees(names: Sequence[str], trees: Sequence[Tree], least: int) -> Generator[Ask, Pooled, list[Grown]]:

@@ -38,7 +38,7 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
     if layout.models > 1:
         yield Sends("validate.newton", size * (layout.models - 1), MOST_STEPS)
     yield Sends("validate.location", 2, 1)
-    trees = trees_of(options, layout.folds)
+    trees = trees_of(options, layout.folds, 0)
     yield Sends("validate.score_bins", sum(one.sends() for one in trees) + 1, max(one.rounds for one in trees))
     yield Sends("validate.smooth", 15, MOST_STEPS)
     if any(one.sensitivity is not None for one in options.thresholds):

@@ -147,7 +147,7 @@ def nonlinearity(
     centre, deviation = moments(pooled, people)
     ends = [_ends(variables[one]) for one in names]
     trees = [
-        replace(PLACES, low=low, high=high, centre=float(c), deviation=float(d))
+        replace(PLACES, low=low, high=high, centre=float(c), deviation=float(d), people=people)
         for (low, high), c, d in zip(ends, centre + middle, deviation, strict=True)
     ]
     grown = yield from variable_trees(names, trees, least)

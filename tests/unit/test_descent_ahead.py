@@ -1,0 +1,112 @@
+"""A question of a descent looks ahead: the same is opened as by one halving at a time, in fewer rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gagyo.methods import _overlap
+from gagyo.methods._descent import Descent, descend, halved, halves_of, nested
+from gagyo.methods._validation.descent import EDGE, Grown, Tree
+from gagyo.methods._values import Values
+from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Measure, everybody, grouped_bins
+from gagyo.release.case import Case
+from gagyo.release.decision import Release
+from gagyo.release.gate import Gate
+from gagyo.release.limits import Limits
+from gagyo.text import Text
+
+K = 10
+RANDOM = np.random.default_rng(11)
+SKEWED = np.sort(RANDOM.gamma(0.7, 2.0, 4_000))
+CASES = np.sort(RANDOM.gamma(2.0, 2.0, 900))
+VALUE = Variable("x", "number", Text("x", "x", "x"), range=(0, 64))
+
+
+def tree(**more: Any) -> Grown:
+    centre, deviation = float(SKEWED.mean()), float(SKEWED.std())
+    return Grown.of(Tree(-EDGE, EDGE, centre, deviation, people=4_900, **more))
+
+
+def values() -> Values:
+    one = Values.of(VALUE, np.array([float(len(SKEWED)), float(len(CASES))]), K)
+    one.ranks = ([400, 2_000, 3_600], [90, 450, 810])
+    return one
+
+
+def overlapping() -> _overlap.Overlap:
+    return _overlap.Overlap.begin(K)
+
+
+def grown(one: Descent, classes: list[NDArray[np.float64]]) -> tuple[int, int]:
+    """Questions, and numbers that the gate lets out, until a descent ends."""
+    rounds = opened = 0
+
+    def ask(which: NDArray[np.intp], edges: NDArray[np.float64]) -> Any:
+        return edges
+
+    talk: Any = descend([one], K, ask)
+    answer: Any = None
+    while True:
+        try:
+            edges = talk.send(answer)
+        except StopIteration:
+            return rounds, opened
+        filled = None
+        if isinstance(one, Values | _overlap.Overlap):
+            bins = nested(edges)[..., [0, 2]].tolist()
+            filled = np.array([[float(one.filled(*ends)) for ends in row] for row in bins])
+        table = halves_of(lambda _: classes, np.zeros(len(edges)), edges)
+        case = _case(grouped_bins(table, 4_900, halved(edges, filled)))
+        ruling = Gate().rule(case)
+        assert isinstance(ruling, Release)
+        out = int((~ruling.withheld["bins"]).sum())
+        assert case.numbers == out + 1
+        rounds, opened = rounds + 1, opened + out
+        answer = ruling.values
+
+
+def _case(bins: Measure) -> Case:
+    return Case("pooled", {"bins": bins, "people": everybody(4_900)}, 4_900, 50, Limits(), hospitals=4)
+
+
+@pytest.mark.parametrize(
+    ("begin", "scale", "fewer", "more"),
+    [
+        (tree, 1.0, 0.3, 1.0),
+        (lambda: tree(cuts=(0.5, 3.0, 3.01, 60.0)), 1.0, 0.7, 1.4),
+        (lambda: tree(quantiles=(0.1, 0.9)), 1.0, 0.7, 1.7),
+        (values, 1.0, 0.85, 1.7),
+        (overlapping, 1 / 64, 0.7, 2.0),
+    ],
+)
+def test_looking_ahead_opens_the_same_in_fewer_rounds(
+    begin: Callable[[], Any], scale: float, fewer: float, more: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = [SKEWED * scale, CASES * scale]
+    ahead = begin()
+    rounds, opened = grown(ahead, classes)
+    monkeypatch.setattr(Descent, "capacity", lambda self, bins: 1)
+    singly = begin()
+    many, one_by_one = grown(singly, classes)
+    assert [leaf[:5] for leaf in ahead.leaves] == [leaf[:5] for leaf in singly.leaves]
+    assert rounds <= fewer * many
+    assert one_by_one <= opened <= more * one_by_one
+
+
+def test_parts_that_are_not_divided_stay_shut_and_count_as_no_numbers() -> None:
+    ends = np.array([[0.0, 1.0, 2.0, 2.0, 2.0]])  # the lower half is halved, the upper one is not
+    assert nested(ends).tolist() == [[[0.0, 2.0, 2.0], [0.0, 1.0, 2.0], [2.0, 2.0, 2.0]]]
+    ends = np.array([[0.0, 0.5, 1.0, 2.0, 2.0]])
+    table = halves_of(lambda _: [np.repeat([0.2, 0.7, 1.5], 40)], np.zeros(1), ends)
+    assert table[0, :, 0].tolist() == [80, 40, 40, 40, 40, 0]
+    case = _case(grouped_bins(table, 120, halved(ends)))
+    ruling = Gate().rule(case)
+    assert isinstance(ruling, Release)
+    assert ruling.withheld["bins"][0, :, 0].tolist() == [False] * 4 + [True] * 2
+    assert case.numbers == 5
