@@ -300,6 +300,26 @@ def test_faults_of_a_site_file_come_with_what_its_rows_lack(study: Path, capsys:
     assert "나이" in out, "the columns that there are"
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("data: {connector: csv, path: seoul.csv}", "encoding"),
+        ("data: {connector: csv, path: seoul.csv, encoding: ms949}", "ms949"),
+        ("data: {connector: excel, path: seoul.csv}", "excel"),
+        ("data: {path: seoul.csv}", "connector"),
+    ],
+)
+def test_a_site_file_that_does_not_say_how_its_rows_are_read_is_told_so(
+    study: Path, capsys: pytest.CaptureFixture[str], line: str, told: str
+) -> None:
+    file = study / "sites" / "seoul.yaml"
+    written = file.read_text(encoding="utf-8").replace("data: {connector: csv, path: seoul.csv, encoding: cp949}", line)
+    file.write_text(written, encoding="utf-8")
+    code, out, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert told in err and "seoul.yaml:5 data" in err
+
+
 def test_what_each_hospital_counts_first_is_told_before_approval(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

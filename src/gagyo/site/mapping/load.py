@@ -91,7 +91,7 @@ def faults_beside(found: list[Finding], sketch: SiteFile, study: Study) -> list[
 
     Nothing is said of an entry that has a fault already, nor of rows where the file does not say where they are.
     """
-    more = list(_lacking(sketch)) if sketch.data.path and sketch.data.connector else []
+    more = list(_lacking(sketch)) if sketch.data.told else []
     try:
         mappings(sketch, study)
     except FileFault as fault:
