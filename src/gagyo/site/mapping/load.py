@@ -97,7 +97,13 @@ def faults_beside(found: list[Finding], sketch: SiteFile, study: Study) -> list[
     except FileFault as fault:
         more += fault.findings
     faulty = [one.place.path for one in found if one.place.path]
-    return _by_line([*found, *(one for one in more if not any(_about(one.place.path, path) for path in faulty))])
+    return _by_line([*found, *(one for one in more if not any(_about(_entry(one), path) for path in faulty))])
+
+
+def _entry(finding: Finding) -> str:
+    """The entry that a finding is about: of a variable that is not mapped the one that it would have."""
+    unmapped = finding.code == "variable_unmapped"
+    return f"variables.{finding.values['expected']}" if unmapped else finding.place.path
 
 
 def _about(path: str, faulty: str) -> bool:
