@@ -76,3 +76,11 @@ def test_an_unforeseen_kind_of_fault_is_told_too() -> None:
     findings = found(f"{VALIDATE}, subgroups: [5]")
     assert {one.code for one in findings} == {"wrong_type"}
     assert all("5" in one.text(language) for one in findings for language in LANGUAGES)
+
+
+@pytest.mark.parametrize("said", ['method: logistic, formula: "x ~ y"', 'method: firth, formula: "x ~ y"'])
+def test_a_logistic_regression_has_an_outcome_of_yes_and_no(said: str) -> None:
+    (finding,) = found(said)
+    assert finding.code == "logistic_outcome"
+    assert finding.place.line == 16
+    assert all("number" in finding.text(language) for language in LANGUAGES)
