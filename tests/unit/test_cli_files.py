@@ -317,7 +317,8 @@ def test_a_site_file_that_does_not_say_how_its_rows_are_read_is_told_so(
     file.write_text(written, encoding="utf-8")
     code, out, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert told in err and "seoul.yaml:5 data" in err
+    assert told in err
+    assert "seoul.yaml:5 data" in err
 
 
 def test_a_variable_that_is_not_mapped_is_told_beside_a_faulty_one(
@@ -330,7 +331,9 @@ def test_a_variable_that_is_not_mapped_is_told_beside_a_faulty_one(
     code, _, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
     assert code == 1
     told = [line for line in err.splitlines() if "is not mapped" in line]
-    assert len(told) == 1 and "disease is not mapped" in told[0] and "diseases" in told[0]
+    assert len(told) == 1
+    assert "disease is not mapped" in told[0]
+    assert "diseases" in told[0]
 
 
 def test_what_each_hospital_counts_first_is_told_before_approval(
