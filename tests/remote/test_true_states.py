@@ -45,6 +45,33 @@ def test_a_refusal_is_told_with_its_reason(here: Town, files: Files) -> None:
     assert told.value.findings[0].values == {"found": "busan", "expected": "no review board yet"}
 
 
+def test_a_plan_that_is_approved_after_a_refusal_goes_on(here: Town, files: Files) -> None:
+    """As where the review board decides a week later: the same command again, and the refusal is past."""
+    study, remote = files.study, here.remote(files.study)
+    plan = make_plan(study, remote.gather_keys(study.source))
+
+    def decide(doing: str) -> None:
+        for name, service in here.services.items():
+            while not service.inbox.plans():
+                time.sleep(0.02)
+            service.inbox.wish(plan.digest, doing if name == "busan" else "approve", "no review board yet")
+
+    deciding = threading.Thread(target=decide, args=("refuse",), daemon=True)
+    deciding.start()
+    with pytest.raises(Refused):
+        remote.submit(plan)
+    deciding.join()
+    decide("approve")
+    until = time.monotonic() + 20
+    while {one.state for service in here.services.values() for one in service.inbox.plans()} != {"approved"}:
+        assert time.monotonic() < until, "the approval was not taken up"
+        time.sleep(0.02)
+    again = here.remote(study, 20.0)
+    again.submit(plan)
+    (answer,) = again.ask([preflight(plan, "busan")])
+    assert answer.outcome == "released"
+
+
 def test_nothing_is_answered_before_approval_or_after_withdrawal(here: Town, files: Files) -> None:
     study, remote = files.study, here.remote(files.study, patience=1.5)
 
