@@ -12,6 +12,7 @@ import statsmodels.api as sm
 
 from gagyo.canonical import canonical
 from gagyo.cli.plan import plan_text
+from gagyo.coordinator.document import flow
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
@@ -22,7 +23,7 @@ from gagyo.federation.line import Line
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import Entry, check_chain, read
-from gagyo.result import Result
+from gagyo.result import Result, Withheld, Words
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.site.policy import Policy
@@ -263,6 +264,22 @@ def test_a_study_may_go_on_without_a_small_hospital_and_says_so(tmp_path: Path) 
     preflight = run.preflight["tianjin"].payload
     assert preflight["cohorts"] == {"all": "withheld"}
     assert preflight["values"] == {}, "nothing of four people leaves"
+
+
+def test_the_flow_says_of_no_number_that_it_is_small_without_knowing(tmp_path: Path) -> None:
+    """Of two numbers withheld one is small; and who has too few people looks like who repeats another cohort."""
+    hospitals = small_hospital()
+    out = hospitals["seoul"].columns["radius"] <= 12
+    hospitals["seoul"].columns["texture"][np.flatnonzero(~out)[:3]] = np.nan
+    text = (STUDY + MEANS).replace("variables:\n", "may_go_on_without: 1\nvariables:\n", 1)
+    text = text.replace("  all: {}", '  all: {where: "radius > 12", complete: [texture]}', 1)
+    table = flow(house(tmp_path, text, hospitals).run()).tables[0]
+    seoul, *_, tianjin = table.rows
+    assert out.sum() >= 10
+    assert seoul[1:4] == (Withheld("withheld"),) * 3
+    assert isinstance(seoul[4], int)
+    assert tianjin[1:] == (None, None, None, Withheld("withheld"))
+    assert table.notes == (Words("flow.withheld_note", {"number": 10}),)
 
 
 def test_a_method_that_the_policy_forbids_is_refused_when_the_plan_is_approved(tmp_path: Path) -> None:
