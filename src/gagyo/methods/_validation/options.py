@@ -35,7 +35,8 @@ class Subgroup(BaseModel):
 
 
 class Equation(BaseModel):
-    """A model that stands in the plan: coefficients by column of the formula, `Intercept` among them."""
+    """A model that stands in the plan: its outcome, its formula (`outcome ~ predictors`), and a coefficient for each
+    column of the formula, `Intercept` among them."""
 
     model_config = ConfigDict(extra="forbid")
 
