@@ -253,6 +253,26 @@ def test_a_hospital_with_four_people_stops_the_study(tmp_path: Path) -> None:
     assert run.results == {}
 
 
+def test_a_plan_that_was_changed_after_the_run_is_named(tmp_path: Path, small_house: House) -> None:
+    finished(tmp_path, small_house)
+    path = tmp_path / "plan.json"
+    record = json.loads(path.read_text())
+    record["limits"]["minimum_people"] = 5
+    path.write_text(json.dumps(record))
+    with pytest.raises(Tampered) as told:
+        verify(tmp_path, audit(tmp_path))
+    assert told.value.findings[0].code == "other_plan_answered"
+    assert told.value.findings[0].values["expected"] == small_house.plan.digest
+
+
+def test_a_ledger_that_is_empty_is_told_so_in_words(tmp_path: Path, small_house: House) -> None:
+    finished(tmp_path, small_house)
+    (tmp_path / "ledgers" / "busan.jsonl").write_text("")
+    with pytest.raises(Tampered) as told:
+        verify(tmp_path, audit(tmp_path))
+    assert told.value.findings[0].values["found"] == "–"
+
+
 def test_a_study_may_go_on_without_a_small_hospital_and_says_so(tmp_path: Path) -> None:
     study = (STUDY + MEANS).replace("variables:\n", "may_go_on_without: 1\nvariables:\n", 1)
     run = house(tmp_path, study, small_hospital()).run()

@@ -361,7 +361,6 @@ def test_a_given_equation_is_validated_as_it_is() -> None:
     assert not [text for text in told if any(word in text for word in ("pparent", "겉보기", "表观", "fold", "折"))]
 
 
-
 @pytest.mark.parametrize(
     "more",
     [
