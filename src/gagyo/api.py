@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -76,6 +77,13 @@ class Finished:
     preflight: Mapping[str, Answer] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     unapproved: Mapping[str, Finding] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Every analysis by its name, or why it stopped, for notebooks."""
+        shown = {name: result._repr_html_() for name, result in self.results.items()}
+        shown |= {name: f"<p>{html.escape(stopped.text('en'))}</p>" for name, stopped in self.stopped.items()}
+        parts = (f"<h4>{html.escape(name)}</h4>{shown[name]}" for name in self.plan.study.analyses if name in shown)
+        return f"<p>{html.escape(str(self.folder))}</p>{''.join(parts)}"
 
 
 def open_site(path: Path) -> Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from gagyo.api import Finished
 from gagyo.canonical import canonical
 from gagyo.cli.plan import plan_text
 from gagyo.coordinator.document import flow
@@ -23,7 +25,7 @@ from gagyo.federation.line import Line
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import Entry, check_chain, read
-from gagyo.result import Result, Withheld, Words
+from gagyo.result import Estimate, Result, Withheld, Words
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.site.policy import Policy
@@ -251,6 +253,22 @@ def test_a_hospital_with_four_people_stops_the_study(tmp_path: Path) -> None:
     run = house(tmp_path, STUDY + MEANS, small_hospital()).run()
     assert "tianjin" in str(run.stopped["table"])
     assert run.results == {}
+
+
+def test_a_notebook_shows_every_analysis_or_why_it_stopped(tmp_path: Path) -> None:
+    again = MEANS.replace("table:", "again:")
+    one = house(tmp_path, STUDY + MODEL + again, breast())
+    run = one.run()
+    stopped = {"again": Stopped(Finding("outcome_constant", values={"found": "<malignant>"}))}
+    shown = Finished(tmp_path, one.plan, {"model": run.results["model"]}, stopped, {})._repr_html_()
+    assert shown.index("<h4>model</h4>") < shown.index("<td>texture</td>") < shown.index("<h4>again</h4>")
+    assert "&lt;malignant&gt;" in shown
+    assert "<td>&lt;0.001</td>" in shown
+    assert "e-" not in shown.split("<h4>again")[0]
+    few = replace(
+        run.results["model"], estimates=(Estimate("auc", Words(), None, withheld=Withheld("below_minimum", 10)),)
+    )
+    assert "<td>&lt; 10</td>" in few._repr_html_()
 
 
 def test_a_plan_that_was_changed_after_the_run_is_named(tmp_path: Path, small_house: House) -> None:
