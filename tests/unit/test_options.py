@@ -56,6 +56,7 @@ def found(said: str) -> list[Finding]:
         ("method: validate", "option_one_model", ("equation",)),
         (f"{VALIDATE}, subgroups: [x, {{variable: x, cuts: [5]}}]", "option_subgroups", ("subgroups",)),
         (f"{VALIDATE}, folds: 1", "option_folds", ("folds: 0",)),
+        (f"{VALIDATE}, leave_out: site", "option_leave_out", ("3 hospitals", "at least 4")),
         (f"{GIVEN}, bootstrap: 50", "option_given_equation", ("bootstrap",)),
         (f"{VALIDATE}, joining: true", "option_joining", ("leave_out: site",)),
         (f"{VALIDATE}, folds: 0, threshold: {{sensitivity: 0.9}}", "option_sensitivity", ("value",)),

@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
+FEWEST_HOSPITALS = 4
+"""To leave one out, three others must remain for a secure sum."""
+
 
 class Threshold(BaseModel):
     """A probability from which people count as positive: declared, or found for a wanted sensitivity."""
