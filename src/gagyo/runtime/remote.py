@@ -356,7 +356,8 @@ def _enrolled(client: Carrier, sites: Sequence[str]) -> Mapping[str, Member]:
         if not absent:
             return known
         if time.monotonic() >= patience:
-            found = {"found": ", ".join(absent), "expected": ", ".join(sorted(known))}
+            there = sorted(name for name, one in known.items() if (one.role, one.state) == ("site", "active"))
+            found = {"found": ", ".join(absent), "expected": ", ".join(there) or "–"}
             raise ExchangeFault(Finding("sites_not_at_hub", values=found))
         time.sleep(1.0)
 
