@@ -66,6 +66,8 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
         raise FileFault(*_by_line([*fault.findings, *_lacking(site_file)])) from None
     frame = read_rows(site_file)
     findings = [*warnings, *check_columns(site_file, frame)]
+    if not frame.height:
+        findings.append(Finding("data_no_rows", "warning", site_file.place("data"), {"found": site_file.data.path}))
     columns, reports = {}, []
     for name, mapping in mapped.items():
         columns[name], report = read_variable(frame, site_file, mapping)
