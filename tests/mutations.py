@@ -79,7 +79,7 @@ MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
 FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
-OPTIONS = "tests/unit/test_options.py"
+OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
@@ -700,6 +700,8 @@ MUTATIONS = (
     ("coordinator/verify.py", '_check_same(again, found, {"gagyo"', '_check_same({}, {}, {"gagyo"', HOSTILE),
     ("coordinator/verify.py", "            _check_receipt(answer, publics)\n", "            pass\n", HOSTILE),
     ("coordinator/verify.py", "    if others:\n", "    if False:\n", RUN),
+    ("api.py", "    with _alone(read, site_files(Path(sites))):\n", "    with ExitStack():\n", RUNS),
+    ("api.py", "    with _alone(read), closing(", "    with closing(", STATES),
     (
         "runtime/remote.py",
         "            self._client.acknowledge(self._done)\n            raise",

@@ -6,18 +6,22 @@ import threading
 import time
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from gagyo.api import run_remote
 from gagyo.coordinator.planning import make_plan
 from gagyo.errors import FileFault, Refused, SiteSilent
+from gagyo.exchange.envelope import Keys
 from gagyo.exchange.letter import Received
+from gagyo.exchange.membership import Membership
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import read
 from gagyo.site import decisions
-from gagyo.site.folder import state_folder
+from gagyo.site.folder import held, state_folder
 from gagyo.site.service import Service
 from tests.remote.conftest import SITES, Files
 from tests.remote.post_office import Town
@@ -202,3 +206,15 @@ def test_an_answer_leaves_before_another_study_is_worked_on(here: Town, files: F
             time.sleep(0.02)
     assert here.services["seoul"] is not service
     assert began == [already, already + 1]
+
+
+def test_a_second_run_of_a_study_over_a_hub_is_told_of_the_first(files: Files, tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    keys, hub = Keys.open(folder / "keys"), Keys.make().public
+    Membership("lead", "KR", "coordinator", "https://127.0.0.1:9", "hub", hub, keys).save(folder)
+    path = tmp_path / "study.yaml"
+    path.write_text(files.study.source, encoding="utf-8")
+    with held(tmp_path / ".gagyo", f"{files.study.study}.lock"), pytest.raises(FileFault) as told:
+        run_remote(path, folder, tmp_path / "out")
+    assert told.value.findings[0].code == "run_in_use"
+    assert not (tmp_path / "out").exists()
