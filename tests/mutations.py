@@ -701,7 +701,6 @@ MUTATIONS = (
     ("coordinator/verify.py", "            _check_receipt(answer, publics)\n", "            pass\n", HOSTILE),
     ("coordinator/verify.py", "    if others:\n", "    if False:\n", RUN),
     ("api.py", "    with _alone(read, site_files(Path(sites))):\n", "    with ExitStack():\n", RUNS),
-    ("api.py", "    with _alone(read), closing(", "    with closing(", STATES),
     (
         "runtime/remote.py",
         "            self._client.acknowledge(self._done)\n            raise",

@@ -255,7 +255,7 @@ def run_remote(
         finished = _finished(folder, read, ended)
         mine = finished.plan.keys["coordinator"]["sealing"]
         if key_file.exists() and Keys.open(key_file).public.sealing == mine:  # interrupted between results and end
-            with _alone(read), closing(open_carrier(Path(hub))) as client:
+            with closing(open_carrier(Path(hub))) as client:
                 client.close_study(digest(read.canonical()))
             key_file.unlink()
         return finished
