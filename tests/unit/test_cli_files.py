@@ -281,6 +281,18 @@ def test_a_variable_whose_declaration_is_faulty_is_not_called_unknown(
     assert "variables.age.type" in line
 
 
+def test_a_variable_of_an_unknown_type_is_read_as_far_as_it_goes(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = study / "study.yaml"
+    text = page.read_text(encoding="utf-8").replace("type: boolean", "type: boolen")
+    page.write_text(text.replace("{en: Disease, ko: 질환, zh: 患病}", "{en: Disease, ko: 질환}"), encoding="utf-8")
+    code, _, err = run(capsys, "--language", "en", "check", page)
+    assert code == 1
+    assert "found boolen" in err
+    assert "found en, ko; missing zh" in err
+
+
 def test_a_key_is_offered_once(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = study / "sites" / "seoul.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("{column: 나이", "{colum: 나이"), encoding="utf-8")
