@@ -80,6 +80,7 @@ MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
 FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
+OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
@@ -702,6 +703,21 @@ MUTATIONS = (
     ("coordinator/verify.py", '_check_same(again["analyses"], found["analyses"]', "_check_same({}, {}", RUN),
     ("coordinator/verify.py", '_check_same(again, found, {"gagyo"', '_check_same({}, {}, {"gagyo"', HOSTILE),
     ("coordinator/verify.py", "            _check_receipt(answer, publics)\n", "            pass\n", HOSTILE),
+    ("coordinator/verify.py", "    if others:\n", "    if False:\n", RUN),
+    ("api.py", "    with _alone(read, site_files(Path(sites))):\n", "    with ExitStack():\n", RUNS),
+    (
+        "runtime/remote.py",
+        "            self._client.acknowledge(self._done)\n            raise",
+        "            raise",
+        STATES,
+    ),
+    ("methods/logistic.py", "        found += yes_or_no(formula, analysis, study)\n", "", OPTIONS),
+    (
+        "coordinator/document.py",
+        'Withheld("withheld") if np.isnan(numbers[',
+        'Withheld("missed") if np.isnan(numbers[',
+        RUN,
+    ),
     ("site/session.py", "if asked.strictest(Limits()) != asked:", "if False:", HOSTILE),
     (
         "site/left_out.py",
@@ -1013,7 +1029,8 @@ MUTATIONS = (
     ("site/told.py", ' or one["to"] == LEFT_OUT', "", APPROVED),
     ("site/said.py", " - {request.statement}", "", "tests/unit/test_said.py"),
     ("site/mapping/load.py", "        more += fault.findings\n", "        pass\n", FORETOLD),
-    ("site/mapping/load.py", "if not any(_about(one.place.path, path) for path in faulty)", "", FORETOLD),
+    ("site/mapping/load.py", "if not any(_about(_entry(one), path) for path in faulty)", "", FORETOLD),
+    ("site/mapping/load.py", "if sketch.data.told else []", "if sketch.data.path else []", FORETOLD),
     ("methods/_spline_told.py", " or named.count(one.name) > 1:", ":", PLACED),
     ("methods/_spline_told.py", "*one.wald(1)))", "*one.wald(0)))", PLACED),
     (

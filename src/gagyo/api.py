@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -34,7 +35,7 @@ from gagyo.release.decision import Answer
 from gagyo.result import Result
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
-from gagyo.site.folder import site_files, state_folder
+from gagyo.site.folder import held, site_files, state_folder
 from gagyo.site.site import Site
 from gagyo.text import Language
 
@@ -77,6 +78,13 @@ class Finished:
     silent: frozenset[str] = frozenset()
     unapproved: Mapping[str, Finding] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """Every analysis by its name, or why it stopped, for notebooks."""
+        shown = {name: result._repr_html_() for name, result in self.results.items()}
+        shown |= {name: f"<p>{html.escape(stopped.text('en'))}</p>" for name, stopped in self.stopped.items()}
+        parts = (f"<h4>{html.escape(name)}</h4>{shown[name]}" for name in self.plan.study.analyses if name in shown)
+        return f"<p>{html.escape(str(self.folder))}</p>{''.join(parts)}"
+
 
 def open_site(path: Path) -> Site:
     """The hospital of a site file; its keys, ledger and memory are in `state/` beside the file."""
@@ -98,8 +106,8 @@ def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
 
 
 def coordinator_keys(study: Study) -> Keys:
-    """The keys of whoever runs a study, kept beside the study file: not in the output, which is handed on."""
-    return Keys.open(Path(study.file or "study.yaml").absolute().parent / ".gagyo" / f"{study.study}.keys")
+    """The keys of whoever runs a study."""
+    return Keys.open(_kept(study) / f"{study.study}.keys")
 
 
 def public_keys(study: Study, hospitals: Mapping[str, Site]) -> dict[str, PublicKeys]:
@@ -129,19 +137,41 @@ def run_embedded(
     """
     read = study if isinstance(study, Study) else Study.read(study)
     folder = Path(out)
-    hospitals = open_hospitals(read, Path(sites))
-    coordinator = coordinator_keys(read)
-    planned = make_plan(read, public_keys(read, hospitals), evidence, own)
-    open_folder(folder, planned)
-    unapproved = _approve(hospitals, planned, approvals)
-    journal = Journal(folder / "journal.jsonl", coordinator, Embedded(hospitals))
-    going = _followed(Run(planned, journal, tell), ended)
-    ledgers = {name: site.ledger.path for name, site in hospitals.items()}
-    record = finish(folder, going, journal.name, journal.answers, ledgers)
-    for site in hospitals.values():
-        site.close()
+    with _alone(read, site_files(Path(sites))):
+        hospitals = open_hospitals(read, Path(sites))
+        coordinator = coordinator_keys(read)
+        planned = make_plan(read, public_keys(read, hospitals), evidence, own)
+        open_folder(folder, planned)
+        unapproved = _approve(hospitals, planned, approvals)
+        journal = Journal(folder / "journal.jsonl", coordinator, Embedded(hospitals))
+        going = _followed(Run(planned, journal, tell), ended)
+        ledgers = {name: site.ledger.path for name, site in hospitals.items()}
+        record = finish(folder, going, journal.name, journal.answers, ledgers)
+        for site in hospitals.values():
+            site.close()
     told = (going.preflight, frozenset(going.silent), unapproved)
     return Finished(folder, planned, going.results, going.stopped, record, *told)
+
+
+@contextmanager
+def _alone(study: Study, files: Sequence[Path] = ()) -> Iterator[None]:
+    """Nobody else runs the study or uses the hospitals of these site files meanwhile: two writers break a record.
+
+    Raises:
+        FileFault: `run_in_use`, `site_in_use`.
+    """
+    with ExitStack() as stack:
+        if not stack.enter_context(held(_kept(study), f"{study.study}.lock")):
+            raise FileFault.of("run_in_use", found=study.study)
+        for file in files:
+            if not stack.enter_context(held(state_folder(file))):
+                raise FileFault.of("site_in_use", found=file.stem)
+        yield
+
+
+def _kept(study: Study) -> Path:
+    """Where the coordinator's keys are: beside the study file, not in the output, which is handed on."""
+    return Path(study.file or "study.yaml").absolute().parent / ".gagyo"
 
 
 def _approve(hospitals: Mapping[str, Site], plan: Plan, approvals: Sequence[Statement]) -> dict[str, Finding]:
@@ -231,7 +261,7 @@ def run_remote(
         return finished
     keys = Keys(membership.keys.signing, Keys.open(key_file).sealing)
     board = Board(folder, states, tell)
-    with closing(open_carrier(Path(hub))) as client:
+    with _alone(read), closing(open_carrier(Path(hub))) as client:
         about = digest(read.canonical())
         remote = Remote(client, keys, about, read.sites, read.waits.total_seconds(), board.states)
         planned = _planned(folder, read) or make_plan(read, remote.gather_keys(read.source), evidence, own)
@@ -269,7 +299,7 @@ def _finished(folder: Path, study: Study, ended: Callable[[str, Result | Stopped
 
 def run_key_file(study: Study) -> Path:
     """Where the coordinator's keys of a run are until it is finished: beside the study file."""
-    return Path(study.file or "study.yaml").absolute().parent / ".gagyo" / f"{study.study}.run.keys"
+    return _kept(study) / f"{study.study}.run.keys"
 
 
 def _planned(folder: Path, study: Study) -> Plan | None:

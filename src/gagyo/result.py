@@ -217,7 +217,9 @@ def _html_row(estimate: Estimate) -> str:
         return "" if value is None else f"{value:.4g}"
 
     limits = "" if estimate.lower is None else f"{shown(estimate.lower)} to {shown(estimate.upper)}"
-    cells = (estimate.name, shown(estimate.value), shown(estimate.standard_error), limits, shown(estimate.p))
+    value = estimate.withheld.to("en") if estimate.withheld else shown(estimate.value)
+    p = "<0.001" if estimate.p is not None and estimate.p < 0.001 else shown(estimate.p)
+    cells = (estimate.name, value, shown(estimate.standard_error), limits, p)
     return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
 
 

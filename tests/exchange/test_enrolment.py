@@ -209,6 +209,24 @@ def test_a_revoked_name_may_be_invited_again(place: Place, tmp_path: Path) -> No
     assert place.client_of(joined).receive(0) == []
 
 
+def test_whoever_was_revoked_joins_again_where_its_keys_and_ledger_are(place: Place, tmp_path: Path) -> None:
+    startup, pin = invited(place, tmp_path, "back")
+    folder = tmp_path / "back"
+    first = joining.join(startup, pin, folder)
+    operator.confirm(place.hub, "back", fingerprint(first.keys.public))
+    operator.revoke(place.hub, "back")
+    assert code_of(joining.join, startup, pin, folder) == "bad_invitation", "the old file is used"
+    startup, pin = invited(place, tmp_path, "back")
+    again = joining.join(startup, pin, folder)
+    assert again.keys.public == first.keys.public
+    client = Client(again)
+    assert client.status()["state"] == "waiting"
+    operator.confirm(place.hub, "back", fingerprint(again.keys.public))
+    assert client.receive(0) == []
+    assert code_of(joining.join, startup, pin, folder) == "already_joined"
+    assert joining.rotate(folder).keys.public != first.keys.public
+
+
 def test_a_revoked_institution_cannot_come_back_by_itself(place: Place, tmp_path: Path) -> None:
     startup, pin = invited(place, tmp_path, "out")
     folder = tmp_path / "out"

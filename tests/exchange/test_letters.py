@@ -344,6 +344,9 @@ def test_a_hospital_says_what_its_service_does_and_nobody_else_does(place: Place
         with pytest.raises(ExchangeFault) as fault:
             busan.tell_doing(doing, plans)  # type: ignore[arg-type]
         assert fault.value.code == "malformed"
+    busan.tell_doing("serving", 0)
+    operator.revoke(place.hub, "busan-doing")
+    assert service() is None, "whoever is refused serves nobody"
 
 
 def test_a_revoked_institution_is_refused_and_others_go_on(place: Place, lead: Client, seoul: Client) -> None:

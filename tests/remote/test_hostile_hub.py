@@ -139,6 +139,7 @@ def test_a_hospital_that_the_hub_does_not_know_is_named(
     with pytest.raises(ExchangeFault) as told:
         here.remote(files.study)
     assert told.value.code == "sites_not_at_hub"
+    assert told.value.findings[0].values == {"found": "beijing", "expected": "busan, seoul, tianjin"}
 
 
 def test_a_hospital_that_has_just_joined_at_the_partners_hub_is_waited_for(here: Town, files: Files) -> None:

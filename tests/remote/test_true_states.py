@@ -6,18 +6,22 @@ import threading
 import time
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from gagyo.api import run_remote
 from gagyo.coordinator.planning import make_plan
 from gagyo.errors import FileFault, Refused, SiteSilent
+from gagyo.exchange.envelope import Keys
 from gagyo.exchange.letter import Received
+from gagyo.exchange.membership import Membership
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import read
 from gagyo.site import decisions
-from gagyo.site.folder import state_folder
+from gagyo.site.folder import held, state_folder
 from gagyo.site.service import Service
 from tests.remote.conftest import SITES, Files
 from tests.remote.post_office import Town
@@ -43,6 +47,33 @@ def test_a_refusal_is_told_with_its_reason(here: Town, files: Files) -> None:
     with pytest.raises(Refused) as told:
         remote.submit(plan)
     assert told.value.findings[0].values == {"found": "busan", "expected": "no review board yet"}
+
+
+def test_a_plan_that_is_approved_after_a_refusal_goes_on(here: Town, files: Files) -> None:
+    """As where the review board decides a week later: the same command again, and the refusal is past."""
+    study, remote = files.study, here.remote(files.study)
+    plan = make_plan(study, remote.gather_keys(study.source))
+
+    def decide(doing: str) -> None:
+        for name, service in here.services.items():
+            while not service.inbox.plans():
+                time.sleep(0.02)
+            service.inbox.wish(plan.digest, doing if name == "busan" else "approve", "no review board yet")
+
+    deciding = threading.Thread(target=decide, args=("refuse",), daemon=True)
+    deciding.start()
+    with pytest.raises(Refused):
+        remote.submit(plan)
+    deciding.join()
+    decide("approve")
+    until = time.monotonic() + 20
+    while {one.state for service in here.services.values() for one in service.inbox.plans()} != {"approved"}:
+        assert time.monotonic() < until, "the approval was not taken up"
+        time.sleep(0.02)
+    again = here.remote(study, 20.0)
+    again.submit(plan)
+    (answer,) = again.ask([preflight(plan, "busan")])
+    assert answer.outcome == "released"
 
 
 def test_nothing_is_answered_before_approval_or_after_withdrawal(here: Town, files: Files) -> None:
@@ -175,3 +206,15 @@ def test_an_answer_leaves_before_another_study_is_worked_on(here: Town, files: F
             time.sleep(0.02)
     assert here.services["seoul"] is not service
     assert began == [already, already + 1]
+
+
+def test_a_second_run_of_a_study_over_a_hub_is_told_of_the_first(files: Files, tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    keys, hub = Keys.open(folder / "keys"), Keys.make().public
+    Membership("lead", "KR", "coordinator", "https://127.0.0.1:9", "hub", hub, keys).save(folder)
+    path = tmp_path / "study.yaml"
+    path.write_text(files.study.source, encoding="utf-8")
+    with held(tmp_path / ".gagyo", f"{files.study.study}.lock"), pytest.raises(FileFault) as told:
+        run_remote(path, folder, tmp_path / "out")
+    assert told.value.findings[0].code == "run_in_use"
+    assert not (tmp_path / "out").exists()

@@ -281,6 +281,18 @@ def test_a_variable_whose_declaration_is_faulty_is_not_called_unknown(
     assert "variables.age.type" in line
 
 
+def test_a_variable_of_an_unknown_type_is_read_as_far_as_it_goes(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = study / "study.yaml"
+    text = page.read_text(encoding="utf-8").replace("type: boolean", "type: boolen")
+    page.write_text(text.replace("{en: Disease, ko: 질환, zh: 患病}", "{en: Disease, ko: 질환}"), encoding="utf-8")
+    code, _, err = run(capsys, "--language", "en", "check", page)
+    assert code == 1
+    assert "found boolen" in err
+    assert "found en, ko; missing zh" in err
+
+
 def test_a_key_is_offered_once(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = study / "sites" / "seoul.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("{column: 나이", "{colum: 나이"), encoding="utf-8")
@@ -298,6 +310,42 @@ def test_faults_of_a_site_file_come_with_what_its_rows_lack(study: Path, capsys:
     assert code != exits.OK
     assert [word in err for word in ("soul", "연령", "mixd")] == [True, True, True]
     assert "나이" in out, "the columns that there are"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("data: {connector: csv, path: seoul.csv}", "encoding"),
+        ("data: {connector: csv, path: seoul.csv, encoding: ms949}", "ms949"),
+        ("data: {connector: excel, path: seoul.csv}", "excel"),
+        ("data: {path: seoul.csv}", "connector"),
+    ],
+)
+def test_a_site_file_that_does_not_say_how_its_rows_are_read_is_told_so(
+    study: Path, capsys: pytest.CaptureFixture[str], line: str, told: str
+) -> None:
+    file = study / "sites" / "seoul.yaml"
+    written = file.read_text(encoding="utf-8").replace("data: {connector: csv, path: seoul.csv, encoding: cp949}", line)
+    file.write_text(written, encoding="utf-8")
+    code, out, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert told in err
+    assert "seoul.yaml:5 data" in err
+
+
+def test_a_variable_that_is_not_mapped_is_told_beside_a_faulty_one(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = study / "sites" / "seoul.yaml"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace("glucose: {column", "glucose: {colum").replace("  disease: {", "  diseases: {")
+    file.write_text(text, encoding="utf-8")
+    code, _, err = run(capsys, "--language", "en", "site", "check", file, "--study", study / "study.yaml")
+    assert code == 1
+    told = [line for line in err.splitlines() if "is not mapped" in line]
+    assert len(told) == 1
+    assert "disease is not mapped" in told[0]
+    assert "diseases" in told[0]
 
 
 def test_what_each_hospital_counts_first_is_told_before_approval(

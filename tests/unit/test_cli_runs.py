@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gagyo.protocol.study import Study
+from gagyo.site.folder import held, state_folder
+
 
 def gagyo(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, as a person does."""
@@ -53,6 +56,19 @@ def test_verify_says_what_it_checked_and_finds_an_edit(demo: Path) -> None:
         gagyo("verify", demo, expect=5)
     finally:
         path.write_text(whole)
+
+
+def test_two_runs_at_once_are_one_run_and_a_refusal(demo: Path, tmp_path: Path) -> None:
+    """Two processes that write one record break it: whoever thinks that the first is dead is told that it lives."""
+    again = ("--language", "en", "run", demo / "study.yaml", "--sites", demo / "hospitals", "--out", tmp_path / "again")
+    name = Study.read(demo / "study.yaml").study
+    with held(demo / ".gagyo", f"{name}.lock") as here:
+        assert here
+        assert f"Another process runs the study {name}" in gagyo(*again, expect=1).stderr
+    with held(state_folder(demo / "hospitals" / "busan.yaml")) as here:
+        assert here
+        assert "Another process uses the folder of busan" in gagyo(*again, expect=1).stderr
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_second_run_in_the_same_folder_asks_no_hospital_again(demo: Path) -> None:

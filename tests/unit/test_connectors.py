@@ -81,6 +81,7 @@ def test_a_fault_has_its_code(tmp_path: Path, raw: bytes, declared: str, expecte
     with pytest.raises(DataFault) as fault:
         read_rows(site(tmp_path, raw, declared))
     assert code(fault) == expected
+    assert fault.value.text("en").startswith("rows.csv: ")
 
 
 def test_messages_say_where_and_never_what(tmp_path: Path) -> None:

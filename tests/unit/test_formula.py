@@ -262,3 +262,16 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(FileFault):
         found = parse(text, VARIABLES)
         assert parse(found.text, VARIABLES) == found
+
+
+def test_every_fault_of_a_formula_is_told_at_once() -> None:
+    with pytest.raises(FileFault) as told:
+        parse("disease ~ C(age) + rcs(drug, 3) + rcs(x, 99) + treated", VARIABLES)
+    assert [one.code for one in told.value.findings] == [
+        "formula_not_category",
+        "formula_not_number",
+        "formula_knots_number",
+    ]
+    with pytest.raises(FileFault) as told:
+        parse("disease ~ I(age^2) + log(x + nobody) + ages", VARIABLES)
+    assert [one.values["found"] for one in told.value.findings] == ["I", "log", "ages"]

@@ -256,6 +256,14 @@ def test_no_one_is_read_too(tmp_path: Path) -> None:
     assert read.n == 0
     assert all(len(column) == 0 for column in read.columns.values())
     assert read.report.to_text("ko")
+    assert [(one.code, one.severity) for one in read.report.findings] == [("data_no_rows", "warning")]
+
+
+def test_what_a_value_may_be_suits_the_variable(tmp_path: Path) -> None:
+    """A whole number is not told to be 1.5."""
+    with pytest.raises(DataFault) as fault:
+        loaded(tmp_path, rows=ROWS.replace("51,", "51.5,", 1))
+    assert "expected 0, 1, 2, …" in fault.value.text("en")
 
 
 def test_booleans_and_levels_need_no_map_where_they_are_written_as_in_the_study(tmp_path: Path) -> None:

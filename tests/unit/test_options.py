@@ -56,6 +56,7 @@ def found(said: str) -> list[Finding]:
         ("method: validate", "option_one_model", ("equation",)),
         (f"{VALIDATE}, subgroups: [x, {{variable: x, cuts: [5]}}]", "option_subgroups", ("subgroups",)),
         (f"{VALIDATE}, folds: 1", "option_folds", ("folds: 0",)),
+        (f"{VALIDATE}, leave_out: site", "option_leave_out", ("3 hospitals", "at least 4")),
         (f"{GIVEN}, bootstrap: 50", "option_given_equation", ("bootstrap",)),
         (f"{VALIDATE}, joining: true", "option_joining", ("leave_out: site",)),
         (f"{VALIDATE}, folds: 0, threshold: {{sensitivity: 0.9}}", "option_sensitivity", ("value",)),
@@ -76,3 +77,50 @@ def test_an_unforeseen_kind_of_fault_is_told_too() -> None:
     findings = found(f"{VALIDATE}, subgroups: [5]")
     assert {one.code for one in findings} == {"wrong_type"}
     assert all("5" in one.text(language) for one in findings for language in LANGUAGES)
+
+
+@pytest.mark.parametrize("said", ['method: logistic, formula: "x ~ y"', 'method: firth, formula: "x ~ y"'])
+def test_a_logistic_regression_has_an_outcome_of_yes_and_no(said: str) -> None:
+    (finding,) = found(said)
+    assert finding.code == "logistic_outcome"
+    assert finding.place.line == 16
+    assert all("number" in finding.text(language) for language in LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("threshold: {sensitivity: 9}", [("threshold.sensitivity", "out_of_bounds", "< 1")]),
+        ("threshold: high", [("threshold", "wrong_type", "keys sensitivity, value")]),
+        ("threshold: [0.5]", [("threshold[0]", "wrong_type", "keys sensitivity, value")]),
+        (
+            "threshold: [{value: 0.5}, {valeu: 0.5}]",
+            [("threshold[1].valeu", "unknown_key", "one of: sensitivity, value. Did you mean value?")],
+        ),
+        (
+            "subgroups: [{variabel: x, cuts: [5]}]",
+            [
+                ("subgroups[0].variable", "missing_key", "found variabel, cuts"),
+                ("subgroups[0].variabel", "unknown_key", ""),
+            ],
+        ),
+    ],
+)
+def test_what_is_within_an_option_is_told_once_where_it_stands(said: str, told: list[tuple[str, str, str]]) -> None:
+    findings = found(f"{VALIDATE}, {said}")
+    assert [(one.place.path, one.code) for one in findings] == [(f"analyses.a.{path}", code) for path, code, _ in told]
+    assert all(text in one.text("en") for one, (_, _, text) in zip(findings, told, strict=True))
+
+
+def test_an_equation_that_lacks_all_is_told_its_own_keys() -> None:
+    findings = found("method: validate, equation: {intercept: -3}")
+    missing = {one.values["expected"] for one in findings if one.code == "missing_key"}
+    assert missing == {"outcome", "formula", "coefficients"}
+    assert {str(one.values["found"]) for one in findings} == {"intercept"}
+    (unknown,) = (one for one in findings if one.code == "unknown_key")
+    assert unknown.values["expected"] == "outcome, formula, coefficients"
+
+
+def test_every_coefficient_that_is_no_number_is_told() -> None:
+    equation = 'equation: {outcome: y, formula: "y ~ x", coefficients: {Intercept: a, x: b}}'
+    assert [one.place.path.rpartition(".")[2] for one in found(f"method: validate, {equation}")] == ["Intercept", "x"]

@@ -14,11 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gagyo.methods._quantiles_told import with_unit
 from gagyo.methods._survival.telling import time_words
 from gagyo.protocol import ucum
+from gagyo.protocol.terms import Spline
 from gagyo.protocol.variables import Variable
 from gagyo.report import numbers, render, svg, write
 from gagyo.report.checklists import rules
@@ -595,3 +597,20 @@ def test_the_first_term_of_an_equation_without_an_intercept_has_its_name(documen
     page = equation_of(document, **kept)
     at = page.index(f"= {size}")
     assert page[at:].startswith(f"= {size} × "), "it is no intercept"
+
+
+def test_an_equation_with_a_spline_says_what_its_columns_are(document: dict[str, Any]) -> None:
+    """Read as arithmetic, the printed lines give the columns that were fitted."""
+    spline = Spline("texture", (-1.5, 2.0, 3.5, 7.0))
+    page = equation_of(document, formula=f"malignant ~ {spline}")
+    for which in (1, 2):
+        mark = "Mean texture" + "′" * which
+        (line,) = re.findall(rf"{mark} = ([^=]*\)²)", page)
+        said = line.replace("\u2212", "-").replace("×", "*").replace("²", "**2").replace("[", "(").replace("]", ")")
+        said = re.sub(r"\(Mean texture ([-+] [\d.]+)\)₊³", r"max(x \1, 0)**3", said)
+        out = np.empty(1)
+        for x in (-3.0, 0.5, 2.5, 5.0, 9.0):
+            spline.fill(which, {"texture": np.array([x])}, out)
+            assert eval(said, {"x": x, "max": max}) == pytest.approx(out[0], rel=1e-12, abs=1e-12)
+    assert page.count("where that is positive") == 1
+    assert "where that is positive" not in render(document, "en")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from gagyo.api import Finished
 from gagyo.canonical import canonical
 from gagyo.cli.plan import plan_text
+from gagyo.coordinator.document import flow
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
@@ -22,7 +25,7 @@ from gagyo.federation.line import Line
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import Entry, check_chain, read
-from gagyo.result import Result
+from gagyo.result import Estimate, Result, Withheld, Words
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
 from gagyo.site.policy import Policy
@@ -252,6 +255,42 @@ def test_a_hospital_with_four_people_stops_the_study(tmp_path: Path) -> None:
     assert run.results == {}
 
 
+def test_a_notebook_shows_every_analysis_or_why_it_stopped(tmp_path: Path) -> None:
+    again = MEANS.replace("table:", "again:")
+    one = house(tmp_path, STUDY + MODEL + again, breast())
+    run = one.run()
+    stopped = {"again": Stopped(Finding("outcome_constant", values={"found": "<malignant>"}))}
+    shown = Finished(tmp_path, one.plan, {"model": run.results["model"]}, stopped, {})._repr_html_()
+    assert shown.index("<h4>model</h4>") < shown.index("<td>texture</td>") < shown.index("<h4>again</h4>")
+    assert "&lt;malignant&gt;" in shown
+    assert "<td>&lt;0.001</td>" in shown
+    assert "e-" not in shown.split("<h4>again")[0]
+    few = replace(
+        run.results["model"], estimates=(Estimate("auc", Words(), None, withheld=Withheld("below_minimum", 10)),)
+    )
+    assert "<td>&lt; 10</td>" in few._repr_html_()
+
+
+def test_a_plan_that_was_changed_after_the_run_is_named(tmp_path: Path, small_house: House) -> None:
+    finished(tmp_path, small_house)
+    path = tmp_path / "plan.json"
+    record = json.loads(path.read_text())
+    record["limits"]["minimum_people"] = 5
+    path.write_text(json.dumps(record))
+    with pytest.raises(Tampered) as told:
+        verify(tmp_path, audit(tmp_path))
+    assert told.value.findings[0].code == "other_plan_answered"
+    assert told.value.findings[0].values["expected"] == small_house.plan.digest
+
+
+def test_a_ledger_that_is_empty_is_told_so_in_words(tmp_path: Path, small_house: House) -> None:
+    finished(tmp_path, small_house)
+    (tmp_path / "ledgers" / "busan.jsonl").write_text("")
+    with pytest.raises(Tampered) as told:
+        verify(tmp_path, audit(tmp_path))
+    assert told.value.findings[0].values["found"] == "–"
+
+
 def test_a_study_may_go_on_without_a_small_hospital_and_says_so(tmp_path: Path) -> None:
     study = (STUDY + MEANS).replace("variables:\n", "may_go_on_without: 1\nvariables:\n", 1)
     run = house(tmp_path, study, small_hospital()).run()
@@ -263,6 +302,22 @@ def test_a_study_may_go_on_without_a_small_hospital_and_says_so(tmp_path: Path) 
     preflight = run.preflight["tianjin"].payload
     assert preflight["cohorts"] == {"all": "withheld"}
     assert preflight["values"] == {}, "nothing of four people leaves"
+
+
+def test_the_flow_says_of_no_number_that_it_is_small_without_knowing(tmp_path: Path) -> None:
+    """Of two numbers withheld one is small; and who has too few people looks like who repeats another cohort."""
+    hospitals = small_hospital()
+    out = hospitals["seoul"].columns["radius"] <= 12
+    hospitals["seoul"].columns["texture"][np.flatnonzero(~out)[:3]] = np.nan
+    text = (STUDY + MEANS).replace("variables:\n", "may_go_on_without: 1\nvariables:\n", 1)
+    text = text.replace("  all: {}", '  all: {where: "radius > 12", complete: [texture]}', 1)
+    table = flow(house(tmp_path, text, hospitals).run()).tables[0]
+    seoul, *_, tianjin = table.rows
+    assert out.sum() >= 10
+    assert seoul[1:4] == (Withheld("withheld"),) * 3
+    assert isinstance(seoul[4], int)
+    assert tianjin[1:] == (None, None, None, Withheld("withheld"))
+    assert table.notes == (Words("flow.withheld_note", {"number": 10}),)
 
 
 def test_a_method_that_the_policy_forbids_is_refused_when_the_plan_is_approved(tmp_path: Path) -> None:

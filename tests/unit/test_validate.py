@@ -357,6 +357,10 @@ def test_a_given_equation_is_validated_as_it_is() -> None:
     over = row(result, "thresholds", 0)
     close(over["sensitivity"].value, (expit(lp)[y == 1] >= 0.4).mean())
     assert not any(table.name in ("sample_size", "joining", "shrinkage") for table in result.tables)
+    told = [one.label.to(language) for one in result.estimates for language in LANGUAGES]
+    told += [note.to(language) for curve in result.curves for note in curve.notes for language in LANGUAGES]
+    assert told
+    assert not [text for text in told if any(word in text for word in ("pparent", "겉보기", "表观", "fold", "折"))]
 
 
 @pytest.mark.parametrize(

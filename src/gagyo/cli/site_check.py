@@ -49,7 +49,7 @@ def _report(site_file: Path, study: Path, columns: bool) -> MappingReport:
             raise FileFault(*faults_beside(found, read, of))
         return examine(read, of).report
     except FileFault:
-        if columns:
+        if columns and read.data.told:
             _show_columns(read)
         raise
 

@@ -107,11 +107,14 @@ def _flow_numbers(run: Run, site: str, cohort: str) -> np.ndarray[Any, np.dtype[
 
 
 def _flow(run: Run, cohort: str) -> Table:
-    least = Withheld("below_minimum", run.study.release.minimum_people)
     columns = [Column("hospital", Words("flow.hospital"), "text"), Column("people", Words("flow.people"), "count")]
     columns += [Column(name, Words(f"flow.{name}"), "count") for name in ("not_selected", "missing", "analysed")]
-    rows = tuple(_flow_row(run, site, cohort, least) for site in run.study.sites)
-    return Table(_cohort_name(run, "flow", cohort), _title(run, "flow.title", cohort), tuple(columns), rows)
+    rows = tuple(_flow_row(run, site, cohort) for site in run.study.sites)
+    withheld = any(isinstance(cell, Withheld) and cell.code == "withheld" for row in rows for cell in row)
+    notes = (Words("flow.withheld_note", {"number": run.study.release.minimum_people}),) if withheld else ()
+    return Table(
+        _cohort_name(run, "flow", cohort), _title(run, "flow.title", cohort), tuple(columns), rows, notes=notes
+    )
 
 
 def _cohort_name(run: Run, name: str, cohort: str) -> str:
@@ -126,12 +129,15 @@ def _title(run: Run, key: str, cohort: str) -> Words:
     return Words(text=Text(*(translate(f"{key}_of", one, cohort=named.to(one)) for one in LANGUAGES)))
 
 
-def _flow_row(run: Run, site: str, cohort: str, least: Withheld) -> tuple[Cell, ...]:
+def _flow_row(run: Run, site: str, cohort: str) -> tuple[Cell, ...]:
+    """A hospital's people. Which of the numbers withheld is the small one is not known here, nor told."""
     if site not in run.ready(cohort):
-        return (Words(text=_label(run, site)), None, None, None, least)
+        why = "withheld" if site in run.preflight else "missed" if site in run.silent else "refused"
+        return (Words(text=_label(run, site)), None, None, None, Withheld(why))
     numbers = dict(zip(FLOW, _flow_numbers(run, site, cohort), strict=True))
     cells: list[Cell] = [
-        least if np.isnan(numbers[name]) else int(numbers[name]) for name in ("not_selected", "missing", "analysed")
+        Withheld("withheld") if np.isnan(numbers[name]) else int(numbers[name])
+        for name in ("not_selected", "missing", "analysed")
     ]
     # With one part withheld the total would give it away.
     whole: Cell = Withheld("withheld") if np.isnan(list(numbers.values())).any() else int(sum(numbers.values()))

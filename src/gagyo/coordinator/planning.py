@@ -62,7 +62,7 @@ def check_analyses(study: Study, found: Sequence[Finding] = ()) -> list[Finding]
             findings += [one for one in fault.findings if one not in findings]
         else:
             findings += list(_later(analysis, needs, list(study.analyses)))
-    return findings
+    return sorted(findings, key=lambda finding: finding.place.line or 0)
 
 
 def _later(analysis: Analysis, needs: Sequence[str], order: Sequence[str]) -> Iterator[Finding]:

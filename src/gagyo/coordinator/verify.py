@@ -62,6 +62,9 @@ def verify(folder: Path, audit: Carrier) -> Verified:
             continue  # nothing left with it, and what the hospital sent when the fit began again has its receipts
         else:
             _check_receipt(answer, publics)
+    others = sorted({str(one.receipt.record["plan"]) for one in answers if one.receipt} - {plan.digest})
+    if others:
+        raise Tampered.of("other_plan_answered", found=plan.digest, expected=others[0])
     here = [site for site in plan.study.sites if (folder / _ledger(site)).exists()]
     ledgers = {site: _check_ledger(folder, site, publics[site], answers) for site in here}
     people = {site: check_acts(site, list(read(folder / _ledger(site)))) for site in here}
@@ -115,7 +118,7 @@ def _check_ledger(folder: Path, site: str, public: PublicKeys, answers: list[Ans
     if closing and entries[closing[-1].sequence : closing[-1].sequence + 1] != closing[-1:]:
         last = entries[-1].head if entries else ""
         with found_in(_ledger(site)):
-            raise Tampered.of("bad_tail", found=last, expected=closing[-1].head)
+            raise Tampered.of("bad_tail", found=last or "–", expected=closing[-1].head)
     # After it stand at most reviews, and refusals of a run that was taken up again: what left is looked for below.
     here = {entry.head: entry for entry in entries}
     there = {entry.head: entry for entry in given}

@@ -20,13 +20,14 @@ def join(
 ) -> Membership:
     """Make keys in `folder`, bring their public halves to the hub, and keep the membership there.
 
-    The same command again, after a cut, goes on. The hub's operator then confirms the fingerprint.
+    The same command again, after a cut, goes on. The hub's operator then confirms the fingerprint. Whoever was revoked
+    there and is invited again joins with the keys that the folder holds, since its ledger is signed by them.
 
     Raises:
         ExchangeFault: `bad_startup_file`, `bad_pin`, `already_joined`, `bad_invitation`, or what `Line.call` raises.
     """
     opened = Startup.unlock(startup, pin)
-    if (folder / FILE).exists():
+    if (folder / FILE).exists() and not _revoked(folder, opened, patience):
         raise ExchangeFault.of("already_joined", found=folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -43,6 +44,21 @@ def join(
         line.close()
     membership.save(folder)
     return membership
+
+
+def _revoked(folder: Path, opened: Startup, patience: float) -> bool:
+    """Whether the folder's institution is the invited one, and its hub refuses it as revoked."""
+    known = Membership.open(folder)
+    if (known.name, known.hub_keys) != (opened.name, opened.hub_keys):
+        return False
+    line = Line(known, patience=patience)
+    try:
+        line.call("GET", "/v1/status")
+    except ExchangeFault as fault:
+        return fault.code == "revoked"
+    finally:
+        line.close()
+    return False
 
 
 def rotate(

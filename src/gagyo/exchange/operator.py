@@ -77,11 +77,12 @@ def members(hub: HubFolder) -> list[dict[str, Any]]:
 
     def work(rows: Rows) -> list[dict[str, Any]]:
         seen, boxes, doings = letters.last_seen(rows), letters.boxes(rows), letters.doings(rows)
-        found = [
-            _shown(one, seen, boxes)
-            | {"service": _service(doings.get(one.name), seen.get(one.name, 0)), "dialled": _dialled(hub, one)}
-            for one in register.members(rows)
-        ]
+        found = []
+        for one in register.members(rows):
+            # Of one that is refused nothing is known but what it said before.
+            said = doings.get(one.name) if one.state == "active" else None
+            more = {"service": _service(said, seen.get(one.name, 0)), "dialled": _dialled(hub, one)}
+            found.append(_shown(one, seen, boxes) | more)
         return found + [
             {"name": one.name, "country": one.country, "role": one.role, "state": "invited", "until": one.until}
             for one in register.invitations(rows)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
 from gagyo.methods._labels import column_label
 from gagyo.methods._traits import (
     all_traits,
@@ -21,7 +22,7 @@ from gagyo.methods._traits import (
     without_column,
 )
 from gagyo.protocol.formula import Formula
-from gagyo.protocol.study import Study
+from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import DesignColumn, Spline, Term
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Floats, Measure, count, crossed, few_or_none, joined
@@ -31,6 +32,15 @@ from gagyo.result import Equation, Estimate, Words
 from gagyo.text import Text, join
 
 NO_INFORMATION = np.zeros((0, 0))
+
+
+def yes_or_no(formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
+    """A finding where a logistic regression's outcome is not a variable of yes and no."""
+    outcome = study.variables[formula.outcome]
+    if outcome.type == "boolean":
+        return []
+    values = {"found": outcome.name, "type": outcome.type}
+    return [Finding("logistic_outcome", place=analysis.place("formula"), values=values)]
 
 
 def design_cells(rows: Rows, formula: Formula, chosen: Chosen = slice(None)) -> Measure:

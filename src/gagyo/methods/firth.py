@@ -30,7 +30,7 @@ from gagyo.methods._firth_told import Fit, Told
 from gagyo.methods._firth_walk import Bools, Seen, Walk
 from gagyo.methods._logistic_sums import bounds_of, everyone, fit_sums, largest_of, middles_of
 from gagyo.methods._newton import MOST_ROUNDS, aliased_columns, solve, symmetric, triangle
-from gagyo.methods._regression import about_zero, middles
+from gagyo.methods._regression import about_zero, middles, yes_or_no
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -117,7 +117,7 @@ class Method:
         options = Options(**analysis.options)
         formula = knots.parse(options.formula, analysis, study)
         names = [column.name for column in formula.columns(study.variables)]
-        found, unknown = [], [name for name in options.per if name not in names]
+        found, unknown = yes_or_no(formula, analysis, study), [name for name in options.per if name not in names]
         if unknown:
             values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
             found.append(Finding("per_unknown", place=analysis.place("per"), values=values))

@@ -48,7 +48,7 @@ from gagyo.methods._newton import (
     solve,
     symmetric,
 )
-from gagyo.methods._regression import about_zero, middles, term_columns
+from gagyo.methods._regression import about_zero, middles, term_columns, yes_or_no
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
@@ -200,6 +200,7 @@ class Method:
         unknown = [name for name in options.per if name not in names]
         values = {"found": ", ".join(unknown), "expected": ", ".join(names)}
         found = [Finding("per_unknown", place=analysis.place("per"), values=values)] if unknown else []
+        found += yes_or_no(formula, analysis, study)
         check_none([*found, *Robust(options.robust, options.cluster).faults(formula, analysis, study)])
         return cls(formula, options, study)
 

@@ -41,7 +41,7 @@ from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.fits import newton
 from gagyo.methods._validation.imputed import foresee, starts_from
 from gagyo.methods._validation.left_out import leave_one_out, left_out
-from gagyo.methods._validation.options import Options
+from gagyo.methods._validation.options import FEWEST_HOSPITALS, Options
 from gagyo.methods._validation.own import hospitals, own
 from gagyo.methods._validation.performance import Asked, mean_of, measure, performance, recalibration
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
@@ -77,8 +77,6 @@ STEPS = (
 )
 """What hospitals run for this method."""
 
-FEWEST_HOSPITALS = 4
-"""To leave one out, three others must remain for a secure sum."""
 
 Part = Generator[Any, Any, None]
 

@@ -33,18 +33,22 @@ def _variable(name: str, entry: Entry) -> Variable | None:
     inner = entry.table(("type", "label"), VARIABLE)
     if name in RESERVED or (re.fullmatch(NAME, name) and not usable(name)):
         entry.fault("reserved_name", found=name)
+    # What every type may have is read of one that is unknown too, so that its faults are told with that.
+    label = inner["label"].label() if "label" in inner else Text(name)
+    description = inner["description"].label() if "description" in inner else Text("")
+    analyte = _analyte(inner)
     kind = inner["type"].one_of(KINDS) if "type" in inner else None
     if kind is None:
         return None
     return Variable(
         name=name,
         type=kind,  # type: ignore[arg-type]
-        label=inner["label"].label() if "label" in inner else Text(name),
+        label=label,
         unit=_unit(inner, kind),
         range=_range(entry, inner, kind),
         levels=_levels(entry, inner, kind),
-        analyte=_analyte(inner),
-        description=inner["description"].label() if "description" in inner else Text(""),
+        analyte=analyte,
+        description=description,
     )
 
 

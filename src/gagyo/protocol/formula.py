@@ -18,7 +18,7 @@ from math import prod
 
 import numpy as np
 
-from gagyo.errors import FileFault
+from gagyo.errors import FileFault, check_none
 from gagyo.finding import Finding
 from gagyo.protocol import formula_text
 from gagyo.protocol.formula_text import NUMBER, Factors, Sides
@@ -132,6 +132,7 @@ def parse(text: str, variables: Mapping[str, Variable], unplaced: bool = False) 
         FileFault: with a finding for each fault; the places are for the caller to fill in.
     """
     sides = formula_text.read(text, variables)
+    check_none(_bad_factors(sides, variables))
     try:
         found = _formula(sides, variables)
         if found.unplaced and not unplaced:
@@ -139,6 +140,17 @@ def parse(text: str, variables: Mapping[str, Variable], unplaced: bool = False) 
         return found
     except _Bad as fault:
         raise FileFault(fault.finding) from None
+
+
+def _bad_factors(sides: Sides, variables: Mapping[str, Variable]) -> list[Finding]:
+    """What is wrong with each factor by itself, of all of them."""
+    found = []
+    for expr in dict.fromkeys(factor for term in sides.right for factor in term):
+        try:
+            _factor(expr, variables)
+        except _Bad as fault:
+            found.append(fault.finding)
+    return found
 
 
 def _formula(sides: Sides, variables: Mapping[str, Variable]) -> Formula:

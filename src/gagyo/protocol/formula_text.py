@@ -63,10 +63,13 @@ def read(text: str, variables: Mapping[str, Variable]) -> Sides:
 
 
 def _check_tokens(tokens: Tokens, variables: Mapping[str, Variable]) -> Iterator[Finding]:
-    depth = 0
+    depth, unknown = 0, 0
     for index, (kind, token) in enumerate(tokens):
         before, following = _beside(tokens, index)
         depth += (token == "(") - (token == ")")
+        if unknown:  # within the brackets of what is no call of a formula
+            unknown = unknown if depth >= unknown else 0
+            continue
         if kind == "other":
             yield _stray(token)
             return
@@ -75,7 +78,8 @@ def _check_tokens(tokens: Tokens, variables: Mapping[str, Variable]) -> Iterator
         elif token == "(" and before not in CALLS:
             if not before.isidentifier():
                 yield Finding("formula_brackets", values={"found": short(before + token)})
-            return
+                return
+            unknown = depth
         elif depth == 0 and not _fits(kind, token, before, following):
             yield Finding("formula_character", values={"found": short(before + token + following)})
             return

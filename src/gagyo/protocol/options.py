@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
@@ -45,8 +45,9 @@ def _check_analysis(
     try:
         models[analysis.method].model_validate(analysis.options)
     except ValidationError as fault:
-        fields = models[analysis.method].model_fields
-        findings += [_from_pydantic(analysis, dict(error), list(fields)) for error in fault.errors()]
+        tables = _tables(models[analysis.method])
+        errors = _meant([dict(error) for error in fault.errors()], tables)
+        findings += [_from_pydantic(analysis, error, models[analysis.method], tables) for error in errors]
     return findings
 
 
@@ -84,20 +85,86 @@ def _check_formula(analysis: Analysis, variables: Mapping[str, Variable]) -> lis
     return []
 
 
-def _from_pydantic(analysis: Analysis, error: dict[str, Any], fields: list[str]) -> Finding:
+KINDS = ("list[", "dict[", "tuple[", "function-")
+"""How pydantic's names of kinds begin that are neither tables nor plain values."""
+
+ENTRY = re.compile(r"\.(\d+)(?=\.|$)")
+"""The number of a list's entry in a path, which is shown in brackets."""
+
+Tables = dict[str, "type[BaseModel]"]
+"""By its name, the model of each table of keys that may stand in an analysis' options."""
+
+
+def _tables(model: type[BaseModel]) -> Tables:
+    """The model of the options and those within it."""
+    found: Tables = {model.__name__: model}
+    for one in model.model_fields.values():
+        found |= _tables_in(one.annotation)
+    return found
+
+
+def _tables_in(kind: Any) -> Tables:
+    from pydantic import BaseModel
+
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _tables(kind)
+    inner = (_tables_in(one) for one in get_args(kind))
+    return {name: model for tables in inner for name, model in tables.items()}
+
+
+def _meant(errors: list[dict[str, Any]], tables: Tables) -> list[dict[str, Any]]:
+    """Of an option of several kinds the errors of the kinds that what stands there could be; else of the first kind."""
+    kinds: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = {}
+    for error in errors:
+        loc = tuple(error["loc"])
+        at = next((number for number, part in enumerate(loc) if _is_kind(part, tables)), len(loc))
+        kinds.setdefault(loc[:at], {}).setdefault("".join(map(str, loc[at : at + 1])), []).append(error)
+    return [error for option, by_kind in kinds.items() for error in _of_one_kind(len(option), by_kind)]
+
+
+def _of_one_kind(depth: int, by_kind: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """depth: of the option's own path. Another kind altogether is what a kind's only error says of the whole option."""
+    other = {kind for kind, errors in by_kind.items() if kind and [len(one["loc"]) for one in errors] == [depth + 1]}
+    other = {kind for kind in other if by_kind[kind][0]["type"] in TYPES}
+    could = [kind for kind in by_kind if kind not in other] or list(by_kind)[:1]
+    return [error for kind in could for error in by_kind[kind]]
+
+
+def _is_kind(part: object, tables: Tables) -> bool:
+    """Whether a part of pydantic's path is one of several kinds that it tried, and no key of the file."""
+    return str(part) in (*tables, "str", "int", "float", "bool") or str(part).startswith(KINDS)
+
+
+def _from_pydantic(analysis: Analysis, error: dict[str, Any], model: type[BaseModel], tables: Tables) -> Finding:
     """One of pydantic's errors as a finding at the option's line."""
-    # Of an option of several kinds each kind that was tried is part of the path.
-    path = [str(part) for part in error["loc"] if str(part).isidentifier() and str(part)[0].islower()]
+    loc = error["loc"]
+    path = [str(part) for part in loc if not _is_kind(part, tables)]
     last = path[-1] if path else ""
-    code, values = _told(error, last, listed(analysis.options), fields)
-    return Finding(code, place=analysis.place(".".join(path)), values=values)
+    inner = _owner(loc[:-1], model, tables)
+    code, values = _told(error, last, list(inner.model_fields))
+    if code == "wrong_type" and str(error["type"]).startswith("model_"):
+        keys = listed(list(_owner(loc, model, tables).model_fields))
+        values["expected"] = Words("expected.table_of", {"keys": keys})
+    place = analysis.place(".".join(path))
+    return Finding(code, place=replace(place, path=ENTRY.sub(r"[\1]", place.path)), values=values)
 
 
-def _told(error: dict[str, Any], last: str, given: str, fields: list[str]) -> tuple[str, Values]:
+def _owner(loc: Sequence[int | str], model: type[BaseModel], tables: Tables) -> type[BaseModel]:
+    """The model of the table that a path leads to."""
+    for part in loc:
+        if str(part) in tables:
+            model = tables[str(part)]
+        elif str(part) in model.model_fields:
+            inner = _tables_in(model.model_fields[str(part)].annotation)
+            model = next(iter(inner.values()), model)
+    return model
+
+
+def _told(error: dict[str, Any], last: str, fields: list[str]) -> tuple[str, Values]:
     """The code and the values of the finding that one of pydantic's errors is; a method's own rules have their own."""
     kind, limits, found = str(error["type"]), error.get("ctx", {}), _shown(error["input"])
     if kind == "missing":
-        return "missing_key", {"found": given, "expected": last}
+        return "missing_key", {"found": listed(error["input"]) or "–", "expected": last}
     if kind == "extra_forbidden":
         return "unknown_key", {"found": last, "expected": listed(fields), "hint": nearest(last, fields)}
     if kind == "literal_error":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -170,7 +171,33 @@ def _formula(equation: Equation, voice: Voice) -> dict[str, Any]:
         sign = f"{sign} " if terms else sign
         size = numbers.significant(abs(value))
         terms.append({"sign": sign, "size": size, "label": "" if term == "Intercept" else voice.say(label)})
-    return {"left": left, "terms": terms, "link": equation.link, "formula": equation.formula}
+    splines = [line for name, knots in SPLINE.findall(equation.formula) for line in _basis(name, knots, voice)]
+    return {"left": left, "terms": terms, "link": equation.link, "formula": equation.formula, "splines": splines}
+
+
+SPLINE = re.compile(r"rcs\((\w+), ([^)]*)\)")
+"""A spline in the canonical text of a formula: its variable, and its knots."""
+
+
+def _basis(name: str, knots: str, voice: Voice) -> list[str]:
+    """What each further column of a spline is, by which others can compute it (`protocol.terms.Spline`)."""
+    label, at = voice.name(name), [one.strip() for one in knots.split(",")]
+    first, before, last = at[0], at[-2], at[-1]
+    lines = []
+    for which, knot in enumerate(at[:-2], 1):
+        parts = [
+            f"({_less(label, knot)})₊³",
+            f"{numbers.MINUS} ({_less(label, before)})₊³ × ({_less(last, knot)}) / ({_less(last, before)})",
+            f"+ ({_less(label, last)})₊³ × ({_less(before, knot)}) / ({_less(last, before)})",
+        ]
+        lines.append(f"{label}{'′' * which} = [{' '.join(parts)}] / ({_less(last, first)})²")
+    return lines
+
+
+def _less(one: str, other: str) -> str:
+    """A difference, as it is written: less what is negative is more."""
+    shown = one.replace("-", numbers.MINUS, 1) if one.startswith("-") else one
+    return f"{shown} + {other[1:]}" if other.startswith("-") else f"{shown} {numbers.MINUS} {other}"
 
 
 def _mark_name(name: str, voice: Voice) -> str:

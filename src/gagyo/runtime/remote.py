@@ -124,6 +124,8 @@ class Remote:
     def submit(self, plan: Plan) -> None:
         """Bring a plan to all hospitals and wait until people there have decided.
 
+        A refusal is not kept: asked again, a hospital says what people there have decided by then.
+
         Raises:
             Refused: more hospitals refused than the study may go on without.
             SiteSilent: at more of them nobody decided in time.
@@ -145,7 +147,11 @@ class Remote:
                 raise Refused(Finding("plan_refused", values=values))
             return True
 
-        self._await(posts, take, lambda late: len(late | set(refused)) <= plan.study.may_go_on_without)
+        try:
+            self._await(posts, take, lambda late: len(late | set(refused)) <= plan.study.may_go_on_without)
+        except Refused:
+            self._client.acknowledge(self._done)
+            raise
 
     def _use(self, plan: Plan) -> None:
         self._plan = plan.digest
@@ -350,7 +356,8 @@ def _enrolled(client: Carrier, sites: Sequence[str]) -> Mapping[str, Member]:
         if not absent:
             return known
         if time.monotonic() >= patience:
-            found = {"found": ", ".join(absent), "expected": ", ".join(sorted(known))}
+            there = sorted(name for name, one in known.items() if (one.role, one.state) == ("site", "active"))
+            found = {"found": ", ".join(absent), "expected": ", ".join(there) or "–"}
             raise ExchangeFault(Finding("sites_not_at_hub", values=found))
         time.sleep(1.0)
 

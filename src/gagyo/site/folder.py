@@ -21,10 +21,12 @@ def site_files(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[bool]:
-    """Whether this process holds the folder now; it is let go at the end, and when the process dies."""
+def held(folder: Path, name: str = FILE) -> Iterator[bool]:
+    """Whether this process holds the folder now (or what in it has this name); it is let go at the end, and when the
+    process dies.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a+b") as file:
+    with (folder / name).open("a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

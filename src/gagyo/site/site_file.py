@@ -69,6 +69,11 @@ class Source:
     delimiter: str = ","
     header: bool = True
 
+    @property
+    def told(self) -> bool:
+        """Whether the site file says, without a fault, where the rows are and how they are read."""
+        return bool(self.path and self.connector and (self.encoding or self.connector != "csv"))
+
 
 @dataclass(frozen=True)
 class Column:

@@ -48,7 +48,7 @@ def roc_curve(found: Findings) -> Curve:
         x, y = roc.vertical_average(folds, pairs)
         series.append(Series(said("cross_validated"), _line(x), _line(y)))
     series.append(Series(said("chance"), (0.0, 1.0), (0.0, 1.0), style="reference"))
-    notes = (said("roc_note", bound=f"{one.bound:.4f}"),)
+    notes = (said("roc_note" if len(series) > 2 else "roc_bound", bound=f"{one.bound:.4f}"),)
     return Curve("roc", said("roc_title"), said("false_positive_rate"), said("sensitivity"), tuple(series), notes)
 
 

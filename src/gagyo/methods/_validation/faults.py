@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from gagyo.errors import FileFault
 from gagyo.finding import Finding
-from gagyo.methods._validation.options import Equation, Options
+from gagyo.methods._validation.options import FEWEST_HOSPITALS, Equation, Options
 from gagyo.methods._validation.subgroups import is_measured
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.guards import listed, nearest
@@ -67,6 +67,7 @@ class Said:
 
     def of_complete(self) -> Iterator[Finding]:
         """What does not fit a validation of people who lack nothing."""
+        yield from self._of_hospitals()
         given = self.options.equation
         if given and (set(given.coefficients) != self._terms(self.formula) or given.outcome != self.formula.outcome):
             yield self._unlike(given, self.formula)
@@ -84,6 +85,7 @@ class Said:
 
     def of_imputed(self, imputing: Imputing) -> Iterator[Finding]:
         """What does not fit a model of imputed data: how it was imputed, or designs that it cannot be validated by."""
+        yield from self._of_hospitals()
         how, given = imputing.options, self.options.equation
         if (how.purpose, how.model) != ("prediction", "logistic"):
             found = f"{self.options.starts_from}: purpose: {how.purpose}, model: {how.model}"
@@ -96,6 +98,12 @@ class Said:
         if found:
             expected = "folds: 0, leave_out, countries"
             yield self._finding("validate_imputed_design", "folds", found=found, expected=expected)
+
+    def _of_hospitals(self) -> Iterator[Finding]:
+        """Too few hospitals to leave one out."""
+        if self.options.leave_out and len(self.study.sites) < FEWEST_HOSPITALS:
+            values = {"found": len(self.study.sites), "expected": FEWEST_HOSPITALS}
+            yield Finding("option_leave_out", place=self.analysis.place("leave_out"), values=values)
 
     def _differs(self, given: Equation, imputed: Formula) -> bool:
         """Whether an equation has another outcome or other columns than the formula whose data are imputed."""

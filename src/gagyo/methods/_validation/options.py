@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
+FEWEST_HOSPITALS = 4
+"""To leave one out, three others must remain for a secure sum."""
+
 
 class Threshold(BaseModel):
     """A probability from which people count as positive: declared, or found for a wanted sensitivity."""
@@ -35,7 +38,8 @@ class Subgroup(BaseModel):
 
 
 class Equation(BaseModel):
-    """A model that stands in the plan: coefficients by column of the formula, `Intercept` among them."""
+    """A model that stands in the plan: its outcome, its formula (`outcome ~ predictors`), and a coefficient for each
+    column of the formula, `Intercept` among them."""
 
     model_config = ConfigDict(extra="forbid")
 

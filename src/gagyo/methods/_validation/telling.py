@@ -72,13 +72,14 @@ def _estimates(found: Findings) -> Iterator[Estimate]:
         yield _plain("auc_all_pairs_cross_validated", found.crossed_area[0])
     if found.apparent:
         apparent = found.apparent
-        yield _normal("auc_apparent", apparent.auc, apparent.auc_error)
+        # What is found on people that a model was not made of is not its apparent performance.
+        yield _normal("auc_fixed" if found.fixed else "auc_apparent", apparent.auc, apparent.auc_error)
         if found.optimism:
             yield _plain("auc_corrected", apparent.auc - found.optimism.auc)
         elif found.lacks("bootstrap"):
             yield _kept("auc_corrected")
     if found.apparent_area:
-        yield _plain("auc_all_pairs_apparent", found.apparent_area[0])
+        yield _plain(f"auc_all_pairs_{'fixed' if found.fixed else 'apparent'}", found.apparent_area[0])
 
 
 def _plain(name: str, value: float) -> Estimate:

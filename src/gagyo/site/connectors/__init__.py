@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
+
+from gagyo.errors import DataFault
+from gagyo.finding import Place
 
 if TYPE_CHECKING:
     import polars
@@ -24,5 +28,14 @@ def read_rows(site_file: SiteFile) -> polars.DataFrame:
         DataFault: the source cannot be read as declared; the message never holds a value from it.
     """
     connector = import_module(f"{__name__}.{site_file.data.connector}")
-    frame: polars.DataFrame = connector.read(site_file, site_file.folder)
+    try:
+        frame: polars.DataFrame = connector.read(site_file, site_file.folder)
+    except DataFault as fault:
+        raise _named(fault, site_file) from None
     return frame
+
+
+def _named(fault: DataFault, site_file: SiteFile) -> DataFault:
+    """A fault with the file of rows as its place; one that the file is not there names it already."""
+    place = Place(site_file.data.path)
+    return DataFault(*(one if "not_found" in one.code else replace(one, place=place) for one in fault.findings))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import numpy as np
 import polars
 
 from gagyo.errors import DataFault
-from gagyo.finding import Finding, Place
+from gagyo.finding import Finding
 
 if TYPE_CHECKING:
     from gagyo.site.site_file import SiteFile
@@ -42,11 +41,7 @@ def read(site_file: SiteFile, folder: Path) -> polars.DataFrame:
         raw = (folder / source.path).read_bytes()
     except OSError:
         raise _fault("data_not_found", found=source.path) from None
-    try:
-        text = decode(raw, source.encoding)
-    except DataFault as fault:
-        place = Place(source.path)
-        raise DataFault(*(replace(one, place=place) for one in fault.findings)) from None
+    text = decode(raw, source.encoding)
     del raw
     plain = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").encode()
     header = _header(plain, source.delimiter, source.header)

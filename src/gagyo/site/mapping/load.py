@@ -66,6 +66,8 @@ def examine(site_file: SiteFile, study: Study) -> Loaded:
         raise FileFault(*_by_line([*fault.findings, *_lacking(site_file)])) from None
     frame = read_rows(site_file)
     findings = [*warnings, *check_columns(site_file, frame)]
+    if not frame.height:
+        findings.append(Finding("data_no_rows", "warning", site_file.place("data"), {"found": site_file.data.path}))
     columns, reports = {}, []
     for name, mapping in mapped.items():
         columns[name], report = read_variable(frame, site_file, mapping)
@@ -91,13 +93,19 @@ def faults_beside(found: list[Finding], sketch: SiteFile, study: Study) -> list[
 
     Nothing is said of an entry that has a fault already, nor of rows where the file does not say where they are.
     """
-    more = list(_lacking(sketch)) if sketch.data.path and sketch.data.connector else []
+    more = list(_lacking(sketch)) if sketch.data.told else []
     try:
         mappings(sketch, study)
     except FileFault as fault:
         more += fault.findings
     faulty = [one.place.path for one in found if one.place.path]
-    return _by_line([*found, *(one for one in more if not any(_about(one.place.path, path) for path in faulty))])
+    return _by_line([*found, *(one for one in more if not any(_about(_entry(one), path) for path in faulty))])
+
+
+def _entry(finding: Finding) -> str:
+    """The entry that a finding is about: of a variable that is not mapped the one that it would have."""
+    unmapped = finding.code == "variable_unmapped"
+    return f"variables.{finding.values['expected']}" if unmapped else finding.place.path
 
 
 def _about(path: str, faulty: str) -> bool:

@@ -129,7 +129,8 @@ def choices(variable: Variable) -> str:
     """What a raw value of a variable may be, for a person to read."""
     if variable.type == "category":
         return listed(_names(variable))
-    return {"boolean": "true, false", "date": "YYYY-MM-DD"}.get(variable.type, "0, 1.5, …")
+    numbers = {"integer": "0, 1, 2, …", "number": "0, 1.5, …"}
+    return {"boolean": "true, false", "date": "YYYY-MM-DD", **numbers}[variable.type]
 
 
 def _code(given: Given, variable: Variable) -> float | None:
