@@ -27,7 +27,7 @@ from gagyo.report.figures import draw_curve
 from gagyo.report.flow import read_flow
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
-from gagyo.result import Cell, Column, Curve, Interval, Result, Series, Table, Withheld, Words
+from gagyo.result import Cell, Column, Counts, Curve, Interval, Result, Series, Table, Withheld, Words
 from gagyo.text import LANGUAGES, Language, Text, catalogue
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -595,3 +595,44 @@ def test_the_first_term_of_an_equation_without_an_intercept_has_its_name(documen
     page = equation_of(document, **kept)
     at = page.index(f"= {size}")
     assert page[at:].startswith(f"= {size} × "), "it is no intercept"
+
+
+def at_risk_under(drawn: str) -> list[list[tuple[float, str]]]:
+    """The rows of numbers under a drawn curve: the place of each on the page, and what it says."""
+    below = drawn.split(">At risk</text>")[1]
+    found = [
+        (float(y), float(x), said) for x, y, said in re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]+)', below)
+    ]
+    rows = sorted({y for y, _, _ in found if any(place == y and x < 500 for place, x, _ in found)})
+    return [[(x, said) for y, x, said in found if y == row and x < 500] for row in rows]
+
+
+def risk_curve(places: tuple[float, ...]) -> str:
+    words = Words(text=Text("days"))
+    people = tuple(1000 - 5 * i for i in range(len(places)))
+    counts, line = (
+        Counts(Words(text=Text("all")), places, people),
+        Series(words, places, tuple(1 - x / 9e3 for x in places)),
+    )
+    title = Words(text=Text("At risk"))
+    return draw_curve(Curve("survival", words, words, words, (line,), (), (counts,), title), "one", Voice("en"))
+
+
+def test_numbers_at_risk_stand_under_the_marks_of_the_axis_and_say_at_which_times() -> None:
+    drawn = risk_curve((0.0, *(37.0 * i for i in range(1, 136))))
+    times, people = at_risk_under(drawn)
+    assert [said for _, said in times] == ["0", "999", "1998", "2997", "3996", "4995"]
+    assert [said for _, said in people] == ["1000", "865", "730", "595", "460", "325"]
+    marks = {said: float(x) for x, said in re.findall(r'<text x="([\d.]+)" y="400[^>]*>([^<]+)', drawn)}
+    for (x, said), mark in zip(times, ("0", "1000", "2000", "3000", "4000"), strict=False):
+        assert abs(x - marks[mark]) < 1, (said, mark)
+
+
+def test_numbers_at_risk_at_the_marks_themselves_need_no_row_of_times() -> None:
+    assert len(at_risk_under(risk_curve(tuple(500.0 * i for i in range(11))))) == 1
+
+
+def test_a_few_intervals_all_tell_their_numbers_at_risk() -> None:
+    times, people = at_risk_under(risk_curve((0.0, 90.0, 720.0)))
+    assert [said for _, said in times] == ["0", "90", "720"]
+    assert [said for _, said in people] == ["1000", "995", "990"]
