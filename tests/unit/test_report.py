@@ -636,3 +636,37 @@ def test_a_few_intervals_all_tell_their_numbers_at_risk() -> None:
     times, people = at_risk_under(risk_curve((0.0, 90.0, 720.0)))
     assert [said for _, said in times] == ["0", "90", "720"]
     assert [said for _, said in people] == ["1000", "995", "990"]
+
+
+def squares(document: dict[str, Any], analysis: dict[str, Any]) -> list[float]:
+    """The sides of the squares that a page draws of an analysis."""
+    page = render(document | {"analyses": {"a": {"label": None, **analysis}}}, "en")
+    drawn = re.findall(r'<path d="M([^"]+)Z" fill="#0b5394"', page)
+    places = [[float(one.split()[0]) for one in points.split("L")] for points in drawn if points.count("L") == 3]
+    return [max(xs) - min(xs) for xs in places]
+
+
+@pytest.mark.parametrize("summarised", [True, False])
+def test_squares_of_a_forest_with_a_summary_are_larger_the_more_precise(
+    document: dict[str, Any], summarised: bool
+) -> None:
+    def row(name: str, value: float, reach: float) -> tuple[Cell, ...]:
+        return Words(text=Text(name)), Interval(value, value - reach, value + reach)
+
+    rows = [row("one", 1.0, 0.2), row("two", 1.2, 0.4), row("three", 0.9, 2.0)]
+    summary = (Words("meta.summary_random"), Interval(1.0, 0.8, 1.2))
+    columns = (
+        Column("hospital", Words(text=Text("Hospital")), "text"),
+        Column("difference", Words(text=Text("d")), "interval"),
+    )
+    table = Table(
+        "forest.x", Words(text=Text("x")), columns, (*rows, *([summary] if summarised else [])), kind="forest"
+    )
+    found = Result("meta", False, 90, ("seoul",), 1, tables=(table,)).to_json()
+    sides = squares(document, found)
+    assert len(sides) == 3
+    if summarised:
+        assert sides[0] > sides[1] > sides[2] > 0
+        assert sides[0] / sides[1] == pytest.approx(2, rel=0.2)
+    else:
+        assert len(set(sides)) == 1
