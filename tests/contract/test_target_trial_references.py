@@ -323,3 +323,20 @@ def test_the_study_of_the_how_to_runs_and_tells_its_protocol(tmp_path: Path) -> 
         told = [cell.to(language) for row in table.rows for cell in row if isinstance(cell, Words)]
         assert len(told) == 21
         assert "age >= 18" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("times", "tried"),
+    [
+        ("[30, 60, 180, 270]", [[30, 60, 90, 180, 270, 360], [90, 180, 270, 360], [90, 360]]),
+        ("[30, 120, 180, 240, 300]", [[30, 90, 120, 180, 240, 300, 360], [90, 180, 300, 360], [90, 360]]),
+        ("[180, 270]", [[90, 180, 270, 360], [90, 270, 360], [90, 360]]),
+        ("[30, 60]", [[30, 60, 90, 360], [60, 90, 360], [90, 360]]),
+        ("[]", [[90, 360]]),
+    ],
+)
+def test_grids_that_are_tried_leave_times_within_the_grace_period_out_first(times: str, tried: list[list[int]]) -> None:
+    head = "{method: target_trial, cohort: all, time: days, event: died, start: start, grace: 90, horizon: 360"
+    text = study("grafts", f'  a: {head}, times: {times}, adjust: "age"}}\n')
+    method = Line(Study.parse(text)).methods["a"]
+    assert [one.tolist() for one in method.grids] == tried

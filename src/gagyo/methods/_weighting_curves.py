@@ -103,9 +103,14 @@ class Undrawn:
 
 
 def draw(asked: grids.Asked, how: Mapping[str, Any]) -> Generator[Ask, Pooled, Drawn | Undrawn]:
-    """Agree on the cohort's grid, and open the weights on the finest merged one on which the hospitals do."""
+    """Agree on the cohort's grid, and open the weights on the finest merged one on which the hospitals do.
+
+    Raises:
+        Stopped: the hospitals refused them on every grid.
+    """
     grid = yield from grids.agree(asked)
     rounds = grid.rounds
+    refused: Stopped | None = None
     for number, times in enumerate(TRIES, 1):
         least = times * asked.least
         merged = grid.coarser(least, apart=True, keep=asked.cuts)
@@ -115,8 +120,11 @@ def draw(asked: grids.Asked, how: Mapping[str, Any]) -> Generator[Ask, Pooled, D
         rounds = grid.rounds + number
         try:
             answer = yield Ask(weighted_exits, arguments, doing="weighting")
-        except Stopped:
+        except Stopped as why:
+            refused = why
             continue
         if answer.whole("fit"):
             return Drawn(merged, answer["fit"], rounds)
+    if refused is not None:
+        raise refused
     return Undrawn(rounds)
