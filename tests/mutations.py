@@ -531,6 +531,13 @@ MUTATIONS = (
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
+    (
+        "methods/target_trial.py",
+        "dispensable=not last",
+        "dispensable=False",
+        "tests/attacks/test_ordinary_target_trials.py",
+    ),
+    ("methods/_weighting_curves.py", "raise refused", "pass", "tests/contract/test_dispensable.py"),
     ("methods/_glm_sums.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHTED_GLM),
     ("methods/_glm_sums.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
     ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),

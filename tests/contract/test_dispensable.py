@@ -90,7 +90,7 @@ def said(result: Result) -> list[str]:
 
 
 COARSER = ("target_trial.histories_table",)
-"""Steps that are asked on a coarser grid where hospitals withhold a finer one: nothing is lacking, and a note says so."""
+"""Steps that are asked on a coarser grid where a finer one is withheld: nothing is lacking, and a note says so."""
 
 
 @pytest.mark.parametrize("name", DATA)
