@@ -50,6 +50,7 @@ COMPARED = (
     Compared("logistic", CONTRACT + "references.py::test_robust_errors_are_those_of_sandwich[logistic", "robust errors", "sandwich", "regression"),
     Compared("logistic", CONTRACT + "references.py::test_likelihood_and_its_ratio_for_each_term", "likelihood, its ratios", "glm", "regression"),
     Compared("glm", CONTRACT + "glm_references.py::test_coefficients_and_errors", "coefficients, errors, robust errors", "glm, sandwich", "glm"),
+    Compared("glm", CONTRACT + "glm_weights_references.py::test_weighted_coefficients_and_errors", "weighted: coefficients, robust errors", "glm, sandwich", "glm_weights"),
     Compared("linear", CONTRACT + "knots_references.py::test_coefficients_and_errors[linear", "splines at found knots: coefficients, errors", "rms", "knots"),
     Compared("logistic", CONTRACT + "knots_references.py::test_coefficients_and_errors[logi", "splines at found knots: coefficients, errors", "rms", "knots"),
     Compared("glm", CONTRACT + "knots_references.py::test_coefficients_and_errors[p", "splines at found knots: coefficients, errors", "rms", "knots"),

@@ -61,6 +61,7 @@ TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_w
 STANDARD = "tests/attacks/test_standardisation.py"
 STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
+WEIGHTED_GLM = "tests/contract/test_glm_weights_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
@@ -532,6 +533,15 @@ MUTATIONS = (
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
+    (
+        "methods/target_trial.py",
+        "dispensable=not last",
+        "dispensable=False",
+        "tests/attacks/test_ordinary_target_trials.py",
+    ),
+    ("methods/_weighting_curves.py", "raise refused", "pass", "tests/contract/test_dispensable.py"),
+    ("methods/_glm_sums.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHTED_GLM),
+    ("methods/_glm_sums.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
     ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
     ("exchange/access.py", "_outside(sender, recipient, study):", "False:", ACCESS),

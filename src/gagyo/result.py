@@ -167,6 +167,13 @@ class Result:
     kept: Any = field(default=None, compare=False, repr=False)
     """What a later analysis of the same run starts from and no report tells; it is never written."""
 
+    @property
+    def lacks_parts(self) -> bool:
+        """Whether hospitals withheld a part of it, as a note in the part's place says."""
+        beside = [*(one.notes for one in self.tables), *(one.notes for one in self.curves)]
+        notes = [*self.notes, *(note for some in beside for note in some)]
+        return any(note.key.startswith("kept.") for note in notes)
+
     def estimate(self, name: str) -> Estimate:
         """The estimate of a name; KeyError where there is none."""
         return _named(self.estimates, name, Estimate)

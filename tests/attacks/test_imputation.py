@@ -65,7 +65,7 @@ def stopped(folder: Path, study: str, there: Mapping[str, Rows], analysis: str =
     return [found.code for found in going.stopped[analysis].findings] if analysis in going.stopped else []
 
 
-WITHHELD = (["withheld_fit"], ["answer_withheld"])
+WITHHELD = (["withheld_fit", "impute_lacking"], ["answer_withheld", "impute_lacking"])
 
 
 # Those who lack a value: the sums of everyone less those of the others are theirs.

@@ -62,3 +62,14 @@ def test_nearly_all_are_let_out(grids: dict[int, list[float]]) -> None:
 def test_most_declared_grids_are_kept_whole(grids: dict[int, list[float]]) -> None:
     declared = [seed for seed in grids if seed % 2]
     assert sum(len(grids[seed]) == 4 for seed in declared) >= 6
+
+
+@pytest.mark.parametrize("seed", [3, 11, 13])
+def test_times_within_the_grace_period_that_few_leave_cost_none_after_it(tmp_path: Path, seed: int) -> None:
+    """Whether the hospitals withhold their own tables of the finest grid (11, 13), or all of them the sum (3)."""
+    text, data, where = drawn(seed)
+    run = house(tmp_path, text.replace("[180, 270]", "[2, 180, 270]"), divide(data, where)).run()
+    assert run.stopped == {}
+    rows = run.results["a"].table("trial_intervals").rows
+    assert [row[0] for row in rows][1:] == [180, 270, 360]
+    assert [note.values["found"] for note in run.results["a"].notes if note.key == "trial.gave_way"] == ["2"]

@@ -115,7 +115,7 @@ IMPUTED = "method: imputation, formula: 'y ~ x + z', model: linear, impute: [z],
 def test_nobody_makes_up_most_of_what_those_have_who_lack_a_value(tmp_path: Path, extreme: float) -> None:
     data = drawn(24, extreme=extreme)
     data["z"][:48] = np.nan
-    assert codes(tmp_path, data, IMPUTED) == ([] if extreme < EXTREME else ["answer_withheld"])
+    assert codes(tmp_path, data, IMPUTED) == ([] if extreme < EXTREME else ["answer_withheld", "impute_lacking"])
 
 
 @pytest.mark.parametrize("extreme", [EXTREME, 13.0])

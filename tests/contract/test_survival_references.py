@@ -13,6 +13,7 @@ import pytest
 from gagyo.coordinator.run import Run
 from gagyo.result import Result
 from gagyo.site.policy import Policy
+from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, hospitals, study
 from tests.hospitals import SITES, house
 
@@ -142,6 +143,14 @@ def test_log_rank_within_hospitals(compared: Run, name: str) -> None:
 @pytest.mark.parametrize("name", ["plain", "peto"])
 def test_log_rank_on_a_grid(compared: Run, name: str) -> None:
     check_test(compared.results[f"grid_{name}"], golden()["grid"]["log_rank"][name])
+
+
+def test_a_weighted_test_names_its_weights_beside_its_numbers(compared: Run) -> None:
+    plain, half = (compared.results[name].table("log_rank") for name in ("plain", "half"))
+    assert plain.notes == ()
+    said = [note.to(language) for note in half.notes for language in LANGUAGES]
+    assert all("ρ = 0.5" in one and "γ = 0" in one for one in said)
+    assert len(set(said)) == len(LANGUAGES)
 
 
 # Curves and restricted means on a grid.

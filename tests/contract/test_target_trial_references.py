@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from gagyo.federation import rows as federation
 from gagyo.federation.line import Line
 from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
-from gagyo.result import Result, Words
+from gagyo.report.numbers import shown
+from gagyo.result import Interval, Result, Words
 from gagyo.site.policy import Policy
 from gagyo.statistics.target_trial import STARTS, WAITS, Histories, clone_weights
 from gagyo.text import LANGUAGES
@@ -105,6 +107,10 @@ def test_differences_ratios_and_restricted_means(results: dict[str, Result], nam
         [ratio.value, ratio.standard_error], [np.exp(case["log_ratio"]), case["log_ratio_error"]], rtol=ERRORS
     )
     told = [result.estimate(f"mean.{arm}") for arm in NAMES] + [result.estimate("mean_difference")]
+    (row,) = result.table("trial_means").rows
+    assert row[1] == Interval(told[2].value or 0, told[2].lower or 0, told[2].upper or 0)
+    said = shown(row[1], result.table("trial_means").columns[1])
+    assert not re.search(r"\d\d\.\d\d", said), said  # of some ten days a hundredth tells nothing
     np.testing.assert_allclose([one.value for one in told], case["means"], rtol=TIGHT)
     np.testing.assert_allclose([one.standard_error for one in told], case["mean_errors"], rtol=ERRORS)
 
@@ -317,3 +323,20 @@ def test_the_study_of_the_how_to_runs_and_tells_its_protocol(tmp_path: Path) -> 
         told = [cell.to(language) for row in table.rows for cell in row if isinstance(cell, Words)]
         assert len(told) == 21
         assert "age >= 18" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("times", "tried"),
+    [
+        ("[30, 60, 180, 270]", [[30, 60, 90, 180, 270, 360], [90, 180, 270, 360], [90, 360]]),
+        ("[30, 120, 180, 240, 300]", [[30, 90, 120, 180, 240, 300, 360], [90, 180, 300, 360], [90, 360]]),
+        ("[180, 270]", [[90, 180, 270, 360], [90, 270, 360], [90, 360]]),
+        ("[30, 60]", [[30, 60, 90, 360], [60, 90, 360], [90, 360]]),
+        ("[]", [[90, 360]]),
+    ],
+)
+def test_grids_that_are_tried_leave_times_within_the_grace_period_out_first(times: str, tried: list[list[int]]) -> None:
+    head = "{method: target_trial, cohort: all, time: days, event: died, start: start, grace: 90, horizon: 360"
+    text = study("grafts", f'  a: {head}, times: {times}, adjust: "age"}}\n')
+    method = Line(Study.parse(text)).methods["a"]
+    assert [one.tolist() for one in method.grids] == tried

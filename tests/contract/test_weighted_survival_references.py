@@ -162,6 +162,27 @@ def test_with_weights_of_one_the_survival_is_kaplan_and_meiers() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "note", "curves"),
+    [
+        ("tau: 7000, at: [1826]", "weighting.no_means", 1),
+        ("times: [7200], at: [7200]", "weighting.no_curves", 0),
+    ],
+)
+def test_what_curves_cannot_tell_leaves_the_hazard_ratio(
+    tmp_path_factory: pytest.TempPathFactory, more: str, note: str, curves: int
+) -> None:
+    head = '{method: weighting, cohort: all, formula: "hormon ~ age + nodes", outcome: died, estimand: ato, time: days'
+    text = study("rotterdam", f"  with: {head}, curves: true, {more}}}\n  without: {head}}}\n")
+    run = house(tmp_path_factory.mktemp("beyond"), text, hospitals("rotterdam")).run()
+    assert run.stopped == {}
+    told, plain = (run.results[name] for name in ("with", "without"))
+    assert told.estimate("hazard_ratio") == plain.estimate("hazard_ratio")
+    assert note in [one.key for one in told.notes]
+    assert len(told.curves) - len(plain.curves) == curves
+    assert not [one for one in told.estimates if one.name.startswith("restricted_mean")]
+
+
 def test_balance_is_that_of_the_same_weights_without_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     head = '{method: weighting, cohort: all, formula: "hormon ~ age + nodes", outcome: died, estimand: ate'
     text = study("rotterdam", f"  with: {head}, time: days}}\n  without: {head}}}\n")

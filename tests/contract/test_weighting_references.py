@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
+from gagyo.methods._balance import Covariate, unbalanced
 from gagyo.protocol.study import Study
+from gagyo.protocol.variables import Level, Variable
 from gagyo.result import Result
+from gagyo.text import Text
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, every_case, hospitals, number, study
 from tests.contract.test_methods import numbers, rehearsed
 from tests.hospitals import house
@@ -262,3 +265,16 @@ def test_what_is_left_unbalanced_is_said(tmp_path: Path) -> None:
     result = run(tmp_path, analysis("t ~ d", ", balance: [x]"), data).results["a"]
     note = next(one for one in result.notes if one.key == "weighting.unbalanced")
     assert note.values["found"] == "x"
+
+
+def test_levels_left_unbalanced_are_said_by_their_labels() -> None:
+    def text(word: str) -> Text:
+        return Text(word, f"{word} 한", f"{word} 中")
+
+    levels = tuple(Level(name, text(name)) for name in ("small", "large"))
+    size = Variable("size", "category", text("Tumour size"), levels=levels)
+    note = unbalanced("weighting.unbalanced", [Covariate(size, 1)], 0.1)
+    assert note.values["found"] == "size.large"
+    assert "Tumour size: large" in note.to("en")
+    assert "Tumour size 한: large 한" in note.to("ko")
+    assert "Tumour size 中：large 中" in note.to("zh")

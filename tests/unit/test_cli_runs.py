@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gagyo.cli.progress import Teller
+from gagyo.federation.dispensable import Kept
+from gagyo.methods._kept import lacking
 from gagyo.protocol.study import Study
+from gagyo.result import Result, Table, Words
 from gagyo.site.folder import held, state_folder
+from gagyo.text import LANGUAGES, Language, translate
 
 
 def gagyo(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
@@ -103,3 +109,22 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(ran: tuple[Path, str
     said = ran[1]
     assert "\r" not in said
     assert "fitting the model" in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_terminal_says_where_an_analysis_is_done_but_for_a_part(
+    language: Language, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gagyo.cli.progress.language", lambda: language)
+    whole = Result("weighting", True, 120, ("seoul", "busan", "beijing"), 3)
+    shown = Table("overlap", Words("weighting.model"), (), ())
+    kept = lacking(whole, "overlap", Kept())
+    inside = replace(whole, tables=(replace(shown, notes=kept.notes),))
+    said = []
+    for result in (whole, kept, inside, Result.from_json(kept.to_json())):
+        Teller().ended("effect", result)
+        said.append(capsys.readouterr().err.strip())
+    values = {"analysis": "effect", "people": 120, "sites": 3}
+    assert said[0] == translate("progress.done", language, **values)
+    assert said[1:] == [translate("progress.done_in_part", language, **values)] * 3
+    assert said[0] != said[1]

@@ -11,7 +11,8 @@ import pytest
 from gagyo.api import feasibility, run_embedded, verify
 from gagyo.cli import main
 from gagyo.cli.aligned import aligned, width
-from gagyo.coordinator.feasibility import Feasibility
+from gagyo.coordinator.feasibility import Count, Feasibility, Hospital, _judged
+from gagyo.coordinator.sizes import required
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.counting import counting_of
@@ -95,6 +96,22 @@ def test_designs_are_weighed_against_the_counts(study: Path) -> None:
     assert found.verdicts["nobody"].feasible is None
     test = found.verdicts["test"]
     assert test.feasible == (test.reached is not None and test.reached <= 0.06)
+
+
+@pytest.mark.parametrize(
+    ("everyone", "unheard"), [((20,), ()), ((120,), ("tianjin",)), ((None,), ("tianjin",)), ((), ("tianjin",))]
+)
+def test_a_hospital_that_cannot_have_whoever_is_missing_is_not_said_to(
+    study: Path, everyone: tuple[int | None, ...], unheard: tuple[str, ...]
+) -> None:
+    """Of its people in each part nothing is told; of all its people there may be a number."""
+    needs = {"few": required(Study.read(study))["rarer"]}
+    parts = {"control": "without", "treated": "with"}
+    short = needs["few"].needs[0].number - 100
+    counts = {name: {"seoul": Count("counted", short), "tianjin": Count("withheld")} for name in parts.values()}
+    hospitals = {name: Hospital(name, "counted", "KR") for name in ("seoul", "tianjin")}
+    most = {"seoul": None, "tianjin": next(iter(everyone), None)}
+    assert _judged(needs["few"], parts, counts, hospitals, most).unheard == unheard
 
 
 def _brings(found: Feasibility, site: str) -> dict[str, int]:

@@ -29,7 +29,7 @@ from gagyo.report.figures import draw_curve
 from gagyo.report.flow import read_flow
 from gagyo.report.tables import speak
 from gagyo.report.voice import Voice
-from gagyo.result import Cell, Column, Curve, Interval, Result, Series, Table, Withheld, Words
+from gagyo.result import Cell, Column, Counts, Curve, Interval, Result, Series, Table, Withheld, Words
 from gagyo.text import LANGUAGES, Language, Text, catalogue
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -614,3 +614,78 @@ def test_an_equation_with_a_spline_says_what_its_columns_are(document: dict[str,
             assert eval(said, {"x": x, "max": max}) == pytest.approx(out[0], rel=1e-12, abs=1e-12)
     assert page.count("where that is positive") == 1
     assert "where that is positive" not in render(document, "en")
+
+
+def at_risk_under(drawn: str) -> list[list[tuple[float, str]]]:
+    """The rows of numbers under a drawn curve: the place of each on the page, and what it says."""
+    below = drawn.split(">At risk</text>")[1]
+    found = [
+        (float(y), float(x), said) for x, y, said in re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]+)', below)
+    ]
+    rows = sorted({y for y, _, _ in found if any(place == y and x < 500 for place, x, _ in found)})
+    return [[(x, said) for y, x, said in found if y == row and x < 500] for row in rows]
+
+
+def risk_curve(places: tuple[float, ...]) -> str:
+    words = Words(text=Text("days"))
+    people = tuple(1000 - 5 * i for i in range(len(places)))
+    counts, line = (
+        Counts(Words(text=Text("all")), places, people),
+        Series(words, places, tuple(1 - x / 9e3 for x in places)),
+    )
+    title = Words(text=Text("At risk"))
+    return draw_curve(Curve("survival", words, words, words, (line,), (), (counts,), title), "one", Voice("en"))
+
+
+def test_numbers_at_risk_stand_under_the_marks_of_the_axis_and_say_at_which_times() -> None:
+    drawn = risk_curve((0.0, *(37.0 * i for i in range(1, 136))))
+    times, people = at_risk_under(drawn)
+    assert [said for _, said in times] == ["0", "999", "1998", "2997", "3996", "4995"]
+    assert [said for _, said in people] == ["1000", "865", "730", "595", "460", "325"]
+    marks = {said: float(x) for x, said in re.findall(r'<text x="([\d.]+)" y="400[^>]*>([^<]+)', drawn)}
+    for (x, said), mark in zip(times, ("0", "1000", "2000", "3000", "4000"), strict=False):
+        assert abs(x - marks[mark]) < 1, (said, mark)
+
+
+def test_numbers_at_risk_at_the_marks_themselves_need_no_row_of_times() -> None:
+    assert len(at_risk_under(risk_curve(tuple(500.0 * i for i in range(11))))) == 1
+
+
+def test_a_few_intervals_all_tell_their_numbers_at_risk() -> None:
+    times, people = at_risk_under(risk_curve((0.0, 90.0, 720.0)))
+    assert [said for _, said in times] == ["0", "90", "720"]
+    assert [said for _, said in people] == ["1000", "995", "990"]
+
+
+def squares(document: dict[str, Any], analysis: dict[str, Any]) -> list[float]:
+    """The sides of the squares that a page draws of an analysis."""
+    page = render(document | {"analyses": {"a": {"label": None, **analysis}}}, "en")
+    drawn = re.findall(r'<path d="M([^"]+)Z" fill="#0b5394"', page)
+    places = [[float(one.split()[0]) for one in points.split("L")] for points in drawn if points.count("L") == 3]
+    return [max(xs) - min(xs) for xs in places]
+
+
+@pytest.mark.parametrize("summarised", [True, False])
+def test_squares_of_a_forest_with_a_summary_are_larger_the_more_precise(
+    document: dict[str, Any], summarised: bool
+) -> None:
+    def row(name: str, value: float, reach: float) -> tuple[Cell, ...]:
+        return Words(text=Text(name)), Interval(value, value - reach, value + reach)
+
+    rows = [row("one", 1.0, 0.2), row("two", 1.2, 0.4), row("three", 0.9, 2.0)]
+    summary = (Words("meta.summary_random"), Interval(1.0, 0.8, 1.2))
+    columns = (
+        Column("hospital", Words(text=Text("Hospital")), "text"),
+        Column("difference", Words(text=Text("d")), "interval"),
+    )
+    table = Table(
+        "forest.x", Words(text=Text("x")), columns, (*rows, *([summary] if summarised else [])), kind="forest"
+    )
+    found = Result("meta", False, 90, ("seoul",), 1, tables=(table,)).to_json()
+    sides = squares(document, found)
+    assert len(sides) == 3
+    if summarised:
+        assert sides[0] > sides[1] > sides[2] > 0
+        assert sides[0] / sides[1] == pytest.approx(2, rel=0.2)
+    else:
+        assert len(set(sides)) == 1

@@ -64,5 +64,6 @@ class Teller:
             line = translate("progress.stopped", language(), analysis=name, why=outcome.text(language()))
         else:
             sites = len(outcome.sites)
-            line = translate("progress.done", language(), analysis=name, people=outcome.people, sites=sites)
+            key = "progress.done_in_part" if outcome.lacks_parts else "progress.done"
+            line = translate(key, language(), analysis=name, people=outcome.people, sites=sites)
         print(f"\r\033[2K{line}" if self._live else line, file=sys.stderr, flush=True)

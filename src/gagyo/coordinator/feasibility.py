@@ -52,7 +52,8 @@ class Verdict:
     have, need: by part that was counted; none where the design names no cohort. reached: the power (or half width) that
     the counted people give. indispensable: hospitals without which it would not be feasible. another: hospitals, or
     countries, of which one more of the size would make it so. times: by hospital, how many more of its size would be
-    needed, where one is not enough. unheard: hospitals that told no number, and so might bring what is missing.
+    needed, where one is not enough. unheard: hospitals that told no number, and so might bring what is missing; none
+    where what they told of wider groups says that they cannot.
     """
 
     required: Required
@@ -152,7 +153,13 @@ def feasibility(
         )
         for cohort, met in counting.steps.items()
     }
-    verdicts = {name: _judged(one, counting.parts[name], counts, hospitals) for name, one in needs.items()}
+    verdicts = {}
+    for name, one in needs.items():
+        wider = steps.get(study.planning[name].cohort, ())
+        most = {
+            site: min((some for _, met in wider if (some := met[site]) is not None), default=None) for site in hospitals
+        }
+        verdicts[name] = _judged(one, counting.parts[name], counts, hospitals, most)
     return Feasibility(
         replace(study, release=ruled.release),
         hospitals,
@@ -201,7 +208,9 @@ def _judged(
     parts: Mapping[str, str],
     counts: Mapping[str, Mapping[str, Count]],
     hospitals: Mapping[str, Hospital],
+    most: Mapping[str, int | None],
 ) -> Verdict:
+    """most: by hospital, how many people of the design's cohort it has at the most, where it told of wider groups."""
     needed = {need.part: need.number for need in required.needs}
     if required.people is not None:
         needed.setdefault("people", required.people)
@@ -221,8 +230,15 @@ def _judged(
         tuple(site for site, one in told.items() if _made_so(have, one, need)),
         tuple(country for country, one in countries.items() if _made_so(have, one, need)),
         {site: times for site, one in told.items() if (times := _times(have, one, need)) > 1},
-        tuple(site for site, one in brings.items() if not all(one.values())),
+        _might_bring({site: most[site] for site, one in brings.items() if not all(one.values())}, have, need),
     )
+
+
+def _might_bring(most: Mapping[str, int | None], have: Parts, need: Parts) -> tuple[str, ...]:
+    """Hospitals that told no number, where all together may have whoever is missing. most: of each, where known."""
+    short = max((need[part] - have[part] for part in need), default=0)
+    limits = [one for one in most.values() if one is not None]
+    return () if len(limits) == len(most) and sum(limits) < short else tuple(most)
 
 
 def _sum(brings: Iterable[Parts], need: Parts) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from gagyo.methods._labels import with_unit
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats
 from gagyo.result import Words
+from gagyo.text import LANGUAGES, Language, Text, translate
 
 
 def middle_of(variable: Variable) -> float:
@@ -76,3 +77,15 @@ def columns_of(rows: Rows, names: tuple[str, ...]) -> Floats:
 
     columns: Floats = rows.kept(("balance", names), made)
     return columns
+
+
+def unbalanced(key: str, far: Sequence[Covariate], limit: float) -> Words:
+    """A note that names the covariates that are not balanced, as a reader knows them and for programs."""
+    expected = f"{limit:g}"
+
+    def to(language: Language) -> str:
+        names = [(one.variable.label if one.level is None else one.label).to(language) for one in far]
+        return translate(key, language, found=("、" if language == "zh" else ", ").join(names), expected=expected)
+
+    found = {"found": ", ".join(one.name for one in far), "expected": expected}
+    return Words(key, dict(found), Text(*(to(one) for one in LANGUAGES)))

@@ -16,14 +16,20 @@ from gagyo.statistics.families import Family, Parts
 WORST = 64.0
 """Scale of a score factor without a unit; honest ones are below it. A larger one still fits the ring."""
 
+DIFFERENCES = ("poisson", "gaussian")
+"""Families whose score has the difference of an outcome from its mean as it is."""
 
-def design_and_parts(rows: Rows, formula: Formula, family: Family, exposure: str, beta: Floats) -> tuple[Floats, Parts]:
-    """The design about the middles (n, p), and every person's parts at coefficients (p,)."""
+
+def design_and_parts(
+    rows: Rows, formula: Formula, family: Family, exposure: str, weights: str, beta: Floats
+) -> tuple[Floats, Parts]:
+    """The design about the middles (n, p), and every person's parts at coefficients (p,), times their weights."""
     X = plain_of(rows, formula)
     eta = X @ beta + offset_of(rows, exposure)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # What runs past the largest number is not finite, and the gate's rule of ranges refuses it.
-        return X, family.parts(rows[formula.outcome], eta)
+        parts = family.parts(rows[formula.outcome], eta)
+        return X, parts.times(rows[weights]) if weights else parts
 
 
 def plain_of(rows: Rows, formula: Formula) -> Floats:
@@ -37,10 +43,28 @@ def offset_of(rows: Rows, exposure: str) -> Floats | float:
     return np.log(rows[exposure]) if exposure else 0.0
 
 
-def cells_of(rows: Rows, formula: Formula, exposure: str) -> Measure:
+def cells_of(rows: Rows, formula: Formula, exposure: str, weights: str = "") -> Measure:
     """Every head count that a fit gives away."""
-    cells: Measure = rows.kept(("glm cells", formula.text, exposure), lambda: fit_cells(rows, formula, exposure))
+    wide = widened(rows, formula, weights)
+    cells: Measure = rows.kept(("glm cells", wide.text, exposure), lambda: fit_cells(rows, wide, exposure))
     return cells
+
+
+def widened(rows: Rows, formula: Formula, weights: str) -> Formula:
+    """The formula with the weights as a column, and their product with each term.
+
+    Each sum of a weighted fit, such as of w x_j x_k, stands in the information of that model: what it would give away
+    is what the weights can.
+    """
+    if not weights:
+        return formula
+    terms = [weights, *(f"{term}:{weights}" for term in formula.terms)]
+    return rows.formula(" + ".join([formula.text, *terms]))
+
+
+def heaviest(rows: Rows, weights: str) -> float:
+    """The greatest weight that its declared range allows; 1 without any."""
+    return most(rows.variables[weights]) if weights else 1.0
 
 
 def most(variable: Variable) -> float:
@@ -53,18 +77,20 @@ def reach_of(rows: Rows, formula: Formula) -> Floats:
     return column_bounds(rows, formula) - np.abs(middles(formula, rows.variables))
 
 
-def worst_of(rows: Rows, formula: Formula, family: str) -> float:
-    """The scale of a score factor: that of the outcome where it is a difference of counts."""
-    return most(rows.variables[formula.outcome]) if family == "poisson" else WORST
+def worst_of(rows: Rows, formula: Formula, family: str, weights: str = "") -> float:
+    """The scale of a score factor: that of the outcome where it is a difference of its values; times the weights'."""
+    plain = most(rows.variables[formula.outcome]) if family in DIFFERENCES else WORST
+    return plain * heaviest(rows, weights)
 
 
-def scales_of(rows: Rows, formula: Formula, family: str) -> Floats:
+def scales_of(rows: Rows, formula: Formula, family: str, weights: str = "") -> Floats:
     """The ring's scales by value, from declared ranges alone: a mean is of the size of the outcome's range.
 
     They fix the rounding, 2^-64 of each. A mean past the range fits the ring for 2^62 scales over the hospitals; what
     does not is refused.
     """
-    reach, worst = reach_of(rows, formula), worst_of(rows, formula, family)
+    reach, worst = reach_of(rows, formula), worst_of(rows, formula, family, weights)
     upper, right = triangle(len(reach))
-    weight = worst if family == "poisson" else 1.0
-    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [WORST * worst]])
+    weight = worst if family == "poisson" else heaviest(rows, weights)
+    likelihood = worst * most(rows.variables[formula.outcome]) if family == "gaussian" else WORST * worst
+    return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [likelihood]])

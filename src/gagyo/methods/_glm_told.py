@@ -70,8 +70,13 @@ RATIOS = {
     "negative_binomial": "rate_ratio",
     "risk": "risk_ratio",
     "gamma": "mean_ratio",
+    "logit": "odds_ratio",
+    "gaussian": "",
 }
 """What the exponential of a coefficient is called."""
+
+RATIO_WORDS = {"odds_ratio": "regression.odds_ratio"}
+"""Names of ratios that other methods have too."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Told:
     link: str
     robust: Robust
     exposure: str = ""
+    weights: str = ""
 
     @property
     def ratio(self) -> str:
@@ -111,16 +117,17 @@ class Told:
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
                 *([Words("glm.text_exposure", {"found": self.exposure})] if self.exposure else []),
+                *([Words("glm.text_weights", {"found": self.weights})] if self.weights else []),
                 Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
                 *self.robust.methods_text(variance),
             ),
         )
-        effect = f"log_{self.ratio}" if self.ratio else self.link
+        effect = f"log_{self.ratio}" if self.ratio else "difference" if self.family == "gaussian" else self.link
         return with_splines(told, self.formula, self.study, fit.coefficients, variance, effect, self._freedom(fit))
 
     def _freedom(self, fit: Fit) -> float:
         """Of the dispersion, where it is estimated."""
-        return fit.freedom if self.family == "gamma" else np.inf
+        return fit.freedom if self.family in ("gamma", "gaussian") else np.inf
 
     def _notes(self, fit: Fit) -> tuple[Words, ...]:
         if self.ratio == "risk_ratio" and self.robust.errors == "none":
@@ -150,12 +157,18 @@ class Told:
             plain if self.ratio else limits,
             Column("standard_error", Words("regression.standard_error"), "number", 4),
         ]
-        columns += [Column("ratio", Words(f"glm.{self.ratio}"), "interval", 3)] if self.ratio else []
+        columns += (
+            [Column("ratio", Words(RATIO_WORDS.get(self.ratio, f"glm.{self.ratio}")), "interval", 3)]
+            if self.ratio
+            else []
+        )
         columns.append(Column("p", Words("regression.p"), "p"))
         rows = tuple(_row(one, bool(self.ratio)) for one in estimates)
         return Table("coefficients", Words("regression.coefficients"), tuple(columns), rows)
 
     def _tests(self, fit: Fit, variance: Variance) -> tuple[Table, ...]:
+        if self.weights:
+            return (_wald_test(fit, variance.matrix, self.formula.intercept, likelihood=False),)
         if fit.shape is None:
             return (self._model_test(fit),)
         return (_wald_test(fit, variance.matrix, self.formula.intercept), _dispersion(fit.shape))
@@ -187,20 +200,22 @@ class Told:
         return Table("model_test", Words("regression.model_test"), columns, (row,), notes=self.robust.under_test())
 
 
-def _wald_test(fit: Fit, variance: Floats, intercept: bool) -> Table:
-    """All coefficients but the intercept: a null model's theta would be fitted to who has which count, and is not."""
+def _wald_test(fit: Fit, variance: Floats, intercept: bool, likelihood: bool = True) -> Table:
+    """All coefficients but the intercept: a null model's theta would be fitted to who has which count, and is not; and
+    what weighted sums are of is no likelihood.
+    """
     kept = np.flatnonzero(~fit.solved.aliased)[int(intercept) :]
     beta = fit.coefficients[kept]
     chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else None
     columns = (
         Column("people", Words("regression.people"), "count"),
-        Column("log_likelihood", Words("regression.log_likelihood")),
+        *([Column("log_likelihood", Words("regression.log_likelihood"))] if likelihood else []),
         Column("wald", Words("glm.wald"), "number", 2),
         Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
         Column("p", Words("regression.p"), "p"),
     )
     p = None if chi is None else float(chi2_sf(chi, len(kept)))
-    row = (fit.people, fit.likelihood, chi, len(kept), p)
+    row = (fit.people, *([fit.likelihood] if likelihood else []), chi, len(kept), p)
     return Table("model_test", Words("regression.model_test"), columns, (row,))
 
 

@@ -155,10 +155,12 @@ class Walk:
             raise Stopped(*why.findings, *advice) from None
 
     def _advice(self, why: Stopped) -> list[Finding]:
-        """What is true of every category, so that it says nothing of which group was too small, or where."""
+        """What is true of every imputation, so that it says nothing of which group was too small, or where."""
+        if not any(one.code in ("answer_withheld", "withheld_fit") for one in why.findings):
+            return []
         names = ", ".join(name for name in self.spec.impute if self.spec.levels(name))
-        withheld = any(one.code in ("answer_withheld", "withheld_fit") for one in why.findings)
-        return [Finding("impute_rare", values={"found": names})] if names and withheld else []
+        lacked = Finding("impute_lacking", values={"found": ", ".join(self.spec.impute)})
+        return [lacked, *([Finding("impute_rare", values={"found": names})] if names else [])]
 
     def _walk(self, logistic: bool) -> Walking:
         yield from self._start()

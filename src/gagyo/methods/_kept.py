@@ -23,7 +23,7 @@ def kept_note(kept: Kept, part: Text, advice: str) -> Words:
     """The note in a part's place. advice: what may help, a key `kept.help_<advice>`."""
     key, helps = "kept.withheld" if kept.asked else "kept.not_asked", named_part(f"kept.help_{advice}")
     said = (translate(key, one, part=part.to(one), help=helps.to(one)) for one in LANGUAGES)
-    return Words(text=Text(*said))
+    return Words(key, text=Text(*said))
 
 
 def named_part(key: str) -> Text:

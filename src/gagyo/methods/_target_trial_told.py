@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gagyo.methods._balance import Covariate, covariates, middle_of
+from gagyo.methods._balance import Covariate, covariates, middle_of, unbalanced
 from gagyo.methods._effects_told import limits, of, ratio, spoken
 from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
@@ -104,6 +104,7 @@ class Told:
             estimates=(*effects, *risks, *self._sizes(found), *self._balance_estimates(balance), *model),
             tables=(
                 self._effect_table(effects),
+                self._mean_table(effects),
                 self._strategies(found, risks),
                 self._intervals(found),
                 self._balance_table(balance),
@@ -176,9 +177,23 @@ class Told:
             Column("standard_error", Words("weighting.error"), "number", 4),
             Column("p", Words("regression.p"), "p"),
         )
-        rows = tuple((one.label, limits(one), one.standard_error, one.p) for one in effects)
+        risks = [one for one in effects if one.name != "mean_difference"]
+        rows = tuple((one.label, limits(one), one.standard_error, one.p) for one in risks)
         title = self._say("effects", event=self.study.variables[self.options.event].label)
         return Table("trial_effects", title, columns, rows, notes=(Words("trial.effects_note"),))
+
+    def _mean_table(self, effects: list[Estimate]) -> Table:
+        """Apart from risks: a length of time has as many digits as its unit makes of it."""
+        columns = (
+            Column("effect", Words("weighting.effect"), "text"),
+            Column("estimate", Words("result.value_interval"), "interval", 1),
+            Column("standard_error", Words("weighting.error"), "number", 2),
+            Column("p", Words("regression.p"), "p"),
+        )
+        one = next(one for one in effects if one.name == "mean_difference")
+        row = (one.label, limits(one), one.standard_error, one.p)
+        time = time_words(self.study.variables[self.options.time])
+        return Table("trial_means", Words("weighting.mean_difference"), columns, (row,), notes=(time,))
 
     def _strategies(self, found: Found, risks: list[Estimate]) -> Table:
         columns = (
@@ -379,8 +394,8 @@ class Told:
             yield Words("trial.gave_way", {"found": ", ".join(f"{at:g}" for at in gone)})
         worst = np.nan_to_num(np.abs(balance[1][2]))
         if worst.max(initial=0.0) >= LARGE:
-            names = ", ".join(one.name for one, size in zip(self._covariates, worst, strict=True) if size >= LARGE)
-            yield Words("trial.unbalanced", {"found": names, "expected": f"{LARGE:g}"})
+            far = [one for one, size in zip(self._covariates, worst, strict=True) if size >= LARGE]
+            yield unbalanced("trial.unbalanced", far, LARGE)
 
     def _texts(self, found: Found) -> Iterator[Words]:
         yield Words("trial.text_clones")

@@ -19,7 +19,6 @@ from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
-from gagyo.finding import Finding
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Grid
 from gagyo.methods._traits import design_traits, measured_columns
@@ -96,26 +95,36 @@ class Drawn:
         return WeightedLifeTable.of(grid.edges[: kept + 1], sums, squares, grid.single[:kept])
 
 
-def draw(asked: grids.Asked, how: Mapping[str, Any], tau: float | None) -> Generator[Ask, Pooled, Drawn]:
+@dataclass(frozen=True)
+class Undrawn:
+    """Not even two intervals hold enough of each group for curves; the rounds that it took to see that."""
+
+    rounds: int
+
+
+def draw(asked: grids.Asked, how: Mapping[str, Any]) -> Generator[Ask, Pooled, Drawn | Undrawn]:
     """Agree on the cohort's grid, and open the weights on the finest merged one on which the hospitals do.
 
     Raises:
-        Stopped: not even two intervals hold enough, or the curves do not reach `tau`.
+        Stopped: the hospitals refused them on every grid.
     """
     grid = yield from grids.agree(asked)
+    rounds = grid.rounds
+    refused: Stopped | None = None
     for number, times in enumerate(TRIES, 1):
         least = times * asked.least
         merged = grid.coarser(least, apart=True, keep=asked.cuts)
         if len(merged.exits) < 2:
             break
         arguments = {**how, "time": asked.time.name, "edges": merged.edges, "least": least}
+        rounds = grid.rounds + number
         try:
             answer = yield Ask(weighted_exits, arguments, doing="weighting")
-        except Stopped:
+        except Stopped as why:
+            refused = why
             continue
         if answer.whole("fit"):
-            drawn = Drawn(merged, answer["fit"], grid.rounds + number)
-            if tau and any(tau not in drawn.table(group).edges for group in (0, 1)):
-                raise Stopped(Finding("tau_not_reached", values={"found": f"{tau:g}", "expected": asked.least}))
-            return drawn
-    raise Stopped(Finding("weighting_few_events", values={"expected": asked.least}))
+            return Drawn(merged, answer["fit"], rounds)
+    if refused is not None:
+        raise refused
+    return Undrawn(rounds)

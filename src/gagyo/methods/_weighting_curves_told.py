@@ -9,7 +9,7 @@ import numpy as np
 
 from gagyo.methods._effects_told import GROUPS, Treated, limits, of
 from gagyo.methods._newton import wald
-from gagyo.methods._survival.telling import amount, grid_note, shown_edges, time_digits, time_words
+from gagyo.methods._survival.telling import amount, counted_places, grid_note, shown_edges, time_digits, time_words
 from gagyo.methods._weighting_curves import Drawn
 from gagyo.methods._weighting_outcomes_told import Outcome
 from gagyo.protocol.variables import Variable
@@ -37,12 +37,19 @@ class Curves:
         means = self._means()
         gone = [f"{one:g}" for one in self.at if one not in self._edges]
         dropped = (Words("survival.gave_way", {"found": ", ".join(gone)}),) if gone else ()
+        if self.tau and not means:
+            lacked = Words("weighting.no_means", {"found": f"{self.tau:g}", "number": self._least})
+            dropped = (*dropped, lacked)
         return replace(
             outcome,
             estimates=(*outcome.estimates, *self._risks(), *means),
             tables=(*outcome.tables, self._risk_table(), *self._mean_table(means)),
             curves=(*outcome.curves, self._curve()),
-            texts=(*outcome.texts, Words("weighting.text_curves", {"number": self._least}), *self._text_of_means()),
+            texts=(
+                *outcome.texts,
+                Words("weighting.text_curves", {"number": self._least}),
+                *self._text_of_means(means),
+            ),
             notes=(*outcome.notes, *dropped),
             rounds=outcome.rounds + self.drawn.rounds,
         )
@@ -110,7 +117,7 @@ class Curves:
 
     def _means(self) -> tuple[Estimate, ...]:
         """Restricted means of both and their difference, where the study asks for them."""
-        if not self.tau:
+        if not self.tau or any(self.tau not in one.edges for one in self._tables):
             return ()
         told = []
         for group in (1, 0):
@@ -121,7 +128,7 @@ class Curves:
         return (*told, self._difference("restricted_mean.difference", "weighting.mean_difference", *told))
 
     def _mean_table(self, means: tuple[Estimate, ...]) -> Iterator[Table]:
-        if not self.tau:
+        if not (self.tau and means):
             return
         columns = (
             Column("group", Words("weighting.group"), "text"),
@@ -134,8 +141,8 @@ class Curves:
         title = Words(text=Text(*(translate("weighting.means_until", one, tau=tau.to(one)) for one in LANGUAGES)))
         yield Table("weighted_means", title, columns, (rows[1], rows[0], rows[2]))
 
-    def _text_of_means(self) -> Iterator[Words]:
-        if self.tau:
+    def _text_of_means(self, means: tuple[Estimate, ...]) -> Iterator[Words]:
+        if self.tau and means:
             tau = amount(self.tau, self.time)
             yield Words(text=Text(*(translate("weighting.text_means", one, tau=tau.to(one)) for one in LANGUAGES)))
 
@@ -144,9 +151,9 @@ class Curves:
     def _curve(self) -> Curve:
         grid, time = self.drawn.grid, time_words(self.time)
         last = max(float(one.edges[-1]) for one in self._tables)
-        places = [0.0, *shown_edges(grid.edges, (), last)]
+        places = counted_places(grid.edges, last)
         below = tuple(
-            Counts(self.treated.group(i == 1), tuple(places), tuple(int(grid.left_at(i, place)) for place in places))
+            Counts(self.treated.group(i == 1), places, tuple(int(grid.left_at(i, place)) for place in places))
             for i in ORDER
         )
         series = tuple(self._series(i) for i in ORDER if len(self._tables[i].single))

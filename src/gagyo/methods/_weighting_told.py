@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.federation.ask import Numerals
-from gagyo.methods._balance import Covariate, covariates
+from gagyo.methods._balance import Covariate, covariates, unbalanced
 from gagyo.methods._effects_told import GROUPS, Treated, of, ratio
 from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
@@ -229,8 +229,8 @@ class Told:
     def _notes(self, balance: Balance) -> Iterator[Words]:
         worst = np.nan_to_num(np.abs(balance.after))
         if worst.max(initial=0.0) >= SMALL:
-            names = ", ".join(one.name for one, size in zip(self.covariates, worst, strict=True) if size >= SMALL)
-            yield Words("weighting.unbalanced", {"found": names, "expected": f"{SMALL:g}"})
+            far = [one for one, size in zip(self.covariates, worst, strict=True) if size >= SMALL]
+            yield unbalanced("weighting.unbalanced", far, SMALL)
 
     def _texts(self) -> Iterator[Words]:
         one = self.scheme

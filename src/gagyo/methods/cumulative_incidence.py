@@ -18,7 +18,14 @@ from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
-from gagyo.methods._survival.telling import dropped_note, group_names, shown_edges, time_digits, time_words
+from gagyo.methods._survival.telling import (
+    counted_places,
+    dropped_note,
+    group_names,
+    shown_edges,
+    time_digits,
+    time_words,
+)
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.result import Cell, Column, Counts, Curve, Estimate, Interval, Result, Series, Table, Words
@@ -171,7 +178,7 @@ def _rows(table: Incidence, cause: int, group: int, grid: Grid, at: list[float])
 def _curve(groups: list[_Group], cause: int, label: Words, grid: Grid, time: Words) -> Curve:
     series = tuple(_series(one, cause) for one in groups if len(one.table.single))
     last = max((float(one.table.edges[-1]) for one in groups), default=0.0)
-    places = (0.0, *shown_edges(grid.edges, (), last))
+    places = counted_places(grid.edges, last)
     below = tuple(
         Counts(one.label, places, tuple(int(grid.left_at(g, place)) for place in places))
         for g, one in enumerate(groups)

@@ -2,12 +2,13 @@
 
 Binomial with a probit or complementary log-log link, Poisson, negative binomial (NB2) and gamma with a log link; a
 model of counts may have an exposure, whose logarithm is the offset, and a Poisson model of a yes/no outcome gives risk
-ratios (Zou 2004, Am J Epidemiol 159:702). Each round a hospital sends the score, the expected information and the
-log-likelihood, and once Pearson's chi-square where standard errors depend on it; of a negative binomial also two sums
-that theta's maximum likelihood needs.
+ratios (Zou 2004, Am J Epidemiol 159:702). People may have weights, as of a survey; then there are logit and gaussian
+models too. Each round a hospital sends the score, the expected information and the log-likelihood, and once Pearson's
+chi-square where standard errors depend on it; of a negative binomial also two sums that theta's maximum likelihood
+needs.
 Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); Lawless (1987) Can J Stat 15:209; robust
 errors: papers in `gagyo.methods._sandwich`. Reference: R `glm(epsilon = 1e-14)`, MASS `glm.nb`, `sandwich` and
-`clubSandwich`, statsmodels `GLM` and `NegativeBinomial`. The logit link is the method `logistic`.
+`clubSandwich`, statsmodels `GLM` and `NegativeBinomial`. The logit link without weights is the method `logistic`.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from gagyo.methods._glm_sums import (
     WORST,
     cells_of,
     design_and_parts,
+    heaviest,
     most,
     offset_of,
     reach_of,
     scales_of,
+    widened,
     worst_of,
 )
 from gagyo.methods._glm_told import Fit, Told
@@ -74,41 +77,57 @@ KNOTS = knots.Knots(present, value_bins)
 """Knots of splines without any are found before a fit."""
 
 
-@local(formula=Name(), exposure=Name())
-def outcome(rows: Rows, formula: str, exposure: str) -> Aggregate:
-    """How many people; the sums of their outcomes and of their exposures (1 each, where there is none)."""
+@local(formula=Name(), exposure=Name(), weights=Name())
+def outcome(rows: Rows, formula: str, exposure: str, weights: str) -> Aggregate:
+    """How many people; the sums of their outcomes and of their exposures (1 each, where there is none), weighted."""
     parsed = rows.formula(formula)
     over = rows[exposure] if exposure else np.ones(rows.n)
-    columns = np.column_stack([rows[parsed.outcome], over])
+    times = rows[weights] if weights else np.ones(rows.n)
+    columns = np.column_stack([rows[parsed.outcome], over]) * times[:, None]
     reach = np.array([most(rows.variables[parsed.outcome]), most(rows.variables[exposure]) if exposure else 1.0])
-    cells = cells_of(rows, parsed, exposure)
+    reach *= heaviest(rows, weights)
+    cells = cells_of(rows, parsed, exposure, weights)
     return {
         "people": everybody(rows.n),
         "sums": joint(columns.sum(axis=0), reach, cells, spread_of(columns)),
     }
 
 
-@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
-def step(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+@local(
+    formula=Name(),
+    family=Name(),
+    link=Name(),
+    exposure=Name(),
+    weights=Name(),
+    coefficients=Numbers((None,), -1e12, 1e12),
+)
+def step(
+    rows: Rows, formula: str, family: str, link: str, exposure: str, weights: str, coefficients: Floats
+) -> Aggregate:
     """Score (p), expected information (upper triangle) and log-likelihood at coefficients (p,).
 
     Measured columns are about the middles of their ranges.
     """
     parsed = rows.formula(formula)
-    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, weights, coefficients)
     information = X.T @ (X * one.weight[:, None])
     values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
-    combined = by_combination(rows, parsed) if family == "gamma" else np.zeros((rows.n, 0))
+    wide = widened(rows, parsed, weights)
+    combined = by_combination(rows, wide) if family == "gamma" else np.zeros((rows.n, 0))
     others = np.column_stack([one.likelihood, combined])
     spread = side_by_side(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
-    return {"fit": joint(values, scales_of(rows, parsed, family), cells_of(rows, parsed, exposure), spread)}
+    return {
+        "fit": joint(
+            values, scales_of(rows, parsed, family, weights), cells_of(rows, parsed, exposure, weights), spread
+        )
+    }
 
 
 @local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
 def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
     """Pearson's chi-square at coefficients (p,)."""
     parsed = rows.formula(formula)
-    _, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    _, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, "", coefficients)
     bound = WORST * worst_of(rows, parsed, family)
     spread = spread_of(one.pearson[:, None])
     return {"pearson": joint(one.pearson.sum(keepdims=True), bound, cells_of(rows, parsed, exposure), spread)}
@@ -119,6 +138,7 @@ def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coe
     family=Name(),
     link=Name(),
     exposure=Name(),
+    weights=Name(),
     coefficients=Numbers((None,), -1e12, 1e12),
     **ARGUMENTS,
 )
@@ -128,6 +148,7 @@ def meat(
     family: str,
     link: str,
     exposure: str,
+    weights: str,
     coefficients: Floats,
     errors: str,
     cluster: str,
@@ -135,9 +156,10 @@ def meat(
 ) -> Aggregate:
     """The middle of the sandwich, of columns about the middles of their ranges."""
     parsed = rows.formula(formula)
-    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, coefficients)
+    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, weights, coefficients)
     people = People(X, one.factor, one.weight)
-    scales, cells = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family)), cells_of(rows, parsed, exposure)
+    scales = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family, weights))
+    cells = cells_of(rows, parsed, exposure, weights)
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
@@ -157,13 +179,17 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     formula: str
-    family: Literal["binomial", "poisson", "negative_binomial", "gamma"]
+    family: Literal["binomial", "poisson", "negative_binomial", "gamma", "gaussian"]
     """The outcome's distribution: yes or no, a count (or yes/no, for risk ratios), an overdispersed count, a positive
-    measurement."""
-    link: Literal["probit", "cloglog", "log"] = "log"
-    """`probit` or `cloglog` of a binomial; `log` of the others. A binomial's logit is the method `logistic`."""
+    measurement, or (with `weights`) any measurement."""
+    link: Literal["probit", "cloglog", "log", "logit", "identity"] = "log"
+    """`probit` or `cloglog` of a binomial, with `weights` also `logit`; `identity` of a gaussian; `log` of the others.
+    Without weights a binomial's logit is the method `logistic`, and a gaussian model the method `linear`."""
     exposure: str = ""
     """A variable, such as person-years, to which a mean count is proportional: its logarithm is the offset."""
+    weights: str = ""
+    """A variable that says how much each person counts, such as the inverse of the probability of being sampled. With
+    `robust` HC0, HC1, CR0, CR1 or CR1S."""
     robust: Errors = "none"
     """Standard errors: model-based, by White's sandwich over people (HC0 to HC3), or over clusters (CR0 to CR2)."""
     cluster: str = ""
@@ -185,6 +211,8 @@ class Walk:
     null: float = float("nan")
     rate: float = 1.0
     """The mean rate over that of the start, which is 1 where no intercept can hold it."""
+    weight: float = 1.0
+    """The mean weight."""
 
     def step(self, solved: Solved | None) -> None:
         """Go on; where the likelihood fell, half the way back."""
@@ -221,8 +249,8 @@ class Method:
     @property
     def complete(self) -> frozenset[str]:
         """All variables of the formula, the exposure and the cluster."""
-        exposure = frozenset([self.options.exposure] if self.options.exposure else [])
-        return frozenset(self.formula.variables) | exposure | self.robust.variables
+        others = frozenset(one for one in (self.options.exposure, self.options.weights) if one)
+        return frozenset(self.formula.variables) | others | self.robust.variables
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -267,7 +295,7 @@ class Method:
         On the way to a fit, or where nobody needs it, one unlikely person would make up most of it, and stop the fit.
         """
         counted = self.study.variables[self.formula.outcome].type != "boolean"
-        if self._negative_binomial:
+        if self._negative_binomial or self.options.weights:
             return False
         return self.family.dispersed or (counted and self.options.robust == "none")
 
@@ -284,11 +312,12 @@ class Method:
             variance = yield from self._robust(fit)
         to_raw = about_zero(middles(self.formula, self.study.variables))
         one = self.options
-        told = Told(self.formula, self.study, one.family, one.link, self.robust, one.exposure)
+        told = Told(self.formula, self.study, one.family, one.link, self.robust, one.exposure, one.weights)
         result = told.result(fit.at(to_raw), variance.at(to_raw))
         if not self._tells_effects:
             return result
-        named = {name: one for name, one in self._named(np.nan_to_num(fit.coefficients)).items() if name != "family"}
+        given = self._named(np.nan_to_num(fit.coefficients))
+        named = {name: one for name, one in given.items() if name not in ("family", "weights")}
         ask = Ask(marginal, named, doing="fitting")
         return (yield from effects_told(result, ask, self.formula, self.study, variance))
 
@@ -299,19 +328,21 @@ class Method:
         return (yield from Dispersed(self.formula, self.options.exposure).fit(poisson))
 
     def _fit(self) -> Generator[Ask, Pooled, Fit]:
-        named = {"formula": self.formula.text, "exposure": self.options.exposure}
+        named = {"formula": self.formula.text, "exposure": self.options.exposure, "weights": self.options.weights}
         first = yield Ask(outcome, named, doing="counting")
         if not (first.whole("people") and first.whole("sums")):
             raise Stopped(Finding("withheld_fit"))
         people, (whole, over) = int(first["people"][0]), first["sums"]
-        if whole <= 0 or (self.options.family == "binomial" and whole >= people):
+        gaussian = self.options.family == "gaussian"
+        if not gaussian and (whole <= 0 or (self.options.family == "binomial" and whole >= over)):
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         walk = Walk(self._start(whole / over), -np.inf, np.zeros(len(self.terms)), 1, [])
+        walk.weight = over / people if self.options.weights and not self.options.exposure else 1.0
         if self.options.family == "poisson" and not self.formula.intercept:
             walk.rate = whole / over
         while True:
             pooled, solved = yield from self._round(walk, people)
-            if solved is not None and solved.decrement < DECREMENT:
+            if solved is not None and solved.decrement < DECREMENT * max(walk.weight, 1.0):
                 break
             if walk.rounds > MOST_ROUNDS:
                 raise Stopped(Finding("no_convergence", values={"found": walk.rounds}))
@@ -326,7 +357,7 @@ class Method:
             solved,
             walk.likelihood,
             walk.null,
-            over if self.family.dispersed else 1.0,
+            over if self.family.dispersed and self._asks_pearson else 1.0,
             over,
             people,
             pooled.sites,
@@ -335,7 +366,8 @@ class Method:
         )
 
     def _pearson(self, beta: Floats) -> Generator[Ask, Pooled, float]:
-        answer = yield Ask(pearson, self._named(np.nan_to_num(beta)), doing="fitting")
+        unweighted = {name: one for name, one in self._named(np.nan_to_num(beta)).items() if name != "weights"}
+        answer = yield Ask(pearson, unweighted, doing="fitting")
         if not answer.whole("pearson"):
             raise Stopped(Finding("withheld_fit"))
         return float(answer["pearson"][0])
@@ -352,7 +384,7 @@ class Method:
         try:
             pooled = yield self._ask(walk.beta)
         except Stopped:
-            if self.options.family != "gamma":
+            if self.options.family not in MEASURED:
                 check_running_away(walk.pivots, self.terms)
             raise
         if not pooled.whole("fit"):
@@ -367,20 +399,21 @@ class Method:
         walk.pivots.append(pivots(information))
         if len(walk.pivots) == 1 and self.formula.intercept:
             walk.null = likelihood
-        if self.options.family != "gamma":
-            least = likelihood if self.options.family == "binomial" else -float(people)
+        if self.options.family not in MEASURED:
+            least = likelihood / walk.weight if self.options.family == "binomial" else -float(people)
             gone = VANISHED_COUNTS if self.options.family == "poisson" else VANISHED
             check_separation(walk.pivots[0] * walk.rate, walk.pivots[-1], least, people, self.terms, gone)
         return pooled, solve(values[:p], information, aliased_columns(information))
 
     def _ask(self, beta: Floats) -> Ask:
-        fit = f"{self.formula.text} {self.options.family} {self.options.link} {self.options.exposure}"
+        one = self.options
+        fit = f"{self.formula.text} {one.family} {one.link} {one.exposure} {one.weights}"
         return Ask(step, self._named(beta), fit=fit, parameters=len(beta), doing="fitting")
 
     def _named(self, beta: Floats) -> dict[str, object]:
         one = self.options
         named = {"formula": self.formula.text, "family": one.family, "link": one.link, "exposure": one.exposure}
-        return {**named, "coefficients": beta}
+        return {**named, "weights": one.weights, "coefficients": beta}
 
     def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Variance]:
         beta, inverse = np.nan_to_num(fit.coefficients), np.nan_to_num(fit.solved.inverse)
@@ -398,6 +431,7 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
     """All that does not fit together."""
     found = []
     links = [link for family, link in (*FAMILIES, ("negative_binomial", "log")) if family == options.family]
+    links = [link for link in links if link not in WEIGHTED_LINKS or options.weights]
     if options.link not in links:
         values = {"found": f"{options.family}, {options.link}", "expected": ", ".join(links)}
         found.append(Finding("glm_link", place=analysis.place("link"), values=values))
@@ -412,11 +446,43 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
             expected = "family: poisson, negative_binomial; number, integer; range: [> 0, …]"
             values = {"found": options.exposure, "expected": expected}
             found.append(Finding("glm_exposure", place=analysis.place("exposure"), values=values))
+    if options.weights:
+        found += _faults_of_weights(options, formula, analysis, study)
     measured = options.exposure or any(column.indicator is None for column in formula.columns(study.variables))
     if options.family == "negative_binomial" and not measured:
         found.append(Finding("glm_measured", place=analysis.place("formula"), values={"found": formula.text}))
     return found
 
+
+def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
+    one = study.variables.get(options.weights)
+    bad = one is None or one.type not in ("number", "integer") or one.bounds[0] <= 0
+    if bad or options.weights in {*formula.variables, options.exposure}:
+        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
+        return [Finding("glm_weights", place=analysis.place("weights"), values=values)]
+    beside = {"robust": options.robust, "family": options.family, "marginal_effects": options.marginal_effects}
+    unfit = [
+        *(["robust"] if options.robust not in WEIGHTED_ERRORS else []),
+        *(["family"] if options.family == "negative_binomial" else []),
+        *(["marginal_effects"] if options.marginal_effects else []),
+    ]
+    if not unfit:
+        return []
+    found = ", ".join(
+        f"{key}: {str(beside[key]).lower() if key == 'marginal_effects' else beside[key]}" for key in unfit
+    )
+    values = {"found": found, "expected": ", ".join(WEIGHTED_ERRORS)}
+    return [Finding("glm_weights_beside", place=analysis.place("weights"), values=values)]
+
+
+WEIGHTED_LINKS = ("logit", "identity")
+"""Links of models that have methods of their own where nothing is weighted."""
+
+WEIGHTED_ERRORS = ("HC0", "HC1", "CR0", "CR1", "CR1S")
+"""Errors that do not take weights for numbers of people, and need no leverages."""
+
+MEASURED = ("gamma", "gaussian")
+"""Families of outcomes that separate nobody."""
 
 COUNTS = ("poisson", "negative_binomial")
 
@@ -425,6 +491,7 @@ OUTCOMES = {
     "poisson": "boolean; number, integer: range [>= 0, …]",
     "negative_binomial": "number, integer: range [>= 0, …]",
     "gamma": "number, integer: range [> 0, …]",
+    "gaussian": "number, integer",
 }
 
 
@@ -433,4 +500,6 @@ def _suits(outcome: Variable, family: str) -> bool:
         return family in ("binomial", "poisson")
     if outcome.type not in ("number", "integer") or family == "binomial":
         return False
+    if family == "gaussian":
+        return True
     return outcome.bounds[0] > 0 if family == "gamma" else outcome.bounds[0] >= 0

@@ -21,6 +21,7 @@ from gagyo.federation.ask import Conversation, Sends
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.grid import Asked, Grid
 from gagyo.methods._survival.telling import (
+    counted_places,
     dropped_note,
     figures,
     grid_note,
@@ -200,9 +201,9 @@ def _curve(curves: list[_Group], grid: Grid, time: Words, notes: tuple[Words, ..
     """The figure: bands end where they are not known."""
     series = tuple(_series(one) for one in curves if len(one.table.single))
     last = max((float(one.table.edges[-1]) for one in curves), default=0.0)
-    places = [0.0, *shown_edges(grid.edges, (), last)]
+    places = counted_places(grid.edges, last)
     below = tuple(
-        Counts(one.label, tuple(places), tuple(int(grid.left_at(g, place)) for place in places))
+        Counts(one.label, places, tuple(int(grid.left_at(g, place)) for place in places))
         for g, one in enumerate(curves)
     )
     title = Words("survival.curves")

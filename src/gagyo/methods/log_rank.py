@@ -199,6 +199,14 @@ class Method:
         )
         return (*told, statistic)
 
+    @property
+    def _weight_name(self) -> Words:
+        """By which weights events are counted: two tests of a report may differ in these alone."""
+        if self.options.weight == "gehan":
+            return Words("survival.weighted_gehan")
+        powers = {"rho": f"{self.options.rho:g}", "gamma": f"{self.options.gamma:g}"}
+        return Words("survival.weighted_fleming_harrington", dict(powers))
+
     def _groups(self, found: _Found) -> Table:
         weighted = self.options.weight != "none"
         columns = (
@@ -211,7 +219,7 @@ class Method:
             (label, int(found.people[g]), float(found.scores.observed[g]), float(found.scores.expected[g]))
             for g, (_, label) in enumerate(group_names(self.study, self.options.by))
         )
-        notes = (Words("survival.weighted_numbers"),) if weighted else ()
+        notes = (self._weight_name,) if weighted else ()
         return Table("log_rank", Words("survival.log_rank"), columns, rows, notes=notes)
 
 

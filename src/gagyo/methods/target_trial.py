@@ -78,6 +78,10 @@ class Options(BaseModel):
     """Greater weights are brought down to this."""
 
 
+FEW_LATE = 3
+"""Declared times after the grace period that are kept whole where those within it are left out."""
+
+
 @dataclass(frozen=True)
 class Method:
     """An emulated trial of a study's analysis."""
@@ -123,13 +127,15 @@ class Method:
     @property
     def grids(self) -> tuple[Floats, ...]:
         """The ends of intervals that are tried, the declared ones first, then fewer, the grace period's and horizon's
-        always. None is chosen by the data but by whether its cells hold enough people.
+        always. None is chosen by the data but by whether its cells hold enough people; those of few are mostly within
+        the grace period, of people who started in one interval of it and left in the same.
         """
         one = self.options
         kept = {one.grace, one.horizon} | ({0.0} if 0 in one.times else set())
         more = sorted(set(one.times) - kept)
         early, late = ([at for at in more if (at < one.grace) == before] for before in (True, False))
-        tried = [more, [*early[1::2], *late[1::2]], []]
+        fewer = late if early and len(late) <= FEW_LATE else late[1::2]
+        tried = [more, fewer or early[1::2], []]
         found = dict.fromkeys(tuple(sorted([*kept, *each])) for each in tried)
         return tuple(np.array(edges) for edges in found)
 
@@ -221,10 +227,12 @@ class Method:
     def _histories(self) -> Generator[Ask, Pooled, tuple[Floats, Pooled, int]]:
         """The first grid whose cells the hospitals open, with their table, and how many were tried."""
         for tried, edges in enumerate(self.grids, 1):
+            last = tried == len(self.grids)
             try:
-                answer = yield Ask(histories_table, self._who(edges), doing="counting_exits")
+                # A hospital that withholds its own table of a finer grid may open that of the next.
+                answer = yield Ask(histories_table, self._who(edges), doing="counting_exits", dispensable=not last)
             except Stopped:
-                if tried == len(self.grids):
+                if last:
                     raise
                 continue
             if answer.whole("table") and answer.whole("people"):

@@ -33,7 +33,7 @@ from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.times import time_faults
-from gagyo.methods._weighting_curves import TRIES, draw, exits, weighted_exits
+from gagyo.methods._weighting_curves import TRIES, Undrawn, draw, exits, weighted_exits
 from gagyo.methods._weighting_curves_told import Curves
 from gagyo.methods._weighting_hazard import Hazard, hazard, hazard_errors, hazard_slopes
 from gagyo.methods._weighting_outcomes_told import Events, Groups, Modelled, Outcome, of_hazards, of_means
@@ -53,7 +53,7 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Floats
-from gagyo.result import Result
+from gagyo.result import Result, Words
 from gagyo.statistics.weighting import Scheme, weighted_variance
 
 OF_TIMES = (hazard, hazard_slopes, hazard_errors, exits, weighted_exits)
@@ -250,10 +250,13 @@ class Method:
         treated = self._told.treated
         told = of_hazards(treated, self.scheme, found.groups, events, ratio, modelled)
         if one.curves:
-            drawn = yield from unless_withheld(draw(self._asked, how, one.tau))
+            drawn = yield from unless_withheld(draw(self._asked, how))
             if isinstance(drawn, Kept):
                 note = kept_note(drawn, named_part("kept.part_curves"), "larger")
                 told = replace(told, notes=(*told.notes, note))
+            elif isinstance(drawn, Undrawn):
+                note = Words("weighting.no_curves", {"number": self.study.release.minimum_people})
+                told = replace(told, notes=(*told.notes, note), rounds=told.rounds + drawn.rounds)
             else:
                 told = Curves(treated, self.study.variables[one.time], one.at, one.tau, drawn).with_hazards(told)
         return told, ratio.squares

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,8 @@ from gagyo.result import Cell, Column, Curve, Series, Words
 
 WIDE = 760.0
 LEFT, TOP, HIGH = 62.0, 40.0, 340.0
+PLACES = 8
+"""Places at which the numbers under a curve are told without a choice among them."""
 ITERATIONS = 12
 """Iterations of a chain that an axis names one by one."""
 SQUARE = ("roc", "calibration", "instability")
@@ -187,6 +189,13 @@ def _below(curve: Curve, plot: Plot, top: float, looks: dict[str, Look], voice: 
         return [], top
     y = top + svg.LINE
     parts = [svg.text(plot.x.start, y, voice.say(curve.below_title), kind="strong")]
+    chosen = _chosen([place for row in curve.below for place in row.x], curve, plot.x)
+    if not {f"{place:g}" for place in chosen} <= {f"{place:g}" for place, _ in _marked(curve, plot.x)}:
+        y += svg.LINE + 2
+        said = svg.wrap(voice.say(curve.x), WIDE - plot.x.end - 42)
+        parts.append(svg.lines(plot.x.end + 38, y, said))
+        parts += _under(((plot.x(place), numbers.signed(f"{place:.6g}")) for place in chosen), y)
+        y += svg.LINE * (len(said) - 1)
     for row in curve.below:
         label = voice.say(row.label)
         said = svg.wrap(label, WIDE - plot.x.end - 42)
@@ -195,15 +204,40 @@ def _below(curve: Curve, plot: Plot, top: float, looks: dict[str, Look], voice: 
         if label in looks:
             look = looks[label]
             parts.append(svg.path(((plot.x.end + 24, y - 4), (plot.x.end + 33, y - 4)), look.colour, look.dash))
-        room = -math.inf
-        for place, people in zip(row.x, row.people, strict=True):
-            shown, x = numbers.count(people), plot.x(place)
-            half = svg.width(shown) / 2
-            if x - half > room:
-                parts.append(svg.text(x, y, shown, "middle", "tick"))
-                room = x + half + 8
+        told = ((place, people) for place, people in zip(row.x, row.people, strict=True) if place in chosen)
+        parts += _under(((plot.x(place), numbers.count(people)) for place, people in told), y)
         y += svg.LINE * (len(said) - 1)
     return parts, y + 10
+
+
+def _marked(curve: Curve, scale: Scale) -> Sequence[tuple[float, str]]:
+    return _marks(curve) or svg.ticks(scale)
+
+
+def _chosen(places: Sequence[float], curve: Curve, scale: Scale) -> list[float]:
+    """Of the places at which numbers are known, those nearest to the axis' marks and the last.
+
+    Where there are few marks, also those nearest to the middle between two; of few places, all.
+    """
+    known = sorted(set(places))
+    if len(known) <= PLACES:
+        return known
+    aims = [at for at, _ in _marked(curve, scale)]
+    if len(aims) <= PLACES // 2:
+        aims = sorted([*aims, *((one + two) / 2 for one, two in pairwise(aims))])
+    if known[-1] - aims[-1] > (aims[-1] - aims[-2]) / 2:
+        aims.append(known[-1])
+    return sorted({min(known, key=lambda place: abs(place - aim)) for aim in aims})
+
+
+def _under(words: Iterable[tuple[float, str]], y: float) -> Iterator[str]:
+    """Words in a row, each in the middle of its place; those that would touch the one before are left out."""
+    room = -math.inf
+    for x, shown in words:
+        half = svg.width(shown) / 2
+        if x - half > room:
+            yield svg.text(x, y, shown, "middle", "tick")
+            room = x + half + 8
 
 
 # The study flow: one row a hospital, read from left to right.

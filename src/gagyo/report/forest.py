@@ -34,6 +34,10 @@ class Row:
     cells: tuple[Cell, ...] = ()
 
 
+SQUARE, LARGEST, SMALLEST = 4.6, 6.2, 2.6
+"""Half the side of a square: of any, and the limits of those that tell precision."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """One measure's part of the figure; `index` is its column in the table."""
@@ -43,6 +47,8 @@ class Panel:
     scale: Scale
     reference: float | None
     beside: float
+    narrowest: float | None = None
+    """The width of the most precise hospital's interval, where squares are sized by it."""
 
     @property
     def room(self) -> float:
@@ -115,9 +121,24 @@ def _panels(table: Table, group: list[int], voice: Voice) -> list[Panel]:
     panels, x = [], LABELS
     for index, beside in zip(group, besides, strict=True):
         low, high, log, reference = _extent(table, index)
-        panels.append(Panel(index, table.columns[index], Scale(low, high, x, x + each, log), reference, beside))
+        narrowest = _narrowest(table, index, log)
+        panels.append(
+            Panel(index, table.columns[index], Scale(low, high, x, x + each, log), reference, beside, narrowest)
+        )
         x += each + beside + GAP
     return panels
+
+
+def _narrowest(table: Table, index: int, log: bool) -> float | None:
+    """The width of the narrowest interval of a hospital, where the table has a summary of them; else None."""
+    summary = [".summary" in getattr(row[0], "key", "") for row in table.rows]
+    found = [row[index] for row, one in zip(table.rows, summary, strict=True) if not one]
+    widths = [_width(one, log) for one in found if isinstance(one, Interval) and math.isfinite(one.upper - one.lower)]
+    return min((one for one in widths if one > 0), default=None) if any(summary) else None
+
+
+def _width(cell: Interval, log: bool) -> float:
+    return _to(cell.upper, log) - _to(cell.lower, log)
 
 
 def _beside(table: Table, index: int, voice: Voice) -> float:
@@ -187,8 +208,16 @@ def _mark(row: Row, cell: Cell, y: float, panel: Panel) -> str:
     parts += [_clipped(scale.start, y, -1)] if cell.lower < scale.low else []
     parts += [_clipped(scale.end, y, 1)] if cell.upper > scale.high else []
     if row.kind != "summary":
-        parts.append(svg.mark(scale(cell.value), y, 1, svg.COLOURS[0], 4.6))
+        parts.append(svg.mark(scale(cell.value), y, 1, svg.COLOURS[0], _size(cell, panel)))
     return "".join(parts)
+
+
+def _size(cell: Interval, panel: Panel) -> float:
+    """Half the side of a square: beside a summary its area grows with precision, down to what can be seen."""
+    if panel.narrowest is None:
+        return SQUARE
+    wide = _width(cell, panel.scale.log)
+    return max(LARGEST * (panel.narrowest / wide if wide > 0 else 1.0), SMALLEST)
 
 
 def _clipped(x: float, y: float, way: int) -> str:

@@ -48,6 +48,7 @@ PLACES = (
         "trial",
         (
             "trial_effects",
+            "trial_means",
             "trial_strategies",
             "trial_protocol",
             "trial_intervals",
@@ -117,6 +118,7 @@ ON_GRIDS = {
     "predicted_incidence",
     "weighted_risks",
     "trial_effects",
+    "trial_means",
 }
 """Tables that may stand on a grid of times."""
 UNBINNED = {

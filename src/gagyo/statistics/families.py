@@ -30,6 +30,10 @@ class Parts:
     likelihood: Floats
     pearson: Floats
 
+    def times(self, weights: Floats) -> Parts:
+        """Each person's (n,) as often as their weight says."""
+        return Parts(*(one * weights for one in (self.factor, self.weight, self.likelihood, self.pearson)))
+
 
 @dataclass(frozen=True)
 class Family:
@@ -41,6 +45,18 @@ class Family:
     parts: Callable[[Floats, Floats], Parts]
     start: Callable[[float], float]
     dispersed: bool = False
+
+
+def logit(y: Floats, eta: Floats) -> Parts:
+    """Binomial, mu = 1 / (1 + exp(-eta)): y (n,) of 0 and 1."""
+    mu = special.expit(eta)
+    return Parts(y - mu, mu * special.expit(-eta), special.log_expit(np.where(y == 1, eta, -eta)), np.zeros_like(y))
+
+
+def gaussian(y: Floats, eta: Floats) -> Parts:
+    """Gaussian, mu = eta. The likelihood is minus half the deviance."""
+    rest = y - eta
+    return Parts(rest, np.ones_like(y), -(rest**2) / 2, rest**2)
 
 
 def probit(y: Floats, eta: Floats) -> Parts:
@@ -109,6 +125,8 @@ def negative_binomial(y: Floats, eta: Floats, theta: float) -> tuple[Parts, Shap
 
 
 FAMILIES = {
+    ("binomial", "logit"): Family(logit, lambda mean: float(special.logit(mean))),
+    ("gaussian", "identity"): Family(gaussian, float, dispersed=True),
     ("binomial", "probit"): Family(probit, lambda mean: float(special.ndtri(mean))),
     ("binomial", "cloglog"): Family(cloglog, lambda mean: float(np.log(-np.log1p(-mean)))),
     ("poisson", "log"): Family(poisson, lambda mean: float(np.log(mean))),

@@ -24,7 +24,7 @@ MOST_DIGITS = 3
 """Of a time, after the decimal point."""
 
 SHOWN = 7
-"""Times that a table or the numbers under a figure show."""
+"""Times that a table shows."""
 
 
 def group_names(study: Study, by: str) -> list[tuple[str, Words]]:
@@ -74,6 +74,11 @@ def shown_edges(edges: Floats, asked: Sequence[float], until: float) -> list[flo
         return inside
     aims = np.linspace(0, inside[-1], SHOWN + 1)[1:]
     return sorted({inside[int(np.abs(np.array(inside) - aim).argmin())] for aim in aims})
+
+
+def counted_places(edges: Floats, last: float) -> tuple[float, ...]:
+    """Where the numbers under a figure are known: at its beginning and at every edge up to the curves' end."""
+    return (0.0, *(float(edge) for edge in edges[1:] if edge <= last))
 
 
 def grid_note(grid: Grid, tables: Sequence[LifeTable]) -> Words:
