@@ -88,7 +88,7 @@ class Tree:
     """What a descent starts from: the range, the cuts that come first, the centre and deviation of the scale.
 
     quantiles: only bins in which the cases (or everyone, without classes) pass these shares are halved; None halves
-    every bin.
+    every bin. only: halve at the cuts and nowhere else.
     """
 
     low: float
@@ -97,6 +97,7 @@ class Tree:
     deviation: float
     cuts: tuple[float, ...] = ()
     quantiles: tuple[float, ...] | None = None
+    only: bool = False
 
     def sends(self, classes: int = 2) -> int:
         """Numbers of a question at most: both halves of each bin, by class."""
@@ -128,17 +129,55 @@ class Tree:
         return np.asarray(self.centre + self.deviation * special.ndtri(share))
 
 
-def trees_of(options: Options, folds: int, centre: float = 0.0, deviation: float = 1.0) -> list[Tree]:
-    """What all descents of a validation start from: apparent scores, those with the declared cuts, and of each fold.
+@dataclass(frozen=True)
+class Trees:
+    """What the descents of a validation start from: apparent scores; those with the declared cuts; each fold's; and
+    each fold's training people's, where thresholds are chosen for a sensitivity.
 
-    Where thresholds are chosen for a sensitivity, then of each fold's training people too.
+    Counts of the same people's scores in two trees leave those between an edge of one and an edge of the other. So
+    without folds, where apparent scores have the declared cuts, they have one tree. The folds' people together are all
+    the people: each fold is halved where all were (`within`), unless no cut is declared, so that all trees halve at
+    the same places anyway.
     """
-    whole = Tree(-EDGE, EDGE, centre, deviation)
-    declared = [*options.decision, *(one.value for one in options.thresholds if one.value)]
-    cuts = tuple(sorted({float(special.logit(value)) for value in declared}))
-    shares = tuple(1 - one.sensitivity for one in options.thresholds if one.sensitivity is not None)
-    chosen = [replace(whole, quantiles=shares)] * folds if shares else []
-    return [whole, replace(whole, cuts=cuts), *[whole] * folds, *chosen]
+
+    apparent: tuple[Tree, ...]
+    scored: Tree
+    folds: int
+    training: tuple[Tree, ...]
+
+    @classmethod
+    def of(cls, options: Options, folds: int, centre: float = 0.0, deviation: float = 1.0) -> Trees:
+        """The trees of a validation's options, on a scale of scores."""
+        whole = Tree(-EDGE, EDGE, centre, deviation)
+        declared = [*options.decision, *(one.value for one in options.thresholds if one.value)]
+        cuts = tuple(sorted({float(special.logit(value)) for value in declared}))
+        shares = tuple(1 - one.sensitivity for one in options.thresholds if one.sensitivity is not None)
+        chosen = (replace(whole, quantiles=shares),) * folds if shares else ()
+        return cls((whole,) if folds else (), replace(whole, cuts=cuts), folds, chosen)
+
+    @property
+    def first(self) -> tuple[Tree, ...]:
+        """Those that are asked for together: apparent, scored, training, and the folds' where no cut is declared."""
+        return (*self.apparent, self.scored, *self.training, *(() if self.scored.cuts else self.by_fold))
+
+    @property
+    def by_fold(self) -> tuple[Tree, ...]:
+        """Each fold's, where no cut is declared."""
+        return (replace(self.scored, cuts=()),) * self.folds
+
+    def within(self, scored: Grown) -> tuple[Tree, ...]:
+        """Each fold's, which is halved at edges of everyone's."""
+        return (replace(self.scored, cuts=tuple(scored.edges.tolist()), only=True),) * self.folds
+
+    def sends(self) -> int:
+        """Numbers of a question at most."""
+        later = self.scored.sends() * self.folds
+        return max(sum(one.sends() for one in self.first), later)
+
+    @property
+    def rounds(self) -> int:
+        """Questions at most."""
+        return max(one.rounds for one in self.first) + (2 + DEEPEST if self.folds and self.scored.cuts else 0)
 
 
 @dataclass
@@ -164,7 +203,7 @@ class Grown(Descent):
             for i, leaf in enumerate(self.leaves)
             if not leaf.shut
             and (not leaf.counts or leaf.people >= 2 * least)
-            and (tree.declared(leaf) or (leaf.depth < DEEPEST and len(self.leaves) <= MOST))
+            and (tree.declared(leaf) or (not tree.only and leaf.depth < DEEPEST and len(self.leaves) <= MOST))
         ]
         if tree.quantiles is None or not self.opened:
             return open_ones
@@ -173,10 +212,11 @@ class Grown(Descent):
         return [i for i in open_ones if i in passed]
 
     def failed(self, index: int, cut: float) -> None:
-        """A declared cut that would leave too few people gives way to the next one; a middle to none."""
-        declared = cut in self.tree.cuts
-        self.tree = replace(self.tree, cuts=tuple(one for one in self.tree.cuts if one != cut))
-        if not declared:
+        """A declared cut that would leave too few people gives way to the next one; a middle, or an edge, to none."""
+        declared = cut in self.tree.cuts and not self.tree.only
+        if declared:
+            self.tree = replace(self.tree, cuts=tuple(one for one in self.tree.cuts if one != cut))
+        else:
             super().failed(index, cut)
 
     def quantile(self, share: float) -> float:
