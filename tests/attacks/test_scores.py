@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,12 +57,12 @@ def run(
     return house(folder, text, divide(data, np.arange(SIZE) % 4), wrap=listen).run(), taps[0]
 
 
-def opened(going: Run, tap: Wiretap, analysis: str, step: str = "score_bins") -> dict[tuple[float, ...], set[float]]:
-    """By score set the cuts at which bins were opened; of other counts by the numbers of their descents."""
+def opened(going: Run, tap: Wiretap, analysis: str, step: str = "score_bins") -> dict[Any, set[float]]:
+    """By score set the cuts at which bins were opened; of values by the variable that forms groups."""
     asked = [one for one in tap.seen if one.site == "seoul" and one.analysis == analysis]
     shared = {one.statement: one for one in asked if one.step.endswith(step)}
     answers = {one.request: one for one in going.answers}
-    found: dict[tuple[float, ...], set[float]] = defaultdict(set)
+    found: dict[Any, set[float]] = defaultdict(set)
     for one in asked:
         question = shared.get(str(one.arguments.get("statement")))
         if question is not None and one.step == "open.values":
@@ -69,7 +70,8 @@ def opened(going: Run, tap: Wiretap, analysis: str, step: str = "score_bins") ->
             # The last number is everyone's.
             whole = answers[one.digest].payload["opened"][:-1].reshape(len(edges), -1).all(axis=1)
             for which, (_, cut, _), open_ in zip(question.arguments["which"], edges, whole, strict=True):
-                found[(which,) if sets is None else tuple(sets[int(which)])] |= {float(cut)} if open_ else set()
+                key = str(question.arguments["by"]) if sets is None else tuple(sets[int(which)])
+                found[key] |= {float(cut)} if open_ else set()
     return found
 
 
@@ -144,3 +146,103 @@ def test_two_equations_that_differ_for_a_few_do_not_tell_these(tmp_path: Path, f
     first = given("y ~ t + x", {"Intercept": -6.0, "t": 0.5, "x": 0.1})
     going, _ = run(tmp_path, data, {"a": first, "b": given("y ~ x", {"Intercept": -6.0, "x": 0.1})})
     assert list(going.stopped) == (["a"] if few < 10 else [])
+
+
+# Places where a plan divides the same people twice.
+
+
+def beside(data: Columns, cut: float, to: float) -> Columns:
+    """One person lies between two values, and nobody else."""
+    x = data["x"]
+    x[(x >= cut) & (x < to)] = cut - 5
+    x[0] = (cut + to) / 2
+    return data
+
+
+SCORE = {"Intercept": -6.0, "x": 0.1}
+
+
+@pytest.mark.parametrize("equation", [SCORE, {"Intercept": -12.0, "x": 0.2, "v": 1e-9}])
+def test_a_threshold_a_little_beside_the_bins_of_another_validation_is_not_opened(
+    tmp_path: Path, equation: Mapping[str, float]
+) -> None:
+    """Attack: the same equation twice, or one that orders people alike, with thresholds between which one person lies:
+    the counts by class differ by that person.
+    """
+    data = beside(people(), 63.1, 63.5)
+    thresholds = [f", threshold: {{value: {float(special.expit(-6 + 0.1 * x))!r}}}" for x in (63.1, 63.5)]
+    second = f", threshold: {{value: {float(special.expit(equation['x'] * 3.5))!r}}}"
+    formula = f"y ~ {' + '.join(list(equation)[1:])}"
+    analyses = {"a": given("y ~ x", SCORE, thresholds[0]), "b": given(formula, equation, second)}
+    going, tap = run(tmp_path, data, analyses)
+    found = [opened(going, tap, name)[(0.0, 0.0, 0.0)] for name in "ab"]
+    told_at = found[0] | {one * 0.1 / equation["x"] for one in found[1]}
+    assert min(abs(one - 0.31) for one in found[0]) < 1e-9, "the first one is open"
+    assert fewest(np.round(-6 + 0.1 * data["x"], 6), {round(one, 6) for one in told_at}) >= 10
+
+
+@pytest.mark.parametrize("cut", [63.1, 63.5])
+def test_another_threshold_with_enough_people_between_is_opened(tmp_path: Path, cut: float) -> None:
+    """The same equation again, in everyone and by subgroup: where its bins ended, they end again."""
+    threshold = f", threshold: {{value: {float(special.expit(-6 + 0.1 * cut))!r}}}"
+    analyses = {"a": given("y ~ x", SCORE, threshold), "b": given("y ~ x", SCORE, threshold + ", subgroups: [t]")}
+    going, tap = run(tmp_path, people(), analyses)
+    first, second = (opened(going, tap, name) for name in "ab")
+    assert first == second
+    assert going.stopped == {}
+
+
+COUNTED = {
+    "values": ("value_bins", "method: quantiles, variables: [x], edges: {x: [62]}"),
+    "values by group": ("value_bins", "method: quantiles, variables: [x], by: y, edges: {x: [62]}"),
+    "scores": ("score_bins", given("y ~ x", SCORE, f", threshold: {{value: {float(special.expit(0.2))!r}}}")),
+}
+
+
+@pytest.mark.parametrize("divided", ["cohort", "subgroup"])
+@pytest.mark.parametrize("name", COUNTED)
+def test_cells_beside_a_cohorts_end_leave_nobody_or_enough(tmp_path: Path, name: str, divided: str) -> None:
+    """Attack: cells that end at 62 beside a cohort, or a subgroup, of those under 62.4; one person is between."""
+    step, asked = COUNTED[name]
+    data = beside(people(), 62.0, 62.4)
+    groups = ", subgroups: [{variable: x, cuts: [62.4]}]"
+    other = {
+        "cohort": "method: describe, cohort: young, variables: [v], by: y",
+        "subgroup": given("y ~ v", {"Intercept": -1.0, "v": 0.02}, groups),
+    }[divided]
+    cohorts = {"young": "x < 62.4"} if divided == "cohort" else {}
+    asked = asked if "cohort" in asked else f"{asked}, cohort: all"
+    going, tap = run(tmp_path, data, {"a": asked, "b": other}, cohorts)
+    for by, cuts in opened(going, tap, "a", step).items():
+        ends = {round(60 + 10 * one, 6) for one in cuts} if name == "scores" else cuts
+        for among in (data["y"] == 0, data["y"] == 1) if by == "y" else (np.ones(SIZE, bool),):
+            x = np.round(data["x"][among], 6)
+            between = [((x >= end) & (x < 62.4)).sum() + ((x >= 62.4) & (x < end)).sum() for end in ends]
+            assert not any(0 < number < 10 for number in between)
+        assert len(ends) > 3
+    assert going.stopped == {}
+
+
+def test_times_beside_the_end_of_a_landmark_cohort_leave_nobody_or_enough(tmp_path: Path) -> None:
+    """Attack: a curve with a time of 30 beside a cohort of those still there after 30.5."""
+    data = people()
+    data["v"] = np.random.default_rng(2).exponential(40, SIZE).clip(0.1, 99)
+    between = np.flatnonzero((data["v"] >= 29) & (data["v"] <= 31))
+    data["v"][between], data["v"][0] = 28.0, 30.2
+    analyses = {
+        "a": "method: kaplan_meier, cohort: all, time: v, event: y, at: [30]",
+        "b": "method: describe, cohort: later, variables: [x], by: y",
+    }
+    going, tap = run(tmp_path, data, analyses, {"later": "v > 30.5"})
+    asked = {one.statement: one for one in tap.seen if one.site == "seoul" and "edges" in one.arguments}
+    answers = {one.request: one for one in going.answers}
+    ends: set[float] = set()
+    for one in tap.seen:
+        question = asked.get(str(one.arguments.get("statement")))
+        if question is not None and one.step == "open.values" and one.site == "seoul":
+            edges = question.arguments["edges"]
+            whole = answers[one.digest].payload["opened"][:-1].reshape(len(edges), -1).all(axis=1)
+            ends |= {float(end) for end in edges[whole].ravel()}
+    numbers = [int(((data["v"] > min(end, 30.5)) & (data["v"] <= max(end, 30.5))).sum()) for end in ends]
+    assert len(ends) > 5
+    assert not any(0 < number < 10 for number in numbers)

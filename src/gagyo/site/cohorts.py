@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,6 +73,7 @@ class Cohorts:
         self._secret = secret
         self._open: dict[str, Cohort] = {}
         self._left: dict[tuple[str, str, frozenset[str]], Rows] = {}
+        self._parted: dict[tuple[str, str], list[tuple[NDArray[np.bool_], Rows]]] = {}
         self._missing: dict[str, NDArray[np.bool_] | None] = {}
         self._in_parts: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[NDArray[np.uint8]]] = {}
 
@@ -97,6 +98,16 @@ class Cohorts:
             filled = {name: np.nan_to_num(rows[name]) for name in sorted(levels)}
             self._left[place] = rows.completed(self._study.variables, filled)
         return self._left[place]
+
+    def parts(self, cohort: str, name: str, sides: Iterable[NDArray[np.bool_]]) -> list[Rows]:
+        """Those of a cohort's people on each side of something that has a name, in the folds that they have in it."""
+        if (cohort, name) not in self._parted:
+            complete = self[cohort].complete
+            self._parted[cohort, name] = [(side[complete], self._rows(complete & side)) for side in sides]
+        found = self._parted[cohort, name]
+        for inside, rows in found:
+            rows.keep_folds(self[cohort].rows, inside)
+        return [rows for _, rows in found]
 
     def by_place(self, of_rows: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Numbers of the data's rows by lasting place of their people."""

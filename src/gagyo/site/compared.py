@@ -27,6 +27,7 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, left, side_by_side
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
+from gagyo.site.divided import between_scores, parts_of
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
@@ -149,18 +150,22 @@ def _resampled(session: Session, request: Request, before: Sequence[Dealing]) ->
 
 
 def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
-    """With bins and times: who is left in them between this cohort and those that earlier analyses counted."""
+    """With bins and times: who is left in them between this cohort and those that earlier analyses counted, on either
+    side of other places where the plan divides the same values, and between the ends of scores' bins.
+    """
     binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
     others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
-    if not others:
-        return {}
-    needed = session.line.methods[request.analysis].complete
+    needed = session.line.methods[request.analysis].complete if others else frozenset()
     rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
+    rows += parts_of(session, request) if binned else []
     answers = [step(one, **request.arguments) if one.n else None for one in rows]
-    return {
-        f"{name} left": left(np.array([np.zeros_like(one.people) if a is None else a[name].people for a in answers]))
+    there = {
+        name: [np.zeros_like(one.people) if a is None else a[name].people for a in answers]
         for name, one in binned.items()
     }
+    if between := between_scores(session, request, step):
+        there["bins"].append(between["bins"].people)
+    return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
 
 
 def _sorted(groups: Iterable[Group]) -> list[Group]:
