@@ -13,6 +13,7 @@ import pytest
 from scipy import special
 
 from gagyo.coordinator.run import Run
+from gagyo.federation.ask import Pooled
 from gagyo.runtime.embedded import Embedded
 from tests.attacks.test_door import Wiretap
 from tests.attacks.test_hostile import told
@@ -246,3 +247,66 @@ def test_times_beside_the_end_of_a_landmark_cohort_leave_nobody_or_enough(tmp_pa
     numbers = [int(((data["v"] > min(end, 30.5)) & (data["v"] <= max(end, 30.5))).sum()) for end in ends]
     assert len(ends) > 5
     assert not any(0 < number < 10 for number in numbers)
+
+
+# Given equations that are steps, and splines of those who are left.
+
+
+def test_an_equation_that_is_a_step_is_refused(tmp_path: Path) -> None:
+    """Attack: no risk under 71.2 and certainty over it; and the same at 71.6. Expected cases differ by the one who is
+    between, and squared errors by that person's outcome.
+    """
+    steep = {name: given("y ~ x", {"Intercept": -cut * 40, "x": 40.0}) for name, cut in (("a", 71.2), ("b", 71.6))}
+    going, _ = run(tmp_path, beside(people(), 71.2, 71.6), steep)
+    assert list(going.stopped) == ["a", "b"]
+    assert told(going, "a") == told(going, "b") == []
+
+
+def test_the_farthest_persons_value_is_not_what_a_score_was_held_at(tmp_path: Path) -> None:
+    """Attack: scores are held within 36, here one person's. Their sum and that of x give what is beyond."""
+    data = people()
+    data["x"] = np.where(np.arange(SIZE) == 8, 119.5, data["x"].clip(0, 90))
+    going, _ = run(tmp_path, data, {"a": given("y ~ x", {"Intercept": -37.2, "x": 0.62})})
+    assert list(going.stopped) == ["a"]
+
+
+@pytest.mark.parametrize("few", [4, 200])
+def test_two_equations_that_score_all_but_a_few_alike_are_not_both_told(tmp_path: Path, few: int) -> None:
+    """Attack: those with a trait have risks that nobody looks at twice; of the others all but a few are far under any
+    risk, and these few another coefficient moves.
+    """
+    data = people()
+    random = np.random.default_rng(4)
+    rest = data["t"] == 0
+    data["v"] = np.where(rest, random.uniform(0, 20, SIZE), 0.0)
+    data["v"][np.flatnonzero(rest)[:few]] = random.uniform(92, 99, min(few, rest.sum()))
+    first = {"Intercept": -18.0, "t": 18.0, "v": 0.18}
+    analyses = {"a": given("y ~ t + v", first), "b": given("y ~ t + v", first | {"v": 0.19})}
+    going, _ = run(tmp_path, data, analyses)
+    known = [any(isinstance(one, Pooled) and "expected" in one.values for one in told(going, name)) for name in "ab"]
+    assert known == [True, few > 10]
+
+
+def test_two_published_equations_and_one_in_women_and_men_pass(tmp_path: Path) -> None:
+    score = ", threshold: {value: 0.3}, subgroups: [t]"
+    other = {"Intercept": -4.4, "x": 0.08, "v": -0.01}
+    analyses = {
+        "a": given("y ~ x", SCORE, score),
+        "b": given("y ~ x + v", other, score),
+        "c": given("y ~ x", SCORE, cohort="with_trait"),
+        "d": given("y ~ x + v", other, cohort="others"),
+    }
+    going, _ = run(tmp_path, people(), analyses, {"with_trait": "t", "others": "not t"})
+    assert going.stopped == {}
+
+
+@pytest.mark.parametrize("cut", [63.6, 75.0])
+def test_a_splines_few_beyond_a_knot_who_are_left_by_a_cohort_stay(tmp_path: Path, cut: float) -> None:
+    """Attack: a spline that begins at 63, in everyone and in those from 63.6: of those left, one person has any of it,
+    and the columns' sums differ by that one's.
+    """
+    data = beside(people(), 63.0, 63.6)
+    spline = "method: linear, cohort: {}, formula: 'v ~ rcs(x, 63, 67, 72)'"
+    analyses = {"a": spline.format("all"), "b": spline.format("old")}
+    going, _ = run(tmp_path, data, analyses, {"old": f"x >= {cut}" if cut < 70 else "t"})
+    assert list(going.stopped) == (["b"] if cut < 70 else [])

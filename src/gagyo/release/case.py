@@ -45,7 +45,8 @@ class Before:
 class Case:
     """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables.
 
-    weighed_apart: whether another plan weighed the same people, and all but a few of them alike.
+    weighed_apart: whether another plan weighed the same people, and all but a few of them alike. step: whether an
+    equation counts who is over a value.
     """
 
     scope: Scope
@@ -62,6 +63,7 @@ class Case:
     spending: Spending = field(default_factory=Spending)
     before: Before = field(default_factory=Before)
     weighed_apart: bool = False
+    step: bool = False
 
     @property
     def per_fit(self) -> float:

@@ -13,7 +13,7 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._regression import design_cells
 from gagyo.methods._traits import all_traits, measured_columns
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, compared, own_table
+from gagyo.release.aggregate import NOBODY, Counts, Floats, own_table
 from gagyo.release.few_values import supported
 
 FEW_SCORES = 8
@@ -23,20 +23,20 @@ APART = 2.0
 """In deviations of all else's sum: a trait that weighs more is counted by the expected cases, to the person."""
 
 
-def equation_cells(rows: Rows, text: str) -> Measure:
+def equation_cells(rows: Rows, text: str) -> Counts:
     """Of a formula's 0/1 columns and first levels, how many have each and have not; who is away from zero and the ends
     of each range: nobody, or k. Of a formula without measurements every head count of its fit.
     """
 
-    def made() -> Measure:
+    def made() -> Counts:
         formula = rows.formula(text)
         columns = measured_columns(rows, formula)
         if not columns:
-            return compared(design_cells(rows, formula).people)
+            return design_cells(rows, formula).people
         having = all_traits(rows, formula).sum(axis=0, dtype=np.int64)
-        return compared(np.concatenate([having, rows.n - having, supported(columns).people]))
+        return np.concatenate([having, rows.n - having, supported(columns).people])
 
-    found: Measure = rows.kept(("equation cells", text), made)
+    found: Counts = rows.kept(("equation cells", text), made)
     return found
 
 
