@@ -14,6 +14,8 @@ from scipy import special
 
 from gagyo.coordinator.run import Run
 from gagyo.federation.ask import Pooled
+from gagyo.federation.rows import Rows
+from gagyo.methods._validation.cuts import at_cuts
 from gagyo.runtime.embedded import Embedded
 from tests.attacks.test_door import Wiretap
 from tests.attacks.test_hostile import told
@@ -110,6 +112,36 @@ def test_all_folds_cut_at_one_place_are_everyone_cut_there(tmp_path: Path, thres
     everywhere = set.intersection(*(found[(4.0, 0.0, fold)] for fold in (0.0, 1.0, 2.0)))
     assert everywhere
     assert everywhere <= found[(1.0, 0.0, 0.0)]
+
+
+def test_cuts_chosen_for_a_sensitivity_leave_nobody_or_enough_beside_the_folds_bins(tmp_path: Path) -> None:
+    """Attack: both folds' people under cuts that their training people chose, less those under the nearest ends of the
+    folds' own bins: where one fold was halved just there, these are a few people of the other.
+    """
+    data, shares = people(), (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+    wanted = ", ".join(f"{{sensitivity: {one}}}" for one in shares)
+    validated = f"method: validate, cohort: all, model: m, folds: 2, threshold: [{wanted}]"
+    going, tap = run(tmp_path, data, {"m": "method: logistic, cohort: all, formula: 'y ~ x'", "a": validated})
+    ends = opened(going, tap, "a")
+    asked = next(one for one in tap.seen if one.step == "validate.at_cuts").arguments
+    (*_, bins) = [one["bins"] for one in told(going, "a") if isinstance(one, Pooled) and "bins" in one.values]
+    study, hospitals = going.plan.study, divide(data, np.arange(SIZE) % 4)
+    seed = f"{study.study} {study.seed}"
+    rows = [Rows(name, study.variables, one.columns, one.persons, seed) for name, one in hospitals.items()]
+
+    def under(cuts: np.ndarray) -> np.ndarray:
+        counted = [at_cuts(one, **{**asked, "cuts": cuts})["bins"].people[::2, 0] for one in rows]
+        return np.asarray(np.sum(counted, axis=0))
+
+    open_ = ~np.isnan(bins.reshape(len(shares), -1)).any(axis=1)
+    assert open_.sum() >= 2
+    for side in (-1, 1):
+        nearest = asked["cuts"].copy()
+        for (row, fold), cut in np.ndenumerate(asked["cuts"]):
+            far = [abs(end - cut) for end in ends[(4.0, 0.0, float(fold))] if (end - cut) * side >= 0]
+            nearest[row, fold] = cut + side * min(far, default=50.0)
+        between = np.abs(under(asked["cuts"]) - under(nearest))[open_]
+        assert not any(0 < one < 10 for one in between)
 
 
 # The sums of a given equation.

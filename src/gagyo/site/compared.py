@@ -28,7 +28,7 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, Spread, left, side_by_side
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
-from gagyo.site.divided import between_scores, parts_of
+from gagyo.site.divided import between_cuts, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
@@ -187,8 +187,9 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
         name: [np.zeros_like(one.people) if a is None else a[name].people for a in answers]
         for name, one in binned.items()
     }
-    if between := between_scores(session, request, step):
-        there["bins"].append(between["bins"].people)
+    between = between_cuts(session, request, step)
+    if between is not None:
+        there["bins"].append(between)
     return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
 
 

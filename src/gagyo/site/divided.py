@@ -18,10 +18,19 @@ from gagyo.federation.rows import Rows
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable, levels_of
-from gagyo.release.aggregate import Aggregate, Floats
+from gagyo.release.aggregate import Aggregate, Counts, Floats
 from gagyo.release.few_values import Bools
 from gagyo.site.scores_told import SCORES, Score
 from gagyo.site.session import Session
+
+AT_CUTS = "at_cuts"
+"""The step that counts people under and over a cut of each fold."""
+
+HELD_OUT = 4.0
+"""The kind of the score sets of those whom a fold leaves out."""
+
+FARTHEST = 100.0
+"""Beyond every cut."""
 
 ALIKE = 0.999
 """From this cosine on two scores order people alike: coefficients at the ends of the declared ranges."""
@@ -70,13 +79,44 @@ def _cuts(options: Mapping[str, Any], name: str) -> list[float]:
 # Cells of scores in two validations.
 
 
-def between_scores(session: Session, request: Request, step: LocalStep) -> Aggregate | None:
+def between_cuts(session: Session, request: Request, step: LocalStep) -> Counts | None:
+    """Who lies between each cut that a question about scores asks for and the nearest that are known, in the shape of
+    its bins; None where there are none.
+    """
+    kind = step.name.partition(".")[2]
+    if kind == SCORES:
+        found = _between_scores(session, request, step)
+        return None if found is None else found["bins"].people
+    return _between_folds(session, request, step) if kind == AT_CUTS else None
+
+
+def _between_folds(session: Session, request: Request, step: LocalStep) -> Counts:
+    """Of people counted under and over a cut of each fold, those between these cuts and the nearest where the folds
+    were halved: all folds' together follow.
+    """
+    rows, cuts = session.cohorts[request.cohort].rows, request.arguments["cuts"]
+    mine = [one for one in session.history.scores if one.analysis == request.analysis and one.which[0] == HELD_OUT]
+
+    def under(side: int) -> Counts:
+        """How many are under the nearest known cuts on a side of the asked ones; under these, for 0."""
+        ends = cuts.copy()
+        for fold in range(cuts.shape[1]) if side else ():
+            known = np.concatenate([[side * FARTHEST], *(one.cuts for one in mine if one.which[2] == fold)])
+            for number, cut in enumerate(cuts[:, fold]):
+                there = known[(known - cut) * side >= 0]
+                ends[number, fold] = there[np.argmin(np.abs(there - cut))]
+        return step(rows, **{**request.arguments, "cuts": ends})["bins"].people[::2]
+
+    return np.stack([under(0) - under(-1), under(1) - under(0)], axis=1).reshape(2 * len(cuts), -1)
+
+
+def _between_scores(session: Session, request: Request, step: LocalStep) -> Aggregate | None:
     """Who lies between each cut that a question about scores asks for and the nearest of earlier validations, as it
     would count them in its bins; None where there are none.
     """
     before = [one for one in session.history.scores if one.cohort == request.cohort]
     before = [one for one in before if one.analysis != request.analysis]
-    if not before or step.name.partition(".")[2] != SCORES:
+    if not before:
         return None
     arguments, ends, found = dict(request.arguments), [], False
     for at, (low, cut, high) in zip(arguments["which"], arguments["edges"].tolist(), strict=True):
