@@ -41,6 +41,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
+SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
 AMENDED, REPLICATES = "tests/attacks/test_amended.py", "tests/attacks/test_replicates.py"
 IMPUTED_DRAWS = "tests/attacks/test_imputed_draws.py"
@@ -297,10 +298,10 @@ MUTATIONS = (
         'return cls(str(said.get("treatment")), "aipw"',
         WEIGHING,
     ),
-    ("release/rules/differencing.py", "    if case.weighed_apart:\n", "    if False:\n", AMENDED),
+    ("release/rules/differencing.py", "case.weighed_apart or case.step", "case.step", AMENDED),
     ("site/steps.py", "(found.difference, self._earlier.corrected(session, request))", "[found.difference]", AMENDED),
     ("site/before.py", "[both + apart(now, then)] if both", "[both] if both", AMENDED),
-    ("site/before.py", ".steps - UNWEIGHTED for", ".steps for", AMENDED),
+    ("site/before.py", ".steps - UNWEIGHTED]", ".steps]", AMENDED),
     ("federation/rows.py", "self._stream(replicate + self._together)", "self._stream(replicate)", REPLICATES),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
@@ -1071,6 +1072,35 @@ MUTATIONS = (
     ("coordinator/run.py", 'all(answer.code == "withheld" for answer in incomplete.answers)', "True", LACKING),
     ("coordinator/left_out.py", " or [*filter(None, map(_withheld, answers))]", "", LACKING),
     ("site/said.py", "max(len(requests) for requests in receivers.values())", "1", SAID),
+    ("methods/_validation/descent.py", "return cls((whole,) if folds else (),", "return cls((whole,),", SCORED),
+    ("methods/_validation/descent.py", "else self.by_fold))", "or self.by_fold))", SCORED),
+    ("methods/_validation/descent.py", "cuts=tuple(scored.edges.tolist()), only=True", "cuts=()", SCORED),
+    (
+        "methods/_validation/performance.py",
+        "np.append(equation_cells(rows, formula), held)",
+        "np.array([held])",
+        SCORED,
+    ),
+    (
+        "methods/_validation/performance.py",
+        "equation_cells(rows, formula), held)",
+        "equation_cells(rows, formula), 0)",
+        SCORED,
+    ),
+    ("methods/_validation/equation_cells.py", "if len(scores) <= FEW_SCORES:", "if False:", SCORED),
+    ("methods/_validation/equation_cells.py", "if others.std() * np.sqrt(rows.n) < ", "if False and 0 < ", SCORED),
+    ("methods/_validation/own.py", "replace(scalar(values, least), own=groups)", "scalar(values, least)", SCORED),
+    ("release/rules/differencing.py", "case.weighed_apart or case.step", "case.weighed_apart", SCORED),
+    ("site/compared.py", "spreads += self._unlike(columns, people)", "pass", SCORED),
+    ("site/compared.py", "found[other, name] |= knots | mine[name]", "pass", SCORED),
+    ("site/compared.py", "rows += parts_of(session, request) if binned else []", "pass", SCORED),
+    ("site/divided.py", "            yield where.evaluate(columns)\n", "            pass\n", SCORED),
+    ("site/divided.py", "        yield columns[name] < cut\n", "        pass\n", SCORED),
+    ("site/divided.py", "abs(float(u @ v)) < ALIKE * size", "True", SCORED),
+    ("site/divided.py", "return None if found is None else found", "return None if True else found", SCORED),
+    ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
+    ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
+    ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
 )
 
 

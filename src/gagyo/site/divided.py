@@ -50,6 +50,8 @@ def parts_of(session: Session, request: Request) -> list[Rows]:
 def _counted(line: Line, request: Request) -> str:
     """The measurement whose values a question counts in cells; empty where there is none, or several."""
     arguments, variables = request.arguments, line.study.variables
+    if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS):
+        return ""  # scores that are not of each person alone
     if "formula" in arguments:
         names = list(formulas.parse(arguments["formula"], variables).predictors)
     else:
@@ -70,10 +72,8 @@ def _divisions(line: Line, cohort: str, name: str, columns: Mapping[str, Floats]
 
 def _cuts(options: Mapping[str, Any], name: str) -> list[float]:
     """Where subgroups of a validation divide a variable."""
-    groups = options.get("subgroups") or []
-    return [
-        float(cut) for one in groups if isinstance(one, dict) and one.get("variable") == name for cut in one["cuts"]
-    ]
+    groups = [one for one in options.get("subgroups") or [] if isinstance(one, dict) and one.get("variable") == name]
+    return [float(cut) for one in groups for cut in one.get("cuts") or []]
 
 
 # Cells of scores in two validations.

@@ -70,7 +70,7 @@ def scored_unlike(one: Floats, other: Floats, least: int, hospitals: int) -> Spr
     """
     spreads = [NO_SPREAD]
     for made in (special.expit, lambda x: np.clip(x, -LARGEST, LARGEST)):
-        apart = np.abs(made(one) - made(other))
+        apart = np.nan_to_num(np.abs(made(one) - made(other)))  # of who lacks a value nothing is known
         most = np.repeat(np.sort(apart)[::-1][:least], hospitals)[: least - 1]
         sums = hospitals * apart.sum(), most[:1].sum(), most[1:].sum()
         spreads.append(Spread(*(np.array([x]) for x in sums)))
