@@ -37,6 +37,25 @@ class Dataset(Protocol):
     def absent(self) -> Collection[str]: ...
 
 
+class Some(Mapping[str, Floats]):
+    """The columns of some of the people of a cohort: inside (n,) says who."""
+
+    def __init__(self, whole: Rows, inside: NDArray[np.bool_]) -> None:
+        self._whole, self._inside = whole, inside
+        self._made: dict[str, Floats] = {}
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._made:
+            self._made[name] = self._whole[name][self._inside]
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole.variables)
+
+    def __len__(self) -> int:
+        return len(self._whole.variables)
+
+
 @dataclass(frozen=True)
 class Cohort:
     """One cohort's analysis set at this hospital."""
@@ -100,13 +119,19 @@ class Cohorts:
         return self._left[place]
 
     def parts(self, cohort: str, name: str, sides: Iterable[NDArray[np.bool_]]) -> list[Rows]:
-        """Those of a cohort's people on each side of something that has a name, in the folds that they have in it."""
+        """Those of a cohort's people on each side of something that has a name, to be counted: in the folds that they
+        have in it, and without their identifiers. Their columns are made as they are asked for.
+        """
+        whole, complete = self[cohort].rows, self[cohort].complete
         if (cohort, name) not in self._parted:
-            complete = self[cohort].complete
-            self._parted[cohort, name] = [(side[complete], self._rows(complete & side)) for side in sides]
+            self._parted[cohort, name] = [
+                (side[complete], Rows(self._site, whole.variables, Some(whole, side[complete]), [b""] * int(n)))
+                for side in sides
+                for n in [np.count_nonzero(side & complete)]
+            ]
         found = self._parted[cohort, name]
         for inside, rows in found:
-            rows.keep_folds(self[cohort].rows, inside)
+            rows.keep_folds(whole, inside)
         return [rows for _, rows in found]
 
     def by_place(self, of_rows: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -53,19 +53,26 @@ def _counted(line: Line, request: Request) -> str:
     if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS):
         return ""  # scores that are not of each person alone
     if "formula" in arguments:
-        names = list(formulas.parse(arguments["formula"], variables).predictors)
+        names = _made_of(arguments, variables)
     else:
         names = list(arguments.get("variables", [])) or [str(arguments.get("time", ""))]
     return names[0] if len(names) == 1 and names[0] in variables and not levels_of(variables[names[0]]) else ""
 
 
+def _made_of(arguments: Mapping[str, Any], variables: Mapping[str, Variable]) -> list[str]:
+    """The variables that scores are made of; one alone, where its column all but makes up the score."""
+    _, weights = _weights(arguments, variables)
+    most, size = max(weights, key=lambda name: abs(weights[name]), default=""), np.linalg.norm([*weights.values()])
+    if most in variables and abs(weights[most]) >= ALIKE * size:
+        return [most]
+    return list(formulas.parse(arguments["formula"], variables).predictors)
+
+
 def _divisions(line: Line, cohort: str, name: str, columns: Mapping[str, Floats]) -> Iterator[Bools]:
     """Who is on one side, (n,), of each place where cohorts or subgroups of analyses divide a variable."""
     cohorts = dict.fromkeys(one.cohort for one in line.study.analyses.values() if one.cohort != cohort)
-    for other in cohorts:
-        where = line.study.cohorts[other].where
-        if where is not None and where.variables == {name}:
-            yield where.evaluate(columns)
+    for where in (line.study.cohorts[other].where for other in cohorts):
+        yield from where.places(name, columns) if where is not None else ()
     for cut in sorted({cut for one in line.study.analyses.values() for cut in _cuts(one.options, name)}):
         yield columns[name] < cut
 
