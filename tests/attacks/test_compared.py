@@ -253,10 +253,13 @@ def test_cells_of_values_and_times_leave_nobody_or_enough(tmp_path: Path, name: 
 # What is counted.
 
 
-def test_nothing_is_counted_for_one_cohort() -> None:
+def test_of_one_cohort_only_variables_that_may_be_alike_are_counted() -> None:
     analyses = {name: f"{one}, cohort: all" for name, one in zip("abcdefg", BY_SEX.values(), strict=True)}
     line = Line(Study.parse(text({}, analyses)))
-    assert all(Compared.of(line, name, analyses).cohorts == () for name in analyses)
+    found = [Compared.of(line, name, analyses) for name in analyses]
+    assert all((one.earlier, one.knots, one.resampled, one.equations) == ({}, {}, False, {}) for one in found)
+    alone = Line(Study.parse(text({}, {"a": BY_SEX["table"] + ", cohort: all"})))
+    assert Compared.of(alone, "a", ["a"]).cohorts == ()
 
 
 def test_groups_are_the_levels_of_what_an_analysis_names() -> None:

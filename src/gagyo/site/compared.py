@@ -28,6 +28,7 @@ from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, Spread, left, side_by_side
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
+from gagyo.site.alike import Pairs, pairs_of, unlike_cells
 from gagyo.site.divided import between_cuts, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
@@ -49,6 +50,7 @@ class Compared:
     cohort, the measurements that earlier analyses of it and this one name. resampled: whether this one resamples.
     splines: by other cohort and variable, the knots of splines of both. equations: by cohort, those given in earlier
     analyses of it that are not this one's (`equation`). size: the study's minimum of people, and hospitals.
+    alike: variables that are compared, two by two.
     """
 
     cohort: str
@@ -62,6 +64,7 @@ class Compared:
     equation: Given | None
     equations: Mapping[str, tuple[Given, ...]]
     size: tuple[int, int]
+    alike: Pairs
 
     @classmethod
     def of(cls, line: Line, analysis: str, opened: Collection[str]) -> Compared:
@@ -83,8 +86,9 @@ class Compared:
         splines = _splines({name: (analyses[name].cohort, analyses[name].options) for name in every}, analysis)
         equation, equations = _equations(line, before, analysis)
         resampled, variables = bool(Dealt.of(line, analysis)), line.study.variables
+        alike = pairs_of(line, analysis, before)
         size = line.study.release.minimum_people, len(line.study.sites)
-        return cls(cohort, now, earlier, knots, sums, resampled, variables, splines, equation, equations, size)
+        return cls(cohort, now, earlier, knots, sums, resampled, variables, splines, equation, equations, size, alike)
 
     @classmethod
     def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        told = self.earlier or self.knots or self.resampled or self.equations
+        told = self.earlier or self.knots or self.resampled or self.equations or self.alike
         return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.equations))) if told else ()
 
     def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], over: Counts = NOBODY) -> Measure:
@@ -117,6 +121,7 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
+        cells.append(unlike_cells(self.alike, columns, self.variables, now))
         found = measure_of(np.concatenate([NOBODY, *cells]), over)
         spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
         spreads += self._unlike(columns, people)
