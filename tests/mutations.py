@@ -41,6 +41,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
+ALIKE = "tests/attacks/test_alike.py"
 SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
 AMENDED, REPLICATES = "tests/attacks/test_amended.py", "tests/attacks/test_replicates.py"
@@ -1102,6 +1103,10 @@ MUTATIONS = (
     ("site/divided.py", "return None if found is None else found", "return None if True else found", SCORED),
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
+    ("site/compared.py", "cells.append(unlike_cells(self.alike, columns, self.variables, now))", "pass", ALIKE),
+    ("site/alike.py", "[unlike, len(x) - unlike] if both else [unlike]", "[unlike]", ALIKE),
+    ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
+    ("site/alike.py", "told |= _forming(line, name) if", "told |= set() if", ALIKE),
     ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
 )
 
