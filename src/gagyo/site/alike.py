@@ -48,7 +48,9 @@ def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping
     """For each two variables of how many people they differ; of yes/no variables also of how many they do not; of a
     category who has one of a level and of the other's, but not both.
     """
-    cells = [_pair(columns[a][who], columns[b][who], variables[a], variables[b]) for a, b in pairs]
+    chosen: slice | Bools = slice(None) if who.all() else who
+    some = {name: columns[name][chosen] for name in {name for pair in pairs for name in pair}}
+    cells = [_pair(some[a], some[b], variables[a], variables[b]) for a, b in pairs]
     return np.concatenate([NOBODY, *cells])
 
 
@@ -56,7 +58,7 @@ def _pair(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
     if "category" in (one.type, other.type):
         found = [np.count_nonzero(a != b) for a in _levels(x, one) for b in _levels(y, other)]
         return np.array([*found, *(len(x) - n for n in found)], np.int64)
-    unlike = np.count_nonzero((x != y) & ~np.isnan(x) & ~np.isnan(y))
+    unlike = np.count_nonzero(x != y) - np.count_nonzero(np.isnan(x) | np.isnan(y))
     both = one.type == other.type == "boolean"
     return np.array([unlike, len(x) - unlike] if both else [unlike], np.int64)
 
