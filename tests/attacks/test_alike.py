@@ -57,8 +57,7 @@ def test_without_the_rule_two_sums_differ_by_one_persons_value() -> None:
     assert data["x"] @ data["wider"] - data["x"] @ data["t"] == pytest.approx(data["x"][who], rel=1e-9)
 
 
-@pytest.mark.parametrize("name", TWO)
-@pytest.mark.parametrize("few", [1, 15])
+@pytest.mark.parametrize(("name", "few"), [*((name, 1) for name in TWO), ("a level", 15), ("a measurement", 15)])
 def test_models_with_variables_that_differ_for_a_few_are_not_both_told(tmp_path: Path, name: str, few: int) -> None:
     assert stopped(tmp_path, few, *TWO[name]) == (["a1"] if few < 10 else [])
 
