@@ -42,6 +42,8 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
+ALIKE = "tests/attacks/test_alike.py"
+SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
 AMENDED, REPLICATES = "tests/attacks/test_amended.py", "tests/attacks/test_replicates.py"
 IMPUTED_DRAWS = "tests/attacks/test_imputed_draws.py"
@@ -300,10 +302,10 @@ MUTATIONS = (
         'return cls(str(said.get("treatment")), "aipw"',
         WEIGHING,
     ),
-    ("release/rules/differencing.py", "    if case.weighed_apart:\n", "    if False:\n", AMENDED),
+    ("release/rules/differencing.py", "case.weighed_apart or case.step", "case.step", AMENDED),
     ("site/steps.py", "(found.difference, self._earlier.corrected(session, request))", "[found.difference]", AMENDED),
     ("site/before.py", "[both + apart(now, then)] if both", "[both] if both", AMENDED),
-    ("site/before.py", ".steps - UNWEIGHTED for", ".steps for", AMENDED),
+    ("site/before.py", ".steps - UNWEIGHTED]", ".steps]", AMENDED),
     ("federation/rows.py", "self._stream(replicate + self._together)", "self._stream(replicate)", REPLICATES),
     ("site/compared.py", "yield there.counts(now ^ then,", "yield 99 + there.counts(now ^ then,", COMPARED),
     (
@@ -556,10 +558,10 @@ MUTATIONS = (
     ("release/rules/saturation.py", "if now > alone or (", "if False or (", RULES),
     ("release/rules/differencing.py", "0 < difference < least", "0 < difference < 0", RULES),
     ("release/rules/differencing.py", "0 < atom < least", "0 < atom < 0", RULES),
-    ("release/case.py", "return np.repeat(pairs, 2, axis=1)", "return np.repeat(pairs & False, 2, axis=1)", RULES),
-    ("release/case.py", "|= np.repeat(above, 2, axis=1)", "|= np.repeat(above & False, 2, axis=1)", RULES),
+    ("release/halves.py", "return np.repeat(pairs, 2, axis=1)", "return np.repeat(pairs & False, 2, axis=1)", RULES),
+    ("release/halves.py", "|= np.repeat(above, 2, axis=1)", "|= np.repeat(above & False, 2, axis=1)", RULES),
     ("release/case.py", 'if kind != "bins" or self.scope != "pooled":', "if True:", AHEAD),
-    ("methods/_descent.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),
+    ("release/halves.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
     ("governance/approval.py", "terms.at_least.get(role, 1)", "1", YES),
     ("governance/approval.py", "one.key == other.key or same_person(one.person, other.person)", "False", YES),
@@ -1102,6 +1104,41 @@ MUTATIONS = (
     ("coordinator/run.py", 'all(answer.code == "withheld" for answer in incomplete.answers)', "True", LACKING),
     ("coordinator/left_out.py", " or [*filter(None, map(_withheld, answers))]", "", LACKING),
     ("site/said.py", "max(len(requests) for requests in receivers.values())", "1", SAID),
+    ("methods/_validation/descent.py", "return cls((whole,) if folds else (),", "return cls((whole,),", SCORED),
+    ("methods/_validation/descent.py", "else self.by_fold))", "or self.by_fold))", SCORED),
+    ("methods/_validation/descent.py", "cuts=tuple(scored.edges.tolist()), only=True", "cuts=()", SCORED),
+    (
+        "methods/_validation/performance.py",
+        "np.append(equation_cells(rows, formula), held)",
+        "np.array([held])",
+        SCORED,
+    ),
+    (
+        "methods/_validation/performance.py",
+        "equation_cells(rows, formula), held)",
+        "equation_cells(rows, formula), 0)",
+        SCORED,
+    ),
+    ("methods/_validation/equation_cells.py", "if len(scores) <= FEW_SCORES:", "if False:", SCORED),
+    ("methods/_validation/equation_cells.py", "if others.std() * np.sqrt(rows.n) < ", "if False and 0 < ", SCORED),
+    ("methods/_validation/own.py", "replace(scalar(values, least), own=groups)", "scalar(values, least)", SCORED),
+    ("release/rules/differencing.py", "case.weighed_apart or case.step", "case.weighed_apart", SCORED),
+    ("site/compared.py", "spreads += self._unlike(columns, people)", "pass", SCORED),
+    ("site/compared.py", "found[other, name] |= knots | mine[name]", "pass", SCORED),
+    ("site/compared.py", "rows += parts_of(session, request) if binned else []", "pass", SCORED),
+    ("site/divided.py", "where.places(name, columns) if where is not None else ()", "()", SCORED),
+    ("site/divided.py", "abs(weights[most]) >= ALIKE * size", "False", SCORED),
+    ("protocol/cohort.py", "return _names(part.left) | _names(part.right)", "return _names(part.right)", SCORED),
+    ("site/divided.py", "        yield columns[name] < cut\n", "        pass\n", SCORED),
+    ("site/divided.py", "abs(float(u @ v)) < ALIKE * size", "True", SCORED),
+    ("site/divided.py", "if not found:", "if True:", SCORED),
+    ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
+    ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
+    ("site/compared.py", "cells.append(unlike_cells(self.alike, columns, self.variables, now))", "pass", ALIKE),
+    ("site/alike.py", "[unlike, len(x) - unlike] if both else [unlike]", "[unlike]", ALIKE),
+    ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
+    ("site/alike.py", "told |= _forming(line, name) if", "told |= set() if", ALIKE),
+    ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
 )
 
 

@@ -13,6 +13,7 @@ from scipy import interpolate
 
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
+from gagyo.release.halves import nested
 from gagyo.runtime.embedded import Embedded
 from gagyo.site.compared import Compared
 from gagyo.site.groups_told import groups_told
@@ -225,9 +226,10 @@ def cells_of(folder: Path, data: Columns, analyses: Mapping[str, str]) -> list[t
         question = shared.get(str(one.arguments.get("statement")))
         if question is not None and one.step == "open.values":
             opened, edges = answers[one.digest].payload["opened"], question.arguments["edges"]
+            cells = nested(edges).reshape(-1, 3) if question.step.endswith("value_bins") else edges
             # The last number is everyone's.
-            whole = opened[: opened.size - 1].reshape(len(edges), -1).all(axis=1)
-            found += [pair for ends in edges[whole] for pair in pairwise(ends.tolist())]
+            whole = opened[: opened.size - 1].reshape(len(cells), -1).all(axis=1)
+            found += [pair for ends in cells[whole] for pair in pairwise(ends.tolist())]
     return found
 
 
@@ -253,10 +255,13 @@ def test_cells_of_values_and_times_leave_nobody_or_enough(tmp_path: Path, name: 
 # What is counted.
 
 
-def test_nothing_is_counted_for_one_cohort() -> None:
+def test_of_one_cohort_only_variables_that_may_be_alike_are_counted() -> None:
     analyses = {name: f"{one}, cohort: all" for name, one in zip("abcdefg", BY_SEX.values(), strict=True)}
     line = Line(Study.parse(text({}, analyses)))
-    assert all(Compared.of(line, name, analyses).cohorts == () for name in analyses)
+    found = [Compared.of(line, name, analyses) for name in analyses]
+    assert all((one.earlier, one.knots, one.resampled, one.equations) == ({}, {}, False, {}) for one in found)
+    alone = Line(Study.parse(text({}, {"a": BY_SEX["table"] + ", cohort: all"})))
+    assert Compared.of(alone, "a", ["a"]).cohorts == ()
 
 
 def test_groups_are_the_levels_of_what_an_analysis_names() -> None:

@@ -14,10 +14,10 @@ from gagyo.errors import FileFault, Stopped
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.method import read_method
 from gagyo.federation.rows import Rows
-from gagyo.methods._descent import nested
 from gagyo.protocol.study import Study
 from gagyo.release.case import Case
 from gagyo.release.decision import Release
+from gagyo.release.halves import nested
 from gagyo.result import Result
 from gagyo.statistics.calibration import QUANTILES, spline_basis
 from tests.attacks import test_ordinary_studies as ordinary

@@ -12,13 +12,14 @@ import pytest
 from gagyo.federation import rows as federation
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.method import read_method
-from gagyo.methods._descent import Leaf, nested
+from gagyo.methods._descent import Leaf
 from gagyo.methods._values import Grouped, Values
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import grouped_bins
 from gagyo.release.case import Case
 from gagyo.release.decision import Release
 from gagyo.release.gate import Gate
+from gagyo.release.halves import nested
 from gagyo.release.limits import Limits
 from tests.contract.data import HEAD, boolean, divide, number
 from tests.hospitals import house

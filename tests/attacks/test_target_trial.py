@@ -14,6 +14,7 @@ from gagyo.methods import target_trial
 from gagyo.protocol.study import Study
 from gagyo.runtime.embedded import Embedded
 from gagyo.statistics.target_trial import Histories
+from tests.attacks.test_amended import Years
 from tests.attacks.test_door import Stolen, Wiretap, refused
 from tests.attacks.test_weighting import ruled_out
 from tests.contract.data import divide, study
@@ -160,3 +161,20 @@ def test_a_clone_that_outweighs_everyone_stays(step: str, slope: float, out: boo
     if out:
         bounded = getattr(target_trial, step)(rows, **how, **more, largest=np.array([3.0]))
         assert not ruled_out(bounded, 1600)
+
+
+@pytest.mark.parametrize(("grace", "few", "out"), [(91, 1, True), (130, 40, False)])
+def test_two_plans_with_other_grace_periods_do_not_enclose_a_few(
+    tmp_path: Path, grace: int, few: int, out: bool
+) -> None:
+    """Attack: one person starts on day 91. Under a grace period of 90 days, and one of 91 in another plan, the numbers
+    of those who started and died differ by that person.
+    """
+    data = people()
+    data["start"][(data["start"] > 90) & (data["start"] <= 91)] = np.nan
+    data["days"][data["days"] == 91] = 92.0
+    data["start"][np.flatnonzero(data["days"] > 130)[:few]] = 91.0 if few == 1 else 120.0
+    years = Years(tmp_path, divide(data, WHERE))
+    first = text("age")
+    assert years.stopped(first) == []
+    assert years.stopped(first.replace("grace: 90", f"grace: {grace}")) == (["a"] if out else [])

@@ -265,3 +265,16 @@ def test_what_does_not_fit_together_is_said_at_once(line: str, codes: set[str]) 
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(TEXT % line))
     assert {one.code for one in caught.value.findings} == codes
+
+
+@pytest.mark.parametrize("few", [1, 12])
+def test_a_model_that_leaves_one_person_out_by_a_column_is_withheld(tmp_path: Path, few: int) -> None:
+    """Attack: the same model with and without a trait of one person at a hospital: that person's part of the slope and
+    of its error, and so that person's values.
+    """
+    data, where = people()
+    data["g"] = np.where(where == 1, 0.0, data["g"])
+    data["g"][np.flatnonzero(where == 1)[:few]] = 1.0
+    rows = shown(answer(tmp_path, META % ("y ~ x + C(g)", "x", "linear"), data, where), "x")
+    assert isinstance(rows[SITES[1]], Withheld if few < 10 else Interval)
+    assert isinstance(rows[SITES[0]], Interval)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gagyo.methods import _overlap
-from gagyo.methods._descent import Descent, descend, halved, halves_of, nested
+from gagyo.methods._descent import Descent, descend, halves_of
 from gagyo.methods._validation.descent import EDGE, Grown, Tree
 from gagyo.methods._values import Values
 from gagyo.protocol.variables import Variable
@@ -18,6 +18,7 @@ from gagyo.release.aggregate import Measure, everybody, grouped_bins
 from gagyo.release.case import Case
 from gagyo.release.decision import Release
 from gagyo.release.gate import Gate
+from gagyo.release.halves import halved, nested
 from gagyo.release.limits import Limits
 from gagyo.text import Text
 

@@ -24,7 +24,7 @@ from gagyo.methods._validation import descent, left_out, splines
 from gagyo.methods._validation.performance import Asked
 from gagyo.methods._validation.scores import APPARENT, Layout, linear_predictor
 from gagyo.protocol.study import Study
-from gagyo.release.case import shut_with_halves
+from gagyo.release.halves import shut_with_halves
 from gagyo.result import Interval, Result, Withheld
 from gagyo.site.policy import Policy
 from gagyo.statistics import delong

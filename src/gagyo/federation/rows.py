@@ -90,6 +90,12 @@ class Rows:
             self._cache[key] = make()
         return self._cache[key]
 
+    def keep_folds(self, whole: Rows, inside: NDArray[np.bool_]) -> None:
+        """The folds that were kept for all of whom these are some: inside (whole.n,) says who."""
+        for key, fold in whole._cache.items():
+            if key[0] == "folds" and key not in self._cache:
+                self._cache[key] = fold[inside]
+
     @cached_property
     def _hashes(self) -> NDArray[np.uint64]:
         return self._keyed("")

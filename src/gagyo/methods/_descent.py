@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.release.aggregate import Floats
+from gagyo.release.halves import nested
 
 
 class Foreseen(NamedTuple):
@@ -210,27 +211,6 @@ def _ask(grown: Sequence[Descent], new: Sequence[Wanted], least: int, ask: Bins)
     for one, *told in zip(new, cuts.tolist(), tables.tolist(), shut.tolist(), strict=True):
         leaves = grown[one.descent].leaves
         leaves[one.leaf] = leaves[one.leaf]._replace(foreseen=Foreseen(*told))
-
-
-def nested(ends: Floats) -> Floats:
-    """The bins (m, 2^levels - 1, 3) that are halved, (low, cut, high): each leaf, its halves, theirs, level by level.
-
-    The halves of bin i are bins 2i + 1 and 2i + 2.
-    """
-    parts = ends.shape[1] - 1
-    widths = [parts >> level for level in range(parts.bit_length() - 1)]
-    levels = [np.stack([ends[:, :-1:w], ends[:, w // 2 :: w], ends[:, w::w]], axis=-1) for w in widths]
-    return np.concatenate(levels, axis=1)
-
-
-def halved(ends: Floats, filled: Floats | None = None) -> NDArray[np.bool_]:
-    """Which halves (m, halves) may be open with nobody in them: those of bins that are divided at all.
-
-    filled: (m, bins), 1 of bins of which neither half may be.
-    """
-    low, cut, high = np.moveaxis(nested(ends), -1, 0)
-    divided = (low < cut) & (cut < high)
-    return np.repeat(divided if filled is None else divided & (filled == 0), 2, axis=1)
 
 
 def halves_of(ranked: Callable[[int], list[Floats]], which: Floats, ends: Floats) -> NDArray[np.int64]:

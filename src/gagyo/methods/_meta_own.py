@@ -55,7 +55,7 @@ def own_fit(rows: Rows, formula: Formula, model: str, terms: Sequence[str]) -> O
     fit = _logistic(X, y) if model == "logistic" else _linear(X, y)
     values, errors = fit.beta[at], np.sqrt(np.diag(fit.variance)[at])
     known = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
-    people = np.array([_behind(rows, formula, j) for j in at], np.int64) * known
+    people = np.minimum(np.array([_behind(rows, formula, j) for j in at], np.int64), _adjusted(rows, formula)) * known
     return OwnFit(np.where(known, values, 0.0), np.where(known, errors, 0.0), people, _spread(X, fit, at))
 
 
@@ -89,6 +89,18 @@ def _behind(rows: Rows, formula: Formula, column: int) -> int:
     classes = [y == 1, y == 0] if rows.variables[formula.outcome].type == "boolean" else [y != 0]
     sides = [x == 1, x == 0] if trait else [x != 0]
     return min(int((side & among).sum()) for side in sides for among in classes)
+
+
+def _adjusted(rows: Rows, formula: Formula) -> int:
+    """The fewest people who have, or have not, what the model adjusts for: with a column of one person, estimates are
+    the others', and less those of a model without it that person's.
+    """
+    X = rows.design(formula)
+    having = np.count_nonzero(X, axis=0)
+    lacking = [
+        rows.n - n for n, column in zip(having, formula.columns(rows.variables), strict=True) if column.indicator
+    ]
+    return int(min(n for n in (*having.tolist(), *lacking, rows.n) if n))
 
 
 def _logistic(X: Floats, y: Floats) -> _Fitted:

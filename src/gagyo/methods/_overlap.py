@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, nested
+from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough
 from gagyo.release.aggregate import Floats
+from gagyo.release.halves import nested
 
 FINEST = 16
 """Parts of the scale: no bin is narrower than one."""

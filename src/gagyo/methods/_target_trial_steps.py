@@ -12,7 +12,7 @@ from gagyo.errors import DataFault
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._balance import columns_of, covariates
-from gagyo.methods._descent import halved, halves_of
+from gagyo.methods._descent import halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, profile, raw_columns, reaches
 from gagyo.methods._target_trial_cells import counted, own_cells, pooled_cells
@@ -31,6 +31,7 @@ from gagyo.release.aggregate import (
     side_by_side,
     spread_of,
 )
+from gagyo.release.halves import halved
 from gagyo.statistics.target_trial import STARTS, WAITS, CloneWeights, Histories, clone_weights
 
 STRATEGIES = (STARTS, WAITS)

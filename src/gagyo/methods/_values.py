@@ -19,13 +19,14 @@ from gagyo.federation.ask import Ask, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halved, halves_of, nested
+from gagyo.methods._descent import Descent, Halves, Leaf, descend, enough, halves_of
 from gagyo.methods._survival.grid import on_one_grid
 from gagyo.methods._validation.present import everyone
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Aggregate, Floats, cells, grouped_bins
+from gagyo.release.halves import halved, nested
 from gagyo.statistics.quantiles import Binned
 
 MEASURED = ("number", "integer")

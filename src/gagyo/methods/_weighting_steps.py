@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._balance import columns_of, covariates, middle_of
-from gagyo.methods._descent import halved, halves_of
+from gagyo.methods._descent import halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._overlap import within_one
 from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, reaches, scored
@@ -32,6 +32,7 @@ from gagyo.release.aggregate import (
     scalar,
     spread_of,
 )
+from gagyo.release.halves import halved
 from gagyo.statistics.weighting import Scheme, Weights, weights
 
 WORST = 64.0

@@ -29,12 +29,12 @@ from gagyo.methods._validation.bootstrap import correct, draws, instability, opt
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own
 from gagyo.methods._validation.cuts import Threshold, at_cuts, at_threshold, held_out_accuracy
 from gagyo.methods._validation.descent import (
+    Trees,
     location,
     scale,
     score_bins,
     score_trees,
     spread,
-    trees_of,
     variable_bins,
 )
 from gagyo.methods._validation.findings import Findings
@@ -249,20 +249,21 @@ class Method:
         return asked
 
     def _bins(self, asked: Asked, found: Findings) -> Part:
-        """All descents together; then what stands on their bins: thresholds and the calibration curve."""
+        """The descents; then what stands on their bins: thresholds and the calibration curve."""
         centre, deviation = yield from scale(asked, found.people)
         folds = asked.layout.folds
         scored = out_of_fold(0) if folds else APPARENT
         wanted = tuple(one.sensitivity for one in self.options.thresholds if one.sensitivity is not None and folds)
-        sets = [APPARENT, scored, *(held_out(0, k) for k in range(folds))]
-        if wanted:
-            sets += [training(0, k) for k in range(folds)]
-        trees = trees_of(self.options, folds, found.people, centre, deviation)
-        grown = yield from score_trees(asked, sets, trees, self._least)
-        found.tree, found.scored, found.held_out = grown[0], grown[1], grown[2 : 2 + folds]
+        trees = Trees.of(self.options, folds, found.people, centre, deviation)
+        parts = [held_out(0, k) for k in range(folds)]
+        sets = [*[APPARENT] * len(trees.apparent), scored, *(training(0, k) for k in range(len(trees.training)))]
+        grown = yield from score_trees(asked, [*sets, *parts], trees.first, self._least)
+        found.tree, found.scored = grown[0], grown[len(trees.apparent)]
+        trained, found.held_out = grown[len(sets) - len(trees.training) : len(sets)], grown[len(sets) :]
+        if parts and not found.held_out:
+            found.held_out = yield from score_trees(asked, parts, trees.within(found.scored), self._least)
         found.thresholds = [self._declared(one.value, found) for one in self.options.thresholds if one.value]
         if wanted:
-            trained = grown[2 + folds :]
             if all(one.opened for one in trained):
                 cuts = np.array([[one.safe_cut(1 - share) for one in trained] for share in wanted])
                 talk = held_out_accuracy(asked, scored, wanted, cuts)

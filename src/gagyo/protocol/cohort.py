@@ -279,5 +279,34 @@ class Expression:
         n = len(next(iter(columns.values())))
         return np.broadcast_to(self.condition.logic(columns).true, (n,)).copy()
 
+    def places(self, name: str, columns: Columns) -> Iterator[Bools]:
+        """Of whom each comparison that names a variable holds, (n,): where the condition divides its values."""
+        n = len(next(iter(columns.values())))
+        for one in _comparisons(self.condition):
+            if name in _names(one):
+                yield np.broadcast_to(one.logic(columns).true, (n,))
+
     def __str__(self) -> str:
         return str(self.condition)
+
+
+def _comparisons(condition: Condition) -> Iterator[Condition]:
+    """What a condition is put together from by `and`, `or` and `not`."""
+    if isinstance(condition, (Every, Some)):
+        for term in condition.terms:
+            yield from _comparisons(term)
+    elif isinstance(condition, Not):
+        yield from _comparisons(condition.operand)
+    else:
+        yield condition
+
+
+def _names(part: Condition | Value) -> frozenset[str]:
+    """The variables that a comparison, or a value in it, names."""
+    if isinstance(part, Named):
+        return frozenset([part.name])
+    if isinstance(part, (Comparison, Arithmetic)):
+        return _names(part.left) | _names(part.right)
+    if isinstance(part, Between):
+        return _names(part.operand) | _names(part.low) | _names(part.high)
+    return _names(part.operand) if isinstance(part, (Negative, Missing, Among)) else frozenset()

@@ -274,7 +274,7 @@ def cells(table: ArrayLike, cohort: int, structural: NDArray[np.bool_] | None = 
 
 
 def bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_] | None = None) -> Measure:
-    """Counts by tree, bin and class: bins 0 and 1 are the halves of all, 2i + 2 and 2i + 3 the halves of bin i.
+    """Counts by tree, half and class, in the order of `halves.py`.
 
     empty: (trees, bins), which bins may be open with nobody in them; all of them, if None.
     """

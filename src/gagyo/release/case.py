@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.release.aggregate import Aggregate, Counts, Measure
+from gagyo.release.halves import shut_with_halves
 from gagyo.release.limits import Limits
 
 Scope = Literal["each", "share", "pooled"]
@@ -45,7 +46,8 @@ class Before:
 class Case:
     """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables.
 
-    weighed_apart: whether another plan weighed the same people, and all but a few of them alike.
+    weighed_apart: whether another plan weighed the same people, and all but a few of them alike. step: whether an
+    equation counts who is over a value.
     """
 
     scope: Scope
@@ -62,6 +64,7 @@ class Case:
     spending: Spending = field(default_factory=Spending)
     before: Before = field(default_factory=Before)
     weighed_apart: bool = False
+    step: bool = False
 
     @property
     def per_fit(self) -> float:
@@ -129,17 +132,6 @@ def shut_bins(case: Case, name: str) -> NDArray[np.bool_]:
     measure = case.aggregate[name]
     small = too_few(measure.people, measure.structural, case.limits.minimum_people)
     return shut_with_halves(small | left_few(case, name))
-
-
-def shut_with_halves(small: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which bins (trees, bins) stay shut, of cells (trees, bins, classes) that are small: pairs, level by level."""
-    pairs = np.asarray(small.any(axis=2).reshape(len(small), -1, 2).any(axis=2))
-    start, width = 1, 2
-    while start < pairs.shape[1]:
-        above = pairs[:, start - width // 2 : start]
-        pairs[:, start : start + width] |= np.repeat(above, 2, axis=1)
-        start, width = start + width, 2 * width
-    return np.repeat(pairs, 2, axis=1)
 
 
 def by_entry(case: Case, code: str, bad: Mapping[str, NDArray[np.bool_]]) -> Iterator[Breach]:

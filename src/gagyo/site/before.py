@@ -141,7 +141,8 @@ class Earlier:
             return False
         key = session.cohorts[request.cohort].key
         others = (one for one in self._others(session) if one.people == key and one.weighs and mine.apart(one.weighs))
-        return any(self._said.told(one.plan, one.analysis).steps - UNWEIGHTED for one in others)
+        told = [one.weighs for one in others if self._said.told(one.plan, one.analysis).steps - UNWEIGHTED]
+        return any(not mine.times or _few_between(session, request, mine, one) for one in told if one)
 
     def spent(self, session: Session, request: Request, channel: str, people: int) -> Before:
         """What a receiver saw of a cohort's people in other plans; people: the cohort's, here or in all.
@@ -183,6 +184,14 @@ class Earlier:
         if key not in self._members:
             self._members[key] = self._store.members(key)
         return self._members[key]
+
+
+def _few_between(session: Session, request: Request, mine: Weighing, other: Weighing) -> bool:
+    """Whether 1 to k - 1 people here start, or leave, between ends of two trials' intervals."""
+    complete, least = session.cohorts[request.cohort].complete, session.limits.minimum_people
+    columns = [session.data.columns[name][complete] for name in mine.times]
+    numbers = (int(((x > low) & (x <= high)).sum()) for x in columns for low, high in mine.between(other))
+    return any(0 < number < least for number in numbers)
 
 
 def _alike_wide(several: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,25 @@ class Dataset(Protocol):
 
     @property
     def absent(self) -> Collection[str]: ...
+
+
+class Some(Mapping[str, Floats]):
+    """The columns of some of the people of a cohort: inside (n,) says who."""
+
+    def __init__(self, whole: Rows, inside: NDArray[np.bool_]) -> None:
+        self._whole, self._inside = whole, inside
+        self._made: dict[str, Floats] = {}
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._made:
+            self._made[name] = self._whole[name][self._inside]
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole.variables)
+
+    def __len__(self) -> int:
+        return len(self._whole.variables)
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,7 @@ class Cohorts:
         self._secret = secret
         self._open: dict[str, Cohort] = {}
         self._left: dict[tuple[str, str, frozenset[str]], Rows] = {}
+        self._parted: dict[tuple[str, str], list[tuple[NDArray[np.bool_], Rows]]] = {}
         self._missing: dict[str, NDArray[np.bool_] | None] = {}
         self._in_parts: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[NDArray[np.uint8]]] = {}
 
@@ -97,6 +117,22 @@ class Cohorts:
             filled = {name: np.nan_to_num(rows[name]) for name in sorted(levels)}
             self._left[place] = rows.completed(self._study.variables, filled)
         return self._left[place]
+
+    def parts(self, cohort: str, name: str, sides: Iterable[NDArray[np.bool_]]) -> list[Rows]:
+        """Those of a cohort's people on each side of something that has a name, to be counted: in the folds that they
+        have in it, and without their identifiers. Their columns are made as they are asked for.
+        """
+        whole, complete = self[cohort].rows, self[cohort].complete
+        if (cohort, name) not in self._parted:
+            self._parted[cohort, name] = [
+                (side[complete], Rows(self._site, whole.variables, Some(whole, side[complete]), [b""] * int(n)))
+                for side in sides
+                for n in [np.count_nonzero(side & complete)]
+            ]
+        found = self._parted[cohort, name]
+        for inside, rows in found:
+            rows.keep_folds(whole, inside)
+        return [rows for _, rows in found]
 
     def by_place(self, of_rows: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Numbers of the data's rows by lasting place of their people."""

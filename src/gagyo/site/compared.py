@@ -13,6 +13,7 @@ knots. And sums over folds and over resampled people leave a few (`resampled.py`
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -24,9 +25,12 @@ from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, left, side_by_side
+from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, Spread, left, side_by_side
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
+from gagyo.site.alike import Pairs, pairs_of, unlike_cells
+from gagyo.site.divided import between_cuts, parts_of
+from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
@@ -44,6 +48,9 @@ class Compared:
     earlier: by other cohort, the groups that earlier analyses of it tell. now: those that this one tells. knots: by
     variable of which the splines of this and of earlier analyses have others, all of them in turn. sums: by other
     cohort, the measurements that earlier analyses of it and this one name. resampled: whether this one resamples.
+    splines: by other cohort and variable, the knots of splines of both. equations: by cohort, those given in earlier
+    analyses of it that are not this one's (`equation`). size: the study's minimum of people, and hospitals.
+    alike: variables that are compared, two by two.
     """
 
     cohort: str
@@ -53,6 +60,11 @@ class Compared:
     sums: Mapping[str, frozenset[str]]
     resampled: bool
     variables: Mapping[str, Variable]
+    splines: Mapping[tuple[str, str], tuple[float, ...]]
+    equation: Given | None
+    equations: Mapping[str, tuple[Given, ...]]
+    size: tuple[int, int]
+    alike: Pairs
 
     @classmethod
     def of(cls, line: Line, analysis: str, opened: Collection[str]) -> Compared:
@@ -71,7 +83,12 @@ class Compared:
         now = groups_told(line, analysis) if earlier else frozenset()
         every = [*before, analysis]
         knots = _knots([analyses[name].options for name in every])
-        return cls(cohort, now, earlier, knots, sums, bool(Dealt.of(line, analysis)), line.study.variables)
+        splines = _splines({name: (analyses[name].cohort, analyses[name].options) for name in every}, analysis)
+        equation, equations = _equations(line, before, analysis)
+        resampled, variables = bool(Dealt.of(line, analysis)), line.study.variables
+        alike = pairs_of(line, analysis, before)
+        size = line.study.release.minimum_people, len(line.study.sites)
+        return cls(cohort, now, earlier, knots, sums, resampled, variables, splines, equation, equations, size, alike)
 
     @classmethod
     def counting(cls, line: Line, analysis: str, step: str, opened: Collection[str]) -> tuple[str, ...]:
@@ -89,22 +106,35 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        told = self.earlier or self.knots or self.resampled
-        return (self.cohort, *self.earlier) if told else ()
+        told = self.earlier or self.knots or self.resampled or self.equations or self.alike
+        return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.equations))) if told else ()
 
     def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], over: Counts = NOBODY) -> Measure:
         """The cells at this hospital; people: by cohort, who is analysed (n,). over: of `resampled.py`."""
         now, there = people[self.cohort], Everyone(columns, self.variables)
         cells = [cell for name, told in self.earlier.items() for cell in self._two(there, now, people[name], told)]
         cells += [_between(columns[name][now], knots) for name, knots in self.knots.items()]
+        for (name, variable), knots in self.splines.items():
+            cells.append(_between(columns[variable][now ^ people[name]], knots))
         for one, two in combinations(self.earlier, 2):
             singly = _singly(self.now & self.earlier[one] & self.earlier[two])
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
+        cells.append(unlike_cells(self.alike, columns, self.variables, now))
         found = measure_of(np.concatenate([NOBODY, *cells]), over)
         spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
+        spreads += self._unlike(columns, people)
         return replace(found, spread=side_by_side(NO_SPREAD, *spreads))
+
+    def _unlike(self, columns: Mapping[str, Floats], people: Mapping[str, Bools]) -> Iterator[Spread]:
+        """Of each earlier equation, how far its scores are from this one's, of the people of both."""
+        for cohort, others in self.equations.items():
+            both = people[self.cohort] & people[cohort]
+            some = {name: column[both] for name, column in columns.items()}
+            mine = self.equation.scores(some, self.variables) if self.equation else np.zeros(int(both.sum()))
+            for other in others:
+                yield scored_unlike(mine, other.scores(some, self.variables), *self.size)
 
     def _groups(self) -> Iterator[tuple[str, list[Group]]]:
         """By other cohort the groups of a level that it and this one tell."""
@@ -149,18 +179,23 @@ def _resampled(session: Session, request: Request, before: Sequence[Dealing]) ->
 
 
 def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggregate) -> Aggregate:
-    """With bins and times: who is left in them between this cohort and those that earlier analyses counted."""
+    """With bins and times: who is left in them between this cohort and those that earlier analyses counted, on either
+    side of other places where the plan divides the same values, and between the ends of scores' bins.
+    """
     binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
     others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
-    if not others:
-        return {}
-    needed = session.line.methods[request.analysis].complete
+    needed = session.line.methods[request.analysis].complete if others else frozenset()
     rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
+    rows += parts_of(session, request) if binned else []
     answers = [step(one, **request.arguments) if one.n else None for one in rows]
-    return {
-        f"{name} left": left(np.array([np.zeros_like(one.people) if a is None else a[name].people for a in answers]))
+    there = {
+        name: [np.zeros_like(one.people) if a is None else a[name].people for a in answers]
         for name, one in binned.items()
     }
+    between = between_cuts(session, request, step)
+    if between is not None:
+        there["bins"].append(between)
+    return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
 
 
 def _sorted(groups: Iterable[Group]) -> list[Group]:
@@ -181,6 +216,39 @@ def _knots(options: Sequence[Any]) -> dict[str, tuple[float, ...]]:
         if len(given) > 1 and any(name == one for one, _ in splines[-1]):
             out.setdefault(name, set()).add(given)
     return {name: tuple(sorted(set().union(*several))) for name, several in out.items() if len(several) > 1}
+
+
+def _splines(asked: Mapping[str, tuple[str, Any]], last: str) -> dict[tuple[str, str], tuple[float, ...]]:
+    """By other cohort and variable, the knots of its splines and of the last analysis's, where both have some: a column
+    of both is that of those who are left, of whom few may be beyond a knot. asked: by analysis its cohort and options.
+    """
+    cohort, options = asked[last]
+    mine, found = _knots_of(options), defaultdict[tuple[str, str], set[float]](set)
+    for other, said in asked.values():
+        if other != cohort:
+            for name, knots in _knots_of(said).items():
+                if name in mine:
+                    found[other, name] |= knots | mine[name]
+    return {key: tuple(sorted(knots)) for key, knots in found.items()}
+
+
+def _knots_of(options: Any) -> dict[str, set[float]]:
+    """By variable, the given knots of an analysis's splines."""
+    found = defaultdict[str, set[float]](set)
+    for spline in (one for text in texts_of(options) for one in SPLINE.finditer(text)):
+        given = [float(part) for part in spline[2].split(",")[1:]]
+        found[spline[1]] |= set(given) if len(given) > 1 else set()
+    return {name: knots for name, knots in found.items() if knots}
+
+
+def _equations(line: Line, before: Sequence[str], last: str) -> tuple[Given | None, dict[str, tuple[Given, ...]]]:
+    """The last analysis's given equation, and by cohort the others of earlier ones; none where it has none."""
+    mine, found = Given.of(line, last), defaultdict[str, tuple[Given, ...]](tuple)
+    for name in before if mine else ():
+        other = Given.of(line, name)
+        if other is not None and other != mine:
+            found[line.study.analyses[name].cohort] += (other,)
+    return mine, dict(found)
 
 
 def _between(x: Floats, knots: Sequence[float]) -> Counts:

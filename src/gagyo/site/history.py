@@ -17,6 +17,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.ledger import Entry
 from gagyo.site.admission import NotAdmitted
+from gagyo.site.scores_told import SCORES, Score, scores_opened
 
 Kind = TypeVar("Kind", Ask, LeaveOut)
 
@@ -35,6 +36,8 @@ class History:
         """By statement, how many people the sum was over, as this hospital found when it opened it."""
         self.opened: set[str] = set()
         """The analyses of which anything was opened."""
+        self.scores: list[Score] = []
+        """The bins of scores that were opened."""
 
     def follow(self, history: Sequence[Opened]) -> None:
         """Check and take in what was opened since the last request."""
@@ -45,6 +48,7 @@ class History:
                 self._check(opened.cursor, opened.record)
                 self._note_roster(opened.cursor, opened.record)
                 self.opened.add(opened.cursor.analysis)
+                self._note_scores(opened.cursor, opened.record)
             for site, receipt in opened.refused:
                 self._check_refused(opened.cursor, site, receipt)
             self._last = opened
@@ -62,6 +66,12 @@ class History:
         if record.shares:
             cohort = self._plan.study.analyses[cursor.analysis].cohort
             self._rosters[cohort] = tuple(share.site for share in record.shares)
+
+    def _note_scores(self, cursor: Cursor, record: Record) -> None:
+        question = self._line.question
+        if record.shares and isinstance(question, Ask) and question.step.name.endswith(f".{SCORES}"):
+            cohort = self._plan.study.analyses[cursor.analysis].cohort
+            self.scores += scores_opened(cursor.analysis, cohort, question.arguments, pooled(record).values["bins"])
 
     def others(self, request: Request) -> tuple[str, ...]:
         """All hospitals but the asked one over which sums about the cohort were opened: whom it is left out of."""

@@ -20,6 +20,7 @@ from gagyo.site import admission, masked_sum
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
+from gagyo.site.equations import is_step
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receipts import Receipts
@@ -214,6 +215,7 @@ class Steps:
             spending=self._said.spending(session.plan.digest, request.receiver),
             before=self._earlier.spent(session, request, scope, people) if scope != "share" else Before(),
             weighed_apart=self._earlier.weighs_apart(session, request),
+            step=is_step(session, request),
         )
 
 

@@ -8,6 +8,7 @@ mean and deviation: rare outcomes fill bins as well as common ones. The gate ope
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,12 +19,13 @@ from scipy import special
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Names, Numbers, local
 from gagyo.federation.rows import Rows
-from gagyo.methods._descent import Descent, Leaf, descend, halved, halves_of
+from gagyo.methods._descent import Descent, Leaf, descend, halves_of
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.performance import Asked, Set
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._validation.scores import APPARENT, LARGEST, SETS, Layout, outcome, scores
 from gagyo.release.aggregate import Aggregate, Floats, bins, total
+from gagyo.release.halves import halved
 
 DEEPEST = 10
 """Halvings below the declared cuts."""
@@ -92,7 +94,7 @@ class Tree:
     """What a descent starts from: the range, the cuts that come first, the centre and deviation of the scale.
 
     quantiles: only bins in which the cases (or everyone, without classes) pass these shares are halved; None halves
-    every bin. people: how many there are, as far as is known.
+    every bin. only: halve at the cuts and nowhere else. people: how many there are, as far as is known.
     """
 
     low: float
@@ -101,6 +103,7 @@ class Tree:
     deviation: float
     cuts: tuple[float, ...] = ()
     quantiles: tuple[float, ...] | None = None
+    only: bool = False
     people: float = math.inf
 
     @property
@@ -118,18 +121,18 @@ class Tree:
         return 1 + DEEPEST + len(self.cuts)
 
     def cuts_of(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
-        """Where each bin's halves meet, and how deep the halves are; None of the deepest."""
+        """Where each bin's halves meet, and how deep the halves are; None of one that is not halved any more."""
         ends = self.share(np.array([(leaf.low, leaf.high) for leaf in leaves]))
         middles = self.at(ends.mean(axis=1)).tolist()
         return [
-            self.declared(leaf) or ((x, leaf.depth + 1) if leaf.depth < DEEPEST else None)
+            self.declared(leaf) or ((x, leaf.depth + 1) if leaf.depth < DEEPEST and not self.only else None)
             for leaf, x in zip(leaves, middles, strict=True)
         ]
 
     def declared(self, leaf: Leaf) -> tuple[float, int] | None:
         """The middle one of the declared cuts inside a bin."""
-        inside = [cut for cut in self.cuts if leaf.low < cut < leaf.high] if self.cuts else []
-        return (inside[len(inside) // 2], leaf.depth) if inside else None
+        first, last = bisect_right(self.cuts, leaf.low), bisect_left(self.cuts, leaf.high)
+        return (self.cuts[(first + last) // 2], leaf.depth) if first < last else None
 
     def share(self, x: Floats) -> Floats:
         """The share of the normal curve under x."""
@@ -140,17 +143,57 @@ class Tree:
         return np.asarray(self.centre + self.deviation * special.ndtri(share))
 
 
-def trees_of(options: Options, folds: int, people: int, centre: float = 0.0, deviation: float = 1.0) -> list[Tree]:
-    """What all descents of a validation start from: apparent scores, those with the declared cuts, and of each fold.
+@dataclass(frozen=True)
+class Trees:
+    """What the descents of a validation start from: apparent scores; those with the declared cuts; each fold's; and
+    each fold's training people's, where thresholds are chosen for a sensitivity.
 
-    Where thresholds are chosen for a sensitivity, then of each fold's training people too.
+    Counts of the same people's scores in two trees leave those between an edge of one and an edge of the other. So
+    without folds, where apparent scores have the declared cuts, they have one tree. The folds' people together are all
+    the people: each fold is halved where all were (`within`), unless no cut is declared, so that all trees halve at
+    the same places anyway.
     """
-    whole = Tree(-EDGE, EDGE, centre, deviation, people=people)
-    declared = [*options.decision, *(one.value for one in options.thresholds if one.value)]
-    cuts = tuple(sorted({float(special.logit(value)) for value in declared}))
-    shares = tuple(1 - one.sensitivity for one in options.thresholds if one.sensitivity is not None)
-    chosen = [replace(whole, quantiles=shares)] * folds if shares else []
-    return [whole, replace(whole, cuts=cuts), *[replace(whole, people=people / max(folds, 1))] * folds, *chosen]
+
+    apparent: tuple[Tree, ...]
+    scored: Tree
+    folds: int
+    training: tuple[Tree, ...]
+
+    @classmethod
+    def of(
+        cls, options: Options, folds: int, people: float = math.inf, centre: float = 0.0, deviation: float = 1.0
+    ) -> Trees:
+        """The trees of a validation's options, on a scale of the people's scores."""
+        whole = Tree(-EDGE, EDGE, centre, deviation, people=people)
+        declared = [*options.decision, *(one.value for one in options.thresholds if one.value)]
+        cuts = tuple(sorted({float(special.logit(value)) for value in declared}))
+        shares = tuple(1 - one.sensitivity for one in options.thresholds if one.sensitivity is not None)
+        chosen = (replace(whole, quantiles=shares),) * folds if shares else ()
+        return cls((whole,) if folds else (), replace(whole, cuts=cuts), folds, chosen)
+
+    @property
+    def first(self) -> tuple[Tree, ...]:
+        """Those that are asked for together: apparent, scored, training, and the folds' where no cut is declared."""
+        return (*self.apparent, self.scored, *self.training, *(() if self.scored.cuts else self.by_fold))
+
+    @property
+    def by_fold(self) -> tuple[Tree, ...]:
+        """Each fold's, where no cut is declared."""
+        return (replace(self.scored, cuts=(), people=self.scored.people / max(self.folds, 1)),) * self.folds
+
+    def within(self, scored: Grown) -> tuple[Tree, ...]:
+        """Each fold's, which is halved at edges of everyone's."""
+        return tuple(replace(one, cuts=tuple(scored.edges.tolist()), only=True) for one in self.by_fold)
+
+    def sends(self) -> int:
+        """Numbers of a question at most."""
+        later = self.scored.sends() * self.folds
+        return max(sum(one.sends() for one in self.first), later)
+
+    @property
+    def rounds(self) -> int:
+        """Questions at most."""
+        return max(one.rounds for one in self.first) + (2 + DEEPEST if self.folds and self.scored.cuts else 0)
 
 
 @dataclass
@@ -191,7 +234,7 @@ class Grown(Descent):
             for i, leaf in enumerate(self.leaves)
             if not leaf.shut
             and (not leaf.counts or leaf.people >= 2 * least)
-            and (tree.declared(leaf) or (leaf.depth < DEEPEST and len(self.leaves) <= MOST))
+            and (tree.declared(leaf) or (not tree.only and leaf.depth < DEEPEST and len(self.leaves) <= MOST))
         ]
         if tree.quantiles is None or not self.opened:
             return open_ones
@@ -200,10 +243,11 @@ class Grown(Descent):
         return [i for i in open_ones if i in passed]
 
     def failed(self, index: int, cut: float) -> None:
-        """A declared cut that would leave too few people gives way to the next one; a middle to none."""
-        declared = cut in self.tree.cuts
-        self.tree = replace(self.tree, cuts=tuple(one for one in self.tree.cuts if one != cut))
-        if not declared:
+        """A declared cut that would leave too few people gives way to the next one; a middle, or an edge, to none."""
+        declared = cut in self.tree.cuts and not self.tree.only
+        if declared:
+            self.tree = replace(self.tree, cuts=tuple(one for one in self.tree.cuts if one != cut))
+        else:
             super().failed(index, cut)
 
     def quantile(self, share: float) -> float:
@@ -241,17 +285,14 @@ def moments(pooled: Pooled, people: int) -> tuple[Floats, Floats]:
 def score_trees(
     asked: Asked, sets: Sequence[Set], trees: Sequence[Tree], least: int
 ) -> Generator[Ask, Pooled, list[Grown]]:
-    """Descents on score sets, a tree each; the same descent once."""
-    different = list(dict.fromkeys(zip(sets, trees, strict=True)))
+    """Descents on score sets, a tree each."""
 
     def ask(which: NDArray[np.intp], edges: Floats) -> Ask:
         used, number = np.unique(which, return_inverse=True)
-        arguments = asked.arguments([different[int(one)][0] for one in used])
+        arguments = asked.arguments([sets[int(one)] for one in used])
         return Ask(score_bins, {**arguments, "which": number.astype(np.float64), "edges": edges}, doing="summing")
 
-    grown = yield from descend([Grown.of(tree) for _, tree in different], least, ask)
-    found = dict(zip(different, grown, strict=True))
-    return [found[pair] for pair in zip(sets, trees, strict=True)]
+    return (yield from descend([Grown.of(tree) for tree in trees], least, ask))
 
 
 def variable_trees(names: Sequence[str], trees: Sequence[Tree], least: int) -> Generator[Ask, Pooled, list[Grown]]:

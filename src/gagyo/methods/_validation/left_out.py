@@ -17,6 +17,7 @@ from gagyo.federation.ask import Allowed, Ask, LeaveOut, Near, Pooled
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
+from gagyo.methods._validation.equation_cells import own_groups
 from gagyo.methods._validation.own import SCALARS, own_accuracy
 from gagyo.methods._validation.scores import Layout, folds, linear_predictor, out_of_fold, outcome, scores
 from gagyo.release.aggregate import Aggregate, Floats, scalar, total
@@ -48,8 +49,9 @@ def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int
     y = outcome(rows, formula)
     if not len(others):
         return nothing(y, bool(folds))
-    lp = linear_predictor(rows.design(rows.formula(formula)), others)
-    accuracy = own_accuracy(lp, y)
+    parsed = rows.formula(formula)
+    lp = linear_predictor(rows.design(parsed), others)
+    accuracy = own_accuracy(lp, y, own_groups(rows, parsed, others, lp, y))
     if folds:
         least = int(min(y.sum(), (~y).sum()))
         values = _joining(rows, formula, lp, joint, folds) if least > 1 else np.zeros(len(NAMES))

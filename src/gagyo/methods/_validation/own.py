@@ -7,7 +7,7 @@ gate withholds scalars that rest on fewer than ten people of a class.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from scipy import special
 from gagyo.federation.ask import Numerals
 from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._validation.equation_cells import own_groups
 from gagyo.methods._validation.scores import APPARENT, Layout, outcome, scores
-from gagyo.release.aggregate import Aggregate, Floats, Measure, count, expected, scalar
+from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, count, expected, scalar
 from gagyo.result import Cell, Interval, Withheld
 from gagyo.statistics import calibration, delong
 
@@ -41,18 +42,19 @@ SCALARS = (
 def own(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """The hospital's accuracy of a model (1, p) on its own people."""
     one = scores(rows, formula, coefficients, Layout(), np.array(APPARENT, dtype=np.float64))
-    return own_accuracy(one.lp, outcome(rows, formula))
+    y = outcome(rows, formula)
+    return own_accuracy(one.lp, y, own_groups(rows, rows.formula(formula), coefficients[0], one.lp, y))
 
 
-def own_accuracy(lp: Floats, y: NDArray[np.bool_]) -> dict[str, Measure]:
-    """People, cases, expected cases, and the scalars in the order of SCALARS."""
+def own_accuracy(lp: Floats, y: NDArray[np.bool_], groups: Counts = NOBODY) -> dict[str, Measure]:
+    """People, cases, expected cases, and the scalars in the order of SCALARS. groups: whom these give away."""
     least = int(min(y.sum(), (~y).sum()))
     values = _scalars(lp, y) if least > 1 else np.zeros(len(SCALARS))
     return {
         "people": count(np.ones(len(y), bool)),
         "cases": count(y),
-        "expected": expected(np.asarray(special.expit(lp))),
-        "scalars": scalar(values, least),
+        "expected": replace(expected(np.asarray(special.expit(lp))), own=groups),
+        "scalars": replace(scalar(values, least), own=groups),
     }
 
 

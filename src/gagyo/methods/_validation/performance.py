@@ -18,8 +18,20 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import LocalStep, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
-from gagyo.methods._validation.scores import LARGEST, SETS, Layout, Scores, outcome, scores
-from gagyo.release.aggregate import Aggregate, Floats, Spread, count, expected, joint, side_by_side, spread_of, total
+from gagyo.methods._validation.equation_cells import equation_cells
+from gagyo.methods._validation.scores import APPARENT, LARGEST, SETS, Layout, Scores, outcome, scores
+from gagyo.release.aggregate import (
+    Aggregate,
+    Floats,
+    Spread,
+    compared,
+    count,
+    expected,
+    joint,
+    side_by_side,
+    spread_of,
+    total,
+)
 from gagyo.statistics import calibration, ledell
 
 PAIRS = 2.0**20
@@ -36,15 +48,21 @@ Set = tuple[int, int, int]
 
 @local("validate", **SETS)
 def performance(rows: Rows, formula: str, coefficients: Floats, layout: Floats, sets: Floats) -> Aggregate:
-    """Per set: concordant pairs, pairs, squared influence, expected cases, squared errors, log-loss; and the cases."""
+    """Per set: concordant pairs, pairs, squared influence, expected cases, squared errors, log-loss; and the cases.
+
+    `told` has no values: the head counts that they give away.
+    """
     y = outcome(rows, formula)
     plan = Layout.of(layout)
     columns = [contributions(scores(rows, formula, coefficients, plan, one), y) for one in sets]
     others = [np.delete(one, EXPECTED, axis=1) for one in columns]
+    # What a score would be beyond what it is held at follows from everyone's sums.
+    held = np.count_nonzero(np.abs(scores(rows, formula, coefficients, plan, np.array(APPARENT)).lp) >= LARGEST)
     return {
         "people": count(np.column_stack([np.ones(rows.n, bool), y])),
         "sums": total(np.concatenate(others, axis=1), np.tile(OTHERS, len(sets))),
         "expected": expected(np.column_stack([one[:, EXPECTED] for one in columns])),
+        "told": compared(np.append(equation_cells(rows, formula), held)),
     }
 
 

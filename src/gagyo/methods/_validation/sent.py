@@ -9,7 +9,7 @@ from gagyo.federation.ask import Sends
 from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._validation import splines
 from gagyo.methods._validation.completed import OWN, RATIO
-from gagyo.methods._validation.descent import trees_of
+from gagyo.methods._validation.descent import Trees
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.scores import Layout
 from gagyo.protocol.formula import Formula
@@ -38,8 +38,8 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
     if layout.models > 1:
         yield Sends("validate.newton", size * (layout.models - 1), MOST_STEPS)
     yield Sends("validate.location", 2, 1)
-    trees = trees_of(options, layout.folds, 0)
-    yield Sends("validate.score_bins", sum(one.sends() for one in trees) + 1, max(one.rounds for one in trees))
+    trees = Trees.of(options, layout.folds)
+    yield Sends("validate.score_bins", trees.sends() + 1, trees.rounds)
     yield Sends("validate.smooth", 15, MOST_STEPS)
     if any(one.sensitivity is not None for one in options.thresholds):
         yield Sends("validate.at_cuts", 4 * len(options.thresholds) + 1, 1)

@@ -1,0 +1,69 @@
+"""Variables that are the same for all but a few: what sums of one and of the other differ by is these few people's.
+
+A model with `ventilated` and another of the same people with `ventilated or oxygen` differ by the one person who had
+oxygen alone: by that person's every other value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import combinations
+
+import numpy as np
+
+from gagyo.federation.line import Line
+from gagyo.protocol.variables import Variable, levels_of
+from gagyo.release.aggregate import NOBODY, Counts, Floats
+from gagyo.release.few_values import Bools
+from gagyo.site.groups_told import names_in
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def pairs_of(line: Line, analysis: str, before: Collection[str]) -> Pairs:
+    """Each two variables by which sums of an analysis, or of it and an earlier one of its cohort, are formed; without
+    those of earlier analyses alone.
+    """
+    cohort = line.study.analyses[analysis].cohort
+    mine, told = _forming(line, analysis), set[str]()
+    for name in before:
+        told |= _forming(line, name) if line.study.analyses[name].cohort == cohort else set()
+    every = combinations(sorted(mine | told), 2)
+    return tuple(pair for pair in every if not told.issuperset(pair))
+
+
+def _forming(line: Line, analysis: str) -> set[str]:
+    """The variables of an analysis; of a table those alone that form its groups, since of others it counts."""
+    one = line.study.analyses[analysis]
+    return set(names_in(line, analysis)) & (
+        {str(one.options.get("by", ""))} if one.method in TABLES else {*line.study.variables}
+    )
+
+
+TABLES = ("agreement", "compare", "describe", "quantiles", "rank_tests")
+"""Methods that tell of each variable by itself, or by group; agreement has a rule of its own."""
+
+
+def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools) -> Counts:
+    """For each two variables of how many people they differ; of yes/no variables also of how many they do not; of a
+    category who has one of a level and of the other's, but not both.
+    """
+    chosen: slice | Bools = slice(None) if who.all() else who
+    some = {name: columns[name][chosen] for name in {name for pair in pairs for name in pair}}
+    cells = [_pair(some[a], some[b], variables[a], variables[b]) for a, b in pairs]
+    return np.concatenate([NOBODY, *cells])
+
+
+def _pair(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
+    if "category" in (one.type, other.type):
+        found = [np.count_nonzero(a != b) for a in _levels(x, one) for b in _levels(y, other)]
+        return np.array([*found, *(len(x) - n for n in found)], np.int64)
+    unlike = np.count_nonzero(x != y) - np.count_nonzero(np.isnan(x) | np.isnan(y))
+    both = one.type == other.type == "boolean"
+    return np.array([unlike, len(x) - unlike] if both else [unlike], np.int64)
+
+
+def _levels(x: Floats, variable: Variable) -> Iterator[Bools]:
+    """Who has each level; of a measurement nobody is asked."""
+    for level in range(levels_of(variable)) if variable.type == "category" else (1,) if levels_of(variable) else ():
+        yield x == level

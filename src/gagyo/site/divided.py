@@ -1,0 +1,166 @@
+"""Where a plan divides people by a value twice, at cells' ends and otherwise: nobody lies between, or k people.
+
+A cohort of those over 50.3 beside cells of the same values that end at 50, or a subgroup of a validation cut at 50.3,
+leave those between; so do cells of scores of two validations that end a little apart. The cell stays shut, and another
+end is tried: nothing is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gagyo.federation.line import Line
+from gagyo.federation.local import LocalStep
+from gagyo.federation.rows import Rows
+from gagyo.protocol import formula as formulas
+from gagyo.protocol.request import Request
+from gagyo.protocol.variables import Variable, levels_of
+from gagyo.release.aggregate import Counts, Floats
+from gagyo.release.few_values import Bools
+from gagyo.release.halves import nested
+from gagyo.site.scores_told import SCORES, Score
+from gagyo.site.session import Session
+
+AT_CUTS = "at_cuts"
+"""The step that counts people under and over a cut of each fold."""
+
+HELD_OUT = 4.0
+"""The kind of the score sets of those whom a fold leaves out."""
+
+FARTHEST = 100.0
+"""Beyond every cut."""
+
+ALIKE = 0.999
+"""From this cosine on two scores order people alike: coefficients at the ends of the declared ranges."""
+
+
+def parts_of(session: Session, request: Request) -> list[Rows]:
+    """Of the people of a question that counts cells of one measurement, or of scores made of one: those of each side of
+    every other place where the plan divides its values.
+    """
+    name = _counted(session.line, request)
+    if not name:
+        return []
+    sides = _divisions(session.line, request.cohort, name, session.data.columns)
+    return session.cohorts.parts(request.cohort, name, (side for inside in sides for side in (inside, ~inside)))
+
+
+def _counted(line: Line, request: Request) -> str:
+    """The measurement whose values a question counts in cells; empty where there is none, or several."""
+    arguments, variables = request.arguments, line.study.variables
+    if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS):
+        return ""  # scores that are not of each person alone
+    if "formula" in arguments:
+        names = _made_of(arguments, variables)
+    else:
+        names = list(arguments.get("variables", [])) or [str(arguments.get("time", ""))]
+    return names[0] if len(names) == 1 and names[0] in variables and not levels_of(variables[names[0]]) else ""
+
+
+def _made_of(arguments: Mapping[str, Any], variables: Mapping[str, Variable]) -> list[str]:
+    """The variables that scores are made of; one alone, where its column all but makes up the score."""
+    _, weights = _weights(arguments, variables)
+    most, size = max(weights, key=lambda name: abs(weights[name]), default=""), np.linalg.norm([*weights.values()])
+    if most in variables and abs(weights[most]) >= ALIKE * size:
+        return [most]
+    return list(formulas.parse(arguments["formula"], variables).predictors)
+
+
+def _divisions(line: Line, cohort: str, name: str, columns: Mapping[str, Floats]) -> Iterator[Bools]:
+    """Who is on one side, (n,), of each place where cohorts or subgroups of analyses divide a variable."""
+    cohorts = dict.fromkeys(one.cohort for one in line.study.analyses.values() if one.cohort != cohort)
+    for where in (line.study.cohorts[other].where for other in cohorts):
+        yield from where.places(name, columns) if where is not None else ()
+    for cut in sorted({cut for one in line.study.analyses.values() for cut in _cuts(one.options, name)}):
+        yield columns[name] < cut
+
+
+def _cuts(options: Mapping[str, Any], name: str) -> list[float]:
+    """Where subgroups of a validation divide a variable."""
+    groups = [one for one in options.get("subgroups") or [] if isinstance(one, dict) and one.get("variable") == name]
+    return [float(cut) for one in groups for cut in one.get("cuts") or []]
+
+
+# Cells of scores in two validations.
+
+
+def between_cuts(session: Session, request: Request, step: LocalStep) -> Counts | None:
+    """Who lies between each cut that a question about scores asks for and the nearest that are known, in the shape of
+    its bins; None where there are none.
+    """
+    kind = step.name.partition(".")[2]
+    if kind == SCORES:
+        return _between_scores(session, request, step)
+    return _between_folds(session, request, step) if kind == AT_CUTS else None
+
+
+def _between_folds(session: Session, request: Request, step: LocalStep) -> Counts:
+    """Of people counted under and over a cut of each fold, those between these cuts and the nearest where the folds
+    were halved: all folds' together follow.
+    """
+    rows, cuts = session.cohorts[request.cohort].rows, request.arguments["cuts"]
+    mine = [one for one in session.history.scores if one.analysis == request.analysis and one.which[0] == HELD_OUT]
+
+    def under(side: int) -> Counts:
+        """How many are under the nearest known cuts on a side of the asked ones; under these, for 0."""
+        ends = cuts.copy()
+        for fold in range(cuts.shape[1]) if side else ():
+            known = np.concatenate([[side * FARTHEST], *(one.cuts for one in mine if one.which[2] == fold)])
+            for number, cut in enumerate(cuts[:, fold]):
+                there = known[(known - cut) * side >= 0]
+                ends[number, fold] = there[np.argmin(np.abs(there - cut))]
+        return step(rows, **{**request.arguments, "cuts": ends})["bins"].people[:, 0]
+
+    return np.stack([under(0) - under(-1), under(1) - under(0)], axis=1)
+
+
+def _between_scores(session: Session, request: Request, step: LocalStep) -> Counts | None:
+    """Who lies between each cut that a question about scores asks for and the nearest of earlier validations, as it
+    would count them in its bins; None where there are none.
+    """
+    before = [one for one in session.history.scores if one.cohort == request.cohort]
+    before = [one for one in before if one.analysis != request.analysis]
+    if not before:
+        return None
+    arguments, ends, found = dict(request.arguments), [], False
+    bins = nested(arguments["edges"])
+    for at, several in zip(arguments["which"], bins.tolist(), strict=True):
+        which = tuple(arguments["sets"][int(at)])
+        known = [_moved(one, arguments, session.study.variables) for one in before if one.which == which]
+        cuts = np.concatenate([np.zeros(0), *known])
+        found = found or len(cuts) > 0
+        for low, cut, high in several:
+            under, over = cuts[(cuts <= cut) & (cuts > low)], cuts[(cuts >= cut) & (cuts < high)]
+            ends.append((under.max(initial=low), cut, over.min(initial=high)) if len(cuts) else (cut, cut, cut))
+    if not found:
+        return None
+    asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
+    people = step(session.cohorts[request.cohort].rows, **asked)["bins"].people
+    return people.reshape(len(bins), -1, people.shape[-1])
+
+
+def _moved(one: Score, now: Mapping[str, Any], variables: Mapping[str, Variable]) -> Floats:
+    """An earlier question's cuts on the scale of the scores that are asked for now; none where scores are not alike."""
+    same = all(np.array_equal(one.arguments[name], now[name]) for name in ("formula", "coefficients", "layout"))
+    if same:
+        return one.cuts
+    if one.which[0] > 0:  # scores of other folds
+        return np.zeros(0)
+    (a, then), (b, mine) = (_weights(said, variables) for said in (one.arguments, now))
+    names = sorted({*then, *mine})
+    u, v = (np.array([weights.get(name, 0.0) for name in names]) for weights in (then, mine))
+    size = float(np.linalg.norm(u) * np.linalg.norm(v))
+    if not size or abs(float(u @ v)) < ALIKE * size:
+        return np.zeros(0)
+    scale = float(u @ v) / float(u @ u)
+    return b + scale * (one.cuts - a)
+
+
+def _weights(said: Mapping[str, Any], variables: Mapping[str, Variable]) -> tuple[float, dict[str, float]]:
+    """The intercept of everyone's model, and what each other column adds at the end of its range."""
+    columns = formulas.parse(said["formula"], variables).columns(variables)
+    found = {column.name: beta * column.bound for column, beta in zip(columns, said["coefficients"][0], strict=True)}
+    return found.pop("Intercept", 0.0), {name: float(one) for name, one in found.items()}
