@@ -1136,6 +1136,7 @@ MUTATIONS = (
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
     ("site/compared.py", "cells.append(unlike_cells(self.alike, columns, self.variables, now))", "pass", ALIKE),
     ("site/alike.py", "[unlike, len(x) - unlike] if both else [unlike]", "[unlike]", ALIKE),
+    ("site/alike.py", "found.min(initial=MANY) < MANY and", "False and", ALIKE),
     ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
     ("site/alike.py", "told |= _forming(line, name) if", "told |= set() if", ALIKE),
     ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gagyo.protocol.study import Study
+from gagyo.site.alike import unlike_cells
 from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, category, divide, number
 from tests.hospitals import house
@@ -71,3 +73,23 @@ def test_a_table_that_counts_both_is_told(tmp_path: Path) -> None:
         stopped(tmp_path, 3, "method: describe, variables: [t, x, w], by: y", "method: linear, formula: 'w ~ wider'")
         == []
     )
+
+
+def test_of_many_people_the_few_are_counted_and_of_many_only_that_they_are_many() -> None:
+    random, size = np.random.default_rng(3), 50_000
+    x, rare = random.normal(60, 12, size), (random.random(size) < 0.01).astype(float)
+    data = {"x": x, "v": x.copy(), "w": random.normal(50, 10, size), "t": rare, "wider": rare.copy(), "y": 1 - rare}
+    last = np.flatnonzero(rare == 0)[-3:]  # far behind those who are looked at first
+    data["v"][-3:], data["wider"][last], data["y"][last] = 0.0, 1.0, 0.0
+    variables = Study.parse(HEAD % (10, VARIABLES, "  a: {method: linear, cohort: all, formula: 'w ~ x'}\n")).variables
+
+    def cells(one: str, other: str, who: np.ndarray) -> list[int]:
+        return [int(cell) for cell in unlike_cells(((one, other),), data, variables, who)]
+
+    everyone = np.ones(size, bool)
+    assert cells("x", "v", everyone) == [3]
+    assert cells("t", "wider", everyone) == [3, size - 3]
+    assert cells("y", "t", everyone) == [size - 3, 3]
+    assert min(cells("x", "w", everyone)) >= 512
+    everyone[-3:] = False
+    assert cells("x", "v", everyone) == [0]

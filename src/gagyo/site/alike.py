@@ -46,12 +46,25 @@ TABLES = ("agreement", "compare", "describe", "quantiles", "rank_tests")
 
 def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools) -> Counts:
     """For each two variables of how many people they differ; of yes/no variables also of how many they do not; of a
-    category who has one of a level and of the other's, but not both.
+    category who has one of a level and of the other's, but not both. Of the first people, where these are many already.
     """
-    chosen: slice | Bools = slice(None) if who.all() else who
-    some = {name: columns[name][chosen] for name in {name for pair in pairs for name in pair}}
-    cells = [_pair(some[a], some[b], variables[a], variables[b]) for a, b in pairs]
-    return np.concatenate([NOBODY, *cells])
+    first, cells = np.flatnonzero(who[:FIRST]), [NOBODY]
+    early = {name: columns[name][first] for name in {name for pair in pairs for name in pair}}
+    whole: dict[str, Floats] = {}
+    for a, b in pairs:
+        found = _pair(early[a], early[b], variables[a], variables[b])
+        if found.min(initial=MANY) < MANY and len(who) > FIRST:
+            whole |= {name: columns[name][who] for name in (a, b) if name not in whole}
+            found = _pair(whole[a], whole[b], variables[a], variables[b])
+        cells.append(found)
+    return np.concatenate(cells)
+
+
+FIRST = 1 << 12
+"""People who are looked at first."""
+
+MANY = 512
+"""So many are no few at any hospital: how many more there are need not be counted."""
 
 
 def _pair(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
