@@ -90,6 +90,6 @@ def test_of_many_people_the_few_are_counted_and_of_many_only_that_they_are_many(
     assert cells("x", "v", everyone) == [3]
     assert cells("t", "wider", everyone) == [3, size - 3]
     assert cells("y", "t", everyone) == [size - 3, 3]
-    assert min(cells("x", "w", everyone)) >= 512
+    assert min(cells("x", "w", everyone)) >= 256
     everyone[-3:] = False
     assert cells("x", "v", everyone) == [0]

@@ -6,7 +6,7 @@ oxygen alone: by that person's every other value.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -48,32 +48,50 @@ def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping
     """For each two variables of how many people they differ; of yes/no variables also of how many they do not; of a
     category who has one of a level and of the other's, but not both. Of the first people, where these are many already.
     """
-    first, cells = np.flatnonzero(who[:FIRST]), [NOBODY]
-    early = {name: columns[name][first] for name in {name for pair in pairs for name in pair}}
+    names, first = sorted({name for pair in pairs for name in pair}), np.flatnonzero(who[:FIRST])
+    unlike = _unlike([columns[name][first] for name in names])
+    at = {name: number for number, name in enumerate(names)}
     whole: dict[str, Floats] = {}
+    cells = [NOBODY]
     for a, b in pairs:
-        found = _pair(early[a], early[b], variables[a], variables[b])
-        if found.min(initial=MANY) < MANY and len(who) > FIRST:
+        found = _of_two(variables[a], variables[b], int(unlike[at[a], at[b]]), len(first))
+        if not len(found) or found.min() < MANY:
             whole |= {name: columns[name][who] for name in (a, b) if name not in whole}
             found = _pair(whole[a], whole[b], variables[a], variables[b])
         cells.append(found)
     return np.concatenate(cells)
 
 
-FIRST = 1 << 12
+FIRST = 1 << 10
 """People who are looked at first."""
 
-MANY = 512
+MANY = 256
 """So many are no few at any hospital: how many more there are need not be counted."""
 
 
-def _pair(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
+def _unlike(columns: Sequence[Floats]) -> Counts:
+    """(m, m), of how many people each two of m columns differ; who lacks a value does not."""
+    table = np.column_stack(columns) if columns else np.zeros((0, 0))
+    lacking = np.isnan(table)
+    found = np.empty((table.shape[1], table.shape[1]), np.int64)
+    for j, column in enumerate(table.T):
+        found[j] = np.count_nonzero((table != column[:, None]) & ~(lacking | lacking[:, [j]]), axis=0)
+    return found
+
+
+def _of_two(one: Variable, other: Variable, unlike: int, people: int) -> Counts:
+    """The cells of two variables that differ so often; none of a category, of which other things are counted."""
     if "category" in (one.type, other.type):
-        found = [np.count_nonzero(a != b) for a in _levels(x, one) for b in _levels(y, other)]
-        return np.array([*found, *(len(x) - n for n in found)], np.int64)
-    unlike = np.count_nonzero(x != y) - np.count_nonzero(np.isnan(x) | np.isnan(y))
+        return NOBODY
     both = one.type == other.type == "boolean"
-    return np.array([unlike, len(x) - unlike] if both else [unlike], np.int64)
+    return np.array([unlike, people - unlike] if both else [unlike], np.int64)
+
+
+def _pair(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
+    if "category" not in (one.type, other.type):
+        return _of_two(one, other, int(_unlike([x, y])[0, 1]), len(x))
+    found = [np.count_nonzero(a != b) for a in _levels(x, one) for b in _levels(y, other)]
+    return np.array([*found, *(len(x) - n for n in found)], np.int64)
 
 
 def _levels(x: Floats, variable: Variable) -> Iterator[Bools]:

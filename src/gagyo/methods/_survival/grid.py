@@ -198,7 +198,7 @@ class Grid:
 
     def left_at(self, group: int, edge: float) -> float:
         """How many of a group are still under observation after an edge."""
-        return float(self.exits[self.edges[:-1] >= edge, group].sum())
+        return float(self.exits[np.searchsorted(self.edges[:-1], edge) :, group].sum())
 
 
 @dataclass(frozen=True)
