@@ -46,20 +46,14 @@ TABLES = ("agreement", "compare", "describe", "quantiles", "rank_tests")
 
 def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools) -> Counts:
     """For each two variables of how many people they differ; of yes/no variables also of how many they do not; of a
-    category who has one of a level and of the other's, but not both. Of the first people, where these are many already.
+    category who has one of a level and of the other's, but not both.
     """
-    names, first = sorted({name for pair in pairs for name in pair}), np.flatnonzero(who[:FIRST])
-    unlike = _unlike([columns[name][first] for name in names])
-    at = {name: number for number, name in enumerate(names)}
-    whole: dict[str, Floats] = {}
-    cells = [NOBODY]
-    for a, b in pairs:
-        found = _of_two(variables[a], variables[b], int(unlike[at[a], at[b]]), len(first))
-        if not len(found) or found.min() < MANY:
-            whole |= {name: columns[name][who] for name in (a, b) if name not in whole}
-            found = _pair(whole[a], whole[b], variables[a], variables[b])
-        cells.append(found)
-    return np.concatenate(cells)
+    chosen: slice | Bools = slice(None) if who.all() else who
+    some = {name: columns[name][chosen] for name in {name for pair in pairs for name in pair}}
+    levels = [pair for pair in pairs if "category" in {variables[name].type for name in pair}]
+    plain = sorted(set(pairs) - set(levels))
+    by_level = [_by_level(some[a], some[b], variables[a], variables[b]) for a, b in levels]
+    return np.concatenate([NOBODY, _plain(plain, some, variables), *by_level])
 
 
 FIRST = 1 << 10
@@ -69,27 +63,33 @@ MANY = 256
 """So many are no few at any hospital: how many more there are need not be counted."""
 
 
-def _unlike(columns: Sequence[Floats]) -> Counts:
-    """(m, m), of how many people each two of m columns differ; who lacks a value does not."""
-    table = np.column_stack(columns) if columns else np.zeros((0, 0))
+def _plain(pairs: Sequence[tuple[str, str]], some: Mapping[str, Floats], variables: Mapping[str, Variable]) -> Counts:
+    """The cells of variables that are no categories: of the first people, where these are many already."""
+    if not pairs:
+        return NOBODY
+    names = sorted({name for pair in pairs for name in pair})
+    at = {name: number for number, name in enumerate(names)}
+    first = np.column_stack([some[name][:FIRST] for name in names])
+    differ = _unlike(first)[tuple(np.array([(at[a], at[b]) for a, b in pairs]).T)]
+    both = np.array([variables[a].type == variables[b].type == "boolean" for a, b in pairs])
+    people = np.full(len(pairs), len(first))
+    for number in np.flatnonzero((differ < MANY) | both & (people - differ < MANY)).tolist():
+        x, y = (some[name] for name in pairs[number])
+        differ[number], people[number] = _unlike(np.column_stack([x, y]))[0, 1], len(x)
+    return np.concatenate([differ, (people - differ)[both]])
+
+
+def _unlike(table: Floats) -> Counts:
+    """(m, m), for how many people each two of the columns (n, m) differ; who lacks a value does not."""
     lacking = np.isnan(table)
-    found = np.empty((table.shape[1], table.shape[1]), np.int64)
+    some_lack, found = bool(lacking.any()), np.empty((table.shape[1], table.shape[1]), np.int64)
     for j, column in enumerate(table.T):
-        found[j] = np.count_nonzero((table != column[:, None]) & ~(lacking | lacking[:, [j]]), axis=0)
+        unlike = table != column[:, None]
+        found[j] = np.count_nonzero(unlike & ~(lacking | lacking[:, [j]]) if some_lack else unlike, axis=0)
     return found
 
 
-def _of_two(one: Variable, other: Variable, unlike: int, people: int) -> Counts:
-    """The cells of two variables that differ so often; none of a category, of which other things are counted."""
-    if "category" in (one.type, other.type):
-        return NOBODY
-    both = one.type == other.type == "boolean"
-    return np.array([unlike, people - unlike] if both else [unlike], np.int64)
-
-
-def _pair(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
-    if "category" not in (one.type, other.type):
-        return _of_two(one, other, int(_unlike([x, y])[0, 1]), len(x))
+def _by_level(x: Floats, y: Floats, one: Variable, other: Variable) -> Counts:
     found = [np.count_nonzero(a != b) for a in _levels(x, one) for b in _levels(y, other)]
     return np.array([*found, *(len(x) - n for n in found)], np.int64)
 
