@@ -69,7 +69,7 @@ def _plain(pairs: Sequence[tuple[str, str]], some: Mapping[str, Floats], variabl
         return NOBODY
     names = sorted({name for pair in pairs for name in pair})
     at = {name: number for number, name in enumerate(names)}
-    first = np.column_stack([some[name][:FIRST] for name in names])
+    first = np.asfortranarray(np.column_stack([some[name][:FIRST] for name in names]))
     differ = _unlike(first)[tuple(np.array([(at[a], at[b]) for a, b in pairs]).T)]
     both = np.array([variables[a].type == variables[b].type == "boolean" for a, b in pairs])
     people = np.full(len(pairs), len(first))
@@ -80,12 +80,15 @@ def _plain(pairs: Sequence[tuple[str, str]], some: Mapping[str, Floats], variabl
 
 
 def _unlike(table: Floats) -> Counts:
-    """(m, m), for how many people each two of the columns (n, m) differ; who lacks a value does not."""
-    lacking = np.isnan(table)
-    some_lack, found = bool(lacking.any()), np.empty((table.shape[1], table.shape[1]), np.int64)
-    for j, column in enumerate(table.T):
-        unlike = table != column[:, None]
-        found[j] = np.count_nonzero(unlike & ~(lacking | lacking[:, [j]]) if some_lack else unlike, axis=0)
+    """(m, m), at [j, k > j]: for how many people columns j and k (n, m) differ; who lacks a value does not."""
+    lacking, found = np.isnan(table), np.zeros((table.shape[1], table.shape[1]), np.int64)
+    some_lack = bool(lacking.any())
+    for j in range(len(found)):
+        others = slice(j + 1, None)
+        unlike = table[:, others] != table[:, [j]]
+        if some_lack:
+            unlike &= ~(lacking[:, others] | lacking[:, [j]])
+        found[j, others] = np.count_nonzero(unlike, axis=0)
     return found
 
 
