@@ -25,7 +25,18 @@ from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, Spread, left, side_by_side
+from gagyo.release.aggregate import (
+    BINNED,
+    NO_SPREAD,
+    NOBODY,
+    Aggregate,
+    Counts,
+    Floats,
+    Measure,
+    Spread,
+    left,
+    side_by_side,
+)
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
 from gagyo.site.alike import Pairs, pairs_of, unlike_cells
@@ -182,7 +193,7 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
     """With bins and times: who is left in them between this cohort and those that earlier analyses counted, on either
     side of other places where the plan divides the same values, and between the ends of scores' bins.
     """
-    binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
+    binned = {name: one for name, one in aggregate.items() if one.kind in (*BINNED, "times")}
     others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
     needed = session.line.methods[request.analysis].complete if others else frozenset()
     rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
