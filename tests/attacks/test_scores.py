@@ -74,6 +74,8 @@ def opened(going: Run, tap: Wiretap, analysis: str, step: str = "score_bins") ->
             # The last number is everyone's.
             whole = answers[one.digest].payload["opened"][:-1].reshape(*cuts.shape, -1).all(axis=2)
             for which, places, open_ in zip(question.arguments["which"], cuts, whole, strict=True):
+                if sets is None and question.arguments["variables"][int(which)] != "x":
+                    continue
                 key = str(question.arguments["by"]) if sets is None else tuple(sets[int(which)])
                 found[key] |= set(places[open_].tolist())
     return found
@@ -238,6 +240,7 @@ def test_the_same_equation_again_is_opened_where_it_was(tmp_path: Path) -> None:
 NEARLY = given("y ~ x + v", SCORE | {"v": 1e-9}, f", threshold: {{value: {float(special.expit(0.2))!r}}}")
 COUNTED = {
     "values": ("value_bins", "method: quantiles, variables: [x], edges: {x: [62]}"),
+    "values of two": ("value_bins", "method: quantiles, variables: [x, v], edges: {x: [62]}"),
     "values by group": ("value_bins", "method: quantiles, variables: [x], by: y, edges: {x: [62]}"),
     "scores": ("score_bins", given("y ~ x", SCORE, f", threshold: {{value: {float(special.expit(0.2))!r}}}")),
 }
@@ -256,6 +259,7 @@ DIVIDED = {
     [
         ("values", "cohort by two"),
         ("values", "cohort by a sum"),
+        ("values of two", "cohort"),
         ("values by group", "cohort"),
         ("scores", "subgroup"),
         ("nearly scores", "cohort"),

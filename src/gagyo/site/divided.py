@@ -37,27 +37,34 @@ ALIKE = 0.999
 """From this cosine on two scores order people alike: coefficients at the ends of the declared ranges."""
 
 
-def parts_of(session: Session, request: Request) -> list[Rows]:
-    """Of the people of a question that counts cells of one measurement, or of scores made of one: those of each side of
-    every other place where the plan divides its values.
+def parts_of(session: Session, request: Request) -> Iterator[tuple[str, Rows]]:
+    """Of the people of a question that counts cells of measurements, or of scores made of one: by measurement those of
+    each side of every other place where the plan divides its values.
     """
-    name = _counted(session.line, request)
-    if not name:
-        return []
-    sides = _divisions(session.line, request.cohort, name, session.data.columns)
-    return session.cohorts.parts(request.cohort, name, (side for inside in sides for side in (inside, ~inside)))
+    for name in _counted(session.line, request):
+        sides = _divisions(session.line, request.cohort, name, session.data.columns)
+        both = (side for inside in sides for side in (inside, ~inside))
+        yield from ((name, part) for part in session.cohorts.parts(request.cohort, name, both))
 
 
-def _counted(line: Line, request: Request) -> str:
-    """The measurement whose values a question counts in cells; empty where there is none, or several."""
+def about(request: Request, name: str) -> Bools:
+    """Which bins of a question are of a variable, (bins or 1, 1, 1): of several each has bins of its own."""
+    names, which = request.arguments.get("variables"), request.arguments.get("which", ())
+    mine = [names[int(one)] == name for one in which] if names else [True]
+    return np.array(mine)[:, None, None]
+
+
+def _counted(line: Line, request: Request) -> list[str]:
+    """The measurements whose values a question counts in cells."""
     arguments, variables = request.arguments, line.study.variables
     if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS):
-        return ""  # scores that are not of each person alone
+        return []  # scores that are not of each person alone
     if "formula" in arguments:
         names = _made_of(arguments, variables)
+        names = names if len(names) == 1 else []
     else:
         names = list(arguments.get("variables", [])) or [str(arguments.get("time", ""))]
-    return names[0] if len(names) == 1 and names[0] in variables and not levels_of(variables[names[0]]) else ""
+    return [name for name in names if name in variables and not levels_of(variables[name])]
 
 
 def _made_of(arguments: Mapping[str, Any], variables: Mapping[str, Variable]) -> list[str]:
