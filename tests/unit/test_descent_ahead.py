@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gagyo.methods import _overlap
-from gagyo.methods._descent import Descent, descend, halves_of
+from gagyo.methods._descent import Descent, Wanted, descend, halves_of
 from gagyo.methods._validation.descent import EDGE, Grown, Tree
 from gagyo.methods._values import Values
 from gagyo.protocol.variables import Variable
@@ -154,3 +154,9 @@ def test_far_out_where_the_curve_is_flat_a_bin_is_not_halved(monkeypatch: pytest
     one = Grown.of(Tree(-EDGE, EDGE, 0.0, 0.1, cuts=(4.0,)))
     assert grown(one, [np.repeat([0.0, 0.1, 5.0], 400)])[0] > 1
     assert [leaf.people for leaf in one.leaves if leaf.low >= 4.0] == [400]
+
+
+def test_a_question_looks_no_further_than_parts_hold_enough() -> None:
+    """Hospitals see head counts before they rule on them: of 500 people they see those of 32 parts, not of 64."""
+    one = Grown.of(Tree(-EDGE, EDGE, 0.0, 1.0, people=500))
+    assert len(set(one.parts(Wanted(0, 0, 0.0, 1), K, one.ahead - 1))) == 32 + 1
