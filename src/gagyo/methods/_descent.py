@@ -130,8 +130,8 @@ class Descent(ABC):
     def parts(self, one: Wanted, least: int, levels: int) -> list[float]:
         """The ends (2^levels + 1) of the parts of a leaf that is halved so often, and its halves at their own cuts.
 
-        As often as parts of equal size hold enough for it: the hospitals of a sum see how many people are in every part,
-        also where it is a few. Parts that are not divided have no width.
+        As often as parts of equal size hold enough for it: the hospitals of a sum see how many people are in every
+        part, also where it is a few. Parts that are not divided have no width.
         """
         leaf = self.leaves[one.leaf]
         if levels == 1:
