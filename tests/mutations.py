@@ -565,6 +565,7 @@ MUTATIONS = (
     ("release/case.py", "measure.people.sum(axis=2) if", "measure.people.max(axis=2) if", AHEAD),
     ("methods/_validation/descent.py", "or not leaf.low < x < leaf.high", "", AHEAD),
     ("methods/_descent.py", "if people >= 2 * least * 2**level", "if people >= least * 2**level", AHEAD),
+    ("site/divided.py", "if kind in GRIDS and one.step != kind]", "if False]", SCORED),
     ("site/compared.py", "return people * about(request, of) if of", "return people * 0 if of", SCORED),
     ("release/halves.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),

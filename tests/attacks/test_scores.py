@@ -76,7 +76,7 @@ def opened(going: Run, tap: Wiretap, analysis: str, step: str = "score_bins") ->
             for which, places, open_ in zip(question.arguments["which"], cuts, whole, strict=True):
                 if sets is None and question.arguments["variables"][int(which)] != "x":
                     continue
-                key = str(question.arguments["by"]) if sets is None else tuple(sets[int(which)])
+                key = str(question.arguments.get("by", "")) if sets is None else tuple(sets[int(which)])
                 found[key] |= set(places[open_].tolist())
     return found
 
@@ -285,6 +285,24 @@ def test_cells_beside_a_cohorts_end_leave_nobody_or_enough(tmp_path: Path, name:
             assert not any(0 < number < 10 for number in between)
         assert len(ends) > 3
     assert going.stopped == {}
+
+
+def test_cells_of_two_kinds_in_two_cohorts_leave_nobody_or_enough(tmp_path: Path) -> None:
+    """Attack: cells about the mean of a cohort, and quantiles' cells of everyone: beyond 55 both are the same people."""
+    analyses = {
+        "m": "method: logistic, cohort: most, formula: 'y ~ x'",
+        "n": "method: validate, cohort: most, model: m, folds: 0, nonlinearity: true",
+        "q": "method: quantiles, cohort: all, variables: [x], histogram: true",
+    }
+    data = people()
+    going, tap = run(tmp_path, data, analyses, {"most": "x >= 55"})
+    assert going.stopped == {}
+    one, other = opened(going, tap, "q", "value_bins")[""], opened(going, tap, "n", "variable_bins")[""]
+    assert len(one) >= 3
+    assert len(other) > 10
+    x = data["x"][data["x"] >= 55]
+    between = [((x >= min(a, b)) & (x < max(a, b))).sum() for a in one for b in other]
+    assert not any(0 < number < 10 for number in between)
 
 
 def test_times_beside_the_end_of_a_landmark_cohort_leave_nobody_or_enough(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from gagyo.release.aggregate import (
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
 from gagyo.site.alike import Pairs, pairs_of, unlike_cells
-from gagyo.site.divided import about, between_cuts, parts_of
+from gagyo.site.divided import about, between_cuts, between_grids, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
@@ -206,6 +206,8 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
     between = between_cuts(session, request, step)
     if between is not None:
         there["bins"].append(between)
+    for people in between_grids(session, request, step):
+        there["bins"].append(people)
     return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
 
 

@@ -21,7 +21,7 @@ from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Counts, Floats
 from gagyo.release.few_values import Bools
 from gagyo.release.halves import nested
-from gagyo.site.scores_told import SCORES, Score
+from gagyo.site.scores_told import GRIDS, SCORES, Score
 from gagyo.site.session import Session
 
 AT_CUTS = "at_cuts"
@@ -147,6 +147,29 @@ def _between_scores(session: Session, request: Request, step: LocalStep) -> Coun
     asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
     people = step(session.cohorts[request.cohort].rows, **asked)["bins"].people
     return people.reshape(len(bins), -1, people.shape[-1])
+
+
+def between_grids(session: Session, request: Request, step: LocalStep) -> Iterator[Counts]:
+    """By other cohort of which cells of another kind were opened of the same variables, who is in both cohorts and lies
+    between each cut that a question asks for and the nearest of those cells, in the shape of its bins.
+    """
+    kind, arguments = step.name.partition(".")[2], dict(request.arguments)
+    opened = [one for one in session.history.cells if kind in GRIDS and one.step != kind]
+    for other in dict.fromkeys(one.cohort for one in opened if one.cohort != request.cohort):
+        ends, bins = [], nested(arguments["edges"])
+        for at, several in zip(arguments["which"], bins.tolist(), strict=True):
+            name = arguments["variables"][int(at)]
+            known = [one.cuts for one in opened if (one.cohort, one.variable) == (other, name)]
+            cuts = np.concatenate([np.zeros(0), *known])
+            for low, cut, high in several:
+                under, over = cuts[(cuts <= cut) & (cuts > low)], cuts[(cuts >= cut) & (cuts < high)]
+                ends.append((under.max(initial=low), cut, over.min(initial=high)) if len(cuts) else (cut, cut, cut))
+        asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
+        asked |= {"filled": np.zeros((len(ends), 1))} if "filled" in arguments else {}
+        inside = session.cohorts[other].complete
+        (both,) = session.cohorts.parts(request.cohort, f"also in {other}", [inside])
+        people = step(both if both.n else session.cohorts[request.cohort].rows, **asked)["bins"].people
+        yield people.reshape(len(bins), -1, people.shape[-1]) * (both.n > 0)
 
 
 def _moved(one: Score, now: Mapping[str, Any], variables: Mapping[str, Variable]) -> Floats:
