@@ -288,7 +288,7 @@ def test_cells_beside_a_cohorts_end_leave_nobody_or_enough(tmp_path: Path, name:
 
 
 def test_cells_of_two_kinds_in_two_cohorts_leave_nobody_or_enough(tmp_path: Path) -> None:
-    """Attack: cells about the mean of a cohort, and quantiles' cells of everyone: beyond 55 both are the same people."""
+    """Attack: cells about a cohort's mean, and quantiles' cells of everyone: beyond 55 these are the same people."""
     analyses = {
         "m": "method: logistic, cohort: most, formula: 'y ~ x'",
         "n": "method: validate, cohort: most, model: m, folds: 0, nonlinearity: true",
