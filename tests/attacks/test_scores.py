@@ -74,7 +74,9 @@ def opened(going: Run, tap: Wiretap, analysis: str, step: str = "score_bins") ->
             # The last number is everyone's.
             whole = answers[one.digest].payload["opened"][:-1].reshape(*cuts.shape, -1).all(axis=2)
             for which, places, open_ in zip(question.arguments["which"], cuts, whole, strict=True):
-                key = str(question.arguments["by"]) if sets is None else tuple(sets[int(which)])
+                if sets is None and question.arguments["variables"][int(which)] != "x":
+                    continue
+                key = str(question.arguments.get("by", "")) if sets is None else tuple(sets[int(which)])
                 found[key] |= set(places[open_].tolist())
     return found
 
@@ -238,6 +240,7 @@ def test_the_same_equation_again_is_opened_where_it_was(tmp_path: Path) -> None:
 NEARLY = given("y ~ x + v", SCORE | {"v": 1e-9}, f", threshold: {{value: {float(special.expit(0.2))!r}}}")
 COUNTED = {
     "values": ("value_bins", "method: quantiles, variables: [x], edges: {x: [62]}"),
+    "values of two": ("value_bins", "method: quantiles, variables: [x, v], edges: {x: [62]}"),
     "values by group": ("value_bins", "method: quantiles, variables: [x], by: y, edges: {x: [62]}"),
     "scores": ("score_bins", given("y ~ x", SCORE, f", threshold: {{value: {float(special.expit(0.2))!r}}}")),
 }
@@ -256,6 +259,7 @@ DIVIDED = {
     [
         ("values", "cohort by two"),
         ("values", "cohort by a sum"),
+        ("values of two", "cohort"),
         ("values by group", "cohort"),
         ("scores", "subgroup"),
         ("nearly scores", "cohort"),
@@ -281,6 +285,24 @@ def test_cells_beside_a_cohorts_end_leave_nobody_or_enough(tmp_path: Path, name:
             assert not any(0 < number < 10 for number in between)
         assert len(ends) > 3
     assert going.stopped == {}
+
+
+def test_cells_of_two_kinds_in_two_cohorts_leave_nobody_or_enough(tmp_path: Path) -> None:
+    """Attack: cells about a cohort's mean, and quantiles' cells of everyone: beyond 55 these are the same people."""
+    analyses = {
+        "m": "method: logistic, cohort: most, formula: 'y ~ x'",
+        "n": "method: validate, cohort: most, model: m, folds: 0, nonlinearity: true",
+        "q": "method: quantiles, cohort: all, variables: [x], histogram: true",
+    }
+    data = people()
+    going, tap = run(tmp_path, data, analyses, {"most": "x >= 55"})
+    assert going.stopped == {}
+    one, other = opened(going, tap, "q", "value_bins")[""], opened(going, tap, "n", "variable_bins")[""]
+    assert len(one) >= 3
+    assert len(other) > 10
+    x = data["x"][data["x"] >= 55]
+    between = [((x >= min(a, b)) & (x < max(a, b))).sum() for a in one for b in other]
+    assert not any(0 < number < 10 for number in between)
 
 
 def test_times_beside_the_end_of_a_landmark_cohort_leave_nobody_or_enough(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gagyo.methods import _overlap
-from gagyo.methods._descent import Descent, descend, halves_of
+from gagyo.methods._descent import Descent, Wanted, descend, halves_of
 from gagyo.methods._validation.descent import EDGE, Grown, Tree
 from gagyo.methods._values import Values
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Measure, everybody, grouped_bins
+from gagyo.release.aggregate import Measure, bins, everybody, grouped_bins
 from gagyo.release.case import Case
 from gagyo.release.decision import Release
 from gagyo.release.gate import Gate
@@ -58,12 +59,13 @@ def grown(one: Descent, classes: list[NDArray[np.float64]]) -> tuple[int, int]:
             edges = talk.send(answer)
         except StopIteration:
             return rounds, opened
+        assert np.isfinite(edges).all()
         filled = None
         if isinstance(one, Values | _overlap.Overlap):
-            bins = nested(edges)[..., [0, 2]].tolist()
-            filled = np.array([[float(one.filled(*ends)) for ends in row] for row in bins])
+            places = nested(edges)[..., [0, 2]].tolist()
+            filled = np.array([[float(one.filled(*ends)) for ends in row] for row in places])
         table = halves_of(lambda _: classes, np.zeros(len(edges)), edges)
-        case = _case(grouped_bins(table, 4_900, halved(edges, filled)))
+        case = _case((bins if isinstance(one, Grown) else grouped_bins)(table, 4_900, halved(edges, filled)))
         ruling = Gate().rule(case)
         assert isinstance(ruling, Release)
         out = int((~ruling.withheld["bins"]).sum())
@@ -72,8 +74,8 @@ def grown(one: Descent, classes: list[NDArray[np.float64]]) -> tuple[int, int]:
         answer = ruling.values
 
 
-def _case(bins: Measure) -> Case:
-    return Case("pooled", {"bins": bins, "people": everybody(4_900)}, 4_900, 50, Limits(), hospitals=4)
+def _case(measure: Measure) -> Case:
+    return Case("pooled", {"bins": measure, "people": everybody(4_900)}, 4_900, 50, Limits(), hospitals=4)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,50 @@ def test_parts_that_are_not_divided_stay_shut_and_count_as_no_numbers() -> None:
     assert isinstance(ruling, Release)
     assert ruling.withheld["bins"][0, :, 0].tolist() == [False] * 4 + [True] * 2
     assert case.numbers == 5
+
+
+def test_scores_of_few_values_open_no_more_than_one_halving_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of yes/no variables: most halves are empty, and their halves say nothing."""
+    classes = [np.floor(SKEWED), np.floor(CASES)]
+    ahead, opened = tree(), grown(tree(), classes)[1]
+    grown(ahead, classes)
+    monkeypatch.setattr(Descent, "capacity", lambda self, bins: 1)
+    singly = tree()
+    assert opened == grown(singly, classes)[1] < 1_000
+    assert [leaf[:5] for leaf in ahead.leaves] == [leaf[:5] for leaf in singly.leaves]
+
+
+@pytest.mark.parametrize(
+    ("measure", "shut"),
+    [
+        (bins([[[6, 6], [20, 20], [12, 0], [0, 0], [20, 20], [0, 0]]], 52), [2, 3]),
+        (bins([[[0, 0], [20, 20], [0, 0], [0, 0], [20, 20], [0, 0]]], 40), [2, 3]),
+        (grouped_bins([[[12, 0], [12, 12], [12, 0], [0, 0], [12, 0], [0, 12]]], 36, np.ones((1, 6), bool)), [2, 3]),
+    ],
+)
+def test_halves_of_fewer_than_twice_the_minimum_are_not_divided(measure: Measure, shut: list[int]) -> None:
+    ruling = Gate().rule(_case(measure))
+    assert isinstance(ruling, Release)
+    assert np.flatnonzero(ruling.withheld["bins"].all(axis=(0, 2))).tolist() == shut
+
+
+def test_a_hospital_with_a_greater_minimum_divides_what_the_study_asks_for() -> None:
+    measure = bins([[[13, 12], [20, 20], [13, 12], [0, 0], [20, 20], [0, 0]]], 65)
+    case = replace(_case(measure), limits=Limits(minimum_people=20), asked_from=20)
+    ruling = Gate().rule(case)
+    assert isinstance(ruling, Release)
+    assert not ruling.withheld["bins"].any()
+
+
+def test_far_out_where_the_curve_is_flat_a_bin_is_not_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its middle is no finite number, and no hospital answers a question about one."""
+    monkeypatch.setattr(Descent, "capacity", lambda self, bins: 1)
+    one = Grown.of(Tree(-EDGE, EDGE, 0.0, 0.1, cuts=(4.0,)))
+    assert grown(one, [np.repeat([0.0, 0.1, 5.0], 400)])[0] > 1
+    assert [leaf.people for leaf in one.leaves if leaf.low >= 4.0] == [400]
+
+
+def test_a_question_looks_no_further_than_parts_hold_enough() -> None:
+    """Hospitals see head counts before they rule on them: of 500 people they see those of 32 parts, not of 64."""
+    one = Grown.of(Tree(-EDGE, EDGE, 0.0, 1.0, people=500))
+    assert len(set(one.parts(Wanted(0, 0, 0.0, 1), K, one.ahead - 1))) == 32 + 1

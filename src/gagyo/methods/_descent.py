@@ -130,7 +130,8 @@ class Descent(ABC):
     def parts(self, one: Wanted, least: int, levels: int) -> list[float]:
         """The ends (2^levels + 1) of the parts of a leaf that is halved so often, and its halves at their own cuts.
 
-        As often as some parts may hold enough for it; parts that are not divided have no width.
+        As often as parts of equal size hold enough for it: the hospitals of a sum see how many people are in every
+        part, also where it is a few. Parts that are not divided have no width.
         """
         leaf = self.leaves[one.leaf]
         if levels == 1:
@@ -138,7 +139,7 @@ class Descent(ABC):
         people = leaf.people if leaf.counts else self.size
         parts = list(_halves(leaf, (one.cut, one.depth)))
         for level in range(1, levels):
-            cuts = self.cuts(parts) if people >= least * 2**level else [None] * len(parts)
+            cuts = self.cuts(parts) if people >= 2 * least * 2**level else [None] * len(parts)
             parts = [half for part, cut in zip(parts, cuts, strict=True) for half in _halves(part, cut)]
         return [leaf.low, *(part.high for part in parts)]
 

@@ -159,8 +159,8 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then restrict and walk to the limits, then tell."""
         counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")
-        people, events = (int(number) for number in counts["people"])
-        if events in (0, people) or np.isnan(counts["people"]).any():
+        people, events = (int(number) for number in np.nan_to_num(counts["people"]))
+        if events in (0, people):  # 0 also where a few have the outcome, or lack it
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         null = np.zeros(self.width)
         null[0] = np.log(events / (people - events))

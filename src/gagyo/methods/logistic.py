@@ -263,8 +263,8 @@ class Method:
         """Newton-Raphson to a squared decrement under 1e-16 (1e-17 a person, where that is more)."""
         terms = [column.name for column in self.formula.columns(self.study.variables)]
         counts = yield Ask(outcome, {"formula": self.formula.text}, doing="counting")
-        people, events = (int(number) for number in counts["people"])
-        if events in (0, people) or np.isnan(counts["people"]).any():
+        people, events = (int(number) for number in np.nan_to_num(counts["people"]))
+        if events in (0, people):  # 0 also where a few have the outcome, or lack it
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         walk = Walk(self._start(events, people), terms, people)
         enough = max(DECREMENT, DECREMENT_A_PERSON * people)

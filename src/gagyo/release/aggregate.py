@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-Kind = Literal["count", "total", "joint", "cells", "bins", "times", "scalar", "compared", "left"]
+Kind = Literal["count", "total", "joint", "cells", "bins", "grouped", "times", "scalar", "compared", "left"]
 """How the gate looks at a measure:
 
 count   the values are themselves numbers of people, each ruled alone
@@ -24,11 +24,16 @@ total   sums over people, each ruled alone
 joint   numbers that only mean something together (a fit): one bad cell withholds all
 cells   a table of counts, last axis the groups; suppression is completed so that margins do not give a cell away
 bins    counts by tree, bin and class; halves of a bin stand or fall together, and with what they are halves of
+grouped bins by group, each with its own people behind its count
 times   exits by interval (first axis), its parts, group, and event or not; the parts of one stand or fall together
 scalar  a statistic of one hospital's own people (AUC, slope); never summed
 compared  no values: people whom sums over several cohorts leave; a few of them keep back all that comes with it
 left    no values: of bins or times, the people in them whom counts of several cohorts leave; a few keep them shut
 """
+
+
+BINNED: tuple[Kind, ...] = ("bins", "grouped")
+"""Trees of halves, in the order of `halves.py`."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,7 @@ def bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_] | None = None) 
     by_class = np.asarray(table, dtype=np.int64)
     people = np.broadcast_to(by_class.sum(axis=-1, keepdims=True), by_class.shape).astype(np.int64)
     may = np.ones(by_class.shape[:-1], bool) if empty is None else empty
-    return _binned(by_class, people, cohort, may)
+    return _binned("bins", by_class, people, cohort, may)
 
 
 def grouped_bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_]) -> Measure:
@@ -290,12 +295,12 @@ def grouped_bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_]) -> Mea
     empty: (trees, bins), which bins may be open with nobody of a group.
     """
     people = np.asarray(table, dtype=np.int64)
-    return _binned(people, people, cohort, empty)
+    return _binned("grouped", people, people, cohort, empty)
 
 
-def _binned(table: Counts, people: Counts, cohort: int, empty: NDArray[np.bool_]) -> Measure:
+def _binned(kind: Kind, table: Counts, people: Counts, cohort: int, empty: NDArray[np.bool_]) -> Measure:
     may = np.broadcast_to(empty[..., None], table.shape)
-    return Measure("bins", table.astype(np.float64), np.ones(1), people, cohort - people, may)
+    return Measure(kind, table.astype(np.float64), np.ones(1), people, cohort - people, may)
 
 
 def exits(table: ArrayLike, cohort: int) -> Measure:

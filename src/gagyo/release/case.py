@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.release.aggregate import Aggregate, Counts, Measure
+from gagyo.release.aggregate import BINNED, Aggregate, Counts, Measure
 from gagyo.release.halves import shut_with_halves
 from gagyo.release.limits import Limits
 
@@ -47,7 +47,8 @@ class Case:
     """One ruling's facts. `people` is the cohort's size in this scope, `columns` the number of study variables.
 
     weighed_apart: whether another plan weighed the same people, and all but a few of them alike. step: whether an
-    equation counts who is over a value.
+    equation counts who is over a value. asked_from: people of a bin from which a descent asks for its halves; twice the
+    minimum, if None.
     """
 
     scope: Scope
@@ -65,6 +66,7 @@ class Case:
     before: Before = field(default_factory=Before)
     weighed_apart: bool = False
     step: bool = False
+    asked_from: int | None = None
 
     @property
     def per_fit(self) -> float:
@@ -87,7 +89,7 @@ class Case:
     def _would_open(self, name: str) -> int:
         """How many values of a measure there are, without those of bins that are asked for ahead and stay shut."""
         size, kind = self.aggregate[name].values.size, self.aggregate[name].kind
-        if kind != "bins" or self.scope != "pooled":
+        if kind not in BINNED or self.scope != "pooled":
             return size
         shut = shut_bins(self, name)
         return size - size // shut.size * int(np.count_nonzero(shut))
@@ -128,10 +130,15 @@ def left_few(case: Case, name: str) -> NDArray[np.bool_]:
 
 
 def shut_bins(case: Case, name: str) -> NDArray[np.bool_]:
-    """Which bins (trees, bins) of a sum stay shut: with few people, or few who are left; and what goes with those."""
-    measure = case.aggregate[name]
-    small = too_few(measure.people, measure.structural, case.limits.minimum_people)
-    return shut_with_halves(small | left_few(case, name))
+    """Which bins (trees, bins) of a sum stay shut: with few people, or few who are left; and what goes with those.
+
+    Of a bin with fewer than 2k people, k of the study, a descent asks for no halves when it asks for one halving at a
+    time. Looking ahead opens none either: it closes in on nobody's value further, and spends nothing where nobody is.
+    """
+    measure, least = case.aggregate[name], case.limits.minimum_people
+    small = too_few(measure.people, measure.structural, least)
+    together = measure.people.sum(axis=2) if measure.kind == "grouped" else measure.people.max(axis=2)
+    return shut_with_halves(small | left_few(case, name), together < (case.asked_from or 2 * least))
 
 
 def by_entry(case: Case, code: str, bad: Mapping[str, NDArray[np.bool_]]) -> Iterator[Breach]:

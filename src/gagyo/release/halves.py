@@ -34,12 +34,15 @@ def halved(ends: Floats, filled: Floats | None = None) -> Bools:
     return np.repeat(divided if filled is None else divided & (filled == 0), 2, axis=1)
 
 
-def shut_with_halves(small: Bools) -> Bools:
+def shut_with_halves(small: Bools, undivided: Bools | None = None) -> Bools:
     """Which halves (trees, halves) stay shut, of cells (trees, halves, classes) that are small.
 
-    Both of a pair with a small cell; and with a half that stays shut its own halves, whose sum it is.
+    Both of a pair with a small cell; and with a half that stays shut its own halves, whose sum it is. undivided:
+    (trees, halves), halves of which the halves stay shut, although they may be open themselves.
     """
     pairs = np.asarray(small.any(axis=2).reshape(len(small), -1, 2).any(axis=2))
+    if undivided is not None:
+        pairs[:, 1:] |= undivided[:, : pairs.shape[1] - 1]
     start, width = 1, 2
     while start < pairs.shape[1]:
         above = pairs[:, start - width // 2 : start]

@@ -25,11 +25,22 @@ from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import NO_SPREAD, NOBODY, Aggregate, Counts, Floats, Measure, Spread, left, side_by_side
+from gagyo.release.aggregate import (
+    BINNED,
+    NO_SPREAD,
+    NOBODY,
+    Aggregate,
+    Counts,
+    Floats,
+    Measure,
+    Spread,
+    left,
+    side_by_side,
+)
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
 from gagyo.site.alike import Pairs, pairs_of, unlike_cells
-from gagyo.site.divided import between_cuts, parts_of
+from gagyo.site.divided import about, between_cuts, between_grids, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
@@ -182,20 +193,29 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
     """With bins and times: who is left in them between this cohort and those that earlier analyses counted, on either
     side of other places where the plan divides the same values, and between the ends of scores' bins.
     """
-    binned = {name: one for name, one in aggregate.items() if one.kind in ("bins", "times")}
+    binned = {name: one for name, one in aggregate.items() if one.kind in (*BINNED, "times")}
     others = Compared.counting(session.line, request.analysis, request.step, session.history.opened) if binned else ()
     needed = session.line.methods[request.analysis].complete if others else frozenset()
-    rows = [session.cohorts.left(request.cohort, other, needed) for other in others]
+    rows = [("", session.cohorts.left(request.cohort, other, needed)) for other in others]
     rows += parts_of(session, request) if binned else []
-    answers = [step(one, **request.arguments) if one.n else None for one in rows]
+    answers = [(of, step(one, **request.arguments) if one.n else None) for of, one in rows]
     there = {
-        name: [np.zeros_like(one.people) if a is None else a[name].people for a in answers]
+        name: [_counts(None if a is None else a[name].people, one.people, request, of) for of, a in answers]
         for name, one in binned.items()
     }
     between = between_cuts(session, request, step)
     if between is not None:
         there["bins"].append(between)
+    for people in between_grids(session, request, step):
+        there["bins"].append(people)
     return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
+
+
+def _counts(people: Counts | None, everyone: Counts, request: Request, of: str) -> Counts:
+    """People of a part in the bins, or times, that are of a variable, in the shape of everyone's; of all, for ""."""
+    if people is None:
+        return np.zeros_like(everyone)
+    return people * about(request, of) if of and "which" in request.arguments else people  # times are of one alone
 
 
 def _sorted(groups: Iterable[Group]) -> list[Group]:

@@ -21,7 +21,7 @@ from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Counts, Floats
 from gagyo.release.few_values import Bools
 from gagyo.release.halves import nested
-from gagyo.site.scores_told import SCORES, Score
+from gagyo.site.scores_told import GRIDS, SCORES, Score
 from gagyo.site.session import Session
 
 AT_CUTS = "at_cuts"
@@ -37,27 +37,34 @@ ALIKE = 0.999
 """From this cosine on two scores order people alike: coefficients at the ends of the declared ranges."""
 
 
-def parts_of(session: Session, request: Request) -> list[Rows]:
-    """Of the people of a question that counts cells of one measurement, or of scores made of one: those of each side of
-    every other place where the plan divides its values.
+def parts_of(session: Session, request: Request) -> Iterator[tuple[str, Rows]]:
+    """Of the people of a question that counts cells of measurements, or of scores made of one: by measurement those of
+    each side of every other place where the plan divides its values.
     """
-    name = _counted(session.line, request)
-    if not name:
-        return []
-    sides = _divisions(session.line, request.cohort, name, session.data.columns)
-    return session.cohorts.parts(request.cohort, name, (side for inside in sides for side in (inside, ~inside)))
+    for name in _counted(session.line, request):
+        sides = _divisions(session.line, request.cohort, name, session.data.columns)
+        both = (side for inside in sides for side in (inside, ~inside))
+        yield from ((name, part) for part in session.cohorts.parts(request.cohort, name, both))
 
 
-def _counted(line: Line, request: Request) -> str:
-    """The measurement whose values a question counts in cells; empty where there is none, or several."""
+def about(request: Request, name: str) -> Bools:
+    """Which bins of a question are of a variable, (bins or 1, 1, 1): of several each has bins of its own."""
+    names, which = request.arguments.get("variables"), request.arguments.get("which", ())
+    mine = [names[int(one)] == name for one in which] if names else [True]
+    return np.array(mine)[:, None, None]
+
+
+def _counted(line: Line, request: Request) -> list[str]:
+    """The measurements whose values a question counts in cells."""
     arguments, variables = request.arguments, line.study.variables
     if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS):
-        return ""  # scores that are not of each person alone
+        return []  # scores that are not of each person alone
     if "formula" in arguments:
         names = _made_of(arguments, variables)
+        names = names if len(names) == 1 else []
     else:
         names = list(arguments.get("variables", [])) or [str(arguments.get("time", ""))]
-    return names[0] if len(names) == 1 and names[0] in variables and not levels_of(variables[names[0]]) else ""
+    return [name for name in names if name in variables and not levels_of(variables[name])]
 
 
 def _made_of(arguments: Mapping[str, Any], variables: Mapping[str, Variable]) -> list[str]:
@@ -140,6 +147,29 @@ def _between_scores(session: Session, request: Request, step: LocalStep) -> Coun
     asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
     people = step(session.cohorts[request.cohort].rows, **asked)["bins"].people
     return people.reshape(len(bins), -1, people.shape[-1])
+
+
+def between_grids(session: Session, request: Request, step: LocalStep) -> Iterator[Counts]:
+    """By other cohort of which cells of another kind were opened of the same variables, who is in both cohorts and lies
+    between each cut that a question asks for and the nearest of those cells, in the shape of its bins.
+    """
+    kind, arguments = step.name.partition(".")[2], dict(request.arguments)
+    opened = [one for one in session.history.cells if kind in GRIDS and one.step != kind]
+    for other in dict.fromkeys(one.cohort for one in opened if one.cohort != request.cohort):
+        ends, bins = [], nested(arguments["edges"])
+        for at, several in zip(arguments["which"], bins.tolist(), strict=True):
+            name = arguments["variables"][int(at)]
+            known = [one.cuts for one in opened if (one.cohort, one.variable) == (other, name)]
+            cuts = np.concatenate([np.zeros(0), *known])
+            for low, cut, high in several:
+                under, over = cuts[(cuts <= cut) & (cuts > low)], cuts[(cuts >= cut) & (cuts < high)]
+                ends.append((under.max(initial=low), cut, over.min(initial=high)) if len(cuts) else (cut, cut, cut))
+        asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
+        asked |= {"filled": np.zeros((len(ends), 1))} if "filled" in arguments else {}
+        inside = session.cohorts[other].complete
+        (both,) = session.cohorts.parts(request.cohort, f"also in {other}", [inside])
+        people = step(both if both.n else session.cohorts[request.cohort].rows, **asked)["bins"].people
+        yield people.reshape(len(bins), -1, people.shape[-1]) * (both.n > 0)
 
 
 def _moved(one: Score, now: Mapping[str, Any], variables: Mapping[str, Variable]) -> Floats:

@@ -17,7 +17,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.ledger import Entry
 from gagyo.site.admission import NotAdmitted
-from gagyo.site.scores_told import SCORES, Score, scores_opened
+from gagyo.site.scores_told import GRIDS, SCORES, Cells, Score, cells_opened, scores_opened
 
 Kind = TypeVar("Kind", Ask, LeaveOut)
 
@@ -38,6 +38,8 @@ class History:
         """The analyses of which anything was opened."""
         self.scores: list[Score] = []
         """The bins of scores that were opened."""
+        self.cells: list[Cells] = []
+        """The cells of values that were opened."""
 
     def follow(self, history: Sequence[Opened]) -> None:
         """Check and take in what was opened since the last request."""
@@ -69,9 +71,13 @@ class History:
 
     def _note_scores(self, cursor: Cursor, record: Record) -> None:
         question = self._line.question
-        if record.shares and isinstance(question, Ask) and question.step.name.endswith(f".{SCORES}"):
-            cohort = self._plan.study.analyses[cursor.analysis].cohort
+        if not record.shares or not isinstance(question, Ask):
+            return
+        kind, cohort = question.step.name.partition(".")[2], self._plan.study.analyses[cursor.analysis].cohort
+        if kind == SCORES:
             self.scores += scores_opened(cursor.analysis, cohort, question.arguments, pooled(record).values["bins"])
+        elif kind in GRIDS:
+            self.cells += cells_opened(kind, cohort, question.arguments, pooled(record).values["bins"])
 
     def others(self, request: Request) -> tuple[str, ...]:
         """All hospitals but the asked one over which sums about the cohort were opened: whom it is left out of."""

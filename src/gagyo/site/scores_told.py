@@ -1,4 +1,4 @@
-"""Which bins of scores were opened under a plan: who counts the same scores again may not cut them a little beside."""
+"""Which bins of scores and values were opened under a plan: who counts the same again may not cut a little beside."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ from gagyo.release.halves import nested
 
 SCORES = "score_bins"
 """The step that counts scores in bins."""
+
+
+GRIDS = ("value_bins", "variable_bins")
+"""The steps that count values in cells: of the lattice, and about a predictor's mean."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cuts of a variable's cells that a step opened of a cohort."""
+
+    step: str
+    cohort: str
+    variable: str
+    cuts: Floats
 
 
 @dataclass(frozen=True)
@@ -35,3 +49,12 @@ def scores_opened(analysis: str, cohort: str, arguments: Mapping[str, Any], bins
         cuts = every[mine][~shut[mine]]
         if len(cuts):
             yield Score(analysis, cohort, arguments, tuple(one), cuts)
+
+
+def cells_opened(step: str, cohort: str, arguments: Mapping[str, Any], bins: Floats) -> Iterator[Cells]:
+    """Of which variables a question opened cells, and at which cuts. bins: two of each cut, NaN where shut."""
+    every = nested(arguments["edges"])[:, :, 1]
+    shut = np.asarray(np.isnan(bins.reshape(*every.shape, -1)).any(axis=2))
+    for number in np.unique(arguments["which"]).astype(int):
+        mine = arguments["which"] == number
+        yield Cells(step, cohort, arguments["variables"][number], every[mine][~shut[mine]])

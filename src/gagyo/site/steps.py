@@ -216,6 +216,7 @@ class Steps:
             before=self._earlier.spent(session, request, scope, people) if scope != "share" else Before(),
             weighed_apart=self._earlier.weighs_apart(session, request),
             step=is_step(session, request),
+            asked_from=2 * session.study.release.minimum_people,
         )
 
 

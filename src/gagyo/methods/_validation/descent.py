@@ -121,12 +121,19 @@ class Tree:
         return 1 + DEEPEST + len(self.cuts)
 
     def cuts_of(self, leaves: Sequence[Leaf]) -> list[tuple[float, int] | None]:
-        """Where each bin's halves meet, and how deep the halves are; None of one that is not halved any more."""
+        """Where each bin's halves meet, and how deep the halves are; None of one that is not halved any more.
+
+        Far out, where the curve is flat, a bin has no middle.
+        """
         ends = self.share(np.array([(leaf.low, leaf.high) for leaf in leaves]))
         middles = self.at(ends.mean(axis=1)).tolist()
-        return [
-            self.declared(leaf) or ((x, leaf.depth + 1) if leaf.depth < DEEPEST and not self.only else None)
+        deep = [
+            self.only or leaf.depth >= DEEPEST or not leaf.low < x < leaf.high
             for leaf, x in zip(leaves, middles, strict=True)
+        ]
+        return [
+            self.declared(leaf) or (None if done else (x, leaf.depth + 1))
+            for leaf, x, done in zip(leaves, middles, deep, strict=True)
         ]
 
     def declared(self, leaf: Leaf) -> tuple[float, int] | None:

@@ -19,7 +19,7 @@ def minimum_people(case: Case) -> Iterator[Breach]:
         cells = {
             name: too_few(measure.people, measure.structural, least)
             for name, measure in case.aggregate.items()
-            if measure.kind not in ("bins", "times", "compared", "left")  # rules of their own look at these
+            if measure.kind not in ("bins", "grouped", "times", "compared", "left")  # rules of their own look at these
         }
         yield from by_entry(case, "minimum_people", cells)
     if case.scope != "pooled":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gagyo.release.aggregate import BINNED
 from gagyo.release.case import Breach, Case, shut_bins
 
 
@@ -14,11 +15,12 @@ def order_statistics(case: Case) -> Iterator[Breach]:
 
     So do those with 1 to k-1 people of a group, where groups are counted for themselves, and those with 1 to k-1 people
     who are left between this cohort and one counted before. With them stay shut the halves of these halves, and theirs,
-    that the same question asks for: their sums are what is withheld. An empty bin next to one of k or more is open,
-    where its measure lets bins be empty: it says only that the others' bin is not empty.
+    that the same question asks for, whose sums are what is withheld; and the halves of a half of fewer than 2k people.
+    An empty bin next to one of k or more is open, where its measure lets bins be empty: it says only that the others'
+    bin is not empty.
     """
     for name, measure in case.aggregate.items():
-        if measure.kind != "bins":
+        if measure.kind not in BINNED:
             continue
         if case.scope == "each" or (case.scope == "pooled" and case.hospitals < case.limits.hospitals):
             yield Breach("order_statistics", name, np.ones(measure.values.shape, bool))

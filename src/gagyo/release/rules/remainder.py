@@ -15,6 +15,6 @@ def remainder(case: Case) -> Iterator[Breach]:
     cells = {
         name: (measure.others > 0) & (measure.others < least)
         for name, measure in case.aggregate.items()
-        if measure.kind not in ("scalar", "bins", "times")
+        if measure.kind not in ("scalar", "bins", "grouped", "times")
     }
     yield from by_entry(case, "remainder", cells)
