@@ -534,7 +534,7 @@ MUTATIONS = (
     ("statistics/clusters.py", 'POWERS = {"sandwich": 0.0, "CR2": 0.5', 'POWERS = {"sandwich": 0.0, "CR2": 0.4', GEE),
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
-    ("methods/glm.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
+    ("methods/_glm_options.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
     (
         "methods/target_trial.py",
         "dispensable=not last",
@@ -1137,7 +1137,7 @@ MUTATIONS = (
     ("protocol/cohort.py", "return _names(part.left) | _names(part.right)", "return _names(part.right)", SCORED),
     ("site/divided.py", "        yield columns[name] < cut\n", "        pass\n", SCORED),
     ("site/divided.py", "abs(float(u @ v)) < ALIKE * size", "True", SCORED),
-    ("site/divided.py", "if not found:", "if True:", SCORED),
+    ("site/divided.py", "if any(map(len, known)) else None", "if False else None", SCORED),
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
     ("site/compared.py", "cells.append(unlike_cells(self.alike, columns, self.variables, now))", "pass", ALIKE),

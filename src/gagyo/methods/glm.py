@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
@@ -30,6 +30,7 @@ from gagyo.methods import _sandwich as sandwich
 from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_negative_binomial import Dispersed, dispersed_meat
 from gagyo.methods._glm_negative_binomial import dispersed as dispersed
+from gagyo.methods._glm_options import Options, faults
 from gagyo.methods._glm_sums import (
     WORST,
     cells_of,
@@ -58,11 +59,10 @@ from gagyo.methods._newton import (
     triangle,
 )
 from gagyo.methods._regression import about_zero, middles
-from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
+from gagyo.methods._sandwich import ARGUMENTS, People, Robust, Scales, Variance
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
-from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics.families import FAMILIES, Family
@@ -73,6 +73,9 @@ DECREMENT = 1e-20
 
 present = present_step("glm")
 value_bins = bins_step("glm")
+MEASURED = ("gamma", "gaussian")
+"""Families of outcomes that separate nobody."""
+
 KNOTS = knots.Knots(present, value_bins)
 """Knots of splines without any are found before a fit."""
 
@@ -173,32 +176,6 @@ def marginal(rows: Rows, formula: str, link: str, exposure: str, coefficients: F
     return {"effects": average(rows, parsed, link, coefficients, offset, middle, reach, worst, cells)}
 
 
-class Options(BaseModel):
-    """What a study file may say of a generalised linear model."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    formula: str
-    family: Literal["binomial", "poisson", "negative_binomial", "gamma", "gaussian"]
-    """The outcome's distribution: yes or no, a count (or yes/no, for risk ratios), an overdispersed count, a positive
-    measurement, or (with `weights`) any measurement."""
-    link: Literal["probit", "cloglog", "log", "logit", "identity"] = "log"
-    """`probit` or `cloglog` of a binomial, with `weights` also `logit`; `identity` of a gaussian; `log` of the others.
-    Without weights a binomial's logit is the method `logistic`, and a gaussian model the method `linear`."""
-    exposure: str = ""
-    """A variable, such as person-years, to which a mean count is proportional: its logarithm is the offset."""
-    weights: str = ""
-    """A variable that says how much each person counts, such as the inverse of the probability of being sampled. With
-    `robust` HC0, HC1, CR0, CR1 or CR1S."""
-    robust: Errors = "none"
-    """Standard errors: model-based, by White's sandwich over people (HC0 to HC3), or over clusters (CR0 to CR2)."""
-    cluster: str = ""
-    """For CR0 to CR2 a category or whole number, such as the ward: a cluster for each of its values in each hospital.
-    Without it each hospital is a cluster."""
-    marginal_effects: bool = False
-    """Also tell the average marginal effect of each variable, on the scale of the mean: one more sum."""
-
-
 @dataclass
 class Walk:
     """Where a fit is: coefficients, the step that led there, and what each round opened."""
@@ -238,7 +215,7 @@ class Method:
         options = Options(**analysis.options)
         formula = knots.parse(options.formula, analysis, study)
         robust = Robust(options.robust, options.cluster)
-        check_none([*_faults(options, formula, analysis, study), *robust.faults(formula, analysis, study)])
+        check_none([*faults(options, formula, analysis, study), *robust.faults(formula, analysis, study)])
         return cls(formula, options, study)
 
     @property
@@ -425,81 +402,3 @@ class Method:
         if not answer.whole("meat"):
             raise Stopped(Finding("withheld_fit"))
         return self.robust.variance(answer["meat"], inverse, fit.people, int((~fit.solved.aliased).sum()))
-
-
-def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
-    """All that does not fit together."""
-    found = []
-    links = [link for family, link in (*FAMILIES, ("negative_binomial", "log")) if family == options.family]
-    links = [link for link in links if link not in WEIGHTED_LINKS or options.weights]
-    if options.link not in links:
-        values = {"found": f"{options.family}, {options.link}", "expected": ", ".join(links)}
-        found.append(Finding("glm_link", place=analysis.place("link"), values=values))
-    one = study.variables[formula.outcome]
-    if not _suits(one, options.family):
-        values = {"found": formula.outcome, "family": options.family, "expected": OUTCOMES[options.family]}
-        found.append(Finding("glm_outcome", place=analysis.place("formula"), values=values))
-    if options.exposure:
-        over = study.variables.get(options.exposure)
-        bad = over is None or over.type not in ("number", "integer") or over.bounds[0] <= 0
-        if bad or options.family not in COUNTS or options.exposure in formula.variables:
-            expected = "family: poisson, negative_binomial; number, integer; range: [> 0, …]"
-            values = {"found": options.exposure, "expected": expected}
-            found.append(Finding("glm_exposure", place=analysis.place("exposure"), values=values))
-    if options.weights:
-        found += _faults_of_weights(options, formula, analysis, study)
-    measured = options.exposure or any(column.indicator is None for column in formula.columns(study.variables))
-    if options.family == "negative_binomial" and not measured:
-        found.append(Finding("glm_measured", place=analysis.place("formula"), values={"found": formula.text}))
-    return found
-
-
-def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
-    one = study.variables.get(options.weights)
-    bad = one is None or one.type not in ("number", "integer") or one.bounds[0] <= 0
-    if bad or options.weights in {*formula.variables, options.exposure}:
-        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
-        return [Finding("glm_weights", place=analysis.place("weights"), values=values)]
-    beside = {"robust": options.robust, "family": options.family, "marginal_effects": options.marginal_effects}
-    unfit = [
-        *(["robust"] if options.robust not in WEIGHTED_ERRORS else []),
-        *(["family"] if options.family == "negative_binomial" else []),
-        *(["marginal_effects"] if options.marginal_effects else []),
-    ]
-    if not unfit:
-        return []
-    found = ", ".join(
-        f"{key}: {str(beside[key]).lower() if key == 'marginal_effects' else beside[key]}" for key in unfit
-    )
-    values = {"found": found, "expected": ", ".join(WEIGHTED_ERRORS)}
-    return [Finding("glm_weights_beside", place=analysis.place("weights"), values=values)]
-
-
-WEIGHTED_LINKS = ("logit", "identity")
-"""Links of models that have methods of their own where nothing is weighted."""
-
-WEIGHTED_ERRORS = ("HC0", "HC1", "CR0", "CR1", "CR1S")
-"""Errors that do not take weights for numbers of people, and need no leverages."""
-
-MEASURED = ("gamma", "gaussian")
-"""Families of outcomes that separate nobody."""
-
-COUNTS = ("poisson", "negative_binomial")
-
-OUTCOMES = {
-    "binomial": "boolean",
-    "poisson": "boolean; number, integer: range [>= 0, …]",
-    "negative_binomial": "number, integer: range [>= 0, …]",
-    "gamma": "number, integer: range [> 0, …]",
-    "gaussian": "number, integer",
-}
-
-
-def _suits(outcome: Variable, family: str) -> bool:
-    if outcome.type == "boolean":
-        return family in ("binomial", "poisson")
-    if outcome.type not in ("number", "integer") or family == "binomial":
-        return False
-    if family == "gaussian":
-        return True
-    return outcome.bounds[0] > 0 if family == "gamma" else outcome.bounds[0] >= 0

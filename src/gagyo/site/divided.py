@@ -7,7 +7,7 @@ end is tried: nothing is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -132,44 +132,48 @@ def _between_scores(session: Session, request: Request, step: LocalStep) -> Coun
     before = [one for one in before if one.analysis != request.analysis]
     if not before:
         return None
-    arguments, ends, found = dict(request.arguments), [], False
-    bins = nested(arguments["edges"])
-    for at, several in zip(arguments["which"], bins.tolist(), strict=True):
+    arguments, variables = request.arguments, session.study.variables
+    known = []
+    for at in arguments["which"]:
         which = tuple(arguments["sets"][int(at)])
-        known = [_moved(one, arguments, session.study.variables) for one in before if one.which == which]
-        cuts = np.concatenate([np.zeros(0), *known])
-        found = found or len(cuts) > 0
-        for low, cut, high in several:
-            under, over = cuts[(cuts <= cut) & (cuts > low)], cuts[(cuts >= cut) & (cuts < high)]
-            ends.append((under.max(initial=low), cut, over.min(initial=high)) if len(cuts) else (cut, cut, cut))
-    if not found:
-        return None
-    asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
-    people = step(session.cohorts[request.cohort].rows, **asked)["bins"].people
-    return people.reshape(len(bins), -1, people.shape[-1])
+        known.append(_together(_moved(one, arguments, variables) for one in before if one.which == which))
+    return _enclosed(session.cohorts[request.cohort].rows, step, arguments, known) if any(map(len, known)) else None
 
 
 def between_grids(session: Session, request: Request, step: LocalStep) -> Iterator[Counts]:
     """By other cohort of which cells of another kind were opened of the same variables, who is in both cohorts and lies
     between each cut that a question asks for and the nearest of those cells, in the shape of its bins.
     """
-    kind, arguments = step.name.partition(".")[2], dict(request.arguments)
+    kind, arguments = step.name.partition(".")[2], request.arguments
     opened = [one for one in session.history.cells if kind in GRIDS and one.step != kind]
     for other in dict.fromkeys(one.cohort for one in opened if one.cohort != request.cohort):
-        ends, bins = [], nested(arguments["edges"])
-        for at, several in zip(arguments["which"], bins.tolist(), strict=True):
-            name = arguments["variables"][int(at)]
-            known = [one.cuts for one in opened if (one.cohort, one.variable) == (other, name)]
-            cuts = np.concatenate([np.zeros(0), *known])
-            for low, cut, high in several:
-                under, over = cuts[(cuts <= cut) & (cuts > low)], cuts[(cuts >= cut) & (cuts < high)]
-                ends.append((under.max(initial=low), cut, over.min(initial=high)) if len(cuts) else (cut, cut, cut))
-        asked = {**arguments, "which": np.repeat(arguments["which"], bins.shape[1]), "edges": np.array(ends)}
-        asked |= {"filled": np.zeros((len(ends), 1))} if "filled" in arguments else {}
+        known = []
+        for at in arguments["which"]:
+            place = other, arguments["variables"][int(at)]
+            known.append(_together(one.cuts for one in opened if (one.cohort, one.variable) == place))
         inside = session.cohorts[other].complete
         (both,) = session.cohorts.parts(request.cohort, f"also in {other}", [inside])
-        people = step(both if both.n else session.cohorts[request.cohort].rows, **asked)["bins"].people
-        yield people.reshape(len(bins), -1, people.shape[-1]) * (both.n > 0)
+        whole = session.cohorts[request.cohort].rows
+        yield _enclosed(both if both.n else whole, step, arguments, known) * (both.n > 0)
+
+
+def _together(cuts: Iterable[Floats]) -> Floats:
+    return np.concatenate([np.zeros(0), *cuts])
+
+
+def _enclosed(rows: Rows, step: LocalStep, asked: Mapping[str, Any], known: Sequence[Floats]) -> Counts:
+    """Who lies between each cut that a question asks for and the nearest known ones inside its bin, in the shape of its
+    bins; nobody where none are known. known: of each tree of the question.
+    """
+    bins, ends = nested(asked["edges"]), []
+    for several, cuts in zip(bins.tolist(), known, strict=True):
+        for low, cut, high in several:
+            under, over = cuts[(cuts <= cut) & (cuts > low)], cuts[(cuts >= cut) & (cuts < high)]
+            ends.append((under.max(initial=low), cut, over.min(initial=high)) if len(cuts) else (cut, cut, cut))
+    singly = {**asked, "which": np.repeat(asked["which"], bins.shape[1]), "edges": np.array(ends)}
+    singly |= {"filled": np.zeros((len(ends), 1))} if "filled" in asked else {}
+    people = step(rows, **singly)["bins"].people
+    return people.reshape(len(bins), -1, people.shape[-1])
 
 
 def _moved(one: Score, now: Mapping[str, Any], variables: Mapping[str, Variable]) -> Floats:
