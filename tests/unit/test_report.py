@@ -611,7 +611,7 @@ def test_an_equation_with_a_spline_says_what_its_columns_are(document: dict[str,
         out = np.empty(1)
         for x in (-3.0, 0.5, 2.5, 5.0, 9.0):
             spline.fill(which, {"texture": np.array([x])}, out)
-            assert eval(said, {"x": x, "max": max}) == pytest.approx(out[0], rel=1e-12, abs=1e-12)
+            assert eval(said, {"__builtins__": {}, "x": x, "max": max}) == pytest.approx(out[0], rel=1e-12, abs=1e-12)
     assert page.count("where that is positive") == 1
     assert "where that is positive" not in render(document, "en")
 

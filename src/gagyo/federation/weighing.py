@@ -56,10 +56,10 @@ class Weighing:
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> Weighing:
-        """Of a record that `plain` made."""
+        """Of a record that `plain` made; one of an earlier version has no `times`."""
         within, (estimand, stabilised) = plain["within"], plain["kind"]
         lists = {"within": tuple(float(end) for end in within), "kind": (str(estimand), bool(stabilised))}
-        lists["times"] = tuple(plain["times"])
+        lists["times"] = tuple(plain.get("times", ()))
         return cls(**{**plain, **lists})
 
     @property

@@ -80,6 +80,15 @@ KNOTS = knots.Knots(present, value_bins)
 """Knots of splines without any are found before a fit."""
 
 
+COEFFICIENTS = Numbers((None,), -1e12, 1e12)
+
+FITTED: dict[str, Name | Numbers] = {
+    **{name: Name() for name in ("formula", "family", "link", "exposure", "weights")},
+    "coefficients": COEFFICIENTS,
+}
+"""What the steps of a fit are asked with."""
+
+
 @local(formula=Name(), exposure=Name(), weights=Name())
 def outcome(rows: Rows, formula: str, exposure: str, weights: str) -> Aggregate:
     """How many people; the sums of their outcomes and of their exposures (1 each, where there is none), weighted."""
@@ -96,14 +105,7 @@ def outcome(rows: Rows, formula: str, exposure: str, weights: str) -> Aggregate:
     }
 
 
-@local(
-    formula=Name(),
-    family=Name(),
-    link=Name(),
-    exposure=Name(),
-    weights=Name(),
-    coefficients=Numbers((None,), -1e12, 1e12),
-)
+@local(**FITTED)
 def step(
     rows: Rows, formula: str, family: str, link: str, exposure: str, weights: str, coefficients: Floats
 ) -> Aggregate:
@@ -126,7 +128,7 @@ def step(
     }
 
 
-@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=COEFFICIENTS)
 def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
     """Pearson's chi-square at coefficients (p,)."""
     parsed = rows.formula(formula)
@@ -136,15 +138,7 @@ def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coe
     return {"pearson": joint(one.pearson.sum(keepdims=True), bound, cells_of(rows, parsed, exposure), spread)}
 
 
-@local(
-    formula=Name(),
-    family=Name(),
-    link=Name(),
-    exposure=Name(),
-    weights=Name(),
-    coefficients=Numbers((None,), -1e12, 1e12),
-    **ARGUMENTS,
-)
+@local(**FITTED, **ARGUMENTS)
 def meat(
     rows: Rows,
     formula: str,
@@ -166,7 +160,7 @@ def meat(
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 
 
-@local(formula=Name(), link=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12))
+@local(formula=Name(), link=Name(), exposure=Name(), coefficients=COEFFICIENTS)
 def marginal(rows: Rows, formula: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
     """Sums over people of each marginal effect, and of its derivatives in the coefficients (effects, 1 + p)."""
     parsed = rows.formula(formula)

@@ -14,7 +14,6 @@ from gagyo.release.halves import nested
 SCORES = "score_bins"
 """The step that counts scores in bins."""
 
-
 GRIDS = ("value_bins", "variable_bins")
 """The steps that count values in cells: of the lattice, and about a predictor's mean."""
 
@@ -42,19 +41,21 @@ class Score:
 
 def scores_opened(analysis: str, cohort: str, arguments: Mapping[str, Any], bins: Floats) -> Iterator[Score]:
     """The score sets of which a question opened bins, and at which cuts. bins: two of each cut, NaN where shut."""
-    numbers, every = arguments["which"].astype(int), nested(arguments["edges"])[:, :, 1]
-    shut = np.asarray(np.isnan(bins.reshape(*every.shape, -1)).any(axis=2))
-    for number, one in enumerate(arguments["sets"]):
-        mine = numbers == number
-        cuts = every[mine][~shut[mine]]
-        if len(cuts):
-            yield Score(analysis, cohort, arguments, tuple(one), cuts)
+    for number, cuts in _opened(arguments, bins):
+        yield Score(analysis, cohort, arguments, tuple(arguments["sets"][number]), cuts)
 
 
 def cells_opened(step: str, cohort: str, arguments: Mapping[str, Any], bins: Floats) -> Iterator[Cells]:
     """Of which variables a question opened cells, and at which cuts. bins: two of each cut, NaN where shut."""
+    for number, cuts in _opened(arguments, bins):
+        yield Cells(step, cohort, arguments["variables"][number], cuts)
+
+
+def _opened(arguments: Mapping[str, Any], bins: Floats) -> Iterator[tuple[int, Floats]]:
+    """By number of what is counted (`which`), the cuts at which something was opened."""
     every = nested(arguments["edges"])[:, :, 1]
     shut = np.asarray(np.isnan(bins.reshape(*every.shape, -1)).any(axis=2))
-    for number in np.unique(arguments["which"]).astype(int):
+    for number in np.unique(arguments["which"]).astype(int).tolist():
         mine = arguments["which"] == number
-        yield Cells(step, cohort, arguments["variables"][number], every[mine][~shut[mine]])
+        if not shut[mine].all():
+            yield number, every[mine][~shut[mine]]
