@@ -13,7 +13,7 @@ from gagyo.federation import rows as federation
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.method import read_method
 from gagyo.methods._descent import Leaf
-from gagyo.methods._values import Grouped, Values
+from gagyo.methods._value_cells import Grouped, Values
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import grouped_bins
 from gagyo.release.case import Case

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gagyo.methods import _overlap
 from gagyo.methods._descent import Descent, Wanted, descend, halves_of
 from gagyo.methods._validation.descent import EDGE, Grown, Tree
-from gagyo.methods._values import Values
+from gagyo.methods._value_cells import Values
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Measure, bins, everybody, grouped_bins
 from gagyo.release.case import Case

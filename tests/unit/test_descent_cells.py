@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gagyo.methods._descent import Leaf
-from gagyo.methods._values import Values
+from gagyo.methods._value_cells import Values
 from gagyo.protocol.variables import Variable
 from gagyo.text import Text
 

@@ -20,7 +20,8 @@ from gagyo.federation.local import LocalStep
 from gagyo.finding import Finding
 from gagyo.methods._labels import with_unit
 from gagyo.methods._quantiles_told import digits_of, percent
-from gagyo.methods._values import Asked, Values, two_grids
+from gagyo.methods._value_cells import Values
+from gagyo.methods._values import Asked, two_grids
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study

@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.methods._values import Asked, Grouped, Values, descend_by_group
+from gagyo.methods._value_cells import Grouped, Values
+from gagyo.methods._values import Asked, descend_by_group
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats
 from gagyo.statistics.quantiles import Binned, interval_ranks, ranks

@@ -11,7 +11,7 @@ import numpy as np
 from gagyo.methods._groups import level_label
 from gagyo.methods._labels import with_unit
 from gagyo.methods._quantiles_grown import Group, allowed
-from gagyo.methods._values import Values
+from gagyo.methods._value_cells import Values
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Floats
 from gagyo.result import Cell, Column, Curve, Estimate, Series, Table, Withheld, Words

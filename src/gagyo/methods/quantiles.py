@@ -23,7 +23,8 @@ from gagyo.finding import Finding
 from gagyo.methods._kept import lacking
 from gagyo.methods._quantiles_grown import grow
 from gagyo.methods._quantiles_told import Told, even_edges, even_width, nearest_edges
-from gagyo.methods._values import Asked, Values, bins_step, present_step, value_faults
+from gagyo.methods._value_cells import Values
+from gagyo.methods._values import Asked, bins_step, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Floats

@@ -28,7 +28,8 @@ from gagyo.methods._groups import membership
 from gagyo.methods._kept import lacking
 from gagyo.methods._rank_told import Correlated, Ranked, Told
 from gagyo.methods._validation.present import everyone
-from gagyo.methods._values import Asked, Grouped, Values, bins_step, descend_by_group, present_step, value_faults
+from gagyo.methods._value_cells import Grouped, Values
+from gagyo.methods._values import Asked, bins_step, descend_by_group, present_step, value_faults
 from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import (
