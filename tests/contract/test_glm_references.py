@@ -137,6 +137,26 @@ def test_ordinary_counts_are_fitted(tmp_path: Path) -> None:
     np.testing.assert_allclose([one.standard_error for one in run.results["a"].estimates], fit.bse, rtol=TIGHT)
 
 
+def test_a_link_that_fits_badly_ends_too(tmp_path: Path) -> None:
+    """Fisher scoring alone leaves nearly half of the way each round here, and was stopped after 30."""
+    import statsmodels.api as sm
+
+    random = np.random.default_rng(3)
+    x = np.clip(random.normal(size=2000), -4, 4)
+    d = np.arange(2000) % 3 == 0
+    e = random.random(2000) < np.exp(-np.exp(-(2.5 * x + d + 1)))  # log-log, where complementary log-log is fitted
+    data = {"x": x, "d": d.astype(float), "e": e.astype(float), "n": np.zeros(2000), "g": np.zeros(2000)}
+    fitted = '  a: {method: glm, cohort: all, formula: "e ~ x + d", family: binomial, link: cloglog}\n'
+    run = house(tmp_path, FEW % fitted, divide(data, np.arange(2000) // 2 % 4)).run()
+    assert run.stopped == {}
+    link = sm.families.Binomial(sm.families.links.CLogLog())
+    X = sm.add_constant(np.column_stack([x, d]))
+    fit = sm.GLM(data["e"], X, family=link).fit(tol=1e-14, tol_criterion="params", maxiter=1000)
+    np.testing.assert_allclose([one.value for one in run.results["a"].estimates], fit.params, rtol=TIGHT)
+    np.testing.assert_allclose([one.standard_error for one in run.results["a"].estimates], fit.bse, rtol=TIGHT)
+    assert run.results["a"].rounds < 20
+
+
 def withheld(run: Run) -> bool:
     codes = [one.code for one in run.stopped["a"].findings]
     return run.results == {} and set(codes) <= {"answer_withheld", "withheld_fit"}, codes

@@ -44,6 +44,7 @@ from gagyo.methods._glm_sums import (
     worst_of,
 )
 from gagyo.methods._glm_told import Fit, Told
+from gagyo.methods._glm_walk import Walk
 from gagyo.methods._marginal import average, effects_told, numbers
 from gagyo.methods._newton import (
     MOST_ROUNDS,
@@ -168,27 +169,6 @@ def marginal(rows: Rows, formula: str, link: str, exposure: str, coefficients: F
     reach, worst = reach_of(rows, parsed), most(rows.variables[parsed.outcome])
     cells = cells_of(rows, parsed, exposure)
     return {"effects": average(rows, parsed, link, coefficients, offset, middle, reach, worst, cells)}
-
-
-@dataclass
-class Walk:
-    """Where a fit is: coefficients, the step that led there, and what each round opened."""
-
-    beta: Floats
-    likelihood: float
-    moved: Floats
-    rounds: int
-    pivots: list[Floats]
-    null: float = float("nan")
-    rate: float = 1.0
-    """The mean rate over that of the start, which is 1 where no intercept can hold it."""
-    weight: float = 1.0
-    """The mean weight."""
-
-    def step(self, solved: Solved | None) -> None:
-        """Go on; where the likelihood fell, half the way back."""
-        self.moved = self.moved / 2 if solved is None else solved.step
-        self.beta = self.beta - self.moved if solved is None else self.beta + self.moved
 
 
 @dataclass(frozen=True)
@@ -374,7 +354,8 @@ class Method:
             least = likelihood / walk.weight if self.options.family == "binomial" else -float(people)
             gone = VANISHED_COUNTS if self.options.family == "poisson" else VANISHED
             check_separation(walk.pivots[0] * walk.rate, walk.pivots[-1], least, people, self.terms, gone)
-        return pooled, solve(values[:p], information, aliased_columns(information))
+        solved = solve(values[:p], information, aliased_columns(information))
+        return pooled, solved if self.family.canonical else walk.mended(solved, values[:p])
 
     def _ask(self, beta: Floats) -> Ask:
         one = self.options

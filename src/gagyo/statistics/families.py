@@ -40,11 +40,13 @@ class Family:
     """A family with its link. `mean` inverts the link, `start` is the link itself, at the mean of a null model.
 
     dispersed: whether a dispersion is estimated, as Pearson's chi-square over the residual degrees of freedom.
+    canonical: whether the expected information is the observed one, so that Fisher scoring is Newton's method.
     """
 
     parts: Callable[[Floats, Floats], Parts]
     start: Callable[[float], float]
     dispersed: bool = False
+    canonical: bool = False
 
 
 def logit(y: Floats, eta: Floats) -> Parts:
@@ -125,11 +127,11 @@ def negative_binomial(y: Floats, eta: Floats, theta: float) -> tuple[Parts, Shap
 
 
 FAMILIES = {
-    ("binomial", "logit"): Family(logit, lambda mean: float(special.logit(mean))),
-    ("gaussian", "identity"): Family(gaussian, float, dispersed=True),
+    ("binomial", "logit"): Family(logit, lambda mean: float(special.logit(mean)), canonical=True),
+    ("gaussian", "identity"): Family(gaussian, float, dispersed=True, canonical=True),
     ("binomial", "probit"): Family(probit, lambda mean: float(special.ndtri(mean))),
     ("binomial", "cloglog"): Family(cloglog, lambda mean: float(np.log(-np.log1p(-mean)))),
-    ("poisson", "log"): Family(poisson, lambda mean: float(np.log(mean))),
+    ("poisson", "log"): Family(poisson, lambda mean: float(np.log(mean)), canonical=True),
     ("gamma", "log"): Family(gamma, lambda mean: float(np.log(mean)), dispersed=True),
 }
 """By name and link; of a negative binomial, whose theta is estimated as well, only `negative_binomial` is there."""
