@@ -15,8 +15,10 @@ import pytest
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
+from gagyo.methods._quantiles_told import outward, text_of
 from gagyo.protocol.study import Study
 from gagyo.result import Result, Withheld, Words
+from gagyo.statistics.quantiles import Place
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study
 from tests.hospitals import house
 
@@ -65,6 +67,15 @@ def bounds(result: Result, name: str) -> tuple[float, float, float]:
 
 FLOOR = 1 - 1e-12
 """What R computes as a share of two values may be a rounding step outside of bounds that are those values."""
+
+
+def test_a_cell_that_ends_just_above_a_value_is_told_as_the_value() -> None:
+    """Years of age of many people, not declared as whole numbers: 53 is no 53.1."""
+    told = text_of(Place(53.00006, 53.0, 53.00012), False, 14.0)
+    assert told == Words("quantiles.exact", {"value": "53.0"})
+    wider = text_of(Place(53.02, 53.0, 53.04), False, 14.0)
+    assert wider == Words("quantiles.within", {"value": "53.0", "least": "53.0", "most": "53.1"})
+    assert outward(59.0, 61.00012, 2) == ("59.00", "61.00")
 
 
 def test_quantiles_of_r_lie_within_the_bounds_and_equal_what_is_exact(pima: Run) -> None:

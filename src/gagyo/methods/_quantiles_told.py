@@ -20,6 +20,9 @@ from gagyo.text import Text, join
 
 ALL = Words("describe.all")
 
+SLACK = 0.02
+"""Parts of the last place by which an end may lie beyond it: the cell of 53 years ends just above 53, not at 53.1."""
+
 
 def percent(share: float) -> str:
     """A share as a percentage without needless digits."""
@@ -43,6 +46,8 @@ def text_of(place: Place, whole: bool, spread: float = 0.0) -> Words:
     least, most = outward(place.lower, place.upper, digits)
     if whole:
         digits, least, most = min(digits, 1), f"{place.lower:.10g}", f"{place.upper:.10g}"
+    if least == most:
+        return Words("quantiles.exact", {"value": least})
     if np.isnan(place.value):
         return Words("quantiles.limits", {"least": least, "most": most})
     return Words("quantiles.within", {"value": f"{place.value:.{digits}f}", "least": least, "most": most})
@@ -74,10 +79,9 @@ def median_of(group: Group, quartiles: Sequence[float], least: int) -> Cell:
 
 
 def outward(lower: float, upper: float, digits: int) -> tuple[str, str]:
-    """Both ends at so many places, never narrower than they are."""
+    """Both ends at so many places, never narrower than they are but for SLACK."""
     scale = 10.0**digits
-    # What is on a place up to rounding stays there.
-    ends = np.floor(lower * scale + 1e-6) / scale, np.ceil(upper * scale - 1e-6) / scale
+    ends = np.floor(lower * scale + SLACK) / scale, np.ceil(upper * scale - SLACK) / scale
     return f"{ends[0]:.{digits}f}", f"{ends[1]:.{digits}f}"
 
 
