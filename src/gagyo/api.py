@@ -6,11 +6,12 @@ import html
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gagyo import report
 from gagyo.canonical import digest
 from gagyo.coordinator import verify as verifying
 from gagyo.coordinator.board import Board
@@ -314,7 +315,7 @@ def _planned(folder: Path, study: Study) -> Plan | None:
 
 
 def verify(folder: str | Path) -> verifying.Verified:
-    """Verify a run's folder: chains, signatures, receipts, and every result again from the journal.
+    """Verify a run's folder: chains, signatures, receipts, every result again from the journal, and the reports.
 
     Raises:
         Tampered: naming the first thing that does not fit.
@@ -323,7 +324,9 @@ def verify(folder: str | Path) -> verifying.Verified:
     missing = [name for name in ("plan.json", "journal.jsonl", "results.json") if not (path / name).exists()]
     if missing:
         raise FileFault.of("no_run", found=str(path), expected=", ".join(missing))
-    return verifying.verify(path, Journal(path / "journal.jsonl", Keys.make()))
+    verified = verifying.verify(path, Journal(path / "journal.jsonl", Keys.make()))
+    reports = report.check(json.loads((path / "results.json").read_bytes()), path)
+    return replace(verified, reports=reports)
 
 
 def export_dossier(

@@ -64,6 +64,19 @@ def test_verify_says_what_it_checked_and_finds_an_edit(demo: Path) -> None:
         path.write_text(whole)
 
 
+def test_a_report_that_says_something_else_is_found(demo: Path) -> None:
+    """What people read and pass on is the report, not the results."""
+    assert len(json.loads(gagyo("verify", demo, "--json").stdout)["reports"]) == 3
+    page = demo / "report.ko.html"
+    whole = page.read_text()
+    page.write_text(whole.replace("0.902", "0.992", 1))
+    try:
+        assert page.read_text() != whole
+        assert "report.ko.html" in gagyo("verify", demo, expect=5).stderr
+    finally:
+        page.write_text(whole)
+
+
 def test_two_runs_at_once_are_one_run_and_a_refusal(demo: Path, tmp_path: Path) -> None:
     """Two processes that write one record break it: whoever thinks that the first is dead is told that it lives."""
     again = ("--language", "en", "run", demo / "study.yaml", "--sites", demo / "hospitals", "--out", tmp_path / "again")

@@ -1,4 +1,4 @@
-"""`gagyo verify`: check a run's ledgers, receipts and signatures, and derive every result again from its journal."""
+"""`gagyo verify`: check a run's records and signatures, every result again, and that reports say the same."""
 
 from __future__ import annotations
 
@@ -42,3 +42,5 @@ def verify(
     for site, receipts in checked.kept_there.items():
         typer.echo(say("verify.there", site=site, receipts=receipts))
     typer.echo(say("verify.results" if checked.exact else "verify.results_rounded", analyses=checked.analyses))
+    if checked.reports:
+        typer.echo(say("verify.reports", files=", ".join(checked.reports)))

@@ -32,7 +32,8 @@ class Verified:
 
     people: acts of people (approvals, withdrawals, reviews) on each ledger. kept_there: receipts by hospital whose
     ledger is not in the folder (it stays at the hospital after a remote run). exact: to the last bit, as it must be on
-    a machine that rounds like that of the run; elsewhere fractions are the same to nine digits.
+    a machine that rounds like that of the run; elsewhere fractions are the same to nine digits. reports: the pages
+    there that say what the results say.
     """
 
     journal: int
@@ -41,6 +42,7 @@ class Verified:
     analyses: int
     people: Mapping[str, int]
     exact: bool
+    reports: tuple[str, ...] = ()
 
 
 def verify(folder: Path, audit: Carrier) -> Verified:
