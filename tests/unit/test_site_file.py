@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gagyo.errors import FileFault
+from gagyo.site.folder import site_files
 from gagyo.site.policy import Policy
 from gagyo.site.site_file import Marker, SiteFile
 from gagyo.text import LANGUAGES, Text
@@ -92,3 +95,10 @@ def test_a_fault_is_found_at_its_line(before: str, after: str, code: str, line: 
 def test_all_faults_are_reported_at_once() -> None:
     text = EXAMPLE.replace("KR", "Korea").replace("mg/dL", "mgdL??").replace("12", "1")
     assert [code for code, _ in faults(text)] == ["bad_country", "bad_unit", "out_of_bounds"]
+
+
+def test_a_study_file_beside_the_site_files_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text('gagyo: "1"\nstudy: trial\nsites: [seoul]\n')
+    (tmp_path / "seoul.yaml").write_text("site: seoul\n")
+    (tmp_path / "wrong.yml").write_text("study : trial\nsite: busan\n")
+    assert [one.name for one in site_files(tmp_path)] == ["seoul.yaml", "wrong.yml"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,14 @@ def state_folder(file: Path) -> Path:
 
 
 def site_files(folder: Path) -> list[Path]:
-    """The site files that lie in a folder."""
-    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    """The site files that lie in a folder, beside which a study file may lie."""
+    written = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    return [one for one in written if not _of_study(one.read_bytes())]
+
+
+def _of_study(text: bytes) -> bool:
+    keys = set(re.findall(rb"^(study|site)[ \t]*:", text, re.MULTILINE))
+    return keys == {b"study"}
 
 
 @contextmanager
