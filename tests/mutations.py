@@ -67,6 +67,7 @@ WEIGHTED_GLM = "tests/contract/test_glm_weights_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
+ROOTS = "tests/unit/test_cluster_roots.py"
 COMPETING, COMPETED = "tests/attacks/test_fine_gray.py", "tests/contract/test_fine_gray_references.py"
 IMPUTING, IMPUTED = "tests/attacks/test_imputation.py", "tests/contract/test_imputation_references.py"
 LEVELS = "tests/attacks/test_imputed_categories.py"
@@ -531,7 +532,9 @@ MUTATIONS = (
     ("methods/gee.py", "whole = side_by_side(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
     ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),
     ("methods/_gee_cells.py", "whole = own_table(", "whole = np.ravel(", GEE),
-    ("statistics/clusters.py", 'POWERS = {"sandwich": 0.0, "CR2": 0.5', 'POWERS = {"sandwich": 0.0, "CR2": 0.4', GEE),
+    ("statistics/cluster_roots.py", "if white.plain:", "if True:", GEE),
+    ("statistics/cluster_roots.py", "found - none @ (none.T @ found)", "found", ROOTS),
+    ("statistics/cluster_roots.py", "np.eye(none.shape[1]))", "0 * np.eye(none.shape[1]))", ROOTS),
     ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/_glm_options.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),

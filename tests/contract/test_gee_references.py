@@ -122,25 +122,27 @@ def test_corrections_of_an_exchangeable_model_are_those_of_whole_matrices() -> N
     X = np.column_stack([np.ones(len(data["ses"])), data["verbal"], data["ses"]])
     mu = special.expit(X @ [one.value for one in result.estimates])
     deviation, alpha = np.sqrt(mu * (1 - mu)), told(result)["alpha"]
-    groups, D, e = data["hospital"] * 1000 + data["class"], X * deviation[:, None], (data["pass"] - mu) / deviation
-    V = np.where(groups[:, None] == groups, alpha, 0.0)
-    np.fill_diagonal(V, 1.0)
-    root = _symmetric_power(V, -0.5)
-    Z, z = root @ D, root @ e
-    M = np.linalg.inv(Z.T @ Z)
-    rest = np.eye(len(z)) - Z @ M @ Z.T
+    groups = data["hospital"] * 1000 + data["class"]
+    R = np.where(groups[:, None] == groups, alpha, 0.0)
+    np.fill_diagonal(R, 1.0)
+    theta, U = R * np.outer(deviation, deviation), X * (deviation**2)[:, None]
+    M = np.linalg.inv(U.T @ np.linalg.solve(theta, U))
     middle, columns = np.zeros((3, 3)), []
     for group in np.unique(groups):
         inside = np.flatnonzero(groups == group)
-        A = _symmetric_power(rest[np.ix_(inside, inside)], -0.5)
-        u = Z[inside].T @ A @ z[inside]
+        own, of = theta[np.ix_(inside, inside)], U[inside]
+        C = np.linalg.cholesky(own)
+        A = C @ _symmetric_power(C.T @ (own - of @ M @ of.T) @ C, -0.5) @ C.T
+        left = np.linalg.solve(own, of)
+        u = left.T @ A @ (data["pass"] - mu)[inside]
         middle += np.outer(u, u)
-        whole = np.zeros((len(z), 3))
-        whole[inside] = A @ Z[inside] @ M
-        columns.append(rest @ whole)
+        whole = np.zeros((len(mu), 3))
+        whole[inside] = A @ left @ M
+        columns.append(whole - np.linalg.solve(theta, U @ M @ (U.T @ whole)))
+    half = np.linalg.cholesky(theta).T
     np.testing.assert_allclose(numbers(result)[:, 1], np.sqrt(np.diag(M @ middle @ M)), rtol=TIGHT)
     for j in range(3):
-        P = np.column_stack([one[:, j] for one in columns])
+        P = half @ np.column_stack([one[:, j] for one in columns])
         G = P.T @ P
         freedom = result.table("coefficients").rows[j][3]
         np.testing.assert_allclose(freedom, np.trace(G) ** 2 / (G**2).sum(), rtol=1e-7)

@@ -72,6 +72,8 @@ def test_summaries_are_metafors(run: Run, model: str, term: str, variance: str, 
         np.testing.assert_allclose([own.value, own.standard_error], expected, rtol=TIGHT)
         check_summary(result.estimate(f"{term}.without.{site}"), wanted["without"][index])
     # Where tau2 is 0 metafor's iteration ends just above it, with an I2 of 3e-12.
+    shares = [row[3] for row in result.table(f"meta_hospitals_{term}").rows[:4]]
+    np.testing.assert_allclose(shares, wanted["weights"], rtol=1e-7)
     between = [result.estimate(f"{term}.{one}").value for one in ("tau2", "i2", "q")]
     np.testing.assert_allclose(between, [wanted["tau2"], wanted["i2"], wanted["q"]], rtol=1e-7, atol=1e-10)
 

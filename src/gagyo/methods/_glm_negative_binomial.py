@@ -79,7 +79,7 @@ def dispersed_meat(
     """The middle of the sandwich at coefficients (p,) and theta (1,)."""
     parsed = rows.formula(formula)
     X, one, _ = _at(rows, parsed, exposure, coefficients, float(theta[0]))
-    people, own = People(X, one.factor, one.weight), patterns(rows, parsed, exposure)
+    people, own = People(X, one.factor, one.weight, one.variance), patterns(rows, parsed, exposure)
     scales = Scales(reach_of(rows, parsed), most(rows.variables[parsed.outcome]))
     cells = cells_of(rows, parsed, exposure)
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells, own)

@@ -131,13 +131,17 @@ class Told:
             Column("hospital", Words("meta.hospital"), "text"),
             Column("people", Words("regression.people"), "count"),
             Column(self.scale, Words(f"meta.{self.scale}"), "interval", 3),
+            Column("weight", Words("meta.weight"), "percent", 1),
         )
-        rows: list[tuple[Cell, ...]] = [(_named(one.name), one.count, self._own(one, index)) for one in hospitals]
-        for key, one in zip(("summary_random", "summary_fixed"), summaries, strict=True):
-            rows.append((Words(f"meta.{key}"), None, self._interval(one.value, one.lower, one.upper)))
+        shares = _shares(index, hospitals, summaries[0].tau2)
+        rows: list[tuple[Cell, ...]] = [
+            (_named(one.name), one.count, self._own(one, index), shares.get(one.name)) for one in hospitals
+        ]
+        for key, one, share in zip(("summary_random", "summary_fixed"), summaries, (1.0, None), strict=True):
+            rows.append((Words(f"meta.{key}"), None, self._interval(one.value, one.lower, one.upper), share))
         prediction = summaries[0].prediction
         if prediction:
-            rows.append((Words("meta.summary_prediction"), None, self._interval(summaries[0].value, *prediction)))
+            rows.append((Words("meta.summary_prediction"), None, self._interval(summaries[0].value, *prediction), None))
         return Table(f"meta_hospitals_{name}", _about("meta.forest", label), columns, tuple(rows), "forest")
 
     def _own(self, one: Own, index: int) -> Cell:
@@ -183,6 +187,12 @@ class Told:
                 shown = between if key == "summary_random" else (None, None, None, None)
                 rows.append((Words(text=label), Words(f"meta.{key}"), one.hospitals, effect, one.p, *shown))
         return Table("meta_summary", Words("meta.summaries"), columns, tuple(rows))
+
+
+def _shares(index: int, hospitals: Sequence[Own], tau2: float) -> dict[str, float]:
+    """Each hospital's part in the random-effects summary."""
+    weights = {one.name: 1 / (float(one.errors[index]) ** 2 + tau2) for one in hospitals if one.knows(index)}
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 
 def _named(name: str) -> Words:

@@ -27,7 +27,8 @@ from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, Spread, joint, side_by_side, spread_of
 from gagyo.result import Column, Table, Words
 from gagyo.statistics import clusters as estimating
-from gagyo.statistics.clusters import POWERS, Cluster, Scale
+from gagyo.statistics.cluster_roots import Members
+from gagyo.statistics.clusters import Scale
 from gagyo.statistics.distributions import t_quantile, t_sf
 
 Errors = Literal["none", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR1S", "CR2"]
@@ -49,11 +50,12 @@ ARGUMENTS: dict[str, Name | Numbers] = {"errors": Name(), "cluster": Name(), "in
 
 @dataclass(frozen=True)
 class People:
-    """By person: the design about the middles (n, p), and f and w (n,) of score and information."""
+    """By person: the design about the middles (n, p), f and w (n,) of score and information, and the variance (n,)."""
 
     X: Floats
     factor: Floats
     weight: Floats
+    variance: Floats
 
     def leverage(self, inverse: Floats) -> Floats:
         """h (n,)."""
@@ -93,8 +95,8 @@ def meat(
     with np.errstate(invalid="ignore", divide="ignore"):
         root = np.sqrt(people.weight)
         X, e = people.X * root[:, None], people.factor / root
-    told = [estimating.tell(X[one], e[one], 0.0) for one in groups]
-    middle = over_clusters(told, Scale.of(M), "CR2" if errors == "CR2" else "sandwich", contrasts)
+    members = [Members(X[one], e[one], people.variance[one]) for one in groups]
+    middle = over_clusters(members, Scale.of(M), "CR2" if errors == "CR2" else "sandwich", contrasts)
     size = formula.width * (formula.width + 1) // 2
     bounds = np.concatenate([np.full(size, scales.worst**2), np.ones(len(middle) - size)]) * ROOM
     spread = side_by_side(spread_of((people.X * people.factor[:, None]) ** 2), own_spread(rows, formula, cluster))
@@ -117,18 +119,22 @@ def _over_people(people: People, M: Floats, power: float) -> tuple[Floats, Sprea
     return (over.T @ over)[upper], side_by_side(spread_of(over**2), alone)
 
 
-def over_clusters(told: list[Cluster], scale: Scale, errors: str, contrasts: Floats) -> Floats:
+def over_clusters(members: list[Members], scale: Scale, errors: str, contrasts: Floats) -> Floats:
     """The sum of u u' (upper triangle) over clusters corrected by `errors`, in units of 1 over `scale.size`; with CR2,
     what the degrees of freedom of each of `contrasts` (p, p) need (p * (3 + p (p + 1) / 2)).
     """
     p = len(contrasts)
-    upper, right = triangle(p)
-    u = [scale.corrected(one, POWERS[errors]) for one in told]
-    values = total([np.outer(one, one)[upper, right] for one in u], len(upper))
+    upper = triangle(p)
     if errors != "CR2":
-        return values
-    more = [_freedom(*scale.freedom(one, contrasts)) for one in told]
-    return np.append(values, total(more, p * (3 + len(upper))))
+        return _squares([scale.equations(one, errors) for one in members], p)
+    rooted = [scale.rooted(one) for one in members]
+    more = [_freedom(*scale.freedom(one, contrasts)) for one in rooted]
+    return np.append(_squares([one.u for one in rooted], p), total(more, p * (3 + len(upper[0]))))
+
+
+def _squares(u: list[Floats], p: int) -> Floats:
+    upper = triangle(p)
+    return total([np.outer(one, one)[upper] for one in u], len(upper[0]))
 
 
 def _freedom(a: Floats, b: Floats) -> Floats:

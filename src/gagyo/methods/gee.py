@@ -43,6 +43,7 @@ from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, everybody, joint, side_by_side, spread_of
 from gagyo.result import Result
 from gagyo.statistics import clusters as estimating
+from gagyo.statistics.cluster_roots import Members
 from gagyo.statistics.clusters import Scale
 
 DECREMENT = 1e-20
@@ -82,7 +83,7 @@ def step(rows: Rows, formula: str, family: str, cluster: str, coefficients: Floa
     Measured columns are about the middles of their ranges.
     """
     parsed = rows.formula(formula)
-    X, e = _residuals(rows, parsed, family, coefficients)
+    X, e, _ = _residuals(rows, parsed, family, coefficients)
     told = [estimating.tell(X[one], e[one], float(alpha[0])) for one in places_of(rows, cluster)]
     upper, right = triangle(X.shape[1])
     u, B = total([one.u for one in told], X.shape[1]), total([one.B[upper, right] for one in told], len(upper))
@@ -115,10 +116,10 @@ def meat(
     inverse: of the summed information (upper triangle).
     """
     parsed = rows.formula(formula)
-    X, e = _residuals(rows, parsed, family, coefficients)
+    X, e, variance = _residuals(rows, parsed, family, coefficients)
     p = X.shape[1]
     scale = Scale.of(symmetric(inverse, p))
-    told = [estimating.tell(X[one], e[one], float(alpha[0])) for one in places_of(rows, cluster)]
+    told = [Members(X[one], e[one], variance[one], float(alpha[0])) for one in places_of(rows, cluster)]
     contrasts = about_zero(middles(parsed, rows.variables))  # degrees of freedom are of the columns as they are
     values, size = over_clusters(told, scale, errors, contrasts), p * (p + 1) // 2
     scales = np.append(np.full(size, _worst(rows, parsed) ** 2), np.ones(len(values) - size)) * ROOM
@@ -134,17 +135,20 @@ def _joint(
     return joint(values, bound, pooled_cells(rows, formula, family), whole, own)
 
 
-def _residuals(rows: Rows, formula: Formula, family: str, beta: Floats) -> tuple[Floats, Floats]:
-    """The design about the middles (n, p) times the mean's derivative, and residuals (n,), over standard deviations."""
+def _residuals(rows: Rows, formula: Formula, family: str, beta: Floats) -> tuple[Floats, Floats, Floats]:
+    """The design about the middles (n, p) times the mean's derivative, and residuals (n,), over standard deviations;
+    and the variances (n,).
+    """
     X: Floats = rows.kept(("gee", formula.text), lambda: rows.design(formula) - middles(formula, rows.variables))
     eta, y = X @ beta, rows[formula.outcome]
     if family == "gaussian":
-        return X, y - eta
+        return X, y - eta, np.ones_like(y)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # What runs past the largest number is not finite, and the gate's rule of ranges refuses it.
         mu = special.expit(eta) if family == "binomial" else np.exp(eta)
-        deviation = np.sqrt(mu * special.expit(-eta) if family == "binomial" else mu)
-        return X * deviation[:, None], (y - mu) / deviation
+        variance = mu * special.expit(-eta) if family == "binomial" else mu
+        deviation = np.sqrt(variance)
+        return X * deviation[:, None], (y - mu) / deviation, variance
 
 
 def _reach(rows: Rows, formula: Formula) -> Floats:

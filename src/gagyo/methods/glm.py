@@ -155,7 +155,7 @@ def meat(
     """The middle of the sandwich, of columns about the middles of their ranges."""
     parsed = rows.formula(formula)
     X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, weights, coefficients)
-    people = People(X, one.factor, one.weight)
+    people = People(X, one.factor, one.weight, one.variance)
     scales = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family, weights))
     cells = cells_of(rows, parsed, exposure, weights)
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)

@@ -73,7 +73,7 @@ def meat(rows: Rows, formula: str, coefficients: Floats, errors: str, cluster: s
     parsed = rows.formula(formula)
     rest, most = _residuals(rows, parsed, coefficients)
     middle = middles(parsed, rows.variables)
-    people = People(rows.design(parsed) - middle, rest, np.ones(rows.n))
+    people = People(rows.design(parsed) - middle, rest, np.ones(rows.n), np.ones(rows.n))
     scales = Scales(bounds(rows, parsed)[0] - np.abs(middle), most)
     cells = product_cells(rows, parsed)
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)

@@ -112,7 +112,8 @@ def meat(rows: Rows, formula: str, coefficients: Floats, errors: str, cluster: s
     parsed = rows.formula(formula)
     X = rows.design(parsed) - middles_of(rows, parsed)
     mu = special.expit(X @ coefficients)
-    people = People(X, rows[parsed.outcome] - mu, mu * special.expit(-X @ coefficients))
+    variance = mu * special.expit(-X @ coefficients)
+    people = People(X, rows[parsed.outcome] - mu, variance, variance)
     scales, cells = Scales(largest_of(rows, parsed), 1.0), everyone(rows, parsed).cells
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
 

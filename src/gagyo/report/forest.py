@@ -17,6 +17,8 @@ GAP = 18.0
 LEAST = 104.0
 LABELS = 172.0
 ROW = 25.0
+WEIGHTS = 62.0
+"""What weights take of the width."""
 REFERENCES = {
     **dict.fromkeys(("auc",), 0.5),
     **dict.fromkeys(("slope", "oe", "or", "ratio"), 1.0),
@@ -67,16 +69,27 @@ def _is_measured(table: Table, index: int) -> bool:
     return any(isinstance(row[index], Interval) for row in table.rows)
 
 
+def _weight(table: Table) -> int | None:
+    """The column of weights, which stand at the right end."""
+    return next((i for i, column in enumerate(table.columns) if column.name == "weight"), None)
+
+
 def _draw(table: Table, name: str, group: list[int], voice: Voice, countries: Mapping[str, str]) -> str:
     rows = _rows(table, voice, countries)
     panels = _panels(table, group, voice)
     heads = [svg.wrap(voice.say(panel.column.label), panel.room) for panel in panels]
     top = svg.LINE * max(map(len, heads)) + 10
     parts = [svg.lines(p.scale.start, 14, head, kind="strong") for p, head in zip(panels, heads, strict=True)]
+    weight = _weight(table)
+    if weight is not None:
+        parts.append(svg.lines(WIDE, 14, [voice.say(table.columns[weight].label)], kind="strong", anchor="end"))
     y = top
     for row in rows:
         drawn, high = _row(row, y, panels, voice)
         parts.append(drawn)
+        if weight is not None and row.cells and row.cells[weight] is not None:
+            share = voice.cell(row.cells[weight], table.columns[weight])
+            parts.append(svg.lines(WIDE, y + high / 2 + 4.5, [share], anchor="end"))
         y += high
     parts += [_frame(panel, top, y) for panel in panels]
     told = "; ".join(_told(row, panels, voice) for row in rows if row.cells)
@@ -116,7 +129,7 @@ def _together(countries: list[str]) -> bool:
 def _panels(table: Table, group: list[int], voice: Voice) -> list[Panel]:
     """Panels side by side; nothing of their size depends on a language, so that neither do their ticks."""
     besides = [_beside(table, index, voice) for index in group]
-    free = WIDE - LABELS - sum(besides) - GAP * (len(group) - 1)
+    free = WIDE - LABELS - sum(besides) - GAP * (len(group) - 1) - (WEIGHTS if _weight(table) is not None else 0)
     each = min(free / len(group), 400.0)
     panels, x = [], LABELS
     for index, beside in zip(group, besides, strict=True):

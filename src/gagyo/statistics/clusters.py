@@ -13,16 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gagyo.statistics.cluster_roots import NOTHING, Members, Rooted, power, rooted
+
 Floats = NDArray[np.float64]
-
-NOTHING = 1e-10
-"""An eigenvalue of what a cluster tells, as a share of what all tell, that is none."""
-
-POWERS = {"sandwich": 0.0, "CR2": 0.5, "mancl_derouen": 1.0}
-"""To which power of 1 - (the cluster's leverage) residuals are divided, once divided by their standard deviations.
-
-The root is symmetric there, so that sums of p x p are enough; of a linear model it is clubSandwich's, of others not.
-"""
 
 
 @dataclass(frozen=True)
@@ -55,39 +48,33 @@ class Scale:
         safe = np.where(size > 0, size, 1.0)
         return cls(size, M / np.outer(safe, safe))
 
-    def leverage(self, cluster: Cluster, power: float) -> tuple[Floats, Floats]:
-        """T (p, q) with T T' the cluster's information, and (1 - T' M T)^-power (q, q), both in units of `size`."""
-        values, vectors = np.linalg.eigh(cluster.B * np.outer(self.size, self.size))
+    def equations(self, one: Members, errors: str) -> Floats:
+        """A cluster's equations (p,) in units of 1 / size: as they are ("sandwich"), or of residuals over 1 less the
+        cluster's leverage ("mancl_derouen").
+        """
+        told = tell(one.X, one.e, one.alpha)
+        if errors == "sandwich":
+            return self.size * told.u
+        values, vectors = np.linalg.eigh(told.B * np.outer(self.size, self.size))
         kept = values > NOTHING
         T = vectors[:, kept] * np.sqrt(values[kept])
-        return T, _power(np.eye(T.shape[1]) - T.T @ self.correlation @ T, -power)
+        over = power(np.eye(T.shape[1]) - T.T @ self.correlation @ T, -1.0)
+        return np.asarray(T @ over @ np.linalg.lstsq(T, self.size * told.u, rcond=None)[0])
 
-    def corrected(self, cluster: Cluster, power: float) -> Floats:
-        """The cluster's equations (p,), residuals over the power of 1 - its leverage, in units of 1 / size."""
-        if power == 0.0:
-            return self.size * cluster.u
-        T, root = self.leverage(cluster, power)
-        return np.asarray(T @ root @ np.linalg.lstsq(T, self.size * cluster.u, rcond=None)[0])
+    def rooted(self, one: Members) -> Rooted:
+        """A cluster with CR2, in units of 1 / size."""
+        return rooted(Members(one.X * self.size, one.e, one.variance, one.alpha), self.correlation)
 
-    def freedom(self, cluster: Cluster, contrasts: Floats) -> tuple[Floats, Floats]:
+    def freedom(self, cluster: Rooted, contrasts: Floats) -> tuple[Floats, Floats]:
         """Of each contrast (rows of p) with CR2, a (m,) and b (m, p): what Satterthwaite's degrees of freedom need.
 
         The variance of a contrast is tr G, with G = diag(a_c) - b_c' b_d over clusters c and d, over its model's.
         """
-        T, half = self.leverage(cluster, 0.5)
-        root = _power(self.correlation, 0.5)
+        root = power(self.correlation, 0.5)
         of = root @ (self.size[:, None] * contrasts.T)
         length = np.sqrt((of**2).sum(axis=0))
-        rows = T.T @ root @ (of / np.where(length > 0, length, 1.0))
-        a = np.einsum("qj,qr,rj->j", rows, half @ half, rows)
-        return a, (root @ T @ half @ rows).T
-
-
-def _power(matrix: Floats, power: float) -> Floats:
-    """A power of a symmetric matrix of no negative eigenvalue; of those that are nothing, 0."""
-    values, vectors = np.linalg.eigh(matrix)
-    raised = np.where(values > NOTHING, np.maximum(values, NOTHING) ** power, 0.0)
-    return np.asarray((vectors * raised) @ vectors.T)
+        rows = root @ (of / np.where(length > 0, length, 1.0))
+        return np.einsum("qj,qr,rj->j", rows, cluster.J, rows), (root @ cluster.K @ rows).T
 
 
 def satterthwaite(a: Floats, squares: Floats, mixed: Floats, products: Floats) -> Floats:

@@ -8,7 +8,7 @@ x x' d^2 / V. Every likelihood here is concave in eta, so that a step that raise
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,19 @@ class Parts:
     """By person, each (n,): the factor of x in the score, of x x' in the information, and terms to be summed.
 
     likelihood: the log-likelihood; of a gamma minus half the deviance. pearson: (y - mu)^2 / V(mu); 0 of a
-    binomial.
+    binomial. variance: V(mu), of one who counts once.
     """
 
     factor: Floats
     weight: Floats
     likelihood: Floats
     pearson: Floats
+    variance: Floats
 
     def times(self, weights: Floats) -> Parts:
         """Each person's (n,) as often as their weight says."""
-        return Parts(*(one * weights for one in (self.factor, self.weight, self.likelihood, self.pearson)))
+        counted = ("factor", "weight", "likelihood", "pearson")
+        return replace(self, **{name: getattr(self, name) * weights for name in counted})
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,14 @@ class Family:
 def logit(y: Floats, eta: Floats) -> Parts:
     """Binomial, mu = 1 / (1 + exp(-eta)): y (n,) of 0 and 1."""
     mu = special.expit(eta)
-    return Parts(y - mu, mu * special.expit(-eta), special.log_expit(np.where(y == 1, eta, -eta)), np.zeros_like(y))
+    variance = mu * special.expit(-eta)
+    return Parts(y - mu, variance, special.log_expit(np.where(y == 1, eta, -eta)), np.zeros_like(y), variance)
 
 
 def gaussian(y: Floats, eta: Floats) -> Parts:
     """Gaussian, mu = eta. The likelihood is minus half the deviance."""
     rest = y - eta
-    return Parts(rest, np.ones_like(y), -(rest**2) / 2, rest**2)
+    return Parts(rest, np.ones_like(y), -(rest**2) / 2, rest**2, np.ones_like(y))
 
 
 def probit(y: Floats, eta: Floats) -> Parts:
@@ -67,7 +70,7 @@ def probit(y: Floats, eta: Floats) -> Parts:
     above, below = special.log_ndtr(eta), special.log_ndtr(-eta)
     factor = np.where(y == 1, np.exp(density - above), -np.exp(density - below))
     weight = np.exp(2 * density - above - below)
-    return Parts(factor, weight, np.where(y == 1, above, below), np.zeros_like(y))
+    return Parts(factor, weight, np.where(y == 1, above, below), np.zeros_like(y), np.exp(above + below))
 
 
 def cloglog(y: Floats, eta: Floats) -> Parts:
@@ -78,21 +81,23 @@ def cloglog(y: Floats, eta: Floats) -> Parts:
     above = np.log(-np.expm1(-hazard))
     factor = np.where(y == 1, hazard / odds_against, -hazard)
     weight = hazard * (hazard / odds_against)
-    return Parts(factor, weight, np.where(y == 1, above, -hazard), np.zeros_like(y))
+    variance = np.exp(above - hazard)
+    return Parts(factor, weight, np.where(y == 1, above, -hazard), np.zeros_like(y), variance)
 
 
 def poisson(y: Floats, eta: Floats) -> Parts:
     """Poisson, mu = exp(eta): y (n,) >= 0."""
     mu = np.exp(np.clip(eta, -700, 700))
     rest = y - mu
-    return Parts(rest, mu, y * eta - mu - special.gammaln(y + 1), rest**2 / mu)
+    return Parts(rest, mu, y * eta - mu - special.gammaln(y + 1), rest**2 / mu, mu)
 
 
 def gamma(y: Floats, eta: Floats) -> Parts:
     """Gamma, mu = exp(eta): y (n,) > 0. The likelihood is minus half the deviance."""
     ratio = y * np.exp(np.clip(-eta, -700, 700))
     rest = ratio - 1
-    return Parts(rest, np.ones_like(y), np.log(ratio) - rest, rest**2)
+    variance = np.exp(2 * np.clip(eta, -350, 350))
+    return Parts(rest, np.ones_like(y), np.log(ratio) - rest, rest**2, variance)
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,8 @@ def negative_binomial(y: Floats, eta: Floats, theta: float) -> tuple[Parts, Shap
     likelihood += y * (eta - np.log(both)) - theta * log
     first = theta * (special.digamma(y + theta) - special.digamma(theta) - log - rest / both)
     bend = special.polygamma(1, y + theta) - special.polygamma(1, theta) + mu / (theta * both) + rest / both**2
-    parts = Parts(rest / (1 + mu / theta), weight, likelihood, rest**2 / (mu * (1 + mu / theta)))
+    variance = mu * (1 + mu / theta)
+    parts = Parts(rest / (1 + mu / theta), weight, likelihood, rest**2 / variance, variance)
     cross = -rest * (mu / both) * (theta / both)
     return parts, Shape(first, -(theta**2) * bend - first, cross, weight * (y + theta) / both)
 

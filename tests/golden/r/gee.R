@@ -1,12 +1,11 @@
 # Generalised estimating equations by geepack, and CR2 by clubSandwich, on the Dutch pupils of mixed.R. geeglm divides
-# dispersion and correlation by the numbers of people and of pairs. clubSandwich takes another root for other than linear
-# models: these are compared with whole matrices in the test. Clusters are a class at a hospital.
+# dispersion and correlation by the numbers of people and of pairs. Clusters are a class at a hospital.
 suppressMessages({library(geepack); library(clubSandwich); library(jsonlite)})
 pupils <- read.csv("tests/golden/data/pupils.csv")
 pupils$pass <- as.integer(pupils$lang >= 42); pupils$count <- round(pupils$lang)
 pupils$group <- interaction(pupils$hospital, pupils$class, drop = TRUE)
 pupils <- pupils[order(pupils$group), ]
-tight <- geese.control(epsilon = 1e-14, maxit = 500)
+tight <- geese.control(epsilon = 1e-14, maxit = 500); tight_glm <- glm.control(epsilon = 1e-15, maxit = 200)
 
 one <- function(formula, family, corstr, name) {
   m <- eval(bquote(geeglm(.(formula), family = family, data = pupils, id = group, corstr = .(corstr), control = tight)))
@@ -16,6 +15,8 @@ one <- function(formula, family, corstr, name) {
     errors = unname(s$coefficients[, 2]), dispersion = s$dispersion[1, 1]),
     if (corstr == "exchangeable") list(alpha = s$corr[1, 1]))
 }
+# Again from where it ended, so that the weights that glm keeps, and clubSandwich takes, are those of the end.
+fit <- function(...) glm(..., control = tight_glm, start = coef(glm(..., control = tight_glm)))
 few <- function(m, gagyo, name) {
   v <- vcovCR(m, cluster = pupils$hospital, type = "CR2")
   t <- coef_test(m, vcov = v, test = "Satterthwaite")
@@ -29,7 +30,9 @@ cases <- list(
   counted = one(count ~ verbal + ses, poisson(), "exchangeable", "poisson"))
 hospitals <- list(
   two = few(lm(lang ~ verbal + ses, pupils), "lang ~ verbal + ses", "gaussian"),
-  one = few(lm(lang ~ ses, pupils), "lang ~ ses", "gaussian"))
+  one = few(lm(lang ~ ses, pupils), "lang ~ ses", "gaussian"),
+  yes_no = few(fit(pass ~ verbal + ses, binomial, pupils), "pass ~ verbal + ses", "binomial"),
+  counts = few(fit(count ~ verbal + ses, poisson, pupils), "count ~ verbal + ses", "poisson"))
 out <- list(script = "tests/golden/r/gee.R", R = R.version.string, geepack = as.character(packageVersion("geepack")),
   clubSandwich = as.character(packageVersion("clubSandwich")), cases = cases, hospitals = hospitals)
 write_json(out, "tests/golden/gee.json", digits = NA, auto_unbox = TRUE, matrix = "rowmajor", na = "null")

@@ -10,7 +10,7 @@ summarise <- function(yi, vi) {
   fits <- lapply(list(REML = "REML", DL = "DL", PM = "PM"), function(how) {
     two <- lapply(list(knapp = "adhoc", standard = "z"), function(test) {
       m <- rma(yi, vi, method = how, test = test, control = control)
-      c(told(m), list(without = lapply(seq_along(yi), function(i) told(rma(yi[-i], vi[-i], method = how, test = test, control = control))))) })
+      c(told(m), list(weights = unname(weights(m)) / 100, without = lapply(seq_along(yi), function(i) told(rma(yi[-i], vi[-i], method = how, test = test, control = control))))) })
     two })
   c(fits, list(fixed = told(rma(yi, vi, method = "FE")), values = yi, errors = sqrt(vi)))
 }
