@@ -89,7 +89,8 @@ def _draw(table: Table, name: str, group: list[int], voice: Voice, countries: Ma
         parts.append(drawn)
         if weight is not None and row.cells and row.cells[weight] is not None:
             share = voice.cell(row.cells[weight], table.columns[weight])
-            parts.append(svg.lines(WIDE, y + high / 2 + 4.5, [share], anchor="end"))
+            style = "strong" if row.kind == "summary" else ""
+            parts.append(svg.lines(WIDE, y + high / 2 + 4.5, [share], anchor="end", kind=style))
         y += high
     parts += [_frame(panel, top, y) for panel in panels]
     told = "; ".join(_told(row, panels, voice) for row in rows if row.cells)
