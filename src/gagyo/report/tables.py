@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gagyo.report.svg import width
 from gagyo.report.voice import Voice
 from gagyo.result import Cell, Column, Interval, Table, Withheld, Words
 
 TOO_WIDE = 7
 """Columns that still fit on an A4 page beside each other; a wider table of few rows is turned."""
+
+ROOM, PADDING = 560.0, 14.0
+"""What columns have beside the first one, and what is about each entry."""
 
 MARKS = ("key", "column", "name", "digest")
 
@@ -31,13 +35,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Spoken:
-    """A table that has been put into a language."""
+    """A table that has been put into a language; `fits` where each number may stand on one line."""
 
     caption: str
     heads: tuple[Entry, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     wide: bool
+    fits: bool
 
 
 def speak(table: Table, voice: Voice) -> Spoken:
@@ -49,7 +54,13 @@ def speak(table: Table, voice: Voice) -> Spoken:
     notes = tuple(voice.say(note) for note in table.notes)
     if any("′" in line.entries[0].text for line in lines):
         notes = (*notes, voice.own("spline_columns"))
-    return Spoken(voice.say(table.title), heads, lines, notes, len(heads) > 4)
+    return Spoken(voice.say(table.title), heads, lines, notes, len(heads) > 4, _fits(lines))
+
+
+def _fits(lines: tuple[Line, ...]) -> bool:
+    """Whether the widest entries stand beside each other, all but the first, which may wrap."""
+    columns = list(zip(*(line.entries for line in lines), strict=True))[1:]
+    return sum(max(width(entry.text) for entry in column) + PADDING for column in columns) <= ROOM
 
 
 def _turned(heads: tuple[Entry, ...], lines: tuple[Line, ...]) -> tuple[tuple[Entry, ...], tuple[Line, ...]]:
