@@ -27,7 +27,8 @@ class Options(BaseModel):
     """`probit` or `cloglog` of a binomial, with `weights` also `logit`; `identity` of a gaussian; `log` of the others.
     Without weights a binomial's logit is the method `logistic`, and a gaussian model the method `linear`."""
     exposure: str = ""
-    """A variable, such as person-years, to which a mean count is proportional: its logarithm is the offset."""
+    """A variable, such as person-years, to which a mean count, or with `link: cloglog` a cumulative hazard, is
+    proportional: its logarithm is the offset."""
     weights: str = ""
     """A variable that says how much each person counts, such as the inverse of the probability of being sampled. With
     `robust` HC0, HC1, CR0, CR1 or CR1S."""
@@ -55,8 +56,9 @@ def faults(options: Options, formula: Formula, analysis: Analysis, study: Study)
     if options.exposure:
         over = study.variables.get(options.exposure)
         bad = over is None or over.type not in ("number", "integer") or over.bounds[0] <= 0
-        if bad or options.family not in COUNTS or options.exposure in formula.variables:
-            expected = "family: poisson, negative_binomial; number, integer; range: [> 0, …]"
+        proportional = options.family in COUNTS or (options.family, options.link) == ("binomial", "cloglog")
+        if bad or not proportional or options.exposure in formula.variables:
+            expected = "family: poisson, negative_binomial; link: cloglog; number, integer; range: [> 0, …]"
             values = {"found": options.exposure, "expected": expected}
             found.append(Finding("glm_exposure", place=analysis.place("exposure"), values=values))
     if options.weights:

@@ -169,8 +169,10 @@ class Told:
     def _tests(self, fit: Fit, variance: Variance) -> tuple[Table, ...]:
         if self.weights:
             return (_wald_test(fit, variance.matrix, self.formula.intercept, likelihood=False),)
-        if fit.shape is None:
+        if fit.shape is None and not (self.exposure and self.family == "binomial"):
             return (self._model_test(fit),)
+        if fit.shape is None:
+            return (_wald_test(fit, variance.matrix, self.formula.intercept),)
         return (_wald_test(fit, variance.matrix, self.formula.intercept), _dispersion(fit.shape))
 
     def _model_test(self, fit: Fit) -> Table:
@@ -201,8 +203,8 @@ class Told:
 
 
 def _wald_test(fit: Fit, variance: Floats, intercept: bool, likelihood: bool = True) -> Table:
-    """All coefficients but the intercept: a null model's theta would be fitted to who has which count, and is not; and
-    what weighted sums are of is no likelihood.
+    """All coefficients but the intercept: a null model's theta, or hazard over exposures, would be a fit of its own,
+    and is not fitted; and what weighted sums are of is no likelihood.
     """
     kept = np.flatnonzero(~fit.solved.aliased)[int(intercept) :]
     beta = fit.coefficients[kept]

@@ -1,11 +1,11 @@
 """Generalised linear models, equal to the pooled fit: Fisher scoring on summed score and information (lossless).
 
 Binomial with a probit or complementary log-log link, Poisson, negative binomial (NB2) and gamma with a log link; a
-model of counts may have an exposure, whose logarithm is the offset, and a Poisson model of a yes/no outcome gives risk
-ratios (Zou 2004, Am J Epidemiol 159:702). People may have weights, as of a survey; then there are logit and gaussian
-models too. Each round a hospital sends the score, the expected information and the log-likelihood, and once Pearson's
-chi-square where standard errors depend on it; of a negative binomial also two sums that theta's maximum likelihood
-needs.
+model of counts, or of hazards (complementary log-log), may have an exposure, whose logarithm is the offset, and a
+Poisson model of a yes/no outcome gives risk ratios (Zou 2004, Am J Epidemiol 159:702). People may have weights, as of a
+survey; then there are logit and gaussian models too. Each round a hospital sends the score, the expected information
+and the log-likelihood, and once Pearson's chi-square where standard errors depend on it; of a negative binomial also
+two sums that theta's maximum likelihood needs.
 Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); Lawless (1987) Can J Stat 15:209; robust
 errors: papers in `gagyo.methods._sandwich`. Reference: R `glm(epsilon = 1e-14)`, MASS `glm.nb`, `sandwich` and
 `clubSandwich`, statsmodels `GLM` and `NegativeBinomial`. The logit link without weights is the method `logistic`.
@@ -285,7 +285,7 @@ class Method:
             raise Stopped(Finding("withheld_fit"))
         people, (whole, over) = int(first["people"][0]), first["sums"]
         gaussian = self.options.family == "gaussian"
-        if not gaussian and (whole <= 0 or (self.options.family == "binomial" and whole >= over)):
+        if not gaussian and (whole <= 0 or (self.options.family == "binomial" and whole >= self._all(people, over))):
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         walk = Walk(self._start(whole / over), -np.inf, np.zeros(len(self.terms)), 1, [])
         walk.weight = over / people if self.options.weights and not self.options.exposure else 1.0
@@ -323,11 +323,18 @@ class Method:
             raise Stopped(Finding("withheld_fit"))
         return float(answer["pearson"][0])
 
+    def _all(self, people: int, over: float) -> float:
+        """The sum of a yes/no outcome that everyone has; with exposures and weights it is not known."""
+        if not self.options.exposure:
+            return over
+        return np.inf if self.options.weights else people
+
     def _start(self, mean: float) -> Floats:
-        """The null model, where there is an intercept."""
+        """The null model, where there is an intercept; with exposures of a yes/no outcome its first step."""
         beta = np.zeros(len(self.terms))
         if self.formula.intercept:
-            beta[0] = self.family.start(mean)
+            hazard = self.options.exposure and self.options.family == "binomial"
+            beta[0] = np.log(mean) if hazard else self.family.start(mean)
         return beta
 
     def _round(self, walk: Walk, people: int) -> Generator[Ask, Pooled, tuple[Pooled, Solved | None]]:
