@@ -37,6 +37,7 @@ LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enr
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
 SHOWN = "tests/rules/test_commands.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
+COMMON = "tests/attacks/test_cox_common.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
@@ -410,16 +411,22 @@ MUTATIONS = (
     ),
     (
         "methods/_survival/one_baseline.py",
-        "grid=self.grid.coarser(times * self.least)",
-        "grid=self.grid",
+        "self.grid.coarser(times * self.least, apart=apart, censored=entered)",
+        "self.grid",
         "tests/attacks/test_survival.py",
     ),
     (
-        "methods/_survival/one_baseline.py",
+        "methods/_survival/common_steps.py",
         "few_or_none(self.exits().ravel())",
         "few_or_none(self.exits().sum(axis=(0, 2, 3)))",
         "tests/attacks/test_survival.py",
     ),
+    ("methods/_survival/common_steps.py", ", behind(tied[np.arange(self.shape[1]) < until[:, None]])]", "]", COMMON),
+    ("methods/_survival/common_steps.py", "few_or_none(came[:, 1:].ravel()), ", "", COMMON),
+    ("methods/_survival/common_steps.py", "chosen = ~self.event & ", "chosen = ", COMMON),
+    ("methods/_survival/common_steps.py", "*parts, leaving", "leaving", COMMON),
+    ("methods/_survival/one_baseline.py", "apart=apart, censored", "apart=False, censored", COMMON),
+    ("methods/_cox_options.py", "return findings + _unlike(options, analysis, study)", "return findings", COMMON),
     ("methods/_target_trial_cells.py", "few_or_none(counted(people).ravel()),", "", EMULATING),
     ("methods/_target_trial_cells.py", "*(_with_traits(rows, formula, one) for one in ends),", "", EMULATING),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -55,11 +56,30 @@ class Proportionality:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The cumulative hazard (K,) at times (K,), where all columns are zero; what the time is called."""
+    """The cumulative hazard (strata, K) at times (K,), where all columns are zero; what the time is called.
+
+    strata: each one's name for programs and its label; of one stratum neither is told.
+    """
 
     times: Floats
     hazard: Floats
     label: Words
+    strata: list[tuple[str, Words]]
+
+    @property
+    def divided(self) -> bool:
+        """Whether there are several strata."""
+        return len(self.strata) > 1
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Each stratum's hazard at each time."""
+        label = Words("survival.baseline_hazard")
+        return tuple(
+            Estimate(f"baseline.{name}.{time:g}" if self.divided else f"baseline.{time:g}", label, float(h))
+            for (name, _), row in zip(self.strata, self.hazard, strict=True)
+            for time, h in zip(self.times, row, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -105,17 +125,26 @@ class Told:
                 *self._changes(changes),
                 *alias_notes(columns, fit.solved.aliased),
             ),
-            methods_text=(*self._text(strata, truncated, tested), *([Words("survival.episodes")] if changes else [])),
+            methods_text=(
+                *self._text("cox", strata, truncated, tested),
+                *([Words("survival.episodes")] if changes else []),
+            ),
         )
         return self.with_splines(told, fit, variance)
 
-    def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
-        """The result of a fit with one baseline hazard for all hospitals."""
+    def common(
+        self,
+        fit: Fit,
+        variance: Floats,
+        baseline: Baseline,
+        notes: tuple[Words, ...],
+        intervals: int,
+        strata: str,
+        truncated: bool,
+    ) -> Result:
+        """The result of a fit with one baseline hazard (in each of the `strata`) for all hospitals."""
         columns = self.formula.columns(self.study.variables)[1:]
-        estimates = self.estimates(fit, fit.solved.inverse)
-        names = [f"baseline.{time:g}" for time in baseline.times]
-        label = Words("survival.baseline_hazard")
-        hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
+        estimates = self.estimates(fit, variance)
         grid = Words("survival.grid_of_fit", {"found": intervals})
         ratios = self.ratios(estimates, Words("survival.ratios_of_all"))
         told = Result(
@@ -124,20 +153,16 @@ class Told:
             people=fit.people,
             sites=fit.sites,
             rounds=fit.rounds,
-            estimates=(*estimates, *hazards),
+            estimates=(*estimates, *baseline.estimates),
             tables=(
                 ratios,
-                _fit_table(fit, self.observed()),
+                _fit_table(fit, self.observed(), self.robust),
                 _baseline(baseline),
             ),
             notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
-            methods_text=(
-                Words("survival.common_text", {"formula": self.formula.text}),
-                Words(f"survival.ties_{self.ties}"),
-                Words("survival.errors_model"),
-            ),
+            methods_text=self._text("common", strata, truncated, None),
         )
-        return self.with_splines(told, fit, fit.solved.inverse)
+        return self.with_splines(told, fit, variance)
 
     def with_splines(self, result: Result, fit: Fit, variance: Floats, effect: str = "log_hazard_ratio") -> Result:
         """The result with figures and tests of splines, by the covariance (p, p) that the study asks for."""
@@ -153,12 +178,16 @@ class Told:
             for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
         )
 
-    def _text(self, strata: str, truncated: bool, tested: Proportionality | None) -> tuple[Words, ...]:
-        words = [Words("survival.cox_text", {"formula": self.formula.text}), Words(f"survival.ties_{self.ties}")]
+    def _text(
+        self, kind: Literal["cox", "common"], strata: str, truncated: bool, tested: Proportionality | None
+    ) -> tuple[Words, ...]:
+        within = {"cox": "survival.more_strata", "common": "survival.strata_of_all"}[kind]
+        late = {"cox": "survival.truncated", "common": "survival.truncated_on_a_grid"}[kind]
+        words = [Words(f"survival.{kind}_text", {"formula": self.formula.text}), Words(f"survival.ties_{self.ties}")]
         if strata:
-            words.append(Words("survival.more_strata", {"found": strata}))
+            words.append(Words(within, {"found": strata}))
         if truncated:
-            words.append(Words("survival.truncated"))
+            words.append(Words(late))
         words.append(Words("survival.errors_robust" if self.robust else "survival.errors_model"))
         if tested:
             words.append(Words(f"survival.zph_{tested.transform}"))
@@ -239,10 +268,15 @@ def _per(label: Words, per: float, code: str) -> Words:
 def _baseline(baseline: Baseline) -> Table:
     at = np.unique(np.linspace(0, len(baseline.times) - 1, min(SHOWN, len(baseline.times))).astype(int))
     columns = (
+        *([Column("group", Words("survival.group"), "text")] if baseline.divided else []),
         Column("time", baseline.label, "number", time_digits(baseline.times[at])),
         Column("hazard", Words("survival.baseline_hazard"), "number", 4),
     )
-    rows = tuple((float(baseline.times[k]), float(baseline.hazard[k])) for k in at)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (*([label] if baseline.divided else []), float(baseline.times[k]), float(row[k]))
+        for (_, label), row in zip(baseline.strata, baseline.hazard, strict=True)
+        for k in at
+    )
     return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
 
 
