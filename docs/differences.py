@@ -140,6 +140,7 @@ COMPARED = (
     Compared("cox", CONTRACT + "cox_common_references.py::test_robust_errors", "one baseline: robust errors", "survival", "cox_common"),
     Compared("cox", CONTRACT + "cox_common_references.py::test_likelihood_and_its_ratio", "one baseline: likelihood, its ratio", "survival", "cox_common"),
     Compared("cox", CONTRACT + "cox_common_references.py::test_baseline_hazards", "baseline hazards of each stratum", "survival", "cox_common"),
+    Compared("cox", CONTRACT + "cox_weights_references.py::test_weighted_coefficients_and_errors", "weighted: coefficients, robust errors", "survival", "cox_weights"),
     Compared("log_rank", CONTRACT + "survival_references.py::test_log_rank_within_hospitals", "within hospitals", "survival", "survival"),
     Compared("log_rank", CONTRACT + "survival_references.py::test_log_rank_on_a_grid", "on the grid", "survival", "survival"),
     Compared("kaplan_meier", CONTRACT + "survival_references.py::test_curves_on_a_grid", "survival, errors, on the grid", "survival", "survival"),

@@ -227,6 +227,13 @@ MORE = {
         minimum=10,
         data="rotterdam",
     ),
+    "cox, weights": Owed(
+        "tests.contract.test_cox_weights_references:test_weighted_coefficients_and_errors",
+        '  a: {method: cox, cohort: all, formula: "died ~ nodes + hormon", time: days, weights: age}\n',
+        by_hospital="people are compared within hospitals",
+        minimum=10,
+        data="rotterdam",
+    ),
     "cox, late entry": Owed(
         "tests.contract.test_cox_common_references:test_coefficients_and_errors",
         '  a: {method: cox, cohort: all, formula: "died ~ female + hgb", time: until, entry: came, hospitals: pooled,'

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.finding import Finding
+from gagyo.methods._sampling import can_weigh
 from gagyo.methods._survival.episodes import Change, unused_faults
 from gagyo.methods._survival.times import per_faults, time_faults
 from gagyo.protocol.formula import Formula
@@ -23,8 +24,8 @@ class Options(BaseModel):
     time: str
     """How long each person was observed."""
     hospitals: Literal["strata", "pooled"] = "strata"
-    """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times. Pooled fits have
-    neither `changes` nor the test of proportional hazards."""
+    """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times, which goes with
+    neither `changes` nor `weights` nor the test of proportional hazards."""
     times: list[PositiveFloat] = []
     """The grid's times, for a pooled fit; empty for a grid as fine as the minimum of people allows."""
     entry: str = ""
@@ -33,6 +34,9 @@ class Options(BaseModel):
     strata: str = ""
     """A variable with levels that divides each hospital into further strata, or all hospitals together where they are
     pooled. All pooled models of a cohort and time have the same."""
+    weights: str = ""
+    """A variable that says how much each person counts, such as the inverse of the probability of being sampled. Errors
+    are then robust, and the model's test is Wald's; hazards are not tested to be proportional."""
     ties: Literal["efron", "breslow"] = "efron"
     robust: bool = False
     """Lin and Wei's standard errors instead of the model's."""
@@ -54,9 +58,23 @@ def faults(options: Options, formula: Formula, analysis: Analysis, study: Study,
     if not findings and options.proportional == "log" and study.variables[options.time].bounds[0] <= 0:
         found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
         findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
-    if options.hospitals == "pooled" and options.changes:
-        findings.append(Finding("cox_pooled", place=analysis.place("changes"), values={"found": "changes"}))
+    if options.hospitals == "pooled":
+        only = [name for name in ("changes", "weights") if getattr(options, name)]
+        findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
+    if options.weights:
+        findings += _faults_of_weights(options, formula, analysis, known)
     return findings + _unlike(options, analysis, study)
+
+
+def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, known: Study) -> list[Finding]:
+    times = {options.time, options.entry, options.strata, *(one.at for one in options.changes.values())}
+    if not can_weigh(known, options.weights) or options.weights in {*formula.variables, *times}:
+        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
+        return [Finding("cox_weights", place=analysis.place("weights"), values=values)]
+    if "proportional" in options.model_fields_set and options.proportional != "none":
+        values = {"found": f"proportional: {options.proportional}"}
+        return [Finding("cox_weights_beside", place=analysis.place("proportional"), values=values)]
+    return []
 
 
 def _unlike(options: Options, analysis: Analysis, study: Study) -> list[Finding]:

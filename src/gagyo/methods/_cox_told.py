@@ -87,6 +87,7 @@ class Told:
     """What a study asks to be told of a fit.
 
     per: by column, the increment that its hazard ratio is given for. time: the variable of the time of observation.
+    weights: that of what each person counts, or empty.
     """
 
     formula: Formula
@@ -95,6 +96,7 @@ class Told:
     per: Mapping[str, float]
     ties: str
     time: str
+    weights: str = ""
 
     def result(
         self,
@@ -119,7 +121,7 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
-            tables=(self.ratios(estimates), _fit_table(fit, self.observed(), self.robust), *tests),
+            tables=(self.ratios(estimates), self._fit_table(fit, variance), *tests),
             notes=(
                 Words("survival.within_hospitals"),
                 *self._changes(changes),
@@ -156,7 +158,7 @@ class Told:
             estimates=(*estimates, *baseline.estimates),
             tables=(
                 ratios,
-                _fit_table(fit, self.observed(), self.robust),
+                self._fit_table(fit, variance),
                 _baseline(baseline),
             ),
             notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
@@ -189,6 +191,10 @@ class Told:
         if truncated:
             words.append(Words(late))
         words.append(Words("survival.errors_robust" if self.robust else "survival.errors_model"))
+        tests = (
+            Words("survival.text_weights", {"found": self.weights}) if self.weights else Words("survival.text_tests")
+        )
+        words.append(tests)
         if tested:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
@@ -222,6 +228,30 @@ class Told:
         units = (known[one.name].unit if one.name in known else "" for one in estimates)
         rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
         return Table(name, title, columns, rows, kind="forest")
+
+    def _fit_table(self, fit: Fit, variance: Floats) -> Table:
+        """Likelihood ratio against no effect; of weights, whose sums of logarithms are no likelihood, Wald's test."""
+        kept = np.flatnonzero(~fit.solved.aliased)
+        columns = [
+            Column("people", Words("regression.people"), "count"),
+            Column("events", Words("survival.events"), "count"),
+            Column("time", self.observed(), "number", 0),
+        ]
+        if self.weights:
+            beta = fit.coefficients[kept]
+            chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else 0.0
+            columns.append(Column("wald", Words("glm.wald"), "number", 2))
+        else:
+            chi = float(2 * (fit.likelihoods[0] - fit.likelihoods[1]))
+            columns.append(Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3))
+            columns.append(Column("chi_square", Words("regression.likelihood_ratio"), "number", 2))
+        columns.append(Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"))
+        columns.append(Column("p", Words("regression.p"), "p"))
+        told: list[Cell] = [] if self.weights else [fit.likelihoods[0]]
+        told += [chi, len(kept), float(chi2_sf(chi, max(len(kept), 1)))]
+        row: tuple[Cell, ...] = (fit.people, fit.events, fit.time, *told)
+        notes = (Words("regression.test_is_model_based"),) if self.robust and not self.weights else ()
+        return Table("hazard_model", Words("regression.model_test"), tuple(columns), (row,), notes=notes)
 
     def _proportional(self, tested: Proportionality) -> Table:
         labels = [Words(text=term_label(term, self.study)) for term in self.formula.terms]
@@ -278,21 +308,3 @@ def _baseline(baseline: Baseline) -> Table:
         for k in at
     )
     return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
-
-
-def _fit_table(fit: Fit, observed: Words, robust: bool = False) -> Table:
-    freedom = int((~fit.solved.aliased).sum())
-    chi = 2 * (fit.likelihoods[0] - fit.likelihoods[1])
-    columns = (
-        Column("people", Words("regression.people"), "count"),
-        Column("events", Words("survival.events"), "count"),
-        Column("time", observed, "number", 0),
-        Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3),
-        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
-        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
-        Column("p", Words("regression.p"), "p"),
-    )
-    p = float(chi2_sf(chi, max(freedom, 1)))
-    row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
-    notes = (Words("regression.test_is_model_based"),) if robust else ()
-    return Table("hazard_model", Words("regression.model_test"), columns, (row,), notes=notes)

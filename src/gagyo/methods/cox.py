@@ -99,7 +99,7 @@ class Method:
     def complete(self) -> frozenset[str]:
         """All variables of the formula, and those of time, entry and strata; a change may never have come."""
         more = (self.options.time, self.options.entry, self.options.strata)
-        named = (*self.formula.variables, *more)
+        named = (*self.formula.variables, *more, self.options.weights)
         return frozenset(name for name in named if name and name not in self.options.changes)
 
     @property
@@ -125,9 +125,9 @@ class Method:
         if self.options.hospitals == "pooled":
             return (Sends("cox.people", 3, 1), *self._sends_on_a_grid(p))
         sends = [Sends("cox.people", 3, 1), Sends("cox.newton", p + half + 2, MOST_ROUNDS)]
-        if self.options.robust:
+        if self._robust:
             sends.append(Sends("cox.meat", half, 1))
-        if self.options.proportional != "none":
+        if self._tests:
             sends.append(Sends("cox.schoenfeld", p + 2 * half, 1))
         return tuple(sends)
 
@@ -141,7 +141,7 @@ class Method:
             Sends("cox.scores", 2 * p + half + 1, MOST_ROUNDS),
             Sends("cox.risk_means", 2 * cells * (p + 1), 1),
         ]
-        if self.options.robust:
+        if self._robust:
             sends.append(Sends("cox.common_meat", half, 1))
         return tuple(sends)
 
@@ -149,16 +149,22 @@ class Method:
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
         told = Told(
-            self.formula, self.study, self.options.robust, self.options.per, self.options.ties, self.options.time
+            self.formula,
+            self.study,
+            self._robust,
+            self.options.per,
+            self.options.ties,
+            self.options.time,
+            self.options.weights,
         )
         if self.options.hospitals == "pooled":
             return (yield from self._pooled(told))
         fit = yield from self.fit()
         variance = fit.solved.inverse
-        if self.options.robust:
-            variance = yield from self._robust(fit)
+        if self._robust:
+            variance = yield from self._sandwich(fit)
         tested: Proportionality | Kept | None = None
-        if self.options.proportional != "none":
+        if self._tests:
             tested = yield from unless_withheld(self._proportional(fit))
         changes = {name: one.at for name, one in self.options.changes.items()}
         there = None if isinstance(tested, Kept) else tested
@@ -209,8 +215,8 @@ class Method:
         common = Common(self.formula, one.time, one.entry, one.strata, one.ties, agreed, self.asked.least)
         found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
         solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
-        variance = (yield from found.sandwich(solved.inverse)) if one.robust else solved.inverse
-        time, rounds = float(counts["time"][0]), 1 + agreed.rounds + found.rounds + int(one.robust)
+        variance = (yield from found.sandwich(solved.inverse)) if self._robust else solved.inverse
+        time, rounds = float(counts["time"][0]), 1 + agreed.rounds + found.rounds + int(self._robust)
         grid = found.grid
         fit = Fit(
             found.coefficients,
@@ -240,15 +246,27 @@ class Method:
             "strata": self.options.strata,
             "changed": list(self.options.changes),
             "at": [one.at for one in self.options.changes.values()],
+            "weights": self.options.weights,
             "ties": TIES.index(self.options.ties),
         }
         return {name: whole[name] for name in names or whole}
 
     def _ask(self, beta: Floats, part: int) -> Ask:
         arguments = {**self._named(), "coefficients": beta, "part": part}
-        return Ask(newton, arguments, fit=self.formula.text, parameters=len(beta), doing="fitting")
+        name = f"{self.formula.text} {self.options.weights}".rstrip()
+        return Ask(newton, arguments, fit=name, parameters=len(beta), doing="fitting")
 
-    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+    @property
+    def _robust(self) -> bool:
+        """Model-based errors would take weights for numbers of people."""
+        return self.options.robust or bool(self.options.weights)
+
+    @property
+    def _tests(self) -> bool:
+        """Whether hazards are tested to be proportional: under weights that score test is none."""
+        return self.options.proportional != "none" and not self.options.weights
+
+    def _sandwich(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
         arguments = {**self._named(), "coefficients": np.nan_to_num(fit.coefficients)}
         answer = yield Ask(meat, arguments, doing="robust_errors")
         if np.isnan(answer["meat"]).any():
