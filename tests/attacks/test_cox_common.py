@@ -172,7 +172,7 @@ def lines_of(data: Columns, time: str = "t", came: str = "came", event: str = "d
 
 def grid(going: Run) -> np.ndarray:
     names = [one.name for one in going.results["a"].estimates if one.name.startswith("baseline.")]
-    return np.array([0.0, *(float(name.rpartition(".")[2]) for name in names)])
+    return np.array([0.0, *sorted({float(name.rpartition(".")[2]) for name in names})])
 
 
 def test_on_the_grid_that_is_agreed_nobody_hides(tmp_path: Path) -> None:
@@ -183,9 +183,10 @@ def test_on_the_grid_that_is_agreed_nobody_hides(tmp_path: Path) -> None:
     assert small_cut(lines_of(data), grid(going)) >= 10
 
 
+@pytest.mark.parametrize("strata", ["", "g"])
 @pytest.mark.parametrize("seed", range(8))
-def test_no_combination_of_what_a_fit_with_entries_opens_is_over_a_few(tmp_path: Path, seed: int) -> None:
-    """Of people who come all along, or some late; with few events, or few without."""
+def test_no_combination_of_what_a_fit_with_entries_opens_is_over_a_few(tmp_path: Path, seed: int, strata: str) -> None:
+    """Of people who come all along, or some late; with few events, or few without; those of a stratum leave sooner."""
     random = np.random.default_rng(seed)
     size = 400 + 60 * seed
     came = np.where(random.random(size) < 0.2 + 0.1 * seed, random.integers(1, 500, size), 0)
@@ -193,8 +194,14 @@ def test_no_combination_of_what_a_fit_with_entries_opens_is_over_a_few(tmp_path:
     data = people(
         *((a, b, int(c), 1) for a, b, c in zip(came, t, random.random(size) < 0.3 + 0.05 * seed, strict=True))
     )
-    going = run(tmp_path, data, line(entry="came", times=[60, 120, 180, 240, 320, 400, 500, 600]))
+    if strata:
+        data["g"] = ((data["t"] < 400) & (data["g"] == 1)).astype(float)
+    more = {"strata": strata} if strata else {}
+    going = run(tmp_path, data, line(entry="came", times=[60, 120, 180, 240, 320, 400, 500, 600], **more))
     assert stopped(going) in ([], ["withheld_entries"])
+    for level in (0, 1) if strata and not going.stopped else ():
+        there = {name: column[data["g"] == level] for name, column in data.items()}
+        assert small_cut(lines_of(there), grid(going)) >= 10
     if not going.stopped:
         assert small_cut(lines_of(data), grid(going)) >= 10
 

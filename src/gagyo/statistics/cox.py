@@ -104,7 +104,8 @@ class RiskSets:
     @cached_property
     def squares_of_events(self) -> Floats:
         """(p,) the sum of squares of the columns over those with the event."""
-        return np.asarray(self.counted(self.X**2)[self.with_event].sum(axis=0))
+        squares = self.X[self.with_event] ** 2
+        return np.asarray(squares.sum(axis=0) if self.counts is None else self.counts[self.with_event] @ squares)
 
     def per_time(self, values: Floats) -> tuple[Floats, Floats]:
         """Of values (..., n + 1), the last one 0: sums over the events of each time, and over its risk set (..., K)."""
