@@ -171,8 +171,11 @@ def lines_of(data: Columns, time: str = "t", came: str = "came", event: str = "d
 
 
 def grid(going: Run) -> np.ndarray:
-    names = [one.name for one in going.results["a"].estimates if one.name.startswith("baseline.")]
-    return np.array([0.0, *sorted({float(name.rpartition(".")[2]) for name in names})])
+    """The edges of a fit's grid, from the names of its hazards: `baseline.time`, or `baseline.stratum.time`."""
+    result = going.results["a"]
+    before = 1 + (result.table("baseline").columns[0].name == "group")
+    names = [one.name for one in result.estimates if one.name.startswith("baseline.")]
+    return np.array([0.0, *sorted({float(name.split(".", before)[before]) for name in names})])
 
 
 def test_on_the_grid_that_is_agreed_nobody_hides(tmp_path: Path) -> None:
@@ -183,42 +186,97 @@ def test_on_the_grid_that_is_agreed_nobody_hides(tmp_path: Path) -> None:
     assert small_cut(lines_of(data), grid(going)) >= 10
 
 
-@pytest.mark.parametrize("strata", ["", "g"])
+def smallest(going: Run, data: Columns, parts: list[np.ndarray], **named: str) -> int:
+    """The fewest people behind a combination of the sums over any of these parts of the people."""
+    chosen = ({name: column[part] for name, column in data.items()} for part in parts)
+    return min(small_cut(lines_of(one, **named), grid(going)) for one in chosen)
+
+
+@pytest.mark.parametrize(("formula", "strata"), [("d ~ x", ""), ("d ~ x", "g"), ("d ~ x + h", "")])
 @pytest.mark.parametrize("seed", range(8))
-def test_no_combination_of_what_a_fit_with_entries_opens_is_over_a_few(tmp_path: Path, seed: int, strata: str) -> None:
+def test_no_combination_of_what_a_fit_with_entries_opens_is_over_a_few(
+    tmp_path: Path, seed: int, formula: str, strata: str
+) -> None:
     """Of people who come all along, or some late; with few events, or few without; those of a stratum leave sooner."""
     random = np.random.default_rng(seed)
     size = 400 + 60 * seed
     came = np.where(random.random(size) < 0.2 + 0.1 * seed, random.integers(1, 500, size), 0)
     t = np.minimum(came + 1 + random.exponential(150, size).round(), 999)
-    data = people(
-        *((a, b, int(c), 1) for a, b, c in zip(came, t, random.random(size) < 0.3 + 0.05 * seed, strict=True))
-    )
-    if strata:
-        data["g"] = ((data["t"] < 400) & (data["g"] == 1)).astype(float)
+    died = random.random(size) < 0.3 + 0.05 * seed
+    data = people(*((a, b, int(c), 1) for a, b, c in zip(came, t, died, strict=True)))
+    data["g"] = ((data["t"] < 400) & (data["g"] == 1)).astype(float)
     more = {"strata": strata} if strata else {}
-    going = run(tmp_path, data, line(entry="came", times=[60, 120, 180, 240, 320, 400, 500, 600], **more))
+    going = run(tmp_path, data, line(formula, entry="came", times=[60, 120, 180, 240, 320, 400, 500, 600], **more))
     assert stopped(going) in ([], ["withheld_entries"])
-    for level in (0, 1) if strata and not going.stopped else ():
-        there = {name: column[data["g"] == level] for name, column in data.items()}
-        assert small_cut(lines_of(there), grid(going)) >= 10
     if not going.stopped:
-        assert small_cut(lines_of(data), grid(going)) >= 10
+        by = [name for name in ("g", "h") if strata == name or name in formula]
+        assert smallest(going, data, [data[name] == level for name in by for level in (0, 1)] or [data["t"] > 0]) >= 10
 
 
 @pytest.mark.parametrize(
-    ("name", "time", "formula", "times"),
+    ("name", "time", "formula", "trait", "times"),
     [
-        ("mgus_ages", "until", "died ~ female + hgb", [60, 65, 70, 75, 80, 85, 90]),
-        ("relapse", "days", "died ~ nodes + hormon", [700, 1400, 2100, 2800, 3500, 4200]),
+        ("mgus_ages", "until", "died ~ female + hgb", "female", [60, 65, 70, 75, 80, 85, 90]),
+        ("relapse", "days", "died ~ nodes + hormon", "hormon", [700, 1400, 2100, 2800, 3500, 4200]),
     ],
 )
-def test_nor_of_real_people(tmp_path: Path, name: str, time: str, formula: str, times: list[int]) -> None:
+def test_nor_of_real_people(tmp_path: Path, name: str, time: str, formula: str, trait: str, times: list[int]) -> None:
     asks = f'  a: {{method: cox, cohort: all, formula: "{formula}", time: {time}, entry: came, hospitals: pooled'
     going = house(tmp_path, study(name, f"{asks}, times: {times}}}\n", 10), hospitals(name)).run()
     assert not going.stopped
-    assert len(grid(going)) > 5
-    assert small_cut(lines_of(columns(name), time, "came", "died"), grid(going)) >= 10
+    assert len(grid(going)) > 3
+    data = columns(name)
+    parts = [data[trait] == 0, data[trait] == 1, data[time] > 0]
+    assert smallest(going, data, parts, time=time, event="died") >= 10
+
+
+# Traits.
+
+
+def test_the_only_one_with_a_trait_who_leaves_in_an_interval_follows(tmp_path: Path) -> None:
+    """So that the test below is of an attack that works: the trait's sum is that person's weight, and so their age."""
+    data, edges = rare(), np.arange(0.0, 1001.0, 20.0)
+    means = pooled(sums_of_risk_sets(data, edges, [0.3, 0.8]))[0]
+    one = np.histogram(data["t"][data["h"] == 1] - 0.5, edges)[0] == 1
+    ages = (np.log(means[one, 1]) - 0.8) / 0.3
+    found = sum(bool(np.isclose(ages, age, atol=1e-9).any()) for age in data["x"][data["h"] == 1])
+    assert found >= 10
+
+
+def rare() -> Columns:
+    """A thousand people of whom one in fifteen has a trait."""
+    random = np.random.default_rng(4)
+    t = np.minimum(np.ceil(random.exponential(200, 1000)), 999)
+    data = people(*((0, time, event, 1) for time, event in zip(t, random.random(1000) < 0.5, strict=True)))
+    data["h"] = (random.random(1000) < 1 / 15).astype(float)
+    return data
+
+
+def sums_of_risk_sets(data: Columns, edges: np.ndarray, beta: list[float]) -> list[Aggregate]:
+    variables = Study.parse(text(line("d ~ x + h"))).variables
+    inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
+    told: dict[str, Any] = {"formula": "d ~ x + h", "time": "t", "entry": "", "strata": "", "edges": edges, "lag": 1}
+    told |= {"until": np.array([len(edges) - 2.0]), "coefficients": np.array(beta), "centre": np.zeros(2)}
+    return [risk_means(one, **told) for one in inside]
+
+
+@pytest.mark.parametrize("more", [{}, {"strata": "g"}, {"entry": "came"}])
+@pytest.mark.parametrize("without", [False, True])
+def test_those_with_a_trait_who_leave_in_an_interval_are_nobody_or_enough(
+    tmp_path: Path, more: dict[str, str], without: bool
+) -> None:
+    """Nor those without it, where nearly all have it."""
+    data = rare()
+    data["h"] = 1 - data["h"] if without else data["h"]
+    going = run(tmp_path, data, line("d ~ x + h", **more))
+    assert stopped(going) in ([], ["withheld_fit"], ["withheld_entries"])
+    if going.stopped:
+        return
+    strata = [data["g"] == level for level in (0, 1)] if "strata" in more else [np.ones(1000, bool)]
+    for part, h, d in product(strata, (0, 1), (0, 1)):
+        there = part & (data["h"] == h) & (data["d"] == d)
+        cells = np.histogram(np.searchsorted(grid(going)[1:], data["t"][there]), np.arange(len(grid(going))))[0]
+        assert ((cells == 0) | (cells >= 10)).all()
 
 
 # Strata.
@@ -245,8 +303,7 @@ def test_each_stratum_has_no_event_or_enough_in_each_interval(tmp_path: Path) ->
     data["d"][np.flatnonzero(early)[0]] = 1
     going = run(tmp_path, data, line(strata="g", times=CUTS))
     assert not going.stopped
-    names = [one.name for one in going.results["a"].estimates if one.name.startswith("baseline.1.")]
-    edges = np.array([0.0, *(float(name.rpartition(".")[2]) for name in names)])
+    edges = grid(going)
     assert len(edges) > 2
     for g, d in product((0, 1), repeat=2):
         there = (data["g"] == g) & (data["d"] == d)

@@ -43,7 +43,7 @@ from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.climb import Climb, sandwich
 from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
 from gagyo.methods._survival.episodes import change_faults, declared
-from gagyo.methods._survival.one_baseline import LAGS, TRIES, Common
+from gagyo.methods._survival.one_baseline import COARSER, LAGS, TRIES, Common
 from gagyo.methods._survival.telling import dropped_note, group_names, time_words
 from gagyo.methods._survival.times import groups_of
 from gagyo.methods._values import bins_step, present_step
@@ -133,7 +133,7 @@ class Method:
 
     def _sends_on_a_grid(self, p: int) -> tuple[Sends, ...]:
         cells = self.asked.most * groups_of(self.study.variables, self.options.strata)
-        tries = len(TRIES) * (len(LAGS) if self.options.entry else 1)
+        tries = len((*TRIES, *COARSER)) * (len(LAGS) if self.options.entry else 1)
         half = p * (p + 1) // 2
         sends = [
             grids.sends(self.asked, self.study.variables),

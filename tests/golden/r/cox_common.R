@@ -28,13 +28,14 @@ one <- function(right, data, time, cuts, entry = "", strata = "", ties = "efron"
     level = if (strata == "") NULL else sub(".*=", "", as.character(h$strata)))
 }
 days <- c(1000, 1500, 2000, 2500, 3000, 3500, 4500)
+few <- c(2000, 2500, 3000)
 ages <- c(65, 70, 75, 80, 85, 90)
 cases <- list(
-  efron = one("age + nodes + hormon", rotterdam, "days", days),
-  breslow = one("age + nodes + hormon", rotterdam, "days", days, ties = "breslow"),
-  strata = one("age + nodes + hormon", rotterdam, "days", days[2:6], strata = "tumour"),
-  strata_breslow = one("age * hormon", rotterdam, "days", days[2:6], strata = "tumour", ties = "breslow"),
-  entry = one("age + nodes + hormon", relapse, "days", days, entry = "came"),
+  efron = one("age + nodes + hormon", rotterdam, "days", few),
+  breslow = one("age + nodes + hormon", rotterdam, "days", few, ties = "breslow"),
+  strata = one("age + nodes", rotterdam, "days", days[2:6], strata = "tumour"),
+  strata_breslow = one("age * nodes", rotterdam, "days", days[2:6], strata = "tumour", ties = "breslow"),
+  entry = one("age + nodes + hormon", relapse, "days", few, entry = "came"),
   entry_breslow = one("age + nodes", relapse, "days", days, entry = "came", ties = "breslow"),
   ages = one("female + hgb + mspike", mgus_ages, "until", ages, entry = "came"),
   ages_breslow = one("female + hgb + mspike", mgus_ages, "until", ages, entry = "came", ties = "breslow"),

@@ -10,6 +10,7 @@ them and without the event, leave each interval, and where these bundles hang to
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,13 @@ from gagyo.methods._regression import column_widths, part_traits, trait_cells
 from gagyo.methods._survival.climb import LIKELIHOOD_BOUND
 from gagyo.methods._survival.grid import MOST
 from gagyo.methods._survival.times import entries, groups_of
+from gagyo.methods._traits import all_traits
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, behind, few_or_none, joined, joint, spread_of
 from gagyo.release.aggregate import exits as measured
 
 Counts = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 MODEL: dict[str, Any] = {
     "formula": Name(),
@@ -106,13 +109,15 @@ class _People:
         late = (self.first > 0).reshape(-1, *[1] * (cumulated.ndim - 1))
         return np.asarray(there - np.where(late, before, 0.0))
 
-    def exits(self) -> Counts:
-        """(1, K, strata, 2) who leave in each cell, without and with the event."""
-        table = np.bincount(2 * self.cell + self.event, minlength=2 * self.shape[0] * self.shape[1])
+    def exits(self, chosen: Bools | None = None) -> Counts:
+        """(1, K, strata, 2) who leave in each cell, without and with the event, of the chosen people (all, if None)."""
+        kinds = 2 * self.cell + self.event
+        kinds = kinds if chosen is None else kinds[chosen]
+        table = np.bincount(kinds, minlength=2 * self.shape[0] * self.shape[1])
         return table.reshape(1, *self.shape, 2).transpose(0, 2, 1, 3)
 
-    def bundles(self, lag: int, until: Floats) -> list[Measure]:
-        """Head counts behind combinations of sums over those at risk; none where nobody enters.
+    def bundles(self, chosen: Bools, lag: int, until: Floats) -> list[Measure]:
+        """Head counts behind combinations of sums over those at risk, of the chosen people; none where nobody enters.
 
         Who enters late, by the cell from which on they are at risk: nobody, or k. And the bundles: those without the
         event who leave in an interval and are first at risk `lag` - 1 intervals before it (or from the start), k in
@@ -123,19 +128,42 @@ class _People:
         if self.first is None:
             return []
         size = self.shape[0] * self.shape[1]
-        came = np.bincount(self.stratum * self.shape[1] + self.first, minlength=size).reshape(self.shape)
-        chosen = ~self.event & (self.first == np.maximum(self.last - lag + 1, 0))
-        tied = np.bincount(self.cell[chosen], minlength=size).reshape(self.shape)
+        came = np.bincount((self.stratum * self.shape[1] + self.first)[chosen], minlength=size).reshape(self.shape)
+        bundled = ~self.event & (self.first == np.maximum(self.last - lag + 1, 0))
+        tied = np.bincount(self.cell[chosen & bundled], minlength=size).reshape(self.shape)
         return [few_or_none(came[:, 1:].ravel()), behind(tied[np.arange(self.shape[1]) < until[:, None]])]
 
     def cells(self, rows: Rows, formula: Formula, lag: int, until: Floats) -> Measure:
-        """Every head count that the sums give away: traits, in all and in each stratum; `bundles`; and who leaves in
-        each cell, with the event and without.
+        """Every head count that the sums give away: traits, in all and in each stratum; and who leaves in each cell,
+        with the event and without, and `bundles`, of all and of those over whom the sums of a column are.
         """
         levels = range(self.shape[0] if self.shape[0] > 1 else 0)
         parts = [part_traits(rows, formula, self.stratum == level) for level in levels]
-        leaving = few_or_none(self.exits().ravel())
-        return joined(trait_cells(rows, formula), *parts, leaving, *self.bundles(lag, until))
+        for chosen in (np.ones(rows.n, bool), *_behind_columns(rows, formula)):
+            parts += [few_or_none(self.exits(chosen).ravel()), *self.bundles(chosen, lag, until)]
+        return joined(trait_cells(rows, formula), *parts)
+
+
+def _behind_columns(rows: Rows, formula: Formula) -> Iterator[Bools]:
+    """Over whom the sums of a column are: those with each trait, and those without, of which the sums follow; those
+    whose measurement is not zero, where it may be.
+    """
+    traits = all_traits(rows, formula)
+    yield from traits.T
+    yield from ~traits.T
+    for j, column in enumerate(formula.columns(rows.variables)):
+        one = rows.variables.get(column.name) if column.indicator is None else None
+        never_zero = one is not None and one.bounds[0] * one.bounds[1] > 0
+        if column.indicator is None and not never_zero:
+            yield rows.design(formula)[:, j] != 0
+
+
+def _cells(rows: Rows, people: _People, model: Mapping[str, Any], lag: int, until: Floats) -> Measure:
+    """`_People.cells`, kept for the next round."""
+    named = (model[name] for name in ("formula", "time", "entry", "strata"))
+    key = ("common cells", *named, model["edges"].tobytes(), lag, until.tobytes())
+    found: Measure = rows.kept(key, lambda: people.cells(rows, rows.formula(model["formula"]), lag, until))
+    return found
 
 
 def _reach(rows: Rows, formula: str) -> Floats:
@@ -152,10 +180,10 @@ def exposures(rows: Rows, *, lag: int, until: Floats, **model: Any) -> Aggregate
     """Sums of exp(x'b) over those who leave in each cell, or with entries over those at risk, and over those with the
     event (2 K).
     """
-    people, parsed = _People.of(rows, **model), rows.formula(model["formula"])
+    people = _People.of(rows, **model)
     weight = np.exp(people.X @ model["coefficients"])
     most = _heaviest(_reach(rows, model["formula"]), model["coefficients"])
-    cells = people.cells(rows, parsed, lag, until)
+    cells = _cells(rows, people, model, lag, until)
     fit = joint(people.by_interval(weight), most, cells, spread_of(weight[:, None]))
     return {"exits": measured(people.exits(), rows.n), "fit": fit}
 
@@ -193,13 +221,13 @@ def risk_means(rows: Rows, *, lag: int, until: Floats, **model: Any) -> Aggregat
     """Sums of x exp(x'b) over those who leave in each cell, or with entries over those at risk, and over those with the
     event (2 K p).
     """
-    people, parsed = _People.of(rows, **model), rows.formula(model["formula"])
+    people = _People.of(rows, **model)
     weight = np.exp(people.X @ model["coefficients"])
     weighted = people.X * weight[:, None]
     sums = np.stack([people.by_interval(column) for column in weighted.T], axis=-1)
     reach = _reach(rows, model["formula"])
     scales = np.broadcast_to(reach * _heaviest(reach, model["coefficients"]), sums.shape)
-    fit = joint(sums, scales, people.cells(rows, parsed, lag, until), spread_of(weight[:, None]))
+    fit = joint(sums, scales, _cells(rows, people, model, lag, until), spread_of(weight[:, None]))
     return {"exits": measured(people.exits(), rows.n), "fit": fit}
 
 

@@ -133,6 +133,9 @@ class Climbed:
 TRIES = (1, 2, 4)
 """Times the study's minimum of people: a hospital may ask for more than the study does."""
 
+COARSER = (8, 16, 24)
+"""Where some trait is rare: of those who have it, too, nobody or enough leave in an interval."""
+
 LAGS = (0, 2, 3, 1, 4)
 """Whose bundles are tried, with entries: of people who are there from the start (0), or who came so long before."""
 
@@ -166,10 +169,16 @@ class Common:
         )
 
     def _tries(self) -> Iterator[Common]:
-        for times in TRIES:
+        before = -1
+        for times in (*TRIES, *COARSER):
             apart, entered = bool(self.strata), bool(self.entry)
             grid = self.grid.coarser(times * self.least, apart=apart, censored=entered)
             size = len(grid.single)
+            if size < 2:
+                return  # with all in one risk set nobody is compared at their time
+            if size == before:
+                continue
+            before = size
             lags = dict.fromkeys(min(lag or size, size) for lag in LAGS) if entered else (1,)
             yield from (replace(self, grid=grid, lag=lag) for lag in lags)
 
