@@ -428,6 +428,7 @@ MUTATIONS = (
     ("methods/_survival/common_steps.py", ", *_behind_columns(rows, formula)):", ",):", COMMON),
     ("methods/_survival/common_steps.py", "    yield from traits.T\n", "", COMMON),
     ("methods/_survival/common_steps.py", "    yield from ~traits.T\n", "", COMMON),
+    ("methods/_survival/common_steps.py", "combinations(sides, 2)", "combinations(sides[:0], 2)", COMMON),
     ("methods/_survival/one_baseline.py", "apart=apart, censored", "apart=False, censored", COMMON),
     ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
     ("methods/_survival/episodes.py", "traits = design_cells(", "traits = trait_cells(", WEIGHTED_COX),

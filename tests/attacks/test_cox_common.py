@@ -279,6 +279,21 @@ def test_those_with_a_trait_who_leave_in_an_interval_are_nobody_or_enough(
         assert ((cells == 0) | (cells >= 10)).all()
 
 
+def test_those_with_one_trait_and_not_another_are_nobody_or_enough(tmp_path: Path) -> None:
+    """The sums of two traits that nearly the same people have differ in the others."""
+    data = rare()
+    random = np.random.default_rng(5)
+    data["g"] = (random.random(1000) < 0.5).astype(float)
+    data["h"] = np.where(random.random(1000) < 0.2, 1 - data["g"], data["g"])
+    going = run(tmp_path, data, line("d ~ x + g + h"))
+    assert not going.stopped
+    assert len(grid(going)) > 3
+    for g, h, d in product((0, 1), repeat=3):
+        there = (data["g"] == g) & (data["h"] == h) & (data["d"] == d)
+        cells = np.histogram(np.searchsorted(grid(going)[1:], data["t"][there]), np.arange(len(grid(going))))[0]
+        assert ((cells == 0) | (cells >= 10)).all()
+
+
 # Strata.
 
 CUTS = [60, 120, 180, 240, 300]

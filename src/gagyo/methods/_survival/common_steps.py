@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -134,13 +135,15 @@ class _People:
         return [few_or_none(came[:, 1:].ravel()), behind(tied[np.arange(self.shape[1]) < until[:, None]])]
 
     def cells(self, rows: Rows, formula: Formula, lag: int, until: Floats) -> Measure:
-        """Every head count that the sums give away: traits, in all and in each stratum; and who leaves in each cell,
-        with the event and without, and `bundles`, of all and of those over whom the sums of a column are.
+        """Every head count that the sums give away: traits, in all and in each stratum; who leaves in each cell, with
+        the event and without, and `bundles`, of all and of those over whom a column's sums are; and who leaves in each
+        cell of those whom the sums of two columns leave.
         """
         levels = range(self.shape[0] if self.shape[0] > 1 else 0)
         parts = [part_traits(rows, formula, self.stratum == level) for level in levels]
         for chosen in (np.ones(rows.n, bool), *_behind_columns(rows, formula)):
             parts += [few_or_none(self.exits(chosen).ravel()), *self.bundles(chosen, lag, until)]
+        parts += [few_or_none(self.exits(chosen).ravel()) for chosen in _behind_two_columns(rows, formula)]
         return joined(trait_cells(rows, formula), *parts)
 
 
@@ -156,6 +159,13 @@ def _behind_columns(rows: Rows, formula: Formula) -> Iterator[Bools]:
         never_zero = one is not None and one.bounds[0] * one.bounds[1] > 0
         if column.indicator is None and not never_zero:
             yield rows.design(formula)[:, j] != 0
+
+
+def _behind_two_columns(rows: Rows, formula: Formula) -> Iterator[Bools]:
+    """Whom the sums of two columns leave, one less the other: those with and without each, of each two traits."""
+    traits = all_traits(rows, formula)
+    sides = np.concatenate([traits, ~traits], axis=1).T
+    yield from (one & other for one, other in combinations(sides, 2))
 
 
 def _cells(rows: Rows, people: _People, model: Mapping[str, Any], lag: int, until: Floats) -> Measure:
