@@ -418,8 +418,8 @@ MUTATIONS = (
     ),
     (
         "methods/_survival/common_steps.py",
-        "few_or_none(self.exits(chosen).ravel())",
-        "few_or_none(self.exits(chosen).sum(axis=(0, 2, 3)))",
+        "few_or_none(self.exits(chosen).ravel()), *self.bundles",
+        "few_or_none(self.exits(chosen).sum(axis=(0, 2, 3))), *self.bundles",
         "tests/attacks/test_survival.py",
     ),
     ("methods/_survival/common_steps.py", ", behind(tied[np.arange(self.shape[1]) < until[:, None]])]", "]", COMMON),
