@@ -37,6 +37,8 @@ LINES, JOIN, HUBS = (f"tests/exchange/test_{name}.py" for name in ("lines", "enr
 CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
 SHOWN = "tests/rules/test_commands.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
+WEIGHTED_COX = "tests/contract/test_cox_weights_references.py"
+COMMON = "tests/attacks/test_cox_common.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
@@ -411,16 +413,29 @@ MUTATIONS = (
     ),
     (
         "methods/_survival/one_baseline.py",
-        "grid=self.grid.coarser(times * self.least)",
-        "grid=self.grid",
+        "self.grid.coarser(times * self.least, apart=apart, censored=entered)",
+        "self.grid",
         "tests/attacks/test_survival.py",
     ),
     (
-        "methods/_survival/one_baseline.py",
-        "few_or_none(self.exits().ravel())",
-        "few_or_none(self.exits().sum(axis=(0, 2, 3)))",
+        "methods/_survival/common_steps.py",
+        "few_or_none(self.exits(chosen).ravel()), *self.bundles",
+        "few_or_none(self.exits(chosen).sum(axis=(0, 2, 3))), *self.bundles",
         "tests/attacks/test_survival.py",
     ),
+    ("methods/_survival/common_steps.py", ", behind(tied[np.arange(self.shape[1]) < until[:, None]])]", "]", COMMON),
+    ("methods/_survival/common_steps.py", "few_or_none(came[:, 1:].ravel()), ", "", COMMON),
+    ("methods/_survival/common_steps.py", "bundled = ~self.event & ", "bundled = ", COMMON),
+    ("methods/_survival/common_steps.py", ", *_behind_columns(rows, formula)):", ",):", COMMON),
+    ("methods/_survival/common_steps.py", "    yield from traits.T\n", "", COMMON),
+    ("methods/_survival/common_steps.py", "    yield from ~traits.T\n", "", COMMON),
+    ("methods/_survival/common_steps.py", "combinations(sides, 2)", "combinations(sides[:0], 2)", COMMON),
+    ("methods/_survival/one_baseline.py", "apart=apart, censored", "apart=False, censored", COMMON),
+    ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
+    ("methods/_survival/episodes.py", "traits = design_cells(", "traits = trait_cells(", WEIGHTED_COX),
+    ("methods/_cox_steps.py", ' and not model["weights"]', "", WEIGHTED_COX),
+    ("statistics/cox.py", "inverse * mean, shared * mean,", "inverse, shared,", WEIGHTED_COX),
+    ("methods/_cox_options.py", "return findings + _unlike(options, analysis, study)", "return findings", COMMON),
     ("methods/_target_trial_cells.py", "few_or_none(counted(people).ravel()),", "", EMULATING),
     ("methods/_target_trial_cells.py", "*(_with_traits(rows, formula, one) for one in ends),", "", EMULATING),
     (
@@ -546,7 +561,7 @@ MUTATIONS = (
     ),
     ("methods/_weighting_curves.py", "raise refused", "pass", "tests/contract/test_dispensable.py"),
     ("methods/_glm_sums.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHTED_GLM),
-    ("methods/_glm_sums.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
+    ("methods/_sampling.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
     ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
     ("exchange/access.py", "_outside(sender, recipient, study):", "False:", ACCESS),

@@ -76,7 +76,7 @@ def test_one_who_changed_follows_from_the_information() -> None:
     data = only(patients(), 1, ALL)
     study = Study.parse(text(line("age * one", "one")))
     model: dict[str, Any] = {"formula": "died ~ age + one + age:one", "time": "days", "entry": "", "strata": ""}
-    model |= {"changed": ["one"], "at": ["first"], "coefficients": np.zeros(3), "ties": 0, "part": 1}
+    model |= {"changed": ["one"], "at": ["first"], "weights": "", "coefficients": np.zeros(3), "ties": 0, "part": 1}
     people = divide(data, np.arange(600) % 4).values()
     fits = [newton(Inside("s", study.variables, one.columns, one.persons), **model)["fit"].values for one in people]
     moments = np.sum(fits, axis=0)[3:9]  # the triangle by rows: age with all, then one with one and with its product

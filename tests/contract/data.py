@@ -61,6 +61,7 @@ NUMBERS = {
         "nodes": (0, 60),
     },
     "mgus": {"months": (0, 600), "decades": (2, 10), "hgb": (4, 20), "mspike": (0, 4)},
+    "mgus_ages": {"until": (0, 120), "came": (0, 110), "hgb": (4, 20), "mspike": (0, 4)},
     "births": {"age": (10, 60), "lwt": (50, 300), "bwt": (500, 6000), "kilos": (20, 150)},
     "flowers": {"length": (4, 8), "width": (1, 5)},
     "pima": {
@@ -90,6 +91,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "lung": ("ecog", "cause"),
     "rotterdam": ("tumour",),
     "mgus": ("ending", "size"),
+    "mgus_ages": (),
     "births": ("race",),
     "pima": ("ageband",),
     "pima_bands": ("band",),
@@ -103,6 +105,7 @@ BOOLEANS = {
     "lung": ("died", "female"),
     "rotterdam": ("died", "relapsed", "hormon", "chemo", "grade3"),
     "mgus": ("female",),
+    "mgus_ages": ("died", "female"),
     "births": ("low", "smoke"),
     "pima": ("diabetic",),
     "pima_bands": ("diabetic", "heavy"),
@@ -155,7 +158,7 @@ def hospitals(name: str) -> dict[str, Rows]:
     """
     data = columns(name)
     size = len(next(iter(data.values())))
-    if name in ("grafts", "heart", "lung", "mgus", "pima_bands", "relapse", "rotterdam", "transplants"):
+    if name in ("grafts", "heart", "lung", "mgus", "mgus_ages", "pima_bands", "relapse", "rotterdam", "transplants"):
         return divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     if name == "births":
         turn = np.empty(size, np.int64)

@@ -220,6 +220,27 @@ MORE = {
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
         " marginal_effects: true}\n",
     ),
+    "cox, one baseline": Owed(
+        "tests.contract.test_cox_common_references:test_robust_errors",
+        '  a: {method: cox, cohort: all, formula: "died ~ age + nodes", time: days, hospitals: pooled, robust: true,'
+        " strata: hormon, times: [1000, 2000, 3000, 4000]}\n",
+        minimum=10,
+        data="rotterdam",
+    ),
+    "cox, weights": Owed(
+        "tests.contract.test_cox_weights_references:test_weighted_coefficients_and_errors",
+        '  a: {method: cox, cohort: all, formula: "died ~ nodes + hormon", time: days, weights: age}\n',
+        by_hospital="people are compared within hospitals",
+        minimum=10,
+        data="rotterdam",
+    ),
+    "cox, late entry": Owed(
+        "tests.contract.test_cox_common_references:test_coefficients_and_errors",
+        '  a: {method: cox, cohort: all, formula: "died ~ female + hgb", time: until, entry: came, hospitals: pooled,'
+        " times: [65, 70, 75, 80, 85, 90]}\n",
+        minimum=10,
+        data="mgus_ages",
+    ),
     "repeated, of hospitals": Owed(
         "tests.contract.test_repeated_references:test_fixed_effects_and_errors",
         '  a: {method: repeated, cohort: all, formula: "size ~ age + visit", measured: {name: size,'
@@ -266,6 +287,11 @@ def rehearsed(text: str, people: Mapping[str, Rows]) -> dict[str, Result]:
     for name, method in Line(parsed).methods.items():
         results[name] = rehearse(method.combine(results), inside)
     return results
+
+
+def size_of(data: Mapping[str, np.ndarray]) -> int:
+    """How many people there are."""
+    return len(next(iter(data.values())))
 
 
 def numbers(result: Result) -> np.ndarray:
@@ -332,7 +358,7 @@ def test_the_example_runs_and_says_whom_it_covers(examples: Any, name: str) -> N
     result = going.results["a"]
     method = name.partition(",")[0]
     assert result.method == method
-    assert result.people == len(columns(EXAMPLES[name].data)["age"])
+    assert result.people == size_of(columns(EXAMPLES[name].data))
     assert result.sites == SITES
     assert result.rounds > 0
     assert result.lossless is method_module(method).Method.lossless
@@ -450,12 +476,12 @@ def test_a_hospital_without_a_level_is_no_obstacle(tmp_path: Path, name: str) ->
 
 def at_one(data: Mapping[str, np.ndarray]) -> dict[str, Rows]:
     """Everyone at one hospital."""
-    return {"seoul": divide(data, np.zeros(len(data["age"]), int))["seoul"]}
+    return {"seoul": divide(data, np.zeros(size_of(data), int))["seoul"]}
 
 
 def hospitals_of(data: Mapping[str, np.ndarray]) -> np.ndarray:
     """Where each person of a data set goes, at random."""
-    return np.random.default_rng(11).integers(0, 4, len(data["age"]))
+    return np.random.default_rng(11).integers(0, 4, size_of(data))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -742,17 +768,24 @@ def test_everybody_at_one_time_is_an_interval_of_nobody_known(tmp_path: Path) ->
     assert {value for series in result.curve("survival").series for value in series.y} == {1.0}
 
 
-POOLED = "time: skin, hospitals: pooled, times: [20, 28]"
+POOLED = "time: skin, hospitals: pooled, times: [30]"
 POOLED_COX = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu + C(ageband)", {POOLED}}}\n'
+POOLED_MORE = POOLED_COX.replace("C(ageband)", "bmi").replace("}", ", robust: true, strata: ageband}")
+POOLED_AGES = (
+    '  a: {method: cox, cohort: all, formula: "died ~ female + hgb", time: until, entry: came, hospitals: pooled,'
+    " robust: true, times: [65, 70, 75, 80, 85, 90]}\n"
+)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
 def test_one_baseline_hazard_does_not_depend_on_how_people_are_divided(seed: int, shares: list[float]) -> None:
-    data, text = columns("pima"), study("pima", POOLED_COX)
-    where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), np.random.default_rng(seed).random(532))
-    divided, together = (rehearsed(text, people)["a"] for people in (divide(data, where), at_one(data)))
-    np.testing.assert_allclose(numbers(divided), numbers(together), rtol=1e-8, atol=1e-12)
+    for name, line in (("pima", POOLED_COX), ("pima", POOLED_MORE), ("mgus_ages", POOLED_AGES)):
+        data, text = columns(name), study(name, line)
+        drawn = np.random.default_rng(seed).random(size_of(data))
+        where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), drawn)
+        divided, together = (rehearsed(text, people)["a"] for people in (divide(data, where), at_one(data)))
+        np.testing.assert_allclose(numbers(divided), numbers(together), rtol=1e-8, atol=1e-12)
 
 
 def test_one_baseline_hazard_is_that_of_statsmodels_on_rounded_times(tmp_path: Path) -> None:
@@ -760,7 +793,7 @@ def test_one_baseline_hazard_is_that_of_statsmodels_on_rounded_times(tmp_path: P
 
     result = run(tmp_path, study("pima", POOLED_COX), hospitals("pima")).results["a"]
     data = columns("pima")
-    end = np.array([20.0, 28.0, 110.0])[np.searchsorted([20.0, 28.0], data["skin"], side="left")]
+    end = np.array([30.0, 110.0])[np.searchsorted([30.0], data["skin"], side="left")]
     X = np.column_stack([data["glu"] - 120, data["ageband"] == 1, data["ageband"] == 2]).astype(float)
     model = sm.PHReg(end, X, status=data["diabetic"], ties="efron")
     fit = model.fit(method="newton")
@@ -771,10 +804,10 @@ def test_one_baseline_hazard_is_that_of_statsmodels_on_rounded_times(tmp_path: P
     np.testing.assert_allclose([one.standard_error for one in found], errors, rtol=1e-8)
 
 
-@pytest.mark.parametrize("more", ["entry: npreg", "strata: ageband", "robust: true"])
-def test_what_a_pooled_fit_does_not_have_is_said(more: str) -> None:
-    line = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu", time: skin, hospitals: pooled, {more}}}\n'
-    with pytest.raises(FileFault, match=more.partition(":")[0]):
+def test_what_a_pooled_fit_does_not_have_is_said() -> None:
+    change = "changes: {seen: {at: npreg, label: {en: Seen, ko: 관찰됨, zh: 已观察}}}"
+    line = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ seen", time: skin, hospitals: pooled, {change}}}\n'
+    with pytest.raises(FileFault, match="changes"):
         Line(Study.parse(study("pima", line)))
 
 

@@ -242,7 +242,7 @@ def test_restricted_means(curves: Run, group: str, sex: str) -> None:
 
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 def test_one_baseline_hazard_on_a_grid(tmp_path: Path, ties: str) -> None:
-    wanted, times = golden()["grid"]["cox"][ties], golden()["grid"]["cuts"][:-1]
+    wanted, times = golden()["grid"]["cox"][ties], golden()["grid"]["cox_cuts"][:-1]
     line = (
         '  a: {method: cox, cohort: all, formula: "died ~ age + female + karno", time: time, hospitals: pooled, '
         f"ties: {ties}, times: {times}}}\n"

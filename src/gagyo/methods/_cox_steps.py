@@ -11,6 +11,7 @@ from gagyo.federation.local import Name, Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_widths
+from gagyo.methods._sampling import heaviest
 from gagyo.methods._survival.climb import fit_scales
 from gagyo.methods._survival.episodes import Changing
 from gagyo.methods._survival.times import strata_of
@@ -28,10 +29,11 @@ MODEL: dict[str, Any] = {
     "strata": Name(),
     "changed": Names(),
     "at": Names(),
+    "weights": Name(),
     "coefficients": Numbers((None,), -1e12, 1e12),
     "ties": Whole(0, len(TIES) - 1),
 }
-"""What every step is told of the model; `entry`, `strata`, `changed` and `at` are empty where there are none."""
+"""What every step is told of the model; All but the first two names are empty where there are none."""
 
 
 @local("cox", formula=Name(), time=Name(), entry=Name(), changed=Names(), at=Names())
@@ -51,7 +53,7 @@ def newton(rows: Rows, *, part: int, **model: Any) -> Aggregate:
     """
     size = rows.n // part
     there, parsed, fits = _evaluated(rows, size, **model)
-    named = tuple(model[name] for name in ("formula", "time", "entry", "strata", "ties"))
+    named = tuple(model[name] for name in ("formula", "time", "entry", "strata", "weights", "ties"))
     ties = TIES[model["ties"]]
     null = there.rows.kept(
         ("cox null", *named, size), lambda: sum(kernel.null_likelihood(one.sets, ties) for one in fits)
@@ -60,18 +62,20 @@ def newton(rows: Rows, *, part: int, **model: Any) -> Aggregate:
     likelihood = sum(one.likelihood for one in fits)
     values = np.concatenate([score, information[triangle(len(score))], [likelihood, null]])
     spread = _spread_bounds(fits)
-    return _fit(there, parsed, size, values, spread if spread.settled else _exact_spread(fits))
+    # Of weights the bounds are none, and each person's part is looked at.
+    settled = spread.settled and not model["weights"]
+    return _fit(there, parsed, model["weights"], size, values, spread if settled else _exact_spread(fits))
 
 
 @local("cox", **MODEL)
 def meat(rows: Rows, **model: Any) -> Aggregate:
-    """The sum of u u' of score residuals u (upper triangle): the middle of Lin and Wei's sandwich."""
+    """The sum of u u' of score residuals u, times weights (upper triangle): the middle of Lin and Wei's sandwich."""
     there, parsed, fits = _evaluated(rows, rows.n, **model)
     u = np.concatenate([one.sets.by_person(one.residuals()) for one in fits])
     # A person who went through much hazard has a residual over one width.
-    bound = 2 * column_widths(parsed, there.rows.variables)[1:]
+    bound = 2 * heaviest(rows, model["weights"]) * column_widths(parsed, there.rows.variables)[1:]
     upper = triangle(len(bound))
-    cells = there.cells(parsed, rows.n)
+    cells = there.cells(parsed, rows.n, model["weights"])
     return {"meat": joint((u.T @ u)[upper], bound[upper[0]] * bound[upper[1]], cells, spread_of(u**2))}
 
 
@@ -88,7 +92,10 @@ def schoenfeld(rows: Rows, *, transform: int, **model: Any) -> Aggregate:
     bound = column_widths(parsed, there.rows.variables)[1:]
     squares = bound[upper[0]] * bound[upper[1]]
     scales = np.concatenate([bound, squares, squares])
-    return {"fit": joint(np.concatenate([score, mixed, both]), scales, there.cells(parsed, rows.n), spread)}
+    cells = there.cells(parsed, rows.n, model["weights"])
+    return {
+        "fit": joint(np.concatenate([score, mixed, both]), heaviest(rows, model["weights"]) * scales, cells, spread)
+    }
 
 
 def _evaluated(
@@ -101,13 +108,14 @@ def _evaluated(
     strata: str,
     changed: list[str],
     at: list[str],
+    weights: str,
     coefficients: Floats,
     ties: int,
 ) -> tuple[Changing, Formula, list[Fitted]]:
     """The people with their changes, the formula, and the model of the first `size` people in each stratum."""
     there = Changing.of(rows, time, entry, changed, at)
     parsed = there.rows.formula(formula)
-    sets = _risk_sets(there, parsed, strata, size)
+    sets = _risk_sets(there, parsed, strata, weights, size)
     return there, parsed, [kernel.evaluate(one, coefficients, TIES[ties]) for one in sets]
 
 
@@ -118,7 +126,7 @@ def _transformed(times: Floats, bounds: tuple[float, float], transform: str) -> 
     return np.asarray((2 * g - low - high) / (high - low))
 
 
-def _risk_sets(there: Changing, formula: Formula, strata: str, size: int) -> list[RiskSets]:
+def _risk_sets(there: Changing, formula: Formula, strata: str, weights: str, size: int) -> list[RiskSets]:
     """The risk sets of the first `size` people, one for each stratum inside the hospital; kept for the next round."""
     rows = there.rows
 
@@ -130,7 +138,7 @@ def _risk_sets(there: Changing, formula: Formula, strata: str, size: int) -> lis
             columns = {name: column[who] for name, column in columns.items()} | dict(episodes.columns)
         X = formula.design({name: columns[name] for name in formula.variables})[:, 1:]
         event = (columns[formula.outcome] == 1) & episodes.last
-        whose = who if there.changed else None
+        whose, counts = who if there.changed else None, rows[weights][who] if weights else None
         parts = [inside[:size][who] for inside in strata_of(rows, strata)] if strata else [slice(None)]
         return [
             kernel.risk_sets(
@@ -139,11 +147,13 @@ def _risk_sets(there: Changing, formula: Formula, strata: str, size: int) -> lis
                 event[one],
                 None if start is None else start[one],
                 None if whose is None else whose[one],
+                None if counts is None else counts[one],
             )
             for one in parts
         ]
 
-    found: list[RiskSets] = rows.kept(("cox sets", formula.text, there.time, there.entry, strata, size), make)
+    key = ("cox sets", formula.text, there.time, there.entry, strata, weights, size)
+    found: list[RiskSets] = rows.kept(key, make)
     return found
 
 
@@ -151,10 +161,11 @@ def _summed(fits: Sequence[Fitted]) -> tuple[Floats, Floats]:
     return np.sum([one.score for one in fits], axis=0), np.sum([one.information for one in fits], axis=0)
 
 
-def _fit(there: Changing, formula: Formula, size: int, values: Floats, spread: Spread) -> Aggregate:
+def _fit(there: Changing, formula: Formula, weights: str, size: int, values: Floats, spread: Spread) -> Aggregate:
     rows = there.rows
-    cells: Measure = rows.kept(("cox cells", formula.text, size), lambda: there.cells(formula, size))
-    return {"fit": joint(values, fit_scales(column_widths(formula, rows.variables)[1:]), cells, spread)}
+    cells: Measure = rows.kept(("cox cells", formula.text, weights, size), lambda: there.cells(formula, size, weights))
+    scales = heaviest(rows, weights) * fit_scales(column_widths(formula, rows.variables)[1:])
+    return {"fit": joint(values, scales, cells, spread)}
 
 
 def _spread_bounds(fits: Sequence[Fitted]) -> Spread:

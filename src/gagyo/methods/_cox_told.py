@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -55,11 +56,30 @@ class Proportionality:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The cumulative hazard (K,) at times (K,), where all columns are zero; what the time is called."""
+    """The cumulative hazard (strata, K) at times (K,), where all columns are zero; what the time is called.
+
+    strata: each one's name for programs and its label; of one stratum neither is told.
+    """
 
     times: Floats
     hazard: Floats
     label: Words
+    strata: list[tuple[str, Words]]
+
+    @property
+    def divided(self) -> bool:
+        """Whether there are several strata."""
+        return len(self.strata) > 1
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Each stratum's hazard at each time."""
+        label = Words("survival.baseline_hazard")
+        return tuple(
+            Estimate(f"baseline.{name}.{time:g}" if self.divided else f"baseline.{time:g}", label, float(h))
+            for (name, _), row in zip(self.strata, self.hazard, strict=True)
+            for time, h in zip(self.times, row, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,7 @@ class Told:
     """What a study asks to be told of a fit.
 
     per: by column, the increment that its hazard ratio is given for. time: the variable of the time of observation.
+    weights: that of what each person counts, or empty.
     """
 
     formula: Formula
@@ -75,6 +96,7 @@ class Told:
     per: Mapping[str, float]
     ties: str
     time: str
+    weights: str = ""
 
     def result(
         self,
@@ -99,23 +121,32 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds + int(self.robust) + len(tests),
             estimates=estimates,
-            tables=(self.ratios(estimates), _fit_table(fit, self.observed(), self.robust), *tests),
+            tables=(self.ratios(estimates), self._fit_table(fit, variance), *tests),
             notes=(
                 Words("survival.within_hospitals"),
                 *self._changes(changes),
                 *alias_notes(columns, fit.solved.aliased),
             ),
-            methods_text=(*self._text(strata, truncated, tested), *([Words("survival.episodes")] if changes else [])),
+            methods_text=(
+                *self._text("cox", strata, truncated, tested),
+                *([Words("survival.episodes")] if changes else []),
+            ),
         )
         return self.with_splines(told, fit, variance)
 
-    def common(self, fit: Fit, baseline: Baseline, notes: tuple[Words, ...], intervals: int) -> Result:
-        """The result of a fit with one baseline hazard for all hospitals."""
+    def common(
+        self,
+        fit: Fit,
+        variance: Floats,
+        baseline: Baseline,
+        notes: tuple[Words, ...],
+        intervals: int,
+        strata: str,
+        truncated: bool,
+    ) -> Result:
+        """The result of a fit with one baseline hazard (in each of the `strata`) for all hospitals."""
         columns = self.formula.columns(self.study.variables)[1:]
-        estimates = self.estimates(fit, fit.solved.inverse)
-        names = [f"baseline.{time:g}" for time in baseline.times]
-        label = Words("survival.baseline_hazard")
-        hazards = tuple(Estimate(name, label, float(h)) for name, h in zip(names, baseline.hazard, strict=True))
+        estimates = self.estimates(fit, variance)
         grid = Words("survival.grid_of_fit", {"found": intervals})
         ratios = self.ratios(estimates, Words("survival.ratios_of_all"))
         told = Result(
@@ -124,20 +155,16 @@ class Told:
             people=fit.people,
             sites=fit.sites,
             rounds=fit.rounds,
-            estimates=(*estimates, *hazards),
+            estimates=(*estimates, *baseline.estimates),
             tables=(
                 ratios,
-                _fit_table(fit, self.observed()),
+                self._fit_table(fit, variance),
                 _baseline(baseline),
             ),
             notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
-            methods_text=(
-                Words("survival.common_text", {"formula": self.formula.text}),
-                Words(f"survival.ties_{self.ties}"),
-                Words("survival.errors_model"),
-            ),
+            methods_text=self._text("common", strata, truncated, None),
         )
-        return self.with_splines(told, fit, fit.solved.inverse)
+        return self.with_splines(told, fit, variance)
 
     def with_splines(self, result: Result, fit: Fit, variance: Floats, effect: str = "log_hazard_ratio") -> Result:
         """The result with figures and tests of splines, by the covariance (p, p) that the study asks for."""
@@ -153,13 +180,21 @@ class Told:
             for column, value, se, p in zip(columns, fit.coefficients, error, p_values, strict=True)
         )
 
-    def _text(self, strata: str, truncated: bool, tested: Proportionality | None) -> tuple[Words, ...]:
-        words = [Words("survival.cox_text", {"formula": self.formula.text}), Words(f"survival.ties_{self.ties}")]
+    def _text(
+        self, kind: Literal["cox", "common"], strata: str, truncated: bool, tested: Proportionality | None
+    ) -> tuple[Words, ...]:
+        within = {"cox": "survival.more_strata", "common": "survival.strata_of_all"}[kind]
+        late = {"cox": "survival.truncated", "common": "survival.truncated_on_a_grid"}[kind]
+        words = [Words(f"survival.{kind}_text", {"formula": self.formula.text}), Words(f"survival.ties_{self.ties}")]
         if strata:
-            words.append(Words("survival.more_strata", {"found": strata}))
+            words.append(Words(within, {"found": strata}))
         if truncated:
-            words.append(Words("survival.truncated"))
+            words.append(Words(late))
         words.append(Words("survival.errors_robust" if self.robust else "survival.errors_model"))
+        tests = (
+            Words("survival.text_weights", {"found": self.weights}) if self.weights else Words("survival.text_tests")
+        )
+        words.append(tests)
         if tested:
             words.append(Words(f"survival.zph_{tested.transform}"))
         return tuple(words)
@@ -193,6 +228,30 @@ class Told:
         units = (known[one.name].unit if one.name in known else "" for one in estimates)
         rows = tuple(_row(one, self.per.get(one.name, 1.0), unit) for one, unit in zip(estimates, units, strict=True))
         return Table(name, title, columns, rows, kind="forest")
+
+    def _fit_table(self, fit: Fit, variance: Floats) -> Table:
+        """Likelihood ratio against no effect; of weights, whose sums of logarithms are no likelihood, Wald's test."""
+        kept = np.flatnonzero(~fit.solved.aliased)
+        columns = [
+            Column("people", Words("regression.people"), "count"),
+            Column("events", Words("survival.events"), "count"),
+            Column("time", self.observed(), "number", 0),
+        ]
+        if self.weights:
+            beta = fit.coefficients[kept]
+            chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else 0.0
+            columns.append(Column("wald", Words("glm.wald"), "number", 2))
+        else:
+            chi = float(2 * (fit.likelihoods[0] - fit.likelihoods[1]))
+            columns.append(Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3))
+            columns.append(Column("chi_square", Words("regression.likelihood_ratio"), "number", 2))
+        columns.append(Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"))
+        columns.append(Column("p", Words("regression.p"), "p"))
+        told: list[Cell] = [] if self.weights else [fit.likelihoods[0]]
+        told += [chi, len(kept), float(chi2_sf(chi, max(len(kept), 1)))]
+        row: tuple[Cell, ...] = (fit.people, fit.events, fit.time, *told)
+        notes = (Words("regression.test_is_model_based"),) if self.robust and not self.weights else ()
+        return Table("hazard_model", Words("regression.model_test"), tuple(columns), (row,), notes=notes)
 
     def _proportional(self, tested: Proportionality) -> Table:
         labels = [Words(text=term_label(term, self.study)) for term in self.formula.terms]
@@ -239,26 +298,13 @@ def _per(label: Words, per: float, code: str) -> Words:
 def _baseline(baseline: Baseline) -> Table:
     at = np.unique(np.linspace(0, len(baseline.times) - 1, min(SHOWN, len(baseline.times))).astype(int))
     columns = (
+        *([Column("group", Words("survival.group"), "text")] if baseline.divided else []),
         Column("time", baseline.label, "number", time_digits(baseline.times[at])),
         Column("hazard", Words("survival.baseline_hazard"), "number", 4),
     )
-    rows = tuple((float(baseline.times[k]), float(baseline.hazard[k])) for k in at)
-    return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))
-
-
-def _fit_table(fit: Fit, observed: Words, robust: bool = False) -> Table:
-    freedom = int((~fit.solved.aliased).sum())
-    chi = 2 * (fit.likelihoods[0] - fit.likelihoods[1])
-    columns = (
-        Column("people", Words("regression.people"), "count"),
-        Column("events", Words("survival.events"), "count"),
-        Column("time", observed, "number", 0),
-        Column("log_likelihood", Words("survival.partial_likelihood"), "number", 3),
-        Column("chi_square", Words("regression.likelihood_ratio"), "number", 2),
-        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
-        Column("p", Words("regression.p"), "p"),
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (*([label] if baseline.divided else []), float(baseline.times[k]), float(row[k]))
+        for (_, label), row in zip(baseline.strata, baseline.hazard, strict=True)
+        for k in at
     )
-    p = float(chi2_sf(chi, max(freedom, 1)))
-    row = (fit.people, fit.events, fit.time, fit.likelihoods[0], float(chi), freedom, p)
-    notes = (Words("regression.test_is_model_based"),) if robust else ()
-    return Table("hazard_model", Words("regression.model_test"), columns, (row,), notes=notes)
+    return Table("baseline", Words("survival.baseline"), columns, rows, notes=(Words("survival.baseline_note"),))

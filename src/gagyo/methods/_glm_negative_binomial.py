@@ -18,9 +18,10 @@ from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _sandwich as sandwich
-from gagyo.methods._glm_sums import cells_of, most, offset_of, plain_of, reach_of, scales_of
+from gagyo.methods._glm_sums import cells_of, offset_of, plain_of, reach_of, scales_of
 from gagyo.methods._glm_told import Fit, Shape
 from gagyo.methods._newton import MOST_ROUNDS, Solved, solve, symmetric, triangle
+from gagyo.methods._sampling import most
 from gagyo.methods._sandwich import ARGUMENTS, People, Scales
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Counts, Floats, joint, side_by_side, spread_of

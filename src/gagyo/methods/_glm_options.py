@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from gagyo.finding import Finding
+from gagyo.methods._sampling import can_weigh
 from gagyo.methods._sandwich import Errors
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -70,9 +71,7 @@ def faults(options: Options, formula: Formula, analysis: Analysis, study: Study)
 
 
 def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
-    one = study.variables.get(options.weights)
-    bad = one is None or one.type not in ("number", "integer") or one.bounds[0] <= 0
-    if bad or options.weights in {*formula.variables, options.exposure}:
+    if not can_weigh(study, options.weights) or options.weights in {*formula.variables, options.exposure}:
         values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
         return [Finding("glm_weights", place=analysis.place("weights"), values=values)]
     beside = {"robust": options.robust, "family": options.family, "marginal_effects": options.marginal_effects}

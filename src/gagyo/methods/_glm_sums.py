@@ -8,8 +8,8 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_bounds, middles
+from gagyo.methods._sampling import heaviest, most, widened
 from gagyo.protocol.formula import Formula
-from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Floats, Measure
 from gagyo.statistics.families import Family, Parts
 
@@ -48,28 +48,6 @@ def cells_of(rows: Rows, formula: Formula, exposure: str, weights: str = "") -> 
     wide = widened(rows, formula, weights)
     cells: Measure = rows.kept(("glm cells", wide.text, exposure), lambda: fit_cells(rows, wide, exposure))
     return cells
-
-
-def widened(rows: Rows, formula: Formula, weights: str) -> Formula:
-    """The formula with the weights as a column, and their product with each term.
-
-    Each sum of a weighted fit, such as of w x_j x_k, stands in the information of that model: what it would give away
-    is what the weights can.
-    """
-    if not weights:
-        return formula
-    terms = [weights, *(f"{term}:{weights}" for term in formula.terms)]
-    return rows.formula(" + ".join([formula.text, *terms]))
-
-
-def heaviest(rows: Rows, weights: str) -> float:
-    """The greatest weight that its declared range allows; 1 without any."""
-    return most(rows.variables[weights]) if weights else 1.0
-
-
-def most(variable: Variable) -> float:
-    """The greatest size that a variable's declared range allows."""
-    return float(np.abs(variable.bounds).max())
 
 
 def reach_of(rows: Rows, formula: Formula) -> Floats:

@@ -2,11 +2,11 @@
 
 Each round a hospital sends the score, the information and the log-likelihood of its own partial likelihood; their sums
 are those of the pooled fit `coxph(... + strata(hospital))`, whose hazard ratios compare people within hospitals. With
-`hospitals: pooled` all have one baseline hazard, on a grid of times that the hospitals agree on; the fit is that of the
-times rounded up to the grid. Cox (1972) J R Stat Soc B 34:187; Lu CL et al. (2015) WebDISCO, J Am Med Inform Assoc
-22:1212. Ties: Efron (1977), Breslow (1974). Covariates that change at a person's own time: Andersen & Gill (1982).
-Robust errors: Lin & Wei (1989). Proportional hazards: the score test of Grambsch & Therneau (1994). Reference: R
-`survival::coxph`, `tmerge`, `cox.zph`, `basehaz`.
+`hospitals: pooled` all have one baseline hazard (in each of the `strata`), on a grid of times that the hospitals agree
+on; the fit is that of the times of exit rounded up to the grid. Cox (1972) J R Stat Soc B 34:187; Lu CL et al. (2015)
+WebDISCO, J Am Med Inform Assoc 22:1212. Ties: Efron (1977), Breslow (1974). Covariates that change at a person's own
+time: Andersen & Gill (1982). Robust errors: Lin & Wei (1989). Proportional hazards: the score test of Grambsch &
+Therneau (1994). Reference: R `survival::coxph`, `tmerge`, `cox.zph`, `basehaz`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveFloat
+from pydantic import BaseModel
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
+from gagyo.methods._cox_options import Options, faults
 from gagyo.methods._cox_steps import TIES, TRANSFORMS
 from gagyo.methods._cox_steps import meat as meat
 from gagyo.methods._cox_steps import newton as newton
@@ -40,10 +41,11 @@ from gagyo.methods._newton import (
 from gagyo.methods._regression import middles, term_columns
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.climb import Climb, sandwich
-from gagyo.methods._survival.episodes import Change, change_faults, declared, unused_faults
-from gagyo.methods._survival.one_baseline import Common, exposures, risk_means, scores
-from gagyo.methods._survival.telling import dropped_note, time_words
-from gagyo.methods._survival.times import per_faults, time_faults
+from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
+from gagyo.methods._survival.episodes import change_faults, declared
+from gagyo.methods._survival.one_baseline import COARSER, LAGS, TRIES, Common
+from gagyo.methods._survival.telling import dropped_note, group_names, time_words
+from gagyo.methods._survival.times import groups_of
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -52,7 +54,7 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Result
 from gagyo.statistics.distributions import chi2_sf
 
-COMMON = (exposures, scores, risk_means)
+COMMON = (exposures, scores, risk_means, common_meat)
 """The steps of a fit with one baseline hazard, which are found by their names here."""
 
 MANY_PEOPLE = 50_000
@@ -65,34 +67,6 @@ present = present_step("cox")
 value_bins = bins_step("cox")
 KNOTS = knots.Knots(present, value_bins)
 """Knots of splines without any are found before a fit."""
-
-
-class Options(BaseModel):
-    """What a study file may say of a Cox model."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    formula: str
-    """The event (a boolean) on the left, the columns of the model on the right."""
-    time: str
-    """How long each person was observed."""
-    hospitals: Literal["strata", "pooled"] = "strata"
-    """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times."""
-    times: list[PositiveFloat] = []
-    """The grid's times, for a pooled fit; empty for a grid as fine as the minimum of people allows."""
-    entry: str = ""
-    """The time at which each person came under observation, where that is not zero (left truncation)."""
-    strata: str = ""
-    """A variable with levels that divides each hospital into further strata."""
-    ties: Literal["efron", "breslow"] = "efron"
-    robust: bool = False
-    """Lin and Wei's standard errors instead of the model's."""
-    proportional: Literal["identity", "log", "none"] = "identity"
-    """The transform of time in the test of proportional hazards; a pooled fit has none."""
-    changes: dict[str, Change] = {}
-    """Covariates by name that are 0 until a person's own time and 1 after it; a person without a time never changes."""
-    per: dict[str, PositiveFloat] = {}
-    """By column of the model, the increment that its hazard ratio is given for; 1 where none is stated."""
 
 
 Fitting = Generator[Ask, Pooled, Fit]
@@ -118,25 +92,14 @@ class Method:
         check_none(list(change_faults(analysis, study, options.changes, options.time)))
         known, study = study, declared(study, options.changes)
         formula = knots.parse(options.formula, analysis, study)
-        named = {"time": options.time, "entry": options.entry, "strata": options.strata, "event": formula.outcome}
-        findings = [*time_faults(analysis, known, **named), *unused_faults(analysis, formula, options.changes)]
-        if not formula.intercept or not formula.terms:
-            findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
-        findings += per_faults(analysis, formula.columns(study.variables)[1:], options.per)
-        if not findings and options.proportional == "log" and study.variables[options.time].bounds[0] <= 0:
-            found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
-            findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
-        if options.hospitals == "pooled":
-            only = [name for name in ("entry", "strata", "robust", "changes") if getattr(options, name)]
-            findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
-        check_none(findings)
+        check_none(faults(options, formula, analysis, study, known))
         return cls(formula, options, study, analysis.cohort)
 
     @property
     def complete(self) -> frozenset[str]:
         """All variables of the formula, and those of time, entry and strata; a change may never have come."""
         more = (self.options.time, self.options.entry, self.options.strata)
-        named = (*self.formula.variables, *more)
+        named = (*self.formula.variables, *more, self.options.weights)
         return frozenset(name for name in named if name and name not in self.options.changes)
 
     @property
@@ -162,35 +125,46 @@ class Method:
         if self.options.hospitals == "pooled":
             return (Sends("cox.people", 3, 1), *self._sends_on_a_grid(p))
         sends = [Sends("cox.people", 3, 1), Sends("cox.newton", p + half + 2, MOST_ROUNDS)]
-        if self.options.robust:
+        if self._robust:
             sends.append(Sends("cox.meat", half, 1))
-        if self.options.proportional != "none":
+        if self._tests:
             sends.append(Sends("cox.schoenfeld", p + 2 * half, 1))
         return tuple(sends)
 
     def _sends_on_a_grid(self, p: int) -> tuple[Sends, ...]:
-        numbers = 2 * grids.MOST
-        return (
+        cells = self.asked.most * groups_of(self.study.variables, self.options.strata)
+        tries = len((*TRIES, *COARSER)) * (len(LAGS) if self.options.entry else 1)
+        half = p * (p + 1) // 2
+        sends = [
             grids.sends(self.asked, self.study.variables),
-            Sends("cox.exposures", numbers, MOST_ROUNDS),
-            Sends("cox.scores", 2 * p + p * (p + 1) // 2 + 1, MOST_ROUNDS),
-            Sends("cox.risk_means", numbers * p, 1),
-        )
+            Sends("cox.exposures", 4 * cells, MOST_ROUNDS + tries - 1),
+            Sends("cox.scores", 2 * p + half + 1, MOST_ROUNDS),
+            Sends("cox.risk_means", 2 * cells * (p + 1), 1),
+        ]
+        if self._robust:
+            sends.append(Sends("cox.common_meat", half, 1))
+        return tuple(sends)
 
     @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
         """Fit, then test, then tell."""
         told = Told(
-            self.formula, self.study, self.options.robust, self.options.per, self.options.ties, self.options.time
+            self.formula,
+            self.study,
+            self._robust,
+            self.options.per,
+            self.options.ties,
+            self.options.time,
+            self.options.weights,
         )
         if self.options.hospitals == "pooled":
             return (yield from self._pooled(told))
         fit = yield from self.fit()
         variance = fit.solved.inverse
-        if self.options.robust:
-            variance = yield from self._robust(fit)
+        if self._robust:
+            variance = yield from self._sandwich(fit)
         tested: Proportionality | Kept | None = None
-        if self.options.proportional != "none":
+        if self._tests:
             tested = yield from unless_withheld(self._proportional(fit))
         changes = {name: one.at for name, one in self.options.changes.items()}
         there = None if isinstance(tested, Kept) else tested
@@ -230,16 +204,19 @@ class Method:
     @property
     def asked(self) -> grids.Asked:
         """What the descent to a grid asks about, for a pooled fit."""
-        return grids.Asked.of(exits, self.study, self.cohort, self.options.time, self.formula.outcome, "")
+        one = self.options
+        return grids.Asked.of(exits, self.study, self.cohort, one.time, self.formula.outcome, one.strata)
 
     def _pooled(self, told: Told) -> Conversation:
         """A grid, then a fit with one baseline hazard on it."""
         counts, everyone, events = yield from self._counts()
         agreed = yield from grids.agree(self.asked)
-        common = Common(self.formula, self.options.time, self.options.ties, agreed, self.asked.least)
+        one = self.options
+        common = Common(self.formula, one.time, one.entry, one.strata, one.ties, agreed, self.asked.least)
         found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
         solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
-        time, rounds = float(counts["time"][0]), 1 + agreed.rounds + found.rounds
+        variance = (yield from found.sandwich(solved.inverse)) if self._robust else solved.inverse
+        time, rounds = float(counts["time"][0]), 1 + agreed.rounds + found.rounds + int(self._robust)
         grid = found.grid
         fit = Fit(
             found.coefficients,
@@ -254,10 +231,11 @@ class Method:
         )
         # The hazards are of people at the centre of the columns; they are told where all columns are zero.
         at_zero = float(np.exp(-np.nan_to_num(found.coefficients) @ found.centre))
-        baseline = Baseline(
-            grid.edges[1:], found.hazards.cumulated * at_zero, time_words(self.study.variables[self.options.time])
-        )
-        return told.common(fit, baseline, dropped_note(grid, self.asked.cuts), len(grid.single))
+        hazards = (found.hazards.cumulated * at_zero).reshape(found.hazards.shape)
+        label = time_words(self.study.variables[one.time])
+        baseline = Baseline(grid.edges[1:], hazards, label, group_names(self.study, one.strata))
+        notes = dropped_note(grid, self.asked.cuts)
+        return told.common(fit, variance, baseline, notes, len(grid.single), one.strata, bool(one.entry))
 
     def _named(self, *names: str) -> dict[str, Any]:
         """Arguments that say which model is meant."""
@@ -268,15 +246,27 @@ class Method:
             "strata": self.options.strata,
             "changed": list(self.options.changes),
             "at": [one.at for one in self.options.changes.values()],
+            "weights": self.options.weights,
             "ties": TIES.index(self.options.ties),
         }
         return {name: whole[name] for name in names or whole}
 
     def _ask(self, beta: Floats, part: int) -> Ask:
         arguments = {**self._named(), "coefficients": beta, "part": part}
-        return Ask(newton, arguments, fit=self.formula.text, parameters=len(beta), doing="fitting")
+        name = f"{self.formula.text} {self.options.weights}".rstrip()
+        return Ask(newton, arguments, fit=name, parameters=len(beta), doing="fitting")
 
-    def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
+    @property
+    def _robust(self) -> bool:
+        """Model-based errors would take weights for numbers of people."""
+        return self.options.robust or bool(self.options.weights)
+
+    @property
+    def _tests(self) -> bool:
+        """Whether hazards are tested to be proportional: under weights that score test is none."""
+        return self.options.proportional != "none" and not self.options.weights
+
+    def _sandwich(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
         arguments = {**self._named(), "coefficients": np.nan_to_num(fit.coefficients)}
         answer = yield Ask(meat, arguments, doing="robust_errors")
         if np.isnan(answer["meat"]).any():

@@ -35,12 +35,9 @@ from gagyo.methods._glm_sums import (
     WORST,
     cells_of,
     design_and_parts,
-    heaviest,
-    most,
     offset_of,
     reach_of,
     scales_of,
-    widened,
     worst_of,
 )
 from gagyo.methods._glm_told import Fit, Told
@@ -60,6 +57,7 @@ from gagyo.methods._newton import (
     triangle,
 )
 from gagyo.methods._regression import about_zero, middles
+from gagyo.methods._sampling import heaviest, most, widened
 from gagyo.methods._sandwich import ARGUMENTS, People, Robust, Scales, Variance
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula

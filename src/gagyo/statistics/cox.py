@@ -29,7 +29,8 @@ class RiskSets:
     X: (n + 1, p) about the columns' means, with a row of zeros at the end. times: (K,) distinct times of events.
     first: (K,) the first row at risk; deaths: (K,) how many had the event, the rows that start there. entered: (n,) how
     many event times had passed at each person's entry, None where all were there from the start. who: (n,) whose each
-    row is, from 0 on, where a person may have several; None where each row is a person.
+    row is, from 0 on, where a person may have several; None where each row is a person. counts: (n,) how much each
+    row counts, None where all count 1; of tied events each has their mean, as in R's `coxph(weights = )`.
     """
 
     X: Floats
@@ -38,6 +39,7 @@ class RiskSets:
     deaths: NDArray[np.int64]
     entered: NDArray[np.int64] | None
     who: NDArray[np.int64] | None = None
+    counts: Floats | None = None
 
     @property
     def people(self) -> int:
@@ -48,6 +50,20 @@ class RiskSets:
     def events(self) -> int:
         """How many had the event."""
         return int(self.deaths.sum())
+
+    @cached_property
+    def mass(self) -> Floats:
+        """(K,) how much those with the event count at each time."""
+        if self.counts is None:
+            return self.deaths.astype(np.float64)
+        return self.per_time(np.append(self.counts, 0.0))[0]
+
+    def counted(self, values: Floats) -> Floats:
+        """Values (n, ...) or (n + 1, ...) of rows, times what each counts."""
+        if self.counts is None:
+            return values
+        counts = np.append(self.counts, 0.0)[: len(values)]
+        return np.asarray(values * counts.reshape(-1, *[1] * (values.ndim - 1)))
 
     @cached_property
     def segments(self) -> NDArray[np.int64]:
@@ -78,7 +94,7 @@ class RiskSets:
     @cached_property
     def sums_of_events(self) -> Floats:
         """(K, p) the sum of the columns over those with the event at each time."""
-        return self.per_time(self.X.T)[0].T
+        return self.per_time(self.counted(self.X).T)[0].T
 
     @cached_property
     def reach(self) -> Floats:
@@ -88,7 +104,8 @@ class RiskSets:
     @cached_property
     def squares_of_events(self) -> Floats:
         """(p,) the sum of squares of the columns over those with the event."""
-        return np.asarray((self.X[self.with_event] ** 2).sum(axis=0))
+        squares = self.X[self.with_event] ** 2
+        return np.asarray(squares.sum(axis=0) if self.counts is None else self.counts[self.with_event] @ squares)
 
     def per_time(self, values: Floats) -> tuple[Floats, Floats]:
         """Of values (..., n + 1), the last one 0: sums over the events of each time, and over its risk set (..., K)."""
@@ -134,10 +151,12 @@ def risk_sets(
     event: NDArray[np.bool_],
     entries: Floats | None = None,
     who: NDArray[np.int64] | None = None,
+    counts: Floats | None = None,
 ) -> RiskSets:
     """The risk sets of columns X (n, p), times of exit (n,), who had the event (n,), and times of entry (n,).
 
-    A person is at risk at t where entry < t <= exit. who: (n,) whose each row is, where rows are episodes.
+    A person is at risk at t where entry < t <= exit. who: (n,) whose each row is, where rows are episodes. counts: (n,)
+    how much each row counts, where not all count 1.
     """
     order = by_exit(exits, event)
     time, had = exits[order], event[order]
@@ -152,7 +171,8 @@ def risk_sets(
     entered = None
     if entries is not None and len(times) and bool((entries >= times[0]).any()):
         entered = np.searchsorted(times, entries[order], side="right")
-    return RiskSets(sorted_X, times, first, deaths.astype(np.int64), entered, None if who is None else who[order])
+    whose, counts = None if who is None else who[order], None if counts is None else counts[order]
+    return RiskSets(sorted_X, times, first, deaths.astype(np.int64), entered, whose, counts)
 
 
 def by_exit(exits: Floats, event: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -166,9 +186,10 @@ def by_exit(exits: Floats, event: NDArray[np.bool_]) -> NDArray[np.intp]:
 class Fitted:
     """The partial likelihood at coefficients `beta` (p,).
 
-    weight: (n + 1,) exp(x'beta), to a common factor. at_risk, of_events: (K, p + 1) sums of weight and of weight times
-    x over each risk set and over its events. inverse, shared: (K,) sums over the tied deaths l of 1 / phi and of
-    (l / d) / phi, phi what is left of the risk set; squares: (3, K) sums of 1, l / d and (l / d)^2 over phi^2.
+    weight: (n + 1,) exp(x'beta), to a common factor, times what a row counts. at_risk, of_events: (K, p + 1) sums of
+    weight and of weight times x over each risk set and over its events. inverse, shared: (K,) sums over the tied deaths
+    l of 1 / phi and of (l / d) / phi, phi what is left of the risk set; squares: (3, K) sums of 1, l / d and (l / d)^2
+    over phi^2.
     """
 
     sets: RiskSets
@@ -183,14 +204,13 @@ class Fitted:
     @cached_property
     def means(self) -> Floats:
         """(K, p) the mean of x over each risk set, averaged over its tied deaths."""
-        d = self.sets.deaths[:, None]
         sums = self.at_risk[:, 1:] * self.inverse[:, None] - self.of_events[:, 1:] * self.shared[:, None]
-        return np.asarray(sums / d)
+        return np.asarray(sums / self.sets.mass[:, None])
 
     @cached_property
     def score(self) -> Floats:
         """(p,) the gradient of the log partial likelihood."""
-        return np.asarray((self.sets.sums_of_events - self.sets.deaths[:, None] * self.means).sum(axis=0))
+        return np.asarray((self.sets.sums_of_events - self.sets.mass[:, None] * self.means).sum(axis=0))
 
     @cached_property
     def hazard(self) -> Floats:
@@ -204,7 +224,9 @@ class Fitted:
 
     @cached_property
     def expected(self) -> Floats:
-        """(n,) each person's expected number of events; the event less this is the martingale residual."""
+        """(n,) each person's expected number of events, times what they count; the event less this is the martingale
+        residual.
+        """
         return np.maximum(self.weight[:-1] * self.hazard, 0.0)
 
     @cached_property
@@ -241,7 +263,7 @@ class Fitted:
 
     def weighted_score(self, by_time: Floats) -> Floats:
         """(p,) the sum of Schoenfeld residuals, each time's multiplied by `by_time` (K,)."""
-        residuals = self.sets.sums_of_events - self.sets.deaths[:, None] * self.means
+        residuals = self.sets.sums_of_events - self.sets.mass[:, None] * self.means
         return np.asarray(by_time @ residuals)
 
     def residuals(self, by_time: Floats | None = None) -> Floats:
@@ -258,6 +280,8 @@ class Fitted:
         which = np.repeat(np.arange(len(sets.times)), sets.deaths)
         tied = (S * share[:, None] - D * both[:, None])[which]
         own = (X[sets.with_event] - self.means[which]) * times[which, None]
+        if sets.counts is not None:
+            own *= sets.counts[sets.with_event, None]
         out[sets.with_event] += own - self.weight[sets.with_event, None] * tied
         return out
 
@@ -266,7 +290,7 @@ class Fitted:
         """(p,) the sum of squared Schoenfeld residuals, without a pass over the rows."""
         sets = self.sets
         cross = (self.means * sets.sums_of_events).sum(axis=0)
-        return np.asarray(sets.squares_of_events - 2 * cross + sets.deaths @ self.means**2)
+        return np.asarray(sets.squares_of_events - 2 * cross + sets.mass @ self.means**2)
 
 
 def evaluate(sets: RiskSets, beta: Floats, ties: Ties = "efron") -> Fitted:
@@ -276,6 +300,8 @@ def evaluate(sets: RiskSets, beta: Floats, ties: Ties = "efron") -> Fitted:
     top = float(eta.max()) if len(eta) else 0.0
     weight = np.zeros(len(X))
     np.exp(np.subtract(eta, top, out=eta), out=weight[:-1])
+    if sets.counts is not None:
+        weight[:-1] *= sets.counts
     of_events, at_risk = np.empty((K, 1 + X.shape[1])), np.empty((K, 1 + X.shape[1]))
     of_events[:, 0], at_risk[:, 0] = sets.per_time(weight)
     product = np.empty(len(X))
@@ -283,27 +309,32 @@ def evaluate(sets: RiskSets, beta: Floats, ties: Ties = "efron") -> Fitted:
         np.multiply(weight, X[:, j], out=product)
         of_events[:, j + 1], at_risk[:, j + 1] = sets.per_time(product)
     inverse, shared, squares, logs = tied(at_risk[:, 0], of_events[:, 0], sets, ties)
-    likelihood = float((sets.sums_of_events @ beta).sum() - top * sets.events - logs)
+    likelihood = float((sets.sums_of_events @ beta).sum() - top * sets.mass.sum() - logs)
     return Fitted(sets, weight, at_risk, of_events, inverse, shared, squares, likelihood)
 
 
 def tied(at_risk: Floats, of_events: Floats, sets: RiskSets, ties: Ties) -> tuple[Floats, Floats, Floats, float]:
-    """`Fitted`'s inverse, shared and squares, and the sum of log phi, of risk sets (K,) and their events (K,)."""
+    """`Fitted`'s inverse, shared and squares, and the sum of log phi, of risk sets (K,) and their events (K,).
+
+    All are times the mean of what the tied events count.
+    """
     d = sets.deaths
     if ties == "breslow" or not len(d):
-        one, none = d / at_risk, np.zeros(len(d))
-        return one, none, np.array([one / at_risk, none, none]), float(d @ np.log(at_risk))
+        one, none = sets.mass / at_risk, np.zeros(len(d))
+        return one, none, np.array([one / at_risk, none, none]), float(sets.mass @ np.log(at_risk))
     share = sets.share
     left = np.repeat(at_risk, d) - share * np.repeat(of_events, d)
     starts = np.cumsum(d) - d
     over = 1.0 / left
     part = share * over
     inverse, shared, *squares = (np.add.reduceat(one, starts) for one in (over, part, over**2, over * part, part**2))
-    return inverse, shared, np.array(squares), float(np.log(left).sum())
+    mean = sets.mass / d
+    logs = float(np.repeat(mean, d) @ np.log(left))
+    return inverse * mean, shared * mean, np.array(squares) * mean, logs
 
 
 def null_likelihood(sets: RiskSets, ties: Ties = "efron") -> float:
     """The log partial likelihood of no effect."""
-    ones = np.append(np.ones(sets.people), 0.0)
+    ones = np.append(np.ones(sets.people) if sets.counts is None else sets.counts, 0.0)
     of_events, at_risk = sets.per_time(ones)
     return -tied(at_risk, of_events, sets, ties)[3]

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding, Place
-from gagyo.methods._regression import part_traits, trait_cells
+from gagyo.methods._regression import design_cells, part_traits, trait_cells
+from gagyo.methods._sampling import widened
 from gagyo.methods._survival.times import MEASURED, entries
 from gagyo.protocol.declared import speakable
 from gagyo.protocol.formula import Formula
@@ -108,14 +109,19 @@ class Changing:
         """(n,) when each person came under observation."""
         return self.rows[self.entry] if self.entry else np.zeros(self.rows.n)
 
-    def cells(self, formula: Formula, size: int) -> Measure:
+    def cells(self, formula: Formula, size: int, weights: str = "") -> Measure:
         """The head counts behind a fit to the first `size` people: each person once, whatever their episodes.
 
         As for any trait, of those who had changed when they left, and of those who had not. Besides, those who had
         changed when they came, and those who had not, are each nobody or k, in all, with each trait and each two of
         them; of the latter who had changed when they left, and so while they were observed, is such a trait.
+        With weights all are of the model that has these as a column and in products, as in any weighted fit.
         """
-        traits = trait_cells(self.rows, formula, slice(size))
+        if weights:
+            formula = widened(self.rows, formula, weights)
+            traits = design_cells(self.rows, formula, slice(size))
+        else:
+            traits = trait_cells(self.rows, formula, slice(size))
         return joined(traits, *self._parts(formula, size)) if self.changed else traits
 
     def _parts(self, formula: Formula, size: int) -> Iterator[Measure]:

@@ -163,38 +163,45 @@ class Grid:
         kept = int((self.at_risk[:, group] > 0).sum())
         return kept - int(kept > 0 and not self.single[kept - 1])
 
-    def coarser(self, least: int, apart: bool = False, keep: Sequence[float] = ()) -> Grid:
+    def coarser(self, least: int, apart: bool = False, keep: Sequence[float] = (), censored: bool = False) -> Grid:
         """The grid with neighbours merged until each interval has no event or `least`, and no other exit or `least`.
 
         For sums over those with an event, and so over those without. apart: in each group; else in all together. keep:
-        times at which the grid should go on having an edge.
+        times at which the grid should go on having an edge. censored: `least` others, but in a group's last interval.
         """
         last = len(self.exits)
         kept = [end for end in range(1, last) if self.edges[end] in set(keep)]
         ends = [0]
-        for end in self._merged(0, [*kept, last], least, apart):
-            ends += self._merged(ends[-1], list(range(ends[-1] + 1, end + 1)), least, apart)
+        for end in self._merged(0, [*kept, last], least, apart, censored):
+            ends += self._merged(ends[-1], list(range(ends[-1] + 1, end + 1)), least, apart, censored)
         starts, alone = np.array(ends[:-1]), np.diff(ends) == 1
         exits = np.add.reduceat(self.exits, starts, axis=0)
         return replace(self, edges=self.edges[ends], exits=exits, single=self.single[starts] & alone)
 
-    def _merged(self, start: int, candidates: list[int], least: int, apart: bool) -> list[int]:
+    def _merged(self, start: int, candidates: list[int], least: int, apart: bool, censored: bool) -> list[int]:
         """Those of the candidate ends, the last one always, between which intervals from `start` hold enough."""
         ends = [start]
         for end in candidates:
-            if self._enough(ends[-1], end, least, apart):
+            if self._enough(ends[-1], end, least, apart, censored):
                 ends.append(end)
         if ends[-1] != candidates[-1]:
-            while len(ends) > 1 and not self._enough(ends[-1], candidates[-1], least, apart):
+            while len(ends) > 1 and not self._enough(ends[-1], candidates[-1], least, apart, censored):
                 ends.pop()
             ends.append(candidates[-1])
         return ends[1:]
 
-    def _enough(self, start: int, end: int, least: int, apart: bool) -> bool:
+    def _enough(self, start: int, end: int, least: int, apart: bool, censored: bool) -> bool:
         table = self.exits[start:end].sum(axis=0)
         table = table if apart else table.sum(axis=0, keepdims=True)
         counts = np.column_stack([table[:, 0], table[:, 1:].sum(axis=1)])
+        if censored and self._some_stay(end, apart, counts[:, 0] == 0):
+            return False
         return bool(((counts == 0) | (counts >= least)).all())
+
+    def _some_stay(self, end: int, apart: bool, which: NDArray[np.bool_]) -> bool:
+        """Whether some of the groups (or everyone together) have exits after an interval."""
+        later = self.exits[end:].sum(axis=(0, 2))
+        return bool((which & (later > 0)).any() if apart else which.any() and later.any())
 
     def left_at(self, group: int, edge: float) -> float:
         """How many of a group are still under observation after an edge."""
@@ -251,7 +258,8 @@ def on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, A
         options = one.options
         if one.cohort == cohort and options.get("time") == time and _gridded(one):
             curves = {"by": str(options.get("formula")).partition("~")[0].strip()} if one.method == "weighting" else {}
-            yield {**options, **curves}
+            strata = {"by": options.get("strata", "")} if one.method == "cox" else {}
+            yield {**options, **curves, **strata}
 
 
 def _gridded(one: Analysis) -> bool:

@@ -1,15 +1,15 @@
-"""A Cox model with one baseline hazard for all hospitals, on an agreed grid of times: its steps and its climb.
+"""A Cox model with one baseline hazard for all hospitals, on an agreed grid of times: its climb.
 
-Everybody who leaves in an interval counts as leaving at its end. A round opens the sums of exp(x'b) over those who
-leave in each interval; the hazard that follows from them is told to the hospitals, whose score and second moments are
-then sums over people, as in WebDISCO (Lu et al. 2015, J Am Med Inform Assoc 22:1212) but without the risk sets'
-columns, which are opened once, at the solution, for the standard errors. As sums over those with the event are opened
-too, intervals are merged until each has no event or enough, and no other exit or enough.
+A round opens the sums of exp(x'b) over those who leave in each interval (with entries, over those at risk); the hazard
+that follows from them is told to the hospitals, whose score and second moments are then sums over people, as in
+WebDISCO (Lu et al. 2015, J Am Med Inform Assoc 22:1212) but without the risk sets' columns, which are opened once, at
+the solution, for the standard errors. As sums over those with the event are opened too, intervals are merged until each
+has no event or enough, and no other exit or enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,132 +18,26 @@ from numpy.typing import NDArray
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled
-from gagyo.federation.local import Name, Numbers, local
-from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
-from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric, triangle
-from gagyo.methods._regression import column_widths, trait_cells
-from gagyo.methods._survival.climb import LIKELIHOOD_BOUND
+from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric
+from gagyo.methods._survival.climb import sandwich
+from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
 from gagyo.methods._survival.grid import Grid
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Floats, Measure, few_or_none, joined, joint, spread_of
-from gagyo.release.aggregate import exits as measured
+from gagyo.release.aggregate import Floats
 from gagyo.statistics import cox as kernel
-
-MODEL: dict[str, Any] = {
-    "formula": Name(),
-    "time": Name(),
-    "edges": Numbers((None,), 0, 1e12),
-    "coefficients": Numbers((None,), -1e12, 1e12),
-    "centre": Numbers((None,), -1e12, 1e12),
-}
-HEAVIEST = 12.0
-"""The greatest logarithm of a mean weight that scales in the ring allow for: more would leave light ones no digits."""
-
-
-@dataclass(frozen=True)
-class _People:
-    """A hospital's people on a grid: columns about `centre`, which is of all hospitals; interval of exit; event."""
-
-    X: Floats
-    interval: NDArray[np.int64]
-    event: NDArray[np.bool_]
-    intervals: int
-
-    @classmethod
-    def of(cls, rows: Rows, formula: str, time: str, edges: Floats, centre: Floats) -> _People:
-        parsed = rows.formula(formula)
-
-        def make() -> _People:
-            X = parsed.design({name: rows[name] for name in parsed.variables})[:, 1:]
-            interval = np.minimum(np.searchsorted(edges[1:], rows[time], side="left"), len(edges) - 2)
-            return cls(X - centre, interval, rows[parsed.outcome] == 1, len(edges) - 1)
-
-        made: _People = rows.kept(("common baseline", formula, time, edges.tobytes(), centre.tobytes()), make)
-        return made
-
-    def by_interval(self, values: Floats) -> Floats:
-        """(2, K) sums over those who leave in each interval, and over those of them with the event."""
-        whole = np.bincount(self.interval, values, minlength=self.intervals)
-        return np.array([whole, np.bincount(self.interval, values * self.event, minlength=self.intervals)])
-
-    def exits(self) -> NDArray[np.int64]:
-        """(1, K, 1, 2) who leave in each interval, without and with the event."""
-        table = np.bincount(2 * self.interval + self.event, minlength=2 * self.intervals)
-        return table.reshape(1, self.intervals, 1, 2)
-
-    def cells(self, rows: Rows, formula: Formula) -> Measure:
-        """Every head count that the sums give away: traits, and who leaves in each interval with and without event."""
-        return joined(trait_cells(rows, formula), few_or_none(self.exits().ravel()))
-
-
-def _reach(rows: Rows, formula: str) -> Floats:
-    return column_widths(rows.formula(formula), rows.variables)[1:]
-
-
-def _heaviest(reach: Floats, coefficients: Floats) -> float:
-    """The greatest mean weight, from the plan and the coefficients alone."""
-    return float(np.exp(min(float(np.abs(coefficients) @ reach), HEAVIEST)))
-
-
-@local("cox", **MODEL)
-def exposures(rows: Rows, formula: str, time: str, edges: Floats, coefficients: Floats, centre: Floats) -> Aggregate:
-    """Sums of exp(x'b) over those who leave in each interval, and over those of them with the event (2 K)."""
-    people, parsed = _People.of(rows, formula, time, edges, centre), rows.formula(formula)
-    weight = np.exp(people.X @ coefficients)
-    most = _heaviest(_reach(rows, formula), coefficients)
-    fit = joint(people.by_interval(weight), most, people.cells(rows, parsed), spread_of(weight[:, None]))
-    return {"exits": measured(people.exits(), rows.n), "fit": fit}
-
-
-@local("cox", **MODEL, hazard=Numbers((None,), 0, 1e12), tied=Numbers((None,), 0, 1e12))
-def scores(
-    rows: Rows,
-    formula: str,
-    time: str,
-    edges: Floats,
-    coefficients: Floats,
-    centre: Floats,
-    hazard: Floats,
-    tied: Floats,
-) -> Aggregate:
-    """Score (p), sum of x over those with the event (p), second moments (triangle) and the events' x'b.
-
-    hazard: cumulated to the end of each interval (K,); tied: what a death in each interval has not gone through (K,).
-    """
-    people, parsed = _People.of(rows, formula, time, edges, centre), rows.formula(formula)
-    eta = people.X @ coefficients
-    expected = np.exp(eta) * (hazard[people.interval] - np.where(people.event, tied[people.interval], 0.0))
-    residual = people.event - expected
-    moments = (people.X * expected[:, None]).T @ people.X
-    upper = triangle(people.X.shape[1])
-    of_events = people.X[people.event].sum(axis=0)
-    last = [float(eta[people.event].sum())]
-    values = np.concatenate([people.X.T @ residual, of_events, moments[upper], last])
-    parts = [people.X * residual[:, None], people.X**2 * expected[:, None], expected[:, None]]
-    reach = _reach(rows, formula)
-    scales = np.concatenate([2 * reach, reach, reach[upper[0]] * reach[upper[1]], [LIKELIHOOD_BOUND]])
-    spread = spread_of(np.concatenate(parts, axis=1))
-    return {"fit": joint(values, scales, trait_cells(rows, parsed), spread)}
-
-
-@local("cox", **MODEL)
-def risk_means(rows: Rows, formula: str, time: str, edges: Floats, coefficients: Floats, centre: Floats) -> Aggregate:
-    """Sums of x exp(x'b) over those who leave in each interval, and over those of them with the event (2 K p)."""
-    people, parsed = _People.of(rows, formula, time, edges, centre), rows.formula(formula)
-    weight = np.exp(people.X @ coefficients)
-    weighted = people.X * weight[:, None]
-    sums = np.stack([people.by_interval(column) for column in weighted.T], axis=-1)
-    reach = _reach(rows, formula)
-    scales = np.broadcast_to(reach * _heaviest(reach, coefficients), sums.shape)
-    fit = joint(sums, scales, people.cells(rows, parsed), spread_of(weight[:, None]))
-    return {"exits": measured(people.exits(), rows.n), "fit": fit}
 
 
 @dataclass(frozen=True)
 class Hazards:
-    """What the opened exposures say: increments (K,), what tied deaths share (K,), and the sum of log phi."""
+    """What the opened exposures say, by cell (K,), the intervals of one stratum after those of another: sums over those
+    at risk, and over those with the event; increments; what tied deaths share; and the sum of log phi.
 
+    shape: strata and intervals. deaths: (K,).
+    """
+
+    shape: tuple[int, ...]
+    deaths: NDArray[np.int64]
     at_risk: Floats
     of_events: Floats
     increments: Floats
@@ -152,69 +46,141 @@ class Hazards:
     logs: float
 
     @classmethod
-    def of(cls, exposed: Floats, deaths: NDArray[np.int64], ties: kernel.Ties) -> Hazards:
-        """Of sums (2, K) by interval, as `exposures` opens them."""
-        at_risk = exposed[0][::-1].cumsum()[::-1]
-        there = deaths > 0
-        some = kernel.RiskSets(np.zeros((1, 0)), at_risk[there], np.zeros(there.sum(), np.int64), deaths[there], None)
+    def of(cls, exposed: Floats, deaths: NDArray[np.int64], ties: kernel.Ties, entered: bool) -> Hazards:
+        """Of sums (2, K) by cell, as `exposures` opens them; deaths: (strata, intervals)."""
+        shape, flat = deaths.shape, deaths.ravel()
+        at_risk = exposed[0] if entered else _from_the_end(exposed[0], shape)
+        there = flat > 0
+        some = kernel.RiskSets(np.zeros((1, 0)), at_risk[there], np.zeros(there.sum(), np.int64), flat[there], None)
         found = kernel.tied(at_risk[there], exposed[1][there], some, ties)
-        increments, shared, squares = np.zeros(len(deaths)), np.zeros(len(deaths)), np.zeros((3, len(deaths)))
+        increments, shared, squares = np.zeros(len(flat)), np.zeros(len(flat)), np.zeros((3, len(flat)))
         increments[there], shared[there], squares[:, there] = found[:3]
-        return cls(at_risk, exposed[1], increments, shared, squares, found[3])
+        return cls(shape, flat, at_risk, exposed[1], increments, shared, squares, found[3])
 
     @property
     def cumulated(self) -> Floats:
-        """(K,) the hazard to the end of each interval, where all columns are at the centre."""
-        return np.cumsum(self.increments)
+        """(K,) the hazard to the end of each cell, where all columns are at the centre."""
+        return self._cumulated(self.increments)
+
+    def _cumulated(self, by_cell: Floats) -> Floats:
+        return by_cell.reshape(*self.shape, *by_cell.shape[1:]).cumsum(axis=1).reshape(by_cell.shape)
 
     def of_means(self, sums: Floats) -> Floats:
-        """(p, p) what the information loses to the means of the risk sets; sums (2, K, p) as `risk_means` opens."""
+        """(p, p) what the information loses to the means of the risk sets; sums (2, K, p) over those at risk, and over
+        those with the event.
+        """
         one, share, both = self.squares
-        S, D = sums[0][::-1].cumsum(axis=0)[::-1], sums[1]
+        S, D = sums
         mixed = S.T @ (D * share[:, None])
         return np.asarray(S.T @ (S * one[:, None]) - mixed - mixed.T + D.T @ (D * both[:, None]))
+
+    def told(self, sums: Floats) -> dict[str, Floats]:
+        """What people's score residuals follow from, as `common_meat` takes it; sums (2, K, p) as above."""
+        one, share, both = (part[:, None] for part in self.squares)
+        S, D = sums
+        means = (S * self.increments[:, None] - D * self.shared[:, None]) / np.maximum(self.deaths, 1)[:, None]
+        drift = self._cumulated(S * one - D * share)
+        return {
+            "hazard": self.cumulated,
+            "tied": self.shared,
+            "drift": drift,
+            "tied_drift": S * share - D * both,
+            "means": means,
+        }
+
+    def summed(self, opened: Floats, entered: bool) -> Floats:
+        """Sums (2, K, p) over those at risk and over those with the event, from what `risk_means` opens."""
+        return opened if entered else np.stack([_from_the_end(opened[0], self.shape), opened[1]])
+
+
+def _from_the_end(by_cell: Floats, shape: tuple[int, ...]) -> Floats:
+    """Of sums over those who leave in each cell those over who is at risk in it."""
+    table = by_cell.reshape(*shape, *by_cell.shape[1:])
+    return table[:, ::-1].cumsum(axis=1)[:, ::-1].reshape(by_cell.shape)
 
 
 @dataclass(frozen=True)
 class Climbed:
-    """The solution: coefficients (p,), NaN where aliased; information; log-likelihoods of it and of no effect.
+    """The solution: coefficients (p,), NaN where aliased; where the last sums were asked for, within a tiny step of it;
+    information; log-likelihoods of it and of no effect.
 
-    centre: (p,) the columns' values that the hazards are for. grid: with the intervals that were merged.
+    centre: (p,) the columns' values that the hazards are for. sums: as `Hazards.told` takes them. common: the model
+    with the intervals that were merged.
     """
 
     coefficients: Floats
+    asked_at: Floats
     information: Floats
     likelihoods: tuple[float, float]
     hazards: Hazards
     centre: Floats
+    sums: Floats
     rounds: int
-    grid: Grid
+    common: Common
+
+    @property
+    def grid(self) -> Grid:
+        """The grid with the intervals that were merged."""
+        return self.common.grid
+
+    def sandwich(self, inverse: Floats) -> Generator[Ask, Pooled, Floats]:
+        """The robust covariance (p, p), from the inverse information."""
+        told = self.hazards.told(self.sums)
+        answer = yield self.common.ask(common_meat, self.asked_at, self.centre, told, "robust_errors")
+        return sandwich(inverse, _open(answer["meat"]))
 
 
 TRIES = (1, 2, 4)
 """Times the study's minimum of people: a hospital may ask for more than the study does."""
 
+COARSER = (8, 16, 24)
+"""Where some trait is rare: of those who have it, too, nobody or enough leave in an interval."""
+
+LAGS = (0, 2, 3, 1, 4)
+"""Whose bundles are tried, with entries: of people who are there from the start (0), or who came so long before."""
+
 
 @dataclass(frozen=True)
 class Common:
-    """A model to be fitted on a grid. least: people with the event, and without, who leave in an interval."""
+    """A model to be fitted on a grid. least: people with the event, and without, who leave in an interval.
+
+    entry, strata: variables, or empty. lag: as `common_steps` has it; of no matter where nobody enters.
+    """
 
     formula: Formula
     time: str
+    entry: str
+    strata: str
     ties: kernel.Ties
     grid: Grid
     least: int
+    lag: int = 1
 
     def climb(self, centre: Floats) -> Generator[Ask, Pooled, Climbed]:
         """The fit on the finest grid whose sums are opened."""
-        for times in TRIES:
-            one = replace(self, grid=self.grid.coarser(times * self.least))
+        for one in self._tries():
             try:
                 hazards = yield from one._hazards(np.zeros(len(centre)), centre)
             except Stopped:
                 continue
             return (yield from one._climbed(centre, hazards))
-        raise Stopped(Finding("withheld_fit"))
+        raise Stopped(
+            Finding("withheld_entries", values={"found": self.entry}) if self.entry else Finding("withheld_fit")
+        )
+
+    def _tries(self) -> Iterator[Common]:
+        before = -1
+        for times in (*TRIES, *COARSER):
+            apart, entered = bool(self.strata), bool(self.entry)
+            grid = self.grid.coarser(times * self.least, apart=apart, censored=entered)
+            size = len(grid.single)
+            if size < 2:
+                return  # with all in one risk set nobody is compared at their time
+            if size == before:
+                continue
+            before = size
+            lags = dict.fromkeys(min(lag or size, size) for lag in LAGS) if entered else (1,)
+            yield from (replace(self, grid=grid, lag=lag) for lag in lags)
 
     def _climbed(self, centre: Floats, hazards: Hazards) -> Generator[Ask, Pooled, Climbed]:
         """Quasi-Newton steps (Broyden, Fletcher, Goldfarb and Shanno 1970) from no effect, then the exact information.
@@ -243,33 +209,50 @@ class Common:
             beta, centre = beta + step, (centre + mean if rounds == 2 else centre)
         else:
             raise Stopped(Finding("no_convergence", values={"found": rounds}))
-        answer = yield self._ask(risk_means, beta, centre, {}, "fitting")
-        information = moments - hazards.of_means(_open(answer["fit"]))
-        coefficients = np.where(aliased, np.nan, beta)
-        return Climbed(coefficients, information, (likelihood, null), hazards, centre, rounds + 1, self.grid)
+        answer = yield self.ask(risk_means, beta, centre, self._bundles, "fitting")
+        sums = hazards.summed(_open(answer["fit"]), bool(self.entry))
+        information = moments - hazards.of_means(sums)
+        # By the exact curvature the last step goes further than by the mended one, and costs no round.
+        last = beta + solve(score, information, aliased).step
+        coefficients = np.where(aliased, np.nan, last)
+        return Climbed(coefficients, beta, information, (likelihood, null), hazards, centre, sums, rounds + 1, self)
 
     def _hazards(self, beta: Floats, centre: Floats) -> Generator[Ask, Pooled, Hazards]:
-        answer = yield self._ask(exposures, beta, centre, {}, "fitting")
-        deaths = np.rint(self.grid.events.sum(axis=1)).astype(np.int64)
-        return Hazards.of(_open(answer["fit"]), deaths, self.ties)
+        answer = yield self.ask(exposures, beta, centre, self._bundles, "fitting")
+        deaths = np.rint(self.grid.events.T).astype(np.int64)
+        return Hazards.of(_open(answer["fit"]), deaths, self.ties, bool(self.entry))
+
+    @property
+    def _bundles(self) -> dict[str, Any]:
+        """Which bundles of people have to hold k: by stratum, until its last interval with an exit."""
+        leaving = self.grid.exits.sum(axis=2) > 0
+        until = np.where(leaving.any(axis=0), len(leaving) - 1 - leaving[::-1].argmax(axis=0), 0)
+        return {"lag": self.lag, "until": until.astype(np.float64)}
 
     def _scores(
         self, beta: Floats, centre: Floats, hazards: Hazards
     ) -> Generator[Ask, Pooled, tuple[Floats, Floats, Floats, float, Floats]]:
         """Score, second moments, first curvature, the sum of the events' x'b, and the events' mean about the centre."""
         told = {"hazard": hazards.cumulated, "tied": hazards.shared}
-        answer = yield self._ask(scores, beta, centre, told, "fitting")
+        answer = yield self.ask(scores, beta, centre, told, "fitting")
         values, p = _open(answer["fit"]), len(beta)
         score, of_events, moments = values[:p], values[p : 2 * p], symmetric(values[2 * p : -1], p)
         expected, deaths = of_events - score, float(self.grid.events.sum())
         first = moments - np.outer(expected, expected) / deaths
         return score, moments, first, float(values[-1]), of_events / deaths
 
-    def _ask(self, step: Any, beta: Floats, centre: Floats, more: dict[str, Any], doing: str) -> Ask:
-        arguments = {"formula": self.formula.text, "time": self.time, "edges": self.grid.edges}
-        arguments |= {"coefficients": beta, "centre": centre}
-        spent = len(beta) + len(self.grid.single)
-        return Ask(step, arguments | more, fit=f"{self.formula.text} on a grid", parameters=spent, doing=doing)
+    def ask(self, step: Any, beta: Floats, centre: Floats, more: dict[str, Any], doing: str) -> Ask:
+        """The question that a step answers at coefficients beta (p,) of columns about `centre` (p,)."""
+        arguments: dict[str, Any] = {
+            "formula": self.formula.text,
+            "time": self.time,
+            "entry": self.entry,
+            "strata": self.strata,
+        }
+        arguments |= {"edges": self.grid.edges, "coefficients": beta, "centre": centre}
+        spent = len(beta) + len(self.grid.single) * self.grid.exits.shape[1]
+        name = " ".join(one for one in (self.formula.text, "on a grid", self.entry, self.strata) if one)
+        return Ask(step, arguments | more, fit=name, parameters=spent, doing=doing)
 
 
 def _open(values: Floats) -> Floats:

@@ -1,0 +1,91 @@
+"""What a study file may say of a Cox model, and what of it does not fit together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+
+from gagyo.finding import Finding
+from gagyo.methods._sampling import can_weigh
+from gagyo.methods._survival.episodes import Change, unused_faults
+from gagyo.methods._survival.times import per_faults, time_faults
+from gagyo.protocol.formula import Formula
+from gagyo.protocol.study import Analysis, Study
+
+
+class Options(BaseModel):
+    """What a study file may say of a Cox model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formula: str
+    """The event (a boolean) on the left, the columns of the model on the right."""
+    time: str
+    """How long each person was observed."""
+    hospitals: Literal["strata", "pooled"] = "strata"
+    """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times, which goes with
+    neither `changes` nor `weights` nor the test of proportional hazards."""
+    times: list[PositiveFloat] = []
+    """The grid's times, for a pooled fit; empty for a grid as fine as the minimum of people allows."""
+    entry: str = ""
+    """The time at which each person came under observation, where that is not zero (left truncation). All pooled models
+    of a cohort and time have the same."""
+    strata: str = ""
+    """A variable with levels that divides each hospital into further strata, or all hospitals together where they are
+    pooled. All pooled models of a cohort and time have the same."""
+    weights: str = ""
+    """A variable that says how much each person counts, such as the inverse of the probability of being sampled. Errors
+    are then robust, and the model's test is Wald's; hazards are not tested to be proportional."""
+    ties: Literal["efron", "breslow"] = "efron"
+    robust: bool = False
+    """Lin and Wei's standard errors instead of the model's."""
+    proportional: Literal["identity", "log", "none"] = "identity"
+    """The transform of time in the test of proportional hazards; a pooled fit has none."""
+    changes: dict[str, Change] = {}
+    """Covariates by name that are 0 until a person's own time and 1 after it; a person without a time never changes."""
+    per: dict[str, PositiveFloat] = {}
+    """By column of the model, the increment that its hazard ratio is given for; 1 where none is stated."""
+
+
+def faults(options: Options, formula: Formula, analysis: Analysis, study: Study, known: Study) -> list[Finding]:
+    """All that does not fit together; `study` has each change as a variable, `known` those of the file alone."""
+    named = {"time": options.time, "entry": options.entry, "strata": options.strata, "event": formula.outcome}
+    findings = [*time_faults(analysis, known, **named), *unused_faults(analysis, formula, options.changes)]
+    if not formula.intercept or not formula.terms:
+        findings.append(Finding("cox_intercept", place=analysis.place("formula"), values={"found": formula.text}))
+    findings += per_faults(analysis, formula.columns(study.variables)[1:], options.per)
+    if not findings and options.proportional == "log" and study.variables[options.time].bounds[0] <= 0:
+        found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
+        findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
+    if options.hospitals == "pooled":
+        only = [name for name in ("changes", "weights") if getattr(options, name)]
+        findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
+    if options.weights:
+        findings += _faults_of_weights(options, formula, analysis, known)
+    return findings + _unlike(options, analysis, study)
+
+
+def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, known: Study) -> list[Finding]:
+    times = {options.time, options.entry, options.strata, *(one.at for one in options.changes.values())}
+    if not can_weigh(known, options.weights) or options.weights in {*formula.variables, *times}:
+        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
+        return [Finding("cox_weights", place=analysis.place("weights"), values=values)]
+    if "proportional" in options.model_fields_set and options.proportional != "none":
+        values = {"found": f"proportional: {options.proportional}"}
+        return [Finding("cox_weights_beside", place=analysis.place("proportional"), values=values)]
+    return []
+
+
+def _unlike(options: Options, analysis: Analysis, study: Study) -> list[Finding]:
+    """Fits on a grid of one cohort's times that divide its people otherwise: of two divisions a few may follow."""
+    if options.hospitals != "pooled":
+        return []
+    for name, one in study.analyses.items():
+        also = one.method == "cox" and one.options.get("hospitals") == "pooled" and one.cohort == analysis.cohort
+        for option in ("entry", "strata"):
+            own, other = getattr(options, option), one.options.get(option, "")
+            if also and one.options.get("time") == options.time and own != other:
+                values = {"name": name, "option": option, "found": own or "-", "expected": str(other or "-")}
+                return [Finding("cox_pooled_unlike", place=analysis.place(option), values=values)]
+    return []

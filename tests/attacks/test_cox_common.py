@@ -1,0 +1,336 @@
+"""Attacks on a Cox fit with one baseline hazard: a few who came or left between two risk sets, and few in a stratum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gagyo.coordinator.run import Run
+from gagyo.errors import FileFault
+from gagyo.federation.line import Line
+from gagyo.federation.rows import Rows as Inside
+from gagyo.methods._survival.one_baseline import LAGS
+from gagyo.methods.cox import exposures, risk_means
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import Aggregate
+from gagyo.release.case import Case
+from gagyo.release.decision import Release
+from gagyo.release.gate import Gate
+from gagyo.release.limits import Limits
+from tests.contract.data import HEAD, boolean, columns, divide, hospitals, number, study
+from tests.hospitals import Rows, house
+
+Columns = dict[str, np.ndarray]
+VARIABLES = [number("x", -10, 10), number("t", 0, 1000), number("came", 0, 1000), *map(boolean, ("d", "g", "h"))]
+FORMULA = "d ~ x"
+
+
+def line(formula: str = FORMULA, **more: Any) -> str:
+    options = "".join(f", {name}: {value}" for name, value in more.items())
+    return f'  a: {{method: cox, cohort: all, formula: "{formula}", time: t, hospitals: pooled{options}}}\n'
+
+
+def text(*lines: str) -> str:
+    return HEAD % (10, "\n".join(VARIABLES), "".join(lines))
+
+
+def people(*rows: tuple[float, float, int, int]) -> Columns:
+    """So many people with a time of entry, a time of exit and the event or not: (entry, exit, event, people)."""
+    came, t, d, many = (np.array(column, float) for column in zip(*rows, strict=True))
+    there = np.repeat(np.arange(len(rows)), many.astype(int))
+    random = np.random.default_rng(1)
+    shuffled = random.permutation(len(there))
+    data = {"came": came[there], "t": t[there], "d": d[there]}
+    data["x"] = random.normal(size=len(there)).clip(-4, 4)
+    data |= {name: (random.random(len(there)) < 0.5).astype(float) for name in ("g", "h")}
+    return {name: column[shuffled] for name, column in data.items()}
+
+
+def divided(data: Columns) -> dict[str, Rows]:
+    return divide(data, np.arange(len(data["t"])) % 4)
+
+
+def asked(data: Columns, edges: np.ndarray, lag: int) -> tuple[list[Aggregate], list[Aggregate]]:
+    """What each hospital would send of its risk sets at no effect."""
+    variables = Study.parse(text(line(entry="came"))).variables
+    inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
+    told: dict[str, Any] = {"formula": FORMULA, "time": "t", "entry": "came", "strata": "", "edges": edges}
+    told |= {"lag": lag, "until": np.array([len(edges) - 2.0]), "coefficients": np.zeros(1), "centre": np.zeros(1)}
+    return [exposures(one, **told) for one in inside], [risk_means(one, **told) for one in inside]
+
+
+def pooled(answers: list[Aggregate]) -> np.ndarray:
+    return np.sum([one["fit"].values for one in answers], axis=0)
+
+
+def opens(answers: list[Aggregate], size: int) -> bool:
+    """Whether the gate opens the sum of some hospitals."""
+    first = answers[0]["fit"]
+    cells = {cell: np.sum([getattr(one["fit"], cell) for one in answers], axis=0) for cell in ("people", "others")}
+    measures = {"fit": replace(first, values=pooled(answers), **cells)}
+    decision = Gate().rule(Case("pooled", measures, size, 10, Limits(), hospitals=4))
+    return isinstance(decision, Release) and not decision.withheld["fit"].any()
+
+
+def run(folder: Path, data: Columns, *lines: str) -> Run:
+    return house(folder, text(*lines), divided(data)).run()
+
+
+def stopped(going: Run) -> list[str]:
+    return [one.code for why in going.stopped.values() for one in why.findings]
+
+
+DAYS = np.arange(1001.0)
+
+
+def test_daily_risk_sets_with_entries_give_patients_away() -> None:
+    """So that the tests below are of an attack that works: who comes alone or leaves alone is a difference of two."""
+    random = np.random.default_rng(2)
+    came = np.where(np.arange(300) % 3 == 0, 0, random.integers(1, 400, 300))
+    data = people(*((a, a + b, c, 1) for a, b, c in zip(came, random.integers(5, 500, 300), came % 2, strict=True)))
+    exposed, means = map(pooled, asked(data, DAYS, 1))
+    count, sums = np.diff(exposed[0]), np.diff(means[0, :, 0])
+    alone = np.abs(sums[np.isclose(np.abs(count), 1)])
+    found = sum(bool(np.isclose(alone, abs(x), atol=1e-9).any()) for x in data["x"])
+    assert found > 100
+    assert not any(opens(list(part), 300) for lag in (1, 2, 1000) for part in asked(data, DAYS, lag))
+
+
+EDGES = np.array([0.0, 100.0, 200.0, 300.0, 400.0, 1000.0])
+# In every interval ten or nobody come, and of those who leave ten or nobody have the event, and have it not. Yet who
+# comes in the third leaves in the fourth, with one person beside them.
+HIDDEN = [(0, 50, 0, 12), (0, 50, 1, 12), (0, 150, 1, 12), (0, 250, 0, 12), (0, 250, 1, 12)]
+HIDDEN += [(250, 350, 0, 11), (0, 350, 0, 1), (0, 350, 1, 12), (0, 900, 0, 12), (0, 900, 1, 12)]
+Lines = list[tuple[float, float, int, int]]
+
+
+def small_cut(rows: Lines, edges: np.ndarray) -> int:
+    """The fewest people that any combination of the sums over those at risk, and over events, is over.
+
+    By every choice of places that it counts; of events in an interval it spares those of one kind of entry.
+    """
+    lines: dict[tuple[int, int, int], int] = {}
+    for came, t, event, many in rows:
+        last = int(np.searchsorted(edges[1:], t, side="left"))
+        key = (int(np.searchsorted(edges[1:], came, side="right")), last, int(event))
+        lines[key] = lines.get(key, 0) + many
+    size, least = len(edges) - 1, 10**9
+    for counted in product((0, 1), repeat=size):
+        place = (0, *counted)  # the start is where nobody is counted
+        cut = sum(n for (first, last, event), n in lines.items() if not event and place[first] != place[last + 1])
+        for k in range(size):
+            kinds = [0, 0]
+            for (first, last, event), n in lines.items():
+                if event and last == k:
+                    kinds[place[first]] += n
+            cut += min(kinds)
+        least = min(least, cut) if cut else least
+    return least
+
+
+def test_sums_over_risk_sets_may_differ_in_one_person_where_no_margin_does() -> None:
+    """Who leaves in the second and fourth interval, less who comes in the third, less who has the event."""
+    data = people(*HIDDEN)
+    exposed, means = map(pooled, asked(data, EDGES, 1))
+    one = exposed @ [0, 1, -1, 1, -1] - exposed[::-1] @ [0, 1, 0, 1, 0]
+    np.testing.assert_allclose(one[0], 1, atol=1e-9)
+    x = means[..., 0] @ [0, 1, -1, 1, -1] - means[::-1, :, 0] @ [0, 1, 0, 1, 0]
+    victim = (data["came"] == 0) & (data["t"] == 350) & (data["d"] == 0)
+    np.testing.assert_allclose(x[0], data["x"][victim][0], atol=1e-9)
+    assert small_cut(HIDDEN, EDGES) == 1
+
+
+@pytest.mark.parametrize("lag", [lag or 5 for lag in LAGS])
+def test_such_sums_are_withheld_whichever_bundles_are_asked_for(lag: int) -> None:
+    data = people(*HIDDEN)
+    assert not any(opens(list(part), len(data["t"])) for part in asked(data, EDGES, lag))
+
+
+def test_bundles_that_hold_enough_people_open_the_sums() -> None:
+    """So that the test above is of the one person: twelve more leave without the event where nobody did."""
+    rows = [*HIDDEN, (0, 150, 0, 12), (0, 350, 0, 11)]
+    data = people(*rows)
+    assert all(opens(list(part), len(data["t"])) for part in asked(data, EDGES, 5))
+    assert small_cut(rows, EDGES) >= 10
+
+
+def test_few_who_come_in_an_interval_are_withheld() -> None:
+    """Their number follows from the numbers at risk, were the sums over them ever so well hidden."""
+    rows = [*HIDDEN, (0, 150, 0, 12), (0, 350, 0, 11), (150, 900, 0, 9)]
+    data = people(*rows)
+    assert not any(opens(list(part), len(data["t"])) for part in asked(data, EDGES, 5))
+
+
+def lines_of(data: Columns, time: str = "t", came: str = "came", event: str = "d") -> Lines:
+    return [(float(a), float(b), int(c), 1) for a, b, c in zip(data[came], data[time], data[event], strict=True)]
+
+
+def grid(going: Run) -> np.ndarray:
+    """The edges of a fit's grid, from the names of its hazards: `baseline.time`, or `baseline.stratum.time`."""
+    result = going.results["a"]
+    before = 1 + (result.table("baseline").columns[0].name == "group")
+    names = [one.name for one in result.estimates if one.name.startswith("baseline.")]
+    return np.array([0.0, *sorted({float(name.split(".", before)[before]) for name in names})])
+
+
+def test_on_the_grid_that_is_agreed_nobody_hides(tmp_path: Path) -> None:
+    data = people(*HIDDEN)
+    going = run(tmp_path, data, line(entry="came", times=EDGES[1:-1].tolist()))
+    assert not going.stopped
+    assert len(grid(going)) < len(EDGES)
+    assert small_cut(lines_of(data), grid(going)) >= 10
+
+
+def smallest(going: Run, data: Columns, parts: list[np.ndarray], **named: str) -> int:
+    """The fewest people behind a combination of the sums over any of these parts of the people."""
+    chosen = ({name: column[part] for name, column in data.items()} for part in parts)
+    return min(small_cut(lines_of(one, **named), grid(going)) for one in chosen)
+
+
+@pytest.mark.parametrize(("formula", "strata"), [("d ~ x", ""), ("d ~ x", "g"), ("d ~ x + h", "")])
+@pytest.mark.parametrize("seed", range(8))
+def test_no_combination_of_what_a_fit_with_entries_opens_is_over_a_few(
+    tmp_path: Path, seed: int, formula: str, strata: str
+) -> None:
+    """Of people who come all along, or some late; with few events, or few without; those of a stratum leave sooner."""
+    random = np.random.default_rng(seed)
+    size = 400 + 60 * seed
+    came = np.where(random.random(size) < 0.2 + 0.1 * seed, random.integers(1, 500, size), 0)
+    t = np.minimum(came + 1 + random.exponential(150, size).round(), 999)
+    died = random.random(size) < 0.3 + 0.05 * seed
+    data = people(*((a, b, int(c), 1) for a, b, c in zip(came, t, died, strict=True)))
+    data["g"] = ((data["t"] < 400) & (data["g"] == 1)).astype(float)
+    more = {"strata": strata} if strata else {}
+    going = run(tmp_path, data, line(formula, entry="came", times=[60, 120, 180, 240, 320, 400, 500, 600], **more))
+    assert stopped(going) in ([], ["withheld_entries"])
+    if not going.stopped:
+        by = [name for name in ("g", "h") if strata == name or name in formula]
+        assert smallest(going, data, [data[name] == level for name in by for level in (0, 1)] or [data["t"] > 0]) >= 10
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "formula", "trait", "times"),
+    [
+        ("mgus_ages", "until", "died ~ female + hgb", "female", [60, 65, 70, 75, 80, 85, 90]),
+        ("relapse", "days", "died ~ nodes + hormon", "hormon", [700, 1400, 2100, 2800, 3500, 4200]),
+    ],
+)
+def test_nor_of_real_people(tmp_path: Path, name: str, time: str, formula: str, trait: str, times: list[int]) -> None:
+    asks = f'  a: {{method: cox, cohort: all, formula: "{formula}", time: {time}, entry: came, hospitals: pooled'
+    going = house(tmp_path, study(name, f"{asks}, times: {times}}}\n", 10), hospitals(name)).run()
+    assert not going.stopped
+    assert len(grid(going)) > 3
+    data = columns(name)
+    parts = [data[trait] == 0, data[trait] == 1, data[time] > 0]
+    assert smallest(going, data, parts, time=time, event="died") >= 10
+
+
+# Traits.
+
+
+def test_the_only_one_with_a_trait_who_leaves_in_an_interval_follows(tmp_path: Path) -> None:
+    """So that the test below is of an attack that works: the trait's sum is that person's weight, and so their age."""
+    data, edges = rare(), np.arange(0.0, 1001.0, 20.0)
+    means = pooled(sums_of_risk_sets(data, edges, [0.3, 0.8]))[0]
+    one = np.histogram(data["t"][data["h"] == 1] - 0.5, edges)[0] == 1
+    ages = (np.log(means[one, 1]) - 0.8) / 0.3
+    found = sum(bool(np.isclose(ages, age, atol=1e-9).any()) for age in data["x"][data["h"] == 1])
+    assert found >= 10
+
+
+def rare() -> Columns:
+    """A thousand people of whom one in fifteen has a trait."""
+    random = np.random.default_rng(4)
+    t = np.minimum(np.ceil(random.exponential(200, 1000)), 999)
+    data = people(*((0, time, event, 1) for time, event in zip(t, random.random(1000) < 0.5, strict=True)))
+    data["h"] = (random.random(1000) < 1 / 15).astype(float)
+    return data
+
+
+def sums_of_risk_sets(data: Columns, edges: np.ndarray, beta: list[float]) -> list[Aggregate]:
+    variables = Study.parse(text(line("d ~ x + h"))).variables
+    inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
+    told: dict[str, Any] = {"formula": "d ~ x + h", "time": "t", "entry": "", "strata": "", "edges": edges, "lag": 1}
+    told |= {"until": np.array([len(edges) - 2.0]), "coefficients": np.array(beta), "centre": np.zeros(2)}
+    return [risk_means(one, **told) for one in inside]
+
+
+@pytest.mark.parametrize("more", [{}, {"strata": "g"}, {"entry": "came"}])
+@pytest.mark.parametrize("without", [False, True])
+def test_those_with_a_trait_who_leave_in_an_interval_are_nobody_or_enough(
+    tmp_path: Path, more: dict[str, str], without: bool
+) -> None:
+    """Nor those without it, where nearly all have it."""
+    data = rare()
+    data["h"] = 1 - data["h"] if without else data["h"]
+    going = run(tmp_path, data, line("d ~ x + h", **more))
+    assert stopped(going) in ([], ["withheld_fit"], ["withheld_entries"])
+    if going.stopped:
+        return
+    strata = [data["g"] == level for level in (0, 1)] if "strata" in more else [np.ones(1000, bool)]
+    for part, h, d in product(strata, (0, 1), (0, 1)):
+        there = part & (data["h"] == h) & (data["d"] == d)
+        cells = np.histogram(np.searchsorted(grid(going)[1:], data["t"][there]), np.arange(len(grid(going))))[0]
+        assert ((cells == 0) | (cells >= 10)).all()
+
+
+def test_those_with_one_trait_and_not_another_are_nobody_or_enough(tmp_path: Path) -> None:
+    """The sums of two traits that nearly the same people have differ in the others."""
+    data = rare()
+    random = np.random.default_rng(5)
+    data["g"] = (random.random(1000) < 0.5).astype(float)
+    data["h"] = np.where(random.random(1000) < 0.2, 1 - data["g"], data["g"])
+    going = run(tmp_path, data, line("d ~ x + g + h"))
+    assert not going.stopped
+    assert len(grid(going)) > 3
+    for g, h, d in product((0, 1), repeat=3):
+        there = (data["g"] == g) & (data["h"] == h) & (data["d"] == d)
+        cells = np.histogram(np.searchsorted(grid(going)[1:], data["t"][there]), np.arange(len(grid(going))))[0]
+        assert ((cells == 0) | (cells >= 10)).all()
+
+
+# Strata.
+
+CUTS = [60, 120, 180, 240, 300]
+
+
+def test_few_of_a_trait_in_a_stratum_are_withheld(tmp_path: Path) -> None:
+    rows = [(0, 30 + 60 * k, event, 30) for k in range(6) for event in (0, 1)]
+    data = people(*rows)
+    few = np.flatnonzero((data["g"] == 1) & (data["h"] == 1))[9:]
+    assert stopped(run(tmp_path / "all", data, line("d ~ x + h", strata="g", times=CUTS))) == []
+    data["h"][few] = 0
+    assert stopped(run(tmp_path / "few", data, line("d ~ x + h", times=CUTS))) == []
+    assert stopped(run(tmp_path / "few in one", data, line("d ~ x + h", strata="g", times=CUTS))) == ["withheld_fit"]
+
+
+def test_each_stratum_has_no_event_or_enough_in_each_interval(tmp_path: Path) -> None:
+    """A single event of one stratum among many of the other."""
+    rows = [(0, 30 + 60 * k, event, 60) for k in range(6) for event in (0, 1)]
+    data = people(*rows)
+    early = (data["g"] == 1) & (data["t"] < 200) & (data["d"] == 1)
+    data["d"][early] = 0
+    data["d"][np.flatnonzero(early)[0]] = 1
+    going = run(tmp_path, data, line(strata="g", times=CUTS))
+    assert not going.stopped
+    edges = grid(going)
+    assert len(edges) > 2
+    for g, d in product((0, 1), repeat=2):
+        there = (data["g"] == g) & (data["d"] == d)
+        cells = np.histogram(np.searchsorted(edges[1:], data["t"][there]), np.arange(len(edges)))[0]
+        assert ((cells == 0) | (cells >= 10)).all()
+
+
+@pytest.mark.parametrize("more", [{"strata": "g"}, {"entry": "came"}])
+def test_two_divisions_of_one_cohort_are_a_fault_of_the_file(more: dict[str, str]) -> None:
+    both = line() + line(**more).replace("  a:", "  b:")
+    with pytest.raises(FileFault) as fault:
+        Line(Study.parse(text(both)))
+    assert {one.code for one in fault.value.findings} == {"cox_pooled_unlike"}
+    Line(Study.parse(text(both.replace("hospitals: pooled", "hospitals: strata", 1))))
+    Line(Study.parse(text(line(**more), line("d ~ x + h", **more).replace("  a:", "  b:"))))
