@@ -77,6 +77,7 @@ LEVELS_LIKE = (
     "tests/contract/test_imputed_categories_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows"
 )
 FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test_foreseen_references.py"
+DESIGNS, DESIGNS_LIKE = "tests/attacks/test_imputed_designs.py", "tests/contract/test_imputed_designs_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
@@ -376,8 +377,13 @@ MUTATIONS = (
         PENALISED,
     ),
     ("methods/_imputation_cells.py", "parts.append(part_cells(rows, spec.known, ~present))", "pass", IMPUTING),
-    ("methods/_imputation_cells.py", "joined(*parts, _patterns(rows, spec, having))", "joined(*parts)", IMPUTING),
-    ("methods/_imputation_cells.py", "part_traits(rows, _had(spec, code),", "part_traits(rows, spec.known,", IMPUTING),
+    (
+        "methods/_imputation_cells.py",
+        "joined(*parts, _patterns(rows, spec, having, rows.n))",
+        "joined(*parts)",
+        IMPUTING,
+    ),
+    ("methods/_imputation_cells.py", "else part_traits(rows, had,", "else part_traits(rows, spec.known,", IMPUTING),
     ("methods/_imputation_cells.py", "> 1 - 1e-9", "> 2", IMPUTING),
     ("methods/_imputation_cells.py", "spec.swept > MOST_SWEPT", "spec.times * spec.sweeps > MOST_SWEPT", IMPUTING),
     (
@@ -777,6 +783,35 @@ MUTATIONS = (
     ("methods/_validation/imputed.py", "return products / residual", "return one.information / residual", FORESEEN),
     ("methods/_validation/imputed.py", "most = HALF * (np.eye", "most = 0 * (np.eye", FORESEEN),
     ("methods/_validation/completed.py", ", *(one for one in lacking if one))", ")", FORESEEN),
+    (
+        "methods/_validation/imputed_cuts.py",
+        "moving((lps >= low) & (lps < high)), moving(lps >= cut)",
+        "0, 0",
+        DESIGNS,
+    ),
+    (
+        "methods/_validation/imputed_cuts.py",
+        "weight = 4 * share * (1 - share)",
+        "weight = 1.0 * (share % 1 > 0)",
+        DESIGNS,
+    ),
+    (
+        "methods/_validation/imputed_cuts.py",
+        "some.shape)[None], some[None], each]",
+        "some.shape)[None], each]",
+        DESIGNS,
+    ),
+    ("methods/_validation/present.py", "few_or_none((groups & ~among).sum(axis=0)), *parts)", "count(among))", DESIGNS),
+    ("methods/_validation/imputed_folds.py", '_with(one, held) if one.kind == "joint" else one', "one", DESIGNS),
+    ("methods/imputation.py", " * (1 + _folds(study, analysis))", "", DESIGNS),
+    ("site/compared.py", "*(one.people if one else ()), ", "", DESIGNS),
+    ("site/divided.py", "(SCORES, AT_CUTS, COMPLETED)", "(SCORES, AT_CUTS)", DESIGNS),
+    ("methods/_validation/imputed_folds.py", "step(training(rows, spec, folds, fold)", "step(rows", DESIGNS_LIKE),
+    ("methods/_validation/filled.py", "starts[at], draws[at]", "starts[0], draws[0]", DESIGNS_LIKE),
+    ("methods/_validation/imputed.py", 'replace(spec, walk=f"without {site}")', "spec", DESIGNS_LIKE),
+    ("methods/_validation/filled.py", 'replace(spec, walk=f"outside fold {fold} of {number}")', "spec", DESIGNS_LIKE),
+    ("methods/_validation/faults.py", "if one.variable in how.impute:", "if False:", DESIGNS_LIKE),
+    ("methods/_validation/faults.py", "            if beside:\n", "            if False:\n", DESIGNS_LIKE),
     ("methods/_imputation_chains.py", "() if self.purpose == PREDICTION else", "() if False else", FORESEEN_LIKE),
     (
         "methods/_validation/completed.py",

@@ -44,7 +44,8 @@ def of_person(site: str, person: bytes, seed: str, label: str) -> float:
 class Asked:
     """An analysis: outcome and predictors in order, what is imputed, the declared ranges of measurements.
 
-    levels: of each category, how many.
+    levels: of each category, how many. drawn: what parameters are named by, if not the study. walk: what people's own
+    numbers are named by, beside it.
     """
 
     outcome: str
@@ -59,6 +60,8 @@ class Asked:
     prediction: bool = False
     seed: int = 0
     study: str = "contract 0"
+    drawn: str = ""
+    walk: str = ""
     levels: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -138,7 +141,7 @@ def completed(asked: Asked, people: People, chain: int, among: np.ndarray | None
     gone = {name: np.isnan(people.columns[name]) for name in asked.impute}
 
     def each(name: str, sweep: int) -> np.ndarray:
-        label = f"imputation {asked.seed} {name} {sweep} {chain}"
+        label = f"imputation {asked.seed} {name} {sweep} {chain} {asked.walk}".rstrip()
         who = np.flatnonzero(gone[name])
         return np.array([of_person(people.keyed(people.sites[i]), people.persons[i], asked.study, label) for i in who])
 
@@ -198,7 +201,7 @@ def one_model(
     def keyed(one: str) -> str:
         return people.keyed(one) % asked.study
 
-    label = f"gagyo {asked.study} imputation {asked.seed} {name} {sweep} {chain}"
+    label = f"gagyo {asked.drawn or asked.study} imputation {asked.seed} {name} {sweep} {chain}"
     # Without hospitals' levels the intercept comes first, and is drawn with the slopes.
     W = np.column_stack([slopes, levels]) if asked.own else np.column_stack([levels, slopes])
     q = slopes.shape[1] if asked.own else W.shape[1]

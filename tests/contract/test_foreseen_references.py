@@ -109,7 +109,8 @@ def rubin(values: Any, variances: Any) -> tuple[float, float, float]:
     """Rubin's rules as in his book: the mean with limits by Student's t."""
     m, mean, within = len(values), float(np.mean(values)), float(np.mean(variances))
     between = (1 + 1 / m) * float(np.var(values, ddof=1))
-    reach = float(stats.t.ppf(0.975, (m - 1) * (1 + within / between) ** 2)) * np.sqrt(within + between)
+    freedom = (m - 1) * (1 + within / between) ** 2 if between else np.inf
+    reach = float(stats.t.ppf(0.975, freedom)) * np.sqrt(within + between)
     return mean, mean - reach, mean + reach
 
 
@@ -204,7 +205,7 @@ def check_equal(
     for at, site in enumerate(there):
         here = whole.sites == site
         close(cells(result, "by_hospital", at), of_hospital([lp[here] for lp in lps], y[here]), OWN)
-        others = predictors(asked, whole, ~here)
+        others = predictors(replace(asked, walk=f"without {site}"), whole, ~here)
         close(cells(result, "external", at), of_hospital([lp[here] for lp in others], y[here]), APART)
 
 
@@ -257,13 +258,14 @@ def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> 
 
 def test_the_validation_of_the_how_to_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "impute-missing-values.md").read_text(encoding="utf-8")
-    whole, _, part, more = (one.partition("```")[0] for one in page.split("```yaml\n")[1:5])
+    whole, _, part, more, last = (one.partition("```")[0] for one in page.split("```yaml\n")[1:6])
     data = columns("pima_missing")
     there = divide({key: column for key, column in data.items() if key != "hospital"}, data["hospital"])
     going = house(
-        tmp_path, whole.partition("analyses:\n")[0] + part + more + "release: {minimum_people: 10}\n", there
+        tmp_path, whole.partition("analyses:\n")[0] + part + more + last + "release: {minimum_people: 10}\n", there
     ).run()
     assert going.stopped == {}
+    assert all(row[2] for row in going.results["internal"].table("thresholds").rows)
     for name in ("validation", "published"):
         assert all(isinstance(row[4], Interval) for row in going.results[name].table("external").rows[:4])
 
@@ -308,7 +310,7 @@ def test_the_model_of_the_others_has_nothing_of_the_hospital_left_out() -> None:
 
     asked = CASES["a number"]
     before, after = received(asked, people(), "busan"), received(asked, changed(people(), {"busan": altered}), "busan")
-    assert set(before) == {"starts", "draws", "coefficients", "shut"}
+    assert set(before) == {"walk", "starts", "draws", "coefficients", "shut"}
     for name in ("starts", "draws", "coefficients"):
         found = before[name]
         assert found.size
@@ -347,8 +349,7 @@ def received(asked: Asked, there: Mapping[str, Rows], site: str) -> dict[str, An
     [
         ("purpose: prediction, ", "", ["validate_imputed"]),
         ("hospitals: pooled", "hospitals: own", ["imputation_levels"]),
-        ("folds: 0, leave_out: site", "leave_out: site", ["validate_imputed_design"]),
-        ("folds: 0", "folds: 0, bootstrap: 50, subgroups: [diabetic]", ["validate_imputed_design"]),
+        ("folds: 0", "folds: 0, bootstrap: 50, repeats: 2", ["validate_imputed_design"]),
         ("model: logistic", "model: linear", ["validate_imputed"]),
         ("model: a", "model: a, imputation: a", ["option_imputation"]),
     ],
@@ -368,7 +369,7 @@ def test_what_does_not_fit_is_found_before_anything_runs(found: str, instead: st
         ("age: 0.04", "skin: 0.04", ["option_equation"]),
         ('formula: "diabetic ~ glu + bmi + age", coef', 'formula: "diabetic ~ glu + bmi", coef', ["option_equation"]),
         ("purpose: prediction, ", "", ["validate_imputed"]),
-        ("equation:", "threshold: {value: 0.2}, equation:", ["validate_imputed_design"]),
+        ("equation:", "repeats: 2, equation:", ["validate_imputed_design"]),
     ],
 )
 def test_what_does_not_fit_a_given_equation_is_found(found: str, instead: str, codes: list[str]) -> None:

@@ -210,6 +210,14 @@ MORE = {
         "  a: {method: validate, cohort: all, model: m, folds: 0, leave_out: site}\n",
         by_hospital="people are compared within hospitals",
     ),
+    "validate, designs of imputed": Owed(
+        "tests.contract.test_imputed_designs_references:test_folds_are_those_of_the_same_draws_on_pooled_rows",
+        '  m: {method: imputation, purpose: prediction, cohort: all, formula: "diabetic ~ glu + bmi + age",'
+        " model: logistic, impute: [bmi], times: 3, sweeps: 1}\n"
+        "  a: {method: validate, cohort: all, model: m, folds: 2, threshold: [{value: 0.3}], decision: [0.2, 0.3],"
+        " subgroups: [{variable: age, cuts: [30]}]}\n",
+        by_hospital="people are compared within hospitals",
+    ),
     "logistic, marginal effects": Owed(
         "tests.contract.test_margins_references:test_effects_and_errors",
         '  a: {method: logistic, cohort: all, formula: "diabetic ~ rcs(glu, 90, 120, 150) + bmi + C(ageband)",'

@@ -44,6 +44,7 @@ class Rows:
         self._seed = seed
         self._secret = secret
         self._cache: dict[Any, Any] = {}
+        self._drawn: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None
 
     def __getitem__(self, name: str) -> Floats:
         return self._columns[name]
@@ -98,12 +99,12 @@ class Rows:
 
     @cached_property
     def _hashes(self) -> NDArray[np.uint64]:
-        return self._keyed("")
+        return self._drawn[0] if self._drawn else self._keyed("")
 
     @cached_property
     def _hidden(self) -> NDArray[np.uint64]:
         """As the hashes, and known at this hospital alone."""
-        return self._keyed(self._secret_text)
+        return self._drawn[1] if self._drawn else self._keyed(self._secret_text)
 
     @property
     def _secret_text(self) -> str:
@@ -145,6 +146,14 @@ class Rows:
     def completed(self, variables: Mapping[str, Variable], columns: Mapping[str, Floats]) -> Rows:
         """The same people with other columns in place of some, declared as `variables` say: imputed values."""
         return Rows(self.site, variables, {**self._columns, **columns}, self._persons, self._seed, self._secret)
+
+    def part(self, inside: NDArray[np.bool_]) -> Rows:
+        """Some of these people, inside (n,) says who, with the numbers that are drawn for them among all of these."""
+        columns = {name: self._columns[name][inside] for name in self._columns}
+        persons = [person for person, here in zip(self._persons, inside, strict=True) if here]
+        found = Rows(self.site, self.variables, columns, persons, self._seed, self._secret)
+        found._drawn = (self._hashes[inside], self._hidden[inside])
+        return found
 
     def uniforms(self, label: str) -> NDArray[np.float64]:
         """A number between 0 and 1 for each person (n,), of a hash that only this hospital can make, and a label.

@@ -123,6 +123,10 @@ class Descent(ABC):
             Leaf(cut, leaf.high, upper, depth, foreseen=above),
         )
 
+    def people_of(self, leaf: Leaf) -> float:
+        """How many people a leaf of known counts holds."""
+        return leaf.people
+
     def capacity(self, bins: int) -> int:
         """How many halvings a question for so many bins may ask for at once."""
         return max(1, min(self.ahead, int(np.log2(self.at_once / bins + 1))))
@@ -136,7 +140,7 @@ class Descent(ABC):
         leaf = self.leaves[one.leaf]
         if levels == 1:
             return [leaf.low, one.cut, leaf.high]
-        people = leaf.people if leaf.counts else self.size
+        people = self.people_of(leaf) if leaf.counts else self.size
         parts = list(_halves(leaf, (one.cut, one.depth)))
         for level in range(1, levels):
             cuts = self.cuts(parts) if people >= 2 * least * 2**level else [None] * len(parts)

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
 from gagyo.methods._imputation_chains import Spec
-from gagyo.methods._regression import design_cells, part_cells, part_traits
+from gagyo.methods._regression import beside, design_cells, fold_cells, part_cells, part_traits
+from gagyo.methods._traits import all_traits, measured
 from gagyo.methods._weighting_cells import traits_of
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import NOBODY, Counts, Measure, few_or_none, joined, own_table
+from gagyo.release.few_values import supported
 
 Bools = NDArray[np.bool_]
 
@@ -48,22 +50,24 @@ def _cells(rows: Rows, spec: Spec) -> Measure:
     for name, present in having.items():
         parts.append(design_cells(rows, spec.known_of(name), present))
         parts.append(part_cells(rows, spec.known, ~present))
-    return joined(*parts, _patterns(rows, spec, having))
+    return joined(*parts, _patterns(rows, spec, having, rows.n))
 
 
-def _patterns(rows: Rows, spec: Spec, having: dict[str, Bools]) -> Measure:
+def _patterns(rows: Rows, spec: Spec, having: dict[str, Bools], everyone: int, fold: bool = False) -> Measure:
     """Who lacks exactly these variables and has the others: where sums give them away, nobody or k.
 
     Sums are opened over everyone and over those who have each variable. Where the people of a pattern here lie in the
     span of these, or chains and sweeps are many for the people here, the hospital counts them, with and without each
-    trait; else it counts everybody, as then no sum over hospitals is theirs alone.
+    trait; else it counts everybody, as then no sum over hospitals is theirs alone. everyone: how many people of the
+    hospital the sums are over. fold: rows are a fold, of whom outcomes are not told by who has what.
     """
     lacking = np.column_stack([~present for present in having.values()])
     codes = lacking.astype(np.int64) @ (1 << np.arange(lacking.shape[1]))
-    alone = alone_in_span(codes, lacking) | (spec.swept > MOST_SWEPT * rows.n)
+    alone = alone_in_span(codes, lacking) | (spec.swept > MOST_SWEPT * everyone)
     found = []
     for code, told in enumerate(alone):
-        people = part_traits(rows, _had(spec, code), codes == code).people.ravel()
+        had, there = _had(spec, code), codes == code
+        people = _sides(rows.part(there), had) if fold else part_traits(rows, had, there).people.ravel()
         found.append(people if told else np.full(len(people), rows.n))
     return few_or_none(np.concatenate(found).astype(np.int64))
 
@@ -116,3 +120,37 @@ def _by_level(rows: Rows, name: str, chosen: Bools) -> list[int]:
     """How many of the chosen people have each level of a variable; nothing of a measurement."""
     x = rows[name][chosen]
     return [int((x == level).sum()) for level in range(levels_of(rows.variables[name]))]
+
+
+def fold_of_imputed(held: Rows, spec: Spec, everyone: int) -> Measure:
+    """The head counts of a fold, `held`, which follow from everyone's sums less those of the people outside it.
+
+    Its people as those of a fold of complete people are counted. Of those who have a variable, of whom linear models
+    tell products of columns, nobody or k in all, with and without each trait and each two of them; of those who lack it
+    in all, with and without each trait: no sum of a prediction's imputation tells outcomes by who has what. Who lacks
+    just some variables: as `imputation_cells` has it. everyone: the people of the hospital, in the fold or not.
+    """
+    having = {name: held.present(name) for name in spec.impute}
+    parts = [few_or_none(np.array([held.n])), fold_cells(held, spec.known, np.ones(held.n, bool))]
+    for name, present in having.items():
+        parts.append(part_cells(held, spec.on(name, tuple(str(term) for term in spec.known.terms)), present))
+        parts.append(_lacking(held.part(~present), spec.known))
+    return joined(*parts, _patterns(held, spec, having, everyone, fold=True))
+
+
+def _lacking(some: Rows, known: Formula) -> Measure:
+    """Some people in all, and with and without each trait: nobody, or k, and nobody who makes up most of them."""
+    columns, sides = measured(some, known), _traits_of(some, known)
+    parts = (beside(columns, sides[:, :1], squares=True), beside(columns, sides[:, 1:]))
+    return joined(few_or_none(_sides(some, known)), supported(columns), *parts)
+
+
+def _sides(some: Rows, known: Formula) -> Counts:
+    """How many people, and how many with and without each trait."""
+    return np.asarray(_traits_of(some, known).sum(axis=0, dtype=np.int64))
+
+
+def _traits_of(some: Rows, known: Formula) -> Bools:
+    """Everybody (n, 1 + 2q), then who has each trait, and who has not."""
+    having = all_traits(some, known)
+    return np.column_stack([np.ones(some.n, bool), having, ~having])

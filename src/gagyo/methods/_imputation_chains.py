@@ -30,6 +30,8 @@ from gagyo.release.aggregate import Floats
 
 PREDICTION = "prediction"
 
+OF_STUDY = ("hospitals", "purpose", "times", "sweeps", "swept", "seed", "walk")
+
 SPEC: dict[str, Any] = {
     "formula": Name(),
     "impute": Names(),
@@ -40,6 +42,7 @@ SPEC: dict[str, Any] = {
     "sweeps": Whole(1, 1000),
     "swept": Whole(1, 2**31 - 1),
     "seed": Whole(0, 2**31 - 1),
+    "walk": Name(),
 }
 """The arguments that say what is imputed, and how: all stand in the study."""
 
@@ -54,7 +57,9 @@ class Spec:
     """What an analysis imputes: the variables of `impute`, in this order, each from everything else in its models.
 
     purpose: `association`, or `prediction`, whose imputation models leave out the outcome. swept: chains times sweeps,
-    of all analyses of the study that impute, those of a category once for each of its columns.
+    of all analyses of the study that impute, those of a category once for each of its columns. walk: whose sums its
+    models are of where not everyone's: of other models people are given other numbers, since of a yes/no drawn by the
+    same uniform only a few change their answer, and two walks' sums would differ by these few alone.
     """
 
     formula: Formula
@@ -66,6 +71,7 @@ class Spec:
     sweeps: int
     swept: int
     seed: int
+    walk: str
     variables: Mapping[str, Variable] = field(compare=False, repr=False)
 
     @classmethod
@@ -81,16 +87,17 @@ class Spec:
         sweeps: int,
         swept: int,
         seed: int,
+        walk: str,
     ) -> Spec:
         """The analysis of a step's arguments."""
-        text = (formula, tuple(impute), tuple(auxiliary), hospitals, purpose, times, sweeps, swept, seed)
+        text = (formula, tuple(impute), tuple(auxiliary), hospitals, purpose, times, sweeps, swept, seed, walk)
         made: Spec = rows.kept(("imputation", text), lambda: cls(rows.formula(formula), *text[1:], rows.variables))
         return made
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What a step's `SPEC` holds."""
-        said = {name: getattr(self, name) for name in ("hospitals", "purpose", "times", "sweeps", "swept", "seed")}
+        said = {name: getattr(self, name) for name in OF_STUDY}
         return {
             **said,
             "formula": self.formula.text,
@@ -192,8 +199,12 @@ class Spec:
             raise ValueError("draws of no whole number of models")
 
     def label(self, name: str, sweep: int, chain: int) -> str:
-        """What a draw is named by; sweep 0 is the start."""
+        """What a draw of parameters is named by; sweep 0 is the start."""
         return f"imputation {self.seed} {name} {sweep} {chain}"
+
+    def given(self, name: str, sweep: int, chain: int) -> str:
+        """What people's own numbers are named by."""
+        return " ".join(filter(None, (self.label(name, sweep, chain), self.walk)))
 
 
 def _widened(variable: Variable) -> Variable:
@@ -358,7 +369,7 @@ class Chains:
 
     def _uniforms(self, name: str, sweep: int, chain: int) -> Floats:
         """A number between 0 and 1 for each person who lacks a variable."""
-        uniform = self.rows.uniforms(self.spec.label(name, sweep, chain))
+        uniform = self.rows.uniforms(self.spec.given(name, sweep, chain))
         return uniform[self.lacking[name]]
 
     def _give(self, values: Floats, name: str, given: Floats) -> None:

@@ -33,6 +33,7 @@ from gagyo.methods._imputation_told import Told
 from gagyo.methods._imputation_walk import Walk
 from gagyo.methods._newton import MOST_ROUNDS
 from gagyo.methods._profile_fit import size_of
+from gagyo.methods._validation.options import FOLDS
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.guards import unknown_variable
@@ -132,6 +133,7 @@ class Method:
             one.sweeps,
             _swept(self.study),
             one.seed,
+            "",
             self.study.variables,
         )
 
@@ -160,12 +162,24 @@ class Method:
 
 
 def _swept(study: Study) -> int:
-    """Chains times sweeps, of all analyses of a study that impute: other draws tell more of the same people.
+    """Chains times sweeps, of all analyses of a study that impute: other draws tell more of the same people. Those of
+    each fold that is imputed for itself count.
 
     Each column of a category that is drawn tells as much of them as a number does.
     """
-    imputing = [Options(**one.options) for one in study.analyses.values() if one.method == Method.name]
-    return sum(one.times * one.sweeps * max(_columns(name, study) for name in one.impute) for one in imputing)
+    imputing = {name: Options(**one.options) for name, one in study.analyses.items() if one.method == Method.name}
+    return sum(
+        one.times * one.sweeps * max(_columns(name, study) for name in one.impute) * (1 + _folds(study, analysis))
+        for analysis, one in imputing.items()
+    )
+
+
+def _folds(study: Study, analysis: str) -> int:
+    """How often the people of an analysis are imputed again, for the folds of its validations."""
+    validations = (one.options for one in study.analyses.values() if one.method == "validate")
+    mine = [one for one in validations if one.get("model") == analysis and not one.get("equation")]
+    folds = [one.get("folds", FOLDS) for one in mine]
+    return sum(one for one in folds if isinstance(one, int))
 
 
 def _columns(name: str, study: Study) -> int:

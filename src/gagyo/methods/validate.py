@@ -2,10 +2,10 @@
 
 Apparent, k-fold, bootstrap and leave-one-hospital-out performance of a logistic model of the study, or the external
 performance of an equation given in the plan; of a model or equation on imputed data, the performance in practice (Wood
-et al. 2015, Biom J 57:614), without folds and bootstrap. Discrimination within hospitals, calibration and all refits
-equal those of pooled rows with the same folds and weights (lossless); AUC over all pairs and curves come from score
-bins and carry their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external validation: Debray et
-al. (2013) Stat Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
+et al. 2015, Biom J 57:614), without bootstrap, each fold imputed for itself. Discrimination within hospitals,
+calibration and all refits equal those of pooled rows with the same folds and weights (lossless); AUC over all pairs and
+curves come from score bins and carry their bound. TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378); internal-external
+validation: Debray et al. (2013) Stat Med 32:3158, Steyerberg & Harrell (2016) J Clin Epidemiol 69:245.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ from gagyo.methods._validation.descent import (
 )
 from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.fits import newton
-from gagyo.methods._validation.imputed import foresee, starts_from
+from gagyo.methods._validation.foreseen import foresee
+from gagyo.methods._validation.imputed import starts_from
+from gagyo.methods._validation.imputed_cuts import completed_cuts
+from gagyo.methods._validation.imputed_folds import fold_model, fold_newton, fold_start
+from gagyo.methods._validation.imputed_groups import completed_groups
 from gagyo.methods._validation.left_out import leave_one_out, left_out
 from gagyo.methods._validation.options import FEWEST_HOSPITALS, Options
 from gagyo.methods._validation.own import hospitals, own
@@ -58,9 +62,14 @@ STEPS = (
     at_cuts,
     bent,
     completed,
+    completed_cuts,
+    completed_groups,
     completed_lines,
     completed_own,
     draws,
+    fold_model,
+    fold_newton,
+    fold_start,
     instability,
     left_out,
     location,
@@ -127,10 +136,9 @@ class Method:
 
     @property
     def complete(self) -> frozenset[str]:
-        """The formula's variables and those that form subgroups; of imputed data what the imputation needs."""
-        if self.imputation:
-            return self.imputation.complete
-        return frozenset([*self.formula.variables, *(one.variable for one in self.options.groups)])
+        """The formula's variables and those that form subgroups; of imputed data what it needs, too."""
+        groups = frozenset(one.variable for one in self.options.groups)
+        return groups | (self.imputation.complete if self.imputation else frozenset(self.formula.variables))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -150,8 +158,8 @@ class Method:
 
     @property
     def within(self) -> str:
-        """Folds are balanced by outcome."""
-        return self.formula.outcome
+        """Folds are balanced by outcome, of imputed data also by what people lack."""
+        return " ".join([self.formula.outcome, *self.imputes])
 
     @property
     def resampled(self) -> tuple[int, int, int]:
@@ -161,8 +169,7 @@ class Method:
     def sends(self) -> tuple[Sends, ...]:
         """What each design sends, at most."""
         if self.imputation:
-            leaves = self.options.leave_out is not None
-            return tuple(sent.of_imputed(self.imputation.spec, self.imputation.sends(), leaves))
+            return tuple(sent.of_imputed(self.imputation.spec, self.imputation.sends(), self.options, self.study))
         return tuple(sent.of_complete(self.formula, self.study, self.options, self.layout))
 
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -179,9 +186,8 @@ class Method:
         """Each part asks, and adds to what was found."""
         if self.imputation:
             chained = starts_from(earlier[self.options.starts_from], self.options.starts_from, self.options.equation)
-            leaves = self.options.leave_out is not None
-            seen = yield from foresee(chained, leaves, FEWEST_HOSPITALS, self.analysis)
-            return imputed_told.tell(seen, chained, self.options, self.study, FEWEST_HOSPITALS)
+            seen = yield from foresee(chained, self.options, self.study, self.analysis)
+            return imputed_told.tell(seen, chained, self.options, self.study)
         model = self._model(earlier)
         found = Findings(fixed=self.options.equation is not None, parameters=int(model.keep.sum()) - 1)
         yield from self._apparent(model, found)

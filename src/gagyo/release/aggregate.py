@@ -298,6 +298,17 @@ def grouped_bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_]) -> Mea
     return _binned("grouped", people, people, cohort, empty)
 
 
+def imputed_bins(table: ArrayLike, cohort: int, empty: NDArray[np.bool_]) -> Measure:
+    """Counts by tree, half, completed data set and class, (trees, halves, sets, 2), as `bins` of two classes a set.
+
+    A half is open where its people are enough in every set.
+    """
+    counts = np.asarray(table, dtype=np.int64)
+    people = np.broadcast_to(counts.sum(axis=-1, keepdims=True), counts.shape)
+    flat = (*counts.shape[:2], -1)
+    return _binned("bins", counts.reshape(flat), people.reshape(flat), cohort, empty)
+
+
 def _binned(kind: Kind, table: Counts, people: Counts, cohort: int, empty: NDArray[np.bool_]) -> Measure:
     may = np.broadcast_to(empty[..., None], table.shape)
     return Measure(kind, table.astype(np.float64), np.ones(1), people, cohort - people, may)

@@ -208,6 +208,9 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
         there["bins"].append(between)
     for people in between_grids(session, request, step):
         there["bins"].append(people)
+    # Bins of completed data sets say themselves whom these leave.
+    beside = {name: aggregate.get(f"{name} left") for name in there}
+    there = {name: [*(one.people if one else ()), *there[name]] for name, one in beside.items()}
     return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
 
 

@@ -27,6 +27,9 @@ from gagyo.site.session import Session
 AT_CUTS = "at_cuts"
 """The step that counts people under and over a cut of each fold."""
 
+COMPLETED = "completed_cuts"
+"""The step that counts scores in completed data sets between declared thresholds."""
+
 HELD_OUT = 4.0
 """The kind of the score sets of those whom a fold leaves out."""
 
@@ -57,7 +60,7 @@ def about(request: Request, name: str) -> Bools:
 def _counted(line: Line, request: Request) -> list[str]:
     """The measurements whose values a question counts in cells."""
     arguments, variables = request.arguments, line.study.variables
-    if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS):
+    if "formula" in arguments and request.step.partition(".")[2] not in (SCORES, AT_CUTS, COMPLETED):
         return []  # scores that are not of each person alone
     if "formula" in arguments:
         names = _made_of(arguments, variables)

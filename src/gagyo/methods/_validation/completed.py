@@ -16,7 +16,8 @@ from scipy import special
 from gagyo.federation.local import Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._imputation_cells import imputation_cells
-from gagyo.methods._imputation_chains import DRAWN, SPEC, Chains, Spec
+from gagyo.methods._imputation_chains import DRAWN, SPEC, Spec
+from gagyo.methods._validation.filled import EQUATIONS, filled, outcome, predictors
 from gagyo.methods._validation.performance import (
     EXPECTED,
     OTHERS,
@@ -24,7 +25,6 @@ from gagyo.methods._validation.performance import (
     line_bounds,
     weighted_fit,
 )
-from gagyo.methods._validation.scores import Scores, linear_predictor
 from gagyo.release.aggregate import (
     Aggregate,
     Floats,
@@ -48,12 +48,12 @@ RATIO = ("oe", "oe_error", "oe_freedom")
 """Of log O/E."""
 
 
-@local("validate", **MODEL)
+@local("validate", **EQUATIONS)
 def completed(rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats, **said: Any) -> Aggregate:
     """By data set (times, 5) a model's sums of `performance`, and its expected cases; people, and the cases."""
     spec = Spec.of(rows, **said)
-    y = _outcome(rows, spec)
-    columns = [contributions(_scores(lp), y) for lp in predictors(rows, spec, starts, draws, coefficients)]
+    y, one = outcome(rows, spec), filled(rows, spec, starts, draws, coefficients)
+    columns = [contributions(one.scores(number), y) for number in range(spec.times)]
     others = [np.delete(one, EXPECTED, axis=1) for one in columns]
     values, spread = np.array([one.sum(axis=0) for one in others]), side_by_side(*[spread_of(one) for one in others])
     return {
@@ -63,7 +63,7 @@ def completed(rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats
     }
 
 
-@local("validate", **MODEL, sets=Numbers((None,), 0, 1000), lines=Numbers((None, 2), -1e3, 1e3))
+@local("validate", **EQUATIONS, sets=Numbers((None,), 0, 1000), lines=Numbers((None, 2), -1e3, 1e3))
 def completed_lines(
     rows: Rows,
     *,
@@ -76,9 +76,8 @@ def completed_lines(
 ) -> Aggregate:
     """Of some data sets the sums of `recalibration`, each at its line (a, b)."""
     spec = Spec.of(rows, **said)
-    y = _outcome(rows, spec).astype(np.float64)
-    all_predictors = predictors(rows, spec, starts, draws, coefficients)
-    designs = [np.column_stack([np.ones(rows.n), all_predictors[int(one)]]) for one in sets]
+    y, lps = outcome(rows, spec).astype(np.float64), filled(rows, spec, starts, draws, coefficients).lps
+    designs = [np.column_stack([np.ones(rows.n), lps[int(one)]]) for one in sets]
     parts = [weighted_fit(design, y, line) for design, line in zip(designs, lines, strict=True)]
     values, spread = np.array([one for one, _ in parts]), side_by_side(*[one for _, one in parts])
     return {"fit": joint(values, line_bounds(), imputation_cells(rows, spec), spread)}
@@ -95,7 +94,7 @@ def completed_own(
     sets would tell.
     """
     spec = Spec.of(rows, **said)
-    y = _outcome(rows, spec)
+    y = outcome(rows, spec)
     lacking = [int((~rows.present(name)).sum()) for name in spec.impute]
     least = min(int(y.sum()), int((~y).sum()), *(one for one in lacking if one))
     people = {
@@ -113,19 +112,6 @@ def completed_own(
         "scalars": scalar(own_accuracy(lps, y), least),
         "ratio": scalar(_pooled(np.array([_log_ratio(one, y) for one in cases])), min(least, fewest)),
     }
-
-
-def predictors(rows: Rows, spec: Spec, starts: Floats, draws: Floats, coefficients: Floats) -> Floats:
-    """Linear predictors (times, n) in each data set; kept for the next question about the same model."""
-
-    def made() -> Floats:
-        chains = Chains.at(rows, spec, starts, draws)
-        designs = (chains.completed(chain).design(spec.formula) for chain in range(spec.times))
-        return np.array([linear_predictor(design, coefficients) for design in designs])
-
-    key = ("completed", spec, starts.tobytes(), draws.tobytes(), coefficients.tobytes())
-    found: Floats = rows.kept(key, made)
-    return found
 
 
 def own_accuracy(lps: Floats, y: NDArray[np.bool_]) -> Floats:
@@ -179,11 +165,3 @@ def _loss(lp: Floats, y: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 MEASURES = {"auc": _area, "citl": _large, "slope": _slope, "log_loss": _loss}
-
-
-def _outcome(rows: Rows, spec: Spec) -> NDArray[np.bool_]:
-    return np.asarray(rows[spec.formula.outcome] == 1)
-
-
-def _scores(lp: Floats) -> Scores:
-    return Scores(lp, np.ones(len(lp), bool), np.zeros(len(lp), np.int64))

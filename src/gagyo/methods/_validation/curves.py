@@ -11,7 +11,7 @@ from gagyo.methods._validation.descent import Grown
 from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.tables import said
 from gagyo.release.aggregate import Floats
-from gagyo.result import Curve, Series
+from gagyo.result import Curve, Series, Words
 from gagyo.statistics import netbenefit, roc
 from gagyo.statistics.netbenefit import Benefit
 
@@ -84,13 +84,16 @@ def decision_curve(found: Findings, points: list[Point]) -> Curve:
     """Net benefit of the model, of treating all, of treating none."""
     threshold, positive, false = np.array(points).T
     model = netbenefit.net_benefit(threshold, positive, false, found.people)
-    everyone = netbenefit.treat_all(threshold, found.cases, found.people)
+    return benefits(threshold, model, found.cases, found.people, said("decision_note"))
+
+
+def benefits(threshold: Floats, model: Benefit, cases: int, people: int, note: Words) -> Curve:
+    """The decision curve of a model's net benefit at thresholds (m,)."""
     series = (
         _benefit("model", threshold, model),
-        _benefit("treat_all", threshold, everyone),
+        _benefit("treat_all", threshold, netbenefit.treat_all(threshold, cases, people)),
         Series(said("treat_none"), (float(threshold[0]), float(threshold[-1])), (0.0, 0.0), style="reference"),
     )
-    note = said("decision_note")
     return Curve("decision", said("decision_title"), said("threshold"), said("net_benefit"), series, (note,))
 
 

@@ -20,10 +20,10 @@ IMPUTES = "imputation"
 VALIDATED = ("logistic", IMPUTES)
 """Methods whose analyses give a model to validate."""
 
-OF_IMPUTED = ("model", "equation", "imputation", "leave_out", "countries")
-"""Options of a validation of imputed data; those of other designs are as where nothing is written, without folds."""
+OF_COMPLETE = ("repeats", "bootstrap", "joining", "nonlinearity")
+"""Options of a validation of complete data alone; of imputed data they are as where nothing is written."""
 
-UNASKED = {name: field.default for name, field in Options.model_fields.items()} | {"folds": 0}
+UNASKED = {name: field.default for name, field in Options.model_fields.items()}
 
 
 def formula_text(analysis: Analysis, options: Options, study: Study) -> str:
@@ -73,6 +73,10 @@ class Said:
             yield self._unlike(given, self.formula)
         if self.study.variables[self.formula.outcome].type != "boolean":
             yield self._finding("option_outcome", "model", found=self.formula.outcome)
+        yield from self._of_groups()
+
+    def _of_groups(self) -> Iterator[Finding]:
+        """Subgroups of no variable, or of a measurement without cuts."""
         for one in self.options.groups:
             if one.variable not in self.study.variables:
                 names = self.study.variables
@@ -92,12 +96,33 @@ class Said:
             yield self._finding("validate_imputed", "imputation" if self.options.imputation else "model", found=found)
         if given and self._differs(given, imputing.formula):
             yield self._unlike(given, imputing.formula)
-        # A given equation has no folds, whatever stands there.
-        asked = {name: value for name, value in self.options if name not in OF_IMPUTED} | {"folds": self.options.cross}
-        found = ", ".join(f"{name}: {value}" for name, value in asked.items() if value != UNASKED[name])
-        if found:
-            expected = "folds: 0, leave_out, countries"
-            yield self._finding("validate_imputed_design", "folds", found=found, expected=expected)
+        asked = {name: value for name, value in self.options if name in OF_COMPLETE}
+        designs = [f"{name}: {value}" for name, value in asked.items() if value != UNASKED[name]]
+        shares = [one.sensitivity for one in self.options.thresholds if one.sensitivity is not None]
+        designs += [f"threshold: {{sensitivity: {one:g}}}" for one in shares]
+        if designs:
+            expected = "folds, threshold: {value: ...}, decision, subgroups, leave_out, countries"
+            yield self._finding("validate_imputed_design", "model", found=", ".join(designs), expected=expected)
+        yield from self._of_groups()
+        for one in self.options.groups:
+            if one.variable in how.impute:
+                yield self._finding("validate_imputed_group", "subgroups", found=one.variable)
+        if self.options.thresholds or self.options.decision:
+            beside = ", ".join(self._counting_scores())
+            if beside:
+                yield self._finding("validate_imputed_thresholds", "threshold", found=beside)
+
+    def _counting_scores(self) -> Iterator[str]:
+        """Other validations of the same people that count their scores between thresholds, or in bins."""
+        for name, other in self.study.analyses.items():
+            options = other.options
+            same = other.method == self.analysis.method and other.cohort == self.analysis.cohort
+            if not same or name == self.analysis.name:
+                continue
+            start = self.study.analyses.get(str(options.get("imputation") or options.get("model") or ""))
+            imputed = start is not None and start.method == IMPUTES
+            if not imputed or options.get("threshold") or options.get("decision"):
+                yield name
 
     def _of_hospitals(self) -> Iterator[Finding]:
         """Too few hospitals to leave one out."""

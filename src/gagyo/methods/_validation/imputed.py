@@ -1,4 +1,4 @@
-"""Validation of a model whose people lack predictors: the conversation, and the hospital that is left out.
+"""Validation of a model whose people lack predictors: the hospital that is left out.
 
 The model is the equation that is pooled over the data sets; it is evaluated in each of them, and what is found is
 pooled by Rubin's rules. No outcome told an imputed value: it is the performance in practice, where people lack
@@ -9,7 +9,7 @@ those of the others, in which nothing of it is.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,25 +17,15 @@ from numpy.typing import NDArray
 
 from gagyo.errors import Stopped
 from gagyo.federation.ask import Allowed, Ask, LeaveOut, Near, Numerals, Pooled
-from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _imputation_steps as steps
 from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._imputation_walk import Chained, Modelled, Walk
 from gagyo.methods._newton import symmetric
 from gagyo.methods._profile_fit import check_whole
-from gagyo.methods._validation.completed import completed, completed_lines, completed_own, on_logit
-from gagyo.methods._validation.findings import Lacking
+from gagyo.methods._validation.completed import completed_own
 from gagyo.methods._validation.options import Equation
-from gagyo.methods._validation.performance import (
-    EXPECTED,
-    Performance,
-    fitted_lines,
-    line_question,
-    performance_of,
-)
 from gagyo.release.aggregate import Floats
-from gagyo.statistics import rubin
 
 Bools = NDArray[np.bool_]
 
@@ -48,72 +38,10 @@ HALF = 0.5
 column; of yes or no that is a quarter (Boehning 1992, Ann Inst Stat Math 44:197).
 """
 
-MEASURED = ("auc", "oe", "slope", "citl")
-"""What is pooled over all hospitals with errors: the AUC on the logit scale, O/E on the logarithmic."""
 
-
-@dataclass(frozen=True)
-class Foreseen:
-    """What was found: by data set over all hospitals, then by hospital, and by hospital that was left out."""
-
-    people: int
-    cases: int
-    sites: tuple[str, ...]
-    each: tuple[Performance, ...]
-    hospitals: Mapping[str, Numerals]
-    left_out: Mapping[str, Numerals]
-    kept: tuple[Lacking, ...] = ()
-
-    def pooled(self) -> rubin.Pooled:
-        """The measures of MEASURED over the data sets; NaN where one of these does not determine it."""
-        pairs = np.array([[_on_scale(one, name) for name in MEASURED] for one in self.each])
-        return rubin.pool(pairs[:, :, 0], pairs[:, :, 1] ** 2, np.inf)
-
-    def mean(self, name: str) -> float:
-        """The mean of a measure without an error."""
-        return float(np.mean([getattr(one, name) for one in self.each]))
-
-
-def _on_scale(one: Performance, name: str) -> tuple[float, float]:
-    if name == "auc":
-        return on_logit(one.auc, one.auc_error)
-    if name == "oe":
-        return float(np.log(one.oe)), one.log_oe_error
-    line = one.slope if name == "slope" else one.citl
-    return line.value, line.standard_error
-
-
-def foresee(chained: Chained, leave_out: bool, fewest: int, analysis: str) -> Generator[Any, Any, Foreseen]:
-    """Evaluate the pooled equation over all hospitals, at each, and made without each."""
+def leave_out(chained: Chained) -> Generator[Any, Any, Mapping[str, Numerals]]:
+    """Each hospital's accuracy by what is made of the others."""
     drawn = {**chained.spec.arguments, "starts": chained.starts, "draws": chained.draws}
-    asked = {**drawn, "coefficients": chained.coefficients}
-    times = chained.spec.times
-    answer: Pooled = yield Ask(completed, asked, doing="summing")
-    check_whole(answer, "people", "sums", "expected")
-
-    def ask(lines: Floats, active: NDArray[np.intp]) -> Ask:
-        more = {"sets": (active // 2).astype(np.float64)}
-        return line_question(completed_lines, {**asked, **more}, lines, f"{analysis}.recalibration", times)
-
-    lines = yield from fitted_lines(ask, times)
-    people, cases = (int(one) for one in answer["people"])
-    sums = np.insert(answer["sums"], EXPECTED, answer["expected"], axis=1)
-    each = tuple(performance_of(people, cases, one, line) for one, line in zip(sums, lines, strict=True))
-    own = yield from unless_withheld(_own({**asked, "shut": 0}))
-    left_out: Mapping[str, Numerals] | Kept = {}
-    if leave_out and len(answer.sites) >= fewest:
-        left_out = yield from unless_withheld(_leave_out(chained, drawn))
-    parts = {"hospitals": own, "left_out": left_out}
-    kept = tuple((name, None, one) for name, one in parts.items() if isinstance(one, Kept))
-    here, apart = ({} if isinstance(one, Kept) else one for one in parts.values())
-    return Foreseen(people, cases, answer.sites, each, here, apart, kept)
-
-
-def _own(asked: dict[str, Any]) -> Generator[Any, Any, Mapping[str, Numerals]]:
-    return (yield Ask(completed_own, asked, each=True, doing="summing"))  # type: ignore[no-any-return]
-
-
-def _leave_out(chained: Chained, drawn: Mapping[str, Any]) -> Generator[Any, Any, Mapping[str, Numerals]]:
     products = yield from _everyone(chained, drawn)
     return (yield leave_one_out(chained, products))  # type: ignore[no-any-return]
 
@@ -132,20 +60,24 @@ def leave_one_out(chained: Chained, products: Mapping[str, Floats]) -> LeaveOut:
     """The question to each hospital in turn: the others' imputation and equation, and its own accuracy by them."""
     spec = replace(chained.spec, swept=EVERY_PATTERN)
 
+    def walk_of(site: str) -> Walk:
+        return Walk(replace(spec, walk=f"without {site}"), chained.seed, site, chained)
+
     def fit(site: str) -> Generator[Ask, Pooled, dict[str, Any]]:
-        walk = Walk(spec, chained.seed, site, chained)
+        walk = walk_of(site)
+        named = {"walk": walk.spec.walk}
         try:
             fits = yield from walk.walk(True)
         except Stopped as why:
             nothing = {"starts": chained.starts, "draws": np.zeros((spec.times, 0)), "coefficients": np.zeros(0)}
-            return nothing | {"shut": int(any(found.code == "withheld_fit" for found in why.findings))}
+            return named | nothing | {"shut": int(any(found.code == "withheld_fit" for found in why.findings))}
         there = walk.chained(fits)
         known = bool(np.array_equal(fits.aliased, chained.aliased))
         coefficients = there.coefficients if known else np.zeros(0)
-        return {"starts": there.starts, "draws": there.draws, "coefficients": coefficients, "shut": 0}
+        return named | {"starts": there.starts, "draws": there.draws, "coefficients": coefficients, "shut": 0}
 
     def allows(site: str) -> Sequence[Allowed]:
-        return allowed(chained, spec, products, Walk(spec, chained.seed, site, chained))
+        return allowed(chained, spec, products, walk_of(site))
 
     return LeaveOut(fit, completed_own, spec.arguments, allows, chained.people, fits_of(spec))
 

@@ -13,6 +13,10 @@ FEWEST_HOSPITALS = 4
 """To leave one out, three others must remain for a secure sum."""
 
 
+FOLDS = 10
+"""Of cross-validation, where a study file does not say."""
+
+
 class Threshold(BaseModel):
     """A probability from which people count as positive: declared, or found for a wanted sensitivity."""
 
@@ -62,7 +66,7 @@ class Options(BaseModel):
     model: str = ""
     equation: Equation | None = None
     imputation: str = ""
-    folds: int = Field(10, ge=0, le=50)
+    folds: int = Field(FOLDS, ge=0, le=50)
     repeats: int = Field(1, ge=1, le=20)
     bootstrap: int = Field(0, ge=0, le=500)
     leave_out: Literal["site"] | None = None

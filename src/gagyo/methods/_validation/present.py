@@ -6,6 +6,8 @@ It keeps out of that group instead, from the counts as from the sums: means then
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,16 +37,20 @@ def adds(columns: Floats, groups: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(enough)
 
 
-def present(rows: Rows, columns: Floats, groups: NDArray[np.bool_], bounds: Floats) -> Aggregate:
+def present(
+    rows: Rows, columns: Floats, groups: NDArray[np.bool_], bounds: Floats, apart: Sequence[NDArray[np.bool_]] = ()
+) -> Aggregate:
     """`groups`, (g, 1 + c): by group (n, g) to which the hospital adds, its people and the sums of columns (n, c).
 
     All groups are opened together or none: of one group that stays shut, the sums would follow from the others and from
     those over everyone. So would those of the people who are kept out, if they are 1 to k-1 over all hospitals.
+    apart: people (n,) of whom a group, and those who are kept out of it, have nobody or k, too.
     """
     among = groups & adds(columns, groups)
     inside = columns[:, None, :] * among[:, :, None]
     values = np.concatenate([among.sum(axis=0)[:, None], inside.sum(axis=0)], axis=1)
-    cells = joined(count(among), few_or_none((groups & ~among).sum(axis=0)))
+    parts = [few_or_none((side & one[:, None]).sum(axis=0)) for one in apart for side in (among, groups & ~among)]
+    cells = joined(count(among), few_or_none((groups & ~among).sum(axis=0)), *parts)
     spread = spread_of(inside.reshape(rows.n, -1))
     return {"groups": joint(values, np.append(1.0, bounds), cells, spread), **everyone(rows)}
 

@@ -10,6 +10,9 @@ from gagyo.methods._imputation_chains import Spec
 from gagyo.methods._validation import splines
 from gagyo.methods._validation.completed import OWN, RATIO
 from gagyo.methods._validation.descent import Trees
+from gagyo.methods._validation.imputed_cuts import declared_cuts, sent_cuts
+from gagyo.methods._validation.imputed_folds import sent_folds
+from gagyo.methods._validation.imputed_groups import sent_groups
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.scores import Layout
 from gagyo.protocol.formula import Formula
@@ -17,16 +20,25 @@ from gagyo.protocol.study import Study
 from gagyo.statistics.newton import MOST_STEPS
 
 
-def of_imputed(spec: Spec, imputing: Sequence[Sends], leaves: bool) -> Iterator[Sends]:
-    """Of a model of imputed data. imputing: what the imputation sends, which a hospital that is left out asks again."""
-    yield Sends("validate.completed", 6 * spec.times + 2, 1)
-    yield Sends("validate.completed_lines", 12 * spec.times, MOST_STEPS)
+def of_imputed(spec: Spec, imputing: Sequence[Sends], options: Options, study: Study) -> Iterator[Sends]:
+    """Of a model of imputed data. imputing: what the imputation sends, which folds and a hospital that is left out ask
+    again.
+    """
+    times, sets = spec.times, 2 if options.cross else 1
+    yield Sends("validate.completed", 6 * times + 2, sets)
+    yield Sends("validate.completed_lines", 12 * times, sets * MOST_STEPS)
+    if options.cross:
+        yield from sent_folds(imputing, options.cross)
     yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
-    if leaves:
+    if options.leave_out:
         widest = max(spec.slopes(name) for name in spec.impute)
-        yield Sends("imputation.everyone", spec.times * widest * (widest + 1) // 2, len(spec.impute))
+        yield Sends("imputation.everyone", times * widest * (widest + 1) // 2, len(spec.impute))
         yield from (replace(one, to="left_out") for one in imputing)
         yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
+    if declared_cuts(options):
+        yield Sends("validate.completed_cuts", *sent_cuts(options, times))
+    for one in options.groups:
+        yield Sends("validate.completed_groups", sent_groups(one, study, times), 1)
 
 
 def of_complete(formula: Formula, study: Study, options: Options, layout: Layout) -> Iterator[Sends]:

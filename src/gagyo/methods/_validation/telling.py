@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gagyo.methods._kept import WITHHELD
-from gagyo.methods._validation import curves, tables
+from gagyo.methods._validation import accuracy_tables, curves, tables
 from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.options import Options
 from gagyo.methods._validation.own import Z95
@@ -41,9 +41,11 @@ def _tables(found: Findings, options: Options, study: Study) -> Iterator[Table]:
     if found.left_out:
         yield tables.external(found.left_out, options.countries)
     if found.thresholds:
-        yield tables.thresholds(found)
+        yield accuracy_tables.thresholds(
+            found.thresholds, accuracy_tables.thresholds_note(found.fixed, bool(found.crossed))
+        )
     if found.subgroups:
-        yield tables.subgroups(found, study.release.minimum_people)
+        yield accuracy_tables.subgroups(found, study.release.minimum_people)
     if options.joining and found.left_out and found.crossed:
         yield tables.joining(found.left_out)
     if not found.fixed and found.parameters:
