@@ -7,7 +7,8 @@ other cohorts leave are counted, with each trait and each two traits that both t
 A column declared as a measurement that holds a few values counts as the trait that it is (`few_values`).
 
 Splines differ likewise: with a knot moved a little a few times, the columns' sums leave those who lie between these
-knots. And sums over folds and over resampled people leave a few (`resampled.py`).
+knots. And sums over folds and over resampled people leave a few (`resampled.py`), and subgroups that are cut at values
+(`subgroups.py`).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
 from gagyo.site.session import Session
+from gagyo.site.subgroups import subgroups_between
 
 NAME = "compared"
 """The name of the measure among those of an answer."""
@@ -167,7 +169,8 @@ def left_between(
 
     before: what was resampled here under other plans.
     """
-    return {**_compared(session, request, before), **_left(session, request, step, aggregate)}
+    beside = {**_compared(session, request, before), **subgroups_between(session, request)}
+    return {**beside, **_left(session, request, step, aggregate)}
 
 
 def _compared(session: Session, request: Request, before: Sequence[Dealing]) -> Aggregate:
