@@ -43,7 +43,7 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
 ALIKE = "tests/attacks/test_alike.py"
-SUBGROUPS = "tests/attacks/test_subgroups.py"
+SUBGROUPS, OWN = "tests/attacks/test_subgroups.py", "tests/attacks/test_own_compared.py"
 SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
 AMENDED, REPLICATES = "tests/attacks/test_amended.py", "tests/attacks/test_replicates.py"
@@ -261,6 +261,11 @@ MUTATIONS = (
     ),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
+    ("site/steps.py", ", **own_compared(session, request)}", "}", OWN),
+    ("site/own_compared.py", "[*_of_others(session, now, before), *_alike", "[*_alike", OWN),
+    ("site/own_compared.py", ", *_alike(session, now, before)]", "]", OWN),
+    ("site/own_compared.py", 'if one.method == "meta" else set', "if False else set", OWN),
+    ("release/rules/differencing.py", "case.aggregate.items() if left else ()", "()", OWN),
     ("site/compared.py", ", **subgroups_between(session, request)}", "}", SUBGROUPS),
     ("site/subgroups.py", 'if request.step.partition(".")[2] == STEP:', "if False:", SUBGROUPS),
     ("site/subgroups.py", "    if request.round > 0 or not earlier:", "    if True:", SUBGROUPS),
@@ -268,8 +273,8 @@ MUTATIONS = (
     ("site/subgroups.py", "+ size - 2 * there.counts(both, groups)", "+ 9999", SUBGROUPS),
     (
         "release/rules/differencing.py",
-        "if any(too_few(one.people, one.structural, least).any()",
-        "if any(False",
+        "and any(too_few(one.people, one.structural, least).any()",
+        "and any(False",
         COMPARED,
     ),
     ("release/aggregate.py", "whole = side_by_side(spread, cells.spread)", "whole = spread", PARTS),

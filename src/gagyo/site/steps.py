@@ -21,6 +21,8 @@ from gagyo.site.admission import NotAdmitted
 from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
 from gagyo.site.equations import is_step
+from gagyo.site.own_compared import NAME as OWN_COMPARED
+from gagyo.site.own_compared import own_compared
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receipts import Receipts
@@ -92,7 +94,7 @@ class Steps:
         self, session: Session, request: Request, ask: Ask | None, step: LocalStep, arguments: Mapping[str, Any]
     ) -> Answer:
         """This hospital's own numbers, as they are."""
-        aggregate = step(session.cohorts[request.cohort].rows, **arguments)
+        aggregate = {**step(session.cohorts[request.cohort].rows, **arguments), **own_compared(session, request)}
         case = self._case(session, request, "each", aggregate, ask)
         decision = self._gate.rule(case)
         output = decision.output if isinstance(decision, Referral) else decision
@@ -232,6 +234,6 @@ def _fit_name(request: Request, ask: Ask | None) -> str:
 
 def _add(payload: dict[str, Any], release: Release, cohort: str = "") -> None:
     prefix = f"{cohort}." if cohort else ""
-    payload["values"].update({prefix + name: value for name, value in release.values.items()})
-    payload["withheld"].update({prefix + name: mask for name, mask in release.withheld.items()})
-    payload["reasons"].update({prefix + name: reason for name, reason in release.reasons.items()})
+    for part in ("values", "withheld", "reasons"):
+        named: Mapping[str, Any] = getattr(release, part)
+        payload[part].update({prefix + name: one for name, one in named.items() if name != OWN_COMPARED})

@@ -62,14 +62,15 @@ def cuts_of(line: Line, analysis: str) -> list[Cut]:
     one, variables = line.study.analyses[analysis], line.study.variables
     named = (group for group in one.options.get("subgroups") or () if isinstance(group, Mapping))
     measured = (group for group in named if not levels_of(variables[str(group["variable"])]))
-    outcome = _outcome(line, one.options)
+    outcome = outcome_of(line, analysis)
     return [Cut(one.cohort, str(group["variable"]), tuple(map(float, group["cuts"])), outcome) for group in measured]
 
 
-def _outcome(line: Line, options: Mapping[str, Any]) -> str:
-    """The outcome of what is validated: an equation, or a model of the study."""
+def outcome_of(line: Line, analysis: str) -> str:
+    """The outcome of an analysis: of its formula, or of what it validates, an equation or a model of the study."""
+    options: Mapping[str, Any] = line.study.analyses[analysis].options
     model = line.study.analyses.get(str(options.get("model", "")))
-    formula = (options.get("equation") or (model.options if model else {})).get("formula", "")
+    formula = (options.get("equation") or (model.options if model else options)).get("formula", "")
     return str(formula).partition("~")[0].strip()
 
 
@@ -98,7 +99,7 @@ def _measure(session: Session, now: Sequence[Told], cuts: Sequence[Cut], wholes:
     """Whom each of some told people, and each of those told before, leave. wholes: analyses of whole cohorts."""
     there = Everyone(session.data.columns, session.study.variables)
     then = [one for cut in cuts for one in cut.told(session)] + list(_wholes(session, wholes))
-    cells = [cell for one in now for other in then for cell in _left(there, one, other)]
+    cells = [cell for one in now for other in then for cell in left_of_two(there, one, other)]
     return {NAME: compared(np.concatenate([NOBODY, *cells]))}
 
 
@@ -112,7 +113,7 @@ def _wholes(session: Session, analyses: Sequence[str]) -> Iterator[Told]:
         yield Told(session.cohorts[cohort].complete, frozenset(group for group in groups if len(group) < 2))
 
 
-def _left(there: Everyone, one: Told, other: Told) -> Iterator[Counts]:
+def left_of_two(there: Everyone, one: Told, other: Told) -> Iterator[Counts]:
     """Those in one of two sets alone who are of a group that both tell; of a group of one, against the other."""
     yield there.counts(one.people ^ other.people, _sorted(one.groups & other.groups))
     both = one.people & other.people

@@ -1,0 +1,81 @@
+"""What a hospital tells of itself in two analyses of a plan: whom these leave here is nobody, or k people.
+
+A hospital's own coefficient and its error, of yes/no variables, are its table of two by two to whoever tries all
+tables. Of two variables, or cohorts, that differ here by one person, two tables tell that person's outcome.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from gagyo.federation.line import Line
+from gagyo.protocol.request import Request
+from gagyo.release.aggregate import NOBODY, Aggregate, Counts, compared
+from gagyo.site.alike import unlike_cells
+from gagyo.site.everyone import Everyone
+from gagyo.site.groups_told import Group, groups_told, names_in
+from gagyo.site.session import Session
+from gagyo.site.subgroups import Told, left_of_two, outcome_of
+
+NAME = "own compared"
+"""The name of the measure among those of an answer."""
+
+
+def own_compared(session: Session, request: Request) -> Aggregate:
+    """The people of this hospital whom its own numbers, and those that it told in earlier analyses, leave; nothing
+    where there are none.
+    """
+    analyses, line, now = session.study.analyses, session.line, request.analysis
+    before = [name for name in analyses if name in session.history.opened and name != now and _tells(line, name)]
+    if now not in analyses or not before:
+        return {}
+    cells = [*_of_others(session, now, before), *_alike(session, now, before)]
+    return {NAME: compared(np.concatenate([NOBODY, *cells]))}
+
+
+def _tells(line: Line, analysis: str) -> bool:
+    """Whether hospitals tell numbers of their own in an analysis."""
+    return any(one.each for one in line.methods[analysis].sends())
+
+
+def _of_others(session: Session, now: str, before: list[str]) -> Iterator[Counts]:
+    """Of each other cohort, whom it and this one leave."""
+    analyses, there = session.study.analyses, Everyone(session.data.columns, session.study.variables)
+    told: dict[str, frozenset[Group]] = {}
+    for name in before:
+        told[analyses[name].cohort] = told.get(analyses[name].cohort, frozenset()) | own_groups(session.line, name)
+    mine = Told(session.cohorts[analyses[now].cohort].complete, own_groups(session.line, now))
+    for cohort, groups in told.items():
+        if cohort != analyses[now].cohort:
+            yield from left_of_two(there, mine, Told(session.cohorts[cohort].complete, groups))
+
+
+def _alike(session: Session, now: str, before: list[str]) -> Iterator[Counts]:
+    """Of each two variables of two analyses of the cohort, of how many people they differ."""
+    analyses = session.study.analyses
+    cohort, mine, pairs = analyses[now].cohort, own_names(session.line, now), set[tuple[str, str]]()
+    for told in (own_names(session.line, name) for name in before if analyses[name].cohort == cohort):
+        pairs |= {(min(two), max(two)) for two in product(mine - told, told - mine)}
+    who = session.cohorts[cohort].complete
+    yield unlike_cells(tuple(sorted(pairs)), session.data.columns, session.study.variables, who)
+
+
+def own_names(line: Line, analysis: str) -> set[str]:
+    """The variables of whose values a hospital's own numbers tell; of others they are adjusted."""
+    one, named = line.study.analyses[analysis], set(names_in(line, analysis))
+    if one.method == "meta":
+        terms = {name for name in named for term in one.options["terms"] if name in re.findall(r"\w+", term)}
+        return named & (terms | {outcome_of(line, analysis)})
+    return named & {outcome_of(line, analysis)} if one.method in ("validate", "weighting") else named
+
+
+def own_groups(line: Line, analysis: str) -> frozenset[Group]:
+    """The groups of its people of which a hospital's own numbers tell."""
+    one, names = line.study.analyses[analysis], own_names(line, analysis)
+    crossed = names if one.method == "meta" else set(one.options.get("slopes", ()))
+    told = (group for group in groups_told(line, analysis) if names.issuperset(name for name, _ in group))
+    return frozenset(group for group in told if len(group) < 2 or crossed.intersection(name for name, _ in group))
