@@ -43,6 +43,7 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
 ALIKE = "tests/attacks/test_alike.py"
+PREFLIGHT = "tests/attacks/test_preflight_asked.py"
 SUBGROUPS, OWN = "tests/attacks/test_subgroups.py", "tests/attacks/test_own_compared.py"
 SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
@@ -261,6 +262,10 @@ MUTATIONS = (
     ),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
+    ("site/referrals.py", "if number > REFUSALS_BEFORE_REFERRAL:", "if False:", PREFLIGHT),
+    ("site/steps.py", "isolating > REFUSALS_BEFORE_REFERRAL and", "False and", PREFLIGHT),
+    ("site/steps.py", "                held.clear()\n", "", PREFLIGHT),
+    ("site/steps.py", "return session.cohorts[name].rows.n >= session", "return -1 < session", PREFLIGHT),
     ("site/steps.py", ", **own_compared(session, request)}", "}", OWN),
     ("site/own_compared.py", "[*_of_others(session, now, before), *_alike", "[*_alike", OWN),
     ("site/own_compared.py", ", *_alike(session, now, before)]", "]", OWN),

@@ -26,7 +26,7 @@ from gagyo.site.own_compared import own_compared
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receipts import Receipts
-from gagyo.site.referrals import Referrals
+from gagyo.site.referrals import REFUSALS_BEFORE_REFERRAL, Referrals
 from gagyo.site.rosters import Rosters
 from gagyo.site.said import Said
 from gagyo.site.session import Session
@@ -53,23 +53,38 @@ class Steps:
 
     def preflight(self, session: Session, request: Request) -> Answer:
         """Which cohorts this hospital can answer for, and how many people were counted out."""
-        payload: dict[str, Any] = {"cohorts": {}, "absent": sorted(session.data.absent), "about": self._about}
-        payload |= {"values": {}, "withheld": {}, "reasons": {}}
-        least = session.limits.minimum_people
-        for name in session.study.cohorts:
-            aggregate = preflight(session.study, name, session.cohorts)
-            decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
-            isolates = session.cohorts.selection_isolates(name, least)
-            ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
-            # Where all who are selected are analysed, their number is that of the selection.
-            ready = ready and not (isolates and session.cohorts.is_whole(name))
-            payload["cohorts"][name] = "ready" if ready else "withheld"
-            if ready and isinstance(decision, Release):
-                session.cohorts.remember(name)
-                session.cohorts.remember_selection(name)
-                _add(payload, self._told(session, name, decision, isolates), name)
+        payload = self._nothing(session)
+        with session.cohorts.held() as held:
+            isolating = sum([self._flow(session, request, name, payload) for name in session.study.cohorts])
+            if isolating > REFUSALS_BEFORE_REFERRAL and session.study.counts_only:  # nobody there reads counts first
+                held.clear()
+                payload = self._nothing(session)
+            else:
+                self._referrals.check_cohorts(request.plan, isolating)
         numbers = sum(value.size for value in payload["values"].values())
         return self._receipts.release(request, payload, channel="each", numbers=numbers)
+
+    def _nothing(self, session: Session) -> dict[str, Any]:
+        """A preflight in which every cohort is withheld."""
+        payload: dict[str, Any] = {"cohorts": dict.fromkeys(session.study.cohorts, "withheld")}
+        payload |= {"absent": sorted(session.data.absent), "about": self._about}
+        return payload | {"values": {}, "withheld": {}, "reasons": {}}
+
+    def _flow(self, session: Session, request: Request, name: str, payload: dict[str, Any]) -> bool:
+        """What is told of a cohort; whether that says that it differs by a few people from another."""
+        aggregate = preflight(session.study, name, session.cohorts)
+        decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
+        isolates = session.cohorts.selection_isolates(name, session.limits.minimum_people)
+        ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
+        # Where all who are selected are analysed, their number is that of the selection.
+        ready = ready and not (isolates and session.cohorts.is_whole(name))
+        if ready and isinstance(decision, Release):
+            payload["cohorts"][name] = "ready"
+            session.cohorts.remember(name)
+            session.cohorts.remember_selection(name)
+            _add(payload, self._told(session, name, decision, isolates), name)
+            return isolates
+        return session.cohorts[name].rows.n >= session.limits.minimum_people
 
     def _told(self, session: Session, name: str, decision: Release, isolates: bool) -> Release:
         """What leaves of a cohort's preflight, beside those that left before."""
