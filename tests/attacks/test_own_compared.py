@@ -150,6 +150,24 @@ def test_a_hospitals_own_sums_leave_nobody_or_enough(tmp_path: Path, few: int) -
     assert list(run.stopped) == (["b"] if few < 10 else [])
 
 
+STRATIFIED = {
+    "a wider trait": ("by: t", "by: wider", "all"),
+    "women of most": ("by: s", "by: s", "most"),
+}
+
+
+@pytest.mark.parametrize("few", [1, 12])
+@pytest.mark.parametrize("name", STRATIFIED)
+def test_strata_leave_nobody_or_enough_at_each_hospital(tmp_path: Path, name: str, few: int) -> None:
+    """Each hospital's table follows from Mantel and Haenszel's sums over the hospitals as strata."""
+    first, then, cohort = STRATIFIED[name]
+    table = "method: compare, variables: [y], stratified: true"
+    run = ran(tmp_path, few, {"a": f"{table}, {first}, cohort: all", "b": f"{table}, {then}, cohort: {cohort}"})
+    assert run.stopped == {}, "groups are compared without strata"
+    opened = {analysis: any("y.strata" in one.values for one in told(run, analysis)) for analysis in "ab"}
+    assert opened == {"a": True, "b": few >= 10}
+
+
 MODEL = "method: logistic, cohort: %s, formula: 'y ~ x + v'"
 VALIDATED = "method: validate, cohort: %s, model: %s, folds: 0"
 

@@ -1,13 +1,15 @@
 """What a hospital tells of itself in two analyses of a plan: whom these leave here is nobody, or k people.
 
 A hospital's own coefficient and its error, of yes/no variables, are its table of two by two to whoever tries all
-tables. Of two variables, or cohorts, that differ here by one person, two tables tell that person's outcome.
+tables. Of two variables, or cohorts, that differ here by one person, two tables tell that person's outcome. So
+do sums over hospitals as strata, from which each hospital's table follows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -29,17 +31,32 @@ def own_compared(session: Session, request: Request) -> Aggregate:
     """The people of this hospital whom its own numbers, and those that it told in earlier analyses, leave; nothing
     where there are none.
     """
-    analyses, line, now = session.study.analyses, session.line, request.analysis
+    cells = _cells(session, request.analysis)
+    return {NAME: compared(cells)} if cells.size else {}
+
+
+def strata_compared(session: Session, request: Request, aggregate: Aggregate) -> Aggregate:
+    """The same beside a share whose sum gives each hospital's table away: ruled on here, and told nobody."""
+    if not any(one.own.size for one in aggregate.values()) or not _stratified(session.line, request.analysis):
+        return {}
+    return {NAME: replace(compared(NOBODY), own=_cells(session, request.analysis))}
+
+
+def _cells(session: Session, now: str) -> Counts:
+    analyses, line = session.study.analyses, session.line
     before = [name for name in analyses if name in session.history.opened and name != now and _tells(line, name)]
     if now not in analyses or not before:
-        return {}
-    cells = [*_of_others(session, now, before), *_alike(session, now, before)]
-    return {NAME: compared(np.concatenate([NOBODY, *cells]))}
+        return NOBODY
+    return np.concatenate([NOBODY, *_of_others(session, now, before), *_alike(session, now, before)])
 
 
 def _tells(line: Line, analysis: str) -> bool:
-    """Whether hospitals tell numbers of their own in an analysis."""
-    return any(one.each for one in line.methods[analysis].sends())
+    """Whether hospitals tell numbers of their own in an analysis, or sums that give them away."""
+    return _stratified(line, analysis) or any(one.each for one in line.methods[analysis].sends())
+
+
+def _stratified(line: Line, analysis: str) -> bool:
+    return bool(line.study.analyses[analysis].options.get("stratified"))
 
 
 def _of_others(session: Session, now: str, before: list[str]) -> Iterator[Counts]:
@@ -76,6 +93,6 @@ def own_names(line: Line, analysis: str) -> set[str]:
 def own_groups(line: Line, analysis: str) -> frozenset[Group]:
     """The groups of its people of which a hospital's own numbers tell."""
     one, names = line.study.analyses[analysis], own_names(line, analysis)
-    crossed = names if one.method == "meta" else set(one.options.get("slopes", ()))
+    crossed = names if one.method == "meta" else {*one.options.get("slopes", ()), one.options.get("by", "")}
     told = (group for group in groups_told(line, analysis) if names.issuperset(name for name, _ in group))
     return frozenset(group for group in told if len(group) < 2 or crossed.intersection(name for name, _ in group))

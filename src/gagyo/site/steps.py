@@ -22,7 +22,7 @@ from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
 from gagyo.site.equations import is_step
 from gagyo.site.own_compared import NAME as OWN_COMPARED
-from gagyo.site.own_compared import own_compared
+from gagyo.site.own_compared import own_compared, strata_compared
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receipts import Receipts
@@ -128,9 +128,10 @@ class Steps:
         """The first phase of a secure sum: this hospital's part, masked; with the people's mask over a known roster."""
         self._said.check_not_opened(request)
         self._rosters.check(session, request)
-        aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
+        aggregate = dict(step(session.cohorts[request.cohort].rows, **request.arguments))
         before = self._earlier.resampled(session) if request.round == 0 else []
-        aggregate = {**aggregate, **left_between(session, request, step, aggregate, before)}
+        aggregate |= strata_compared(session, request, aggregate)
+        aggregate |= left_between(session, request, step, aggregate, before)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
