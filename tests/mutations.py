@@ -1157,13 +1157,14 @@ MUTATIONS = (
     ("site/divided.py", "if any(map(len, known)) else None", "if False else None", SCORED),
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
-    ("site/compared.py", "cells.append(unlike_cells(self.alike, columns, self.variables, now))", "pass", ALIKE),
+    ("site/compared.py", "cells.append(unlike_cells(pairs,", "(unlike_cells(pairs,", ALIKE),
+    ("site/alike.py", "update(_forming(line, name))", "update()", ALIKE),
+    ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
     ("site/alike.py", "[differ, (people - differ)[both]]", "[differ]", ALIKE),
     ("site/alike.py", "(differ < MANY) | both", "False & both", ALIKE),
     ("federation/weighing.py", 'plain.get("times", ())', 'plain["times"]', "tests/unit/test_scores_told.py"),
     ("site/divided.py", "HELD_OUT = 4.0", "HELD_OUT = 3.0", "tests/unit/test_scores_told.py"),
     ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
-    ("site/alike.py", "told |= _forming(line, name) if", "told |= set() if", ALIKE),
     ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
 )
 

@@ -120,6 +120,18 @@ def test_one_woman_without_the_outcome_among_enough_stays(tmp_path: Path) -> Non
     assert np.isnan(own(run, "b")["coefficients"]).all()
 
 
+@pytest.mark.parametrize("few", [1, 12])
+def test_a_wider_trait_of_a_part_leaves_nobody_or_enough(tmp_path: Path, few: int) -> None:
+    """Everyone by a trait, less a part by it, are the other part by it."""
+    data = hospitals(few)
+    for site, one in data.items():
+        under = np.flatnonzero((one["t"] == 0) & (one["x"] < 98))
+        one["wider"] = one["t"].copy()
+        one["wider"][under[: few if site == "seoul" else 14]] = 1
+    run = ran(tmp_path, few, {"a": meta("t"), "b": meta("wider", "most")}, data)
+    assert bool(np.isnan(own(run, "b")["coefficients"]).all()) == (few < 10)
+
+
 MIXED = "method: mixed, formula: 'v ~ s', hospital: random, slopes: [s]"
 
 

@@ -40,7 +40,7 @@ from gagyo.release.aggregate import (
 )
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
-from gagyo.site.alike import Pairs, pairs_of, unlike_cells
+from gagyo.site.alike import Pairs, nested, pairs_of, unlike_cells
 from gagyo.site.divided import about, between_cuts, between_grids, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
@@ -63,7 +63,7 @@ class Compared:
     cohort, the measurements that earlier analyses of it and this one name. resampled: whether this one resamples.
     splines: by other cohort and variable, the knots of splines of both. equations: by cohort, those given in earlier
     analyses of it that are not this one's (`equation`). size: the study's minimum of people, and hospitals.
-    alike: variables that are compared, two by two.
+    alike: by cohort, variables that are compared, two by two, of who is in it and in this one.
     """
 
     cohort: str
@@ -77,7 +77,7 @@ class Compared:
     equation: Given | None
     equations: Mapping[str, tuple[Given, ...]]
     size: tuple[int, int]
-    alike: Pairs
+    alike: Mapping[str, Pairs]
 
     @classmethod
     def of(cls, line: Line, analysis: str, opened: Collection[str]) -> Compared:
@@ -119,7 +119,7 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        told = self.earlier or self.knots or self.resampled or self.equations or self.alike
+        told = self.earlier or self.knots or self.resampled or self.equations or any(self.alike.values())
         return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.equations))) if told else ()
 
     def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], over: Counts = NOBODY) -> Measure:
@@ -134,7 +134,8 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
-        cells.append(unlike_cells(self.alike, columns, self.variables, now))
+        for name, pairs in self.alike.items():
+            cells.append(unlike_cells(pairs, columns, self.variables, nested(now, people[name])))
         found = measure_of(np.concatenate([NOBODY, *cells]), over)
         spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
         spreads += self._unlike(columns, people)

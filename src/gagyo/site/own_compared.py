@@ -17,7 +17,7 @@ import numpy as np
 from gagyo.federation.line import Line
 from gagyo.protocol.request import Request
 from gagyo.release.aggregate import NOBODY, Aggregate, Counts, compared
-from gagyo.site.alike import unlike_cells
+from gagyo.site.alike import nested, unlike_cells
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, names_in
 from gagyo.site.session import Session
@@ -72,13 +72,17 @@ def _of_others(session: Session, now: str, before: list[str]) -> Iterator[Counts
 
 
 def _alike(session: Session, now: str, before: list[str]) -> Iterator[Counts]:
-    """Of each two variables of two analyses of the cohort, of how many people they differ."""
-    analyses = session.study.analyses
-    cohort, mine, pairs = analyses[now].cohort, own_names(session.line, now), set[tuple[str, str]]()
-    for told in (own_names(session.line, name) for name in before if analyses[name].cohort == cohort):
-        pairs |= {(min(two), max(two)) for two in product(mine - told, told - mine)}
-    who = session.cohorts[cohort].complete
-    yield unlike_cells(tuple(sorted(pairs)), session.data.columns, session.study.variables, who)
+    """Of each two variables of two analyses, of this cohort or of one that holds it, of how many people they differ."""
+    analyses, mine = session.study.analyses, own_names(session.line, now)
+    pairs: dict[str, set[tuple[str, str]]] = {}
+    for name in before:
+        told = own_names(session.line, name)
+        two = {(min(one), max(one)) for one in product(mine - told, told - mine)}
+        pairs.setdefault(analyses[name].cohort, set()).update(two)
+    who = session.cohorts[analyses[now].cohort].complete
+    for cohort, some in pairs.items():
+        there = nested(who, session.cohorts[cohort].complete)
+        yield unlike_cells(tuple(sorted(some)), session.data.columns, session.study.variables, there)
 
 
 def own_names(line: Line, analysis: str) -> set[str]:
