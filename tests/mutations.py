@@ -262,6 +262,8 @@ MUTATIONS = (
     ),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
+    ("methods/_validation/subgroups.py", 'joined(found["groups"], few_or_none(either))', 'found["groups"]', SUBGROUPS),
+    ("methods/_values.py", "for cohort in study.cohorts)", "for cohort in [analysis.cohort])", MEDIANS),
     ("site/referrals.py", "if number > REFUSALS_BEFORE_REFERRAL:", "if False:", PREFLIGHT),
     ("site/steps.py", "isolating > REFUSALS_BEFORE_REFERRAL and", "False and", PREFLIGHT),
     ("site/steps.py", "                held.clear()\n", "", PREFLIGHT),

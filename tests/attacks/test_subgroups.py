@@ -100,6 +100,23 @@ def test_a_few_without_the_outcome_between_subgroups_stay(tmp_path: Path) -> Non
     assert under(house(tmp_path, text, divide(data, np.arange(SIZE) % 4)).run(), "w") is None
 
 
+@pytest.mark.parametrize("cases", [0, 8, 12])
+@pytest.mark.parametrize("groups", ["{variable: age, cuts: [50, 72]}", "band"])
+def test_a_subgroup_with_few_cases_stays_and_the_others_from_which_it_follows(
+    tmp_path: Path, groups: str, cases: int
+) -> None:
+    """Among the sums that are opened is how many cases each group has, also where no accuracy is told of so few."""
+    data = drawn(0)
+    old = np.flatnonzero(data["age"] >= 72)
+    data["y"][old] = 0
+    data["y"][[at for at in old if at % 4 < 2][:cases]] = 1
+    data["band"] = (data["age"] >= 72).astype(float)
+    validated = f"method: validate, model: m, cohort: all, folds: 0, subgroups: [{groups}]"
+    lines = "".join(f"  {name}: {{{one}}}\n" for name, one in {"m": MODEL, "v": validated}.items())
+    run = house(tmp_path, HEAD % (10, VARIABLES, lines), divide(data, np.arange(SIZE) % 4)).run()
+    assert (under(run, "v") is None) == (0 < cases < 10)
+
+
 def test_ordinary_age_groups_beside_cohorts_of_ages_pass(tmp_path: Path) -> None:
     groups = VALIDATED % "50, 64"
     analyses = {"m": MODEL, "v": groups, "w": groups, "old": "method: describe, cohort: old, variables: [b], by: y"}
