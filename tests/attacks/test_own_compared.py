@@ -11,6 +11,7 @@ import pytest
 from scipy import special
 
 from gagyo.coordinator.run import Run
+from tests.attacks.test_amended import Years
 from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, number
 from tests.hospitals import SITES, Rows, house
@@ -40,11 +41,15 @@ def hospitals(few: int) -> dict[str, Columns]:
 
 
 def ran(folder: Path, few: int, analyses: Mapping[str, str], data: Mapping[str, Columns] | None = None) -> Run:
-    lines = "".join(f"  {name}: {{{one}}}\n" for name, one in analyses.items())
-    text = (HEAD % (10, VARIABLES, lines)).replace("  all: {}\n", "  all: {}\n  most: {where: 'x < 98'}\n")
     every = data or hospitals(few)
     rows = {site: Rows(one, [f"{site}{at}".encode() for at in range(EACH)]) for site, one in every.items()}
-    return house(folder, text.replace("tianjin]", "tianjin, jeju]"), rows).run()
+    return house(folder, text_of(analyses), rows).run()
+
+
+def text_of(analyses: Mapping[str, str]) -> str:
+    lines = "".join(f"  {name}: {{{one}}}\n" for name, one in analyses.items())
+    text = (HEAD % (10, VARIABLES, lines)).replace("  all: {}\n", "  all: {}\n  most: {where: 'x < 98'}\n")
+    return text.replace("tianjin]", "tianjin, jeju]")
 
 
 def own(run: Run, analysis: str, site: str = "seoul") -> dict[str, np.ndarray]:
@@ -118,6 +123,19 @@ def test_one_woman_without_the_outcome_among_enough_stays(tmp_path: Path) -> Non
     data["seoul"]["y"][women[0]] = 0
     run = ran(tmp_path, 12, {"a": meta("s"), "b": meta("s", "most")}, data)
     assert np.isnan(own(run, "b")["coefficients"]).all()
+
+
+@pytest.mark.parametrize("few", [1, 12])
+def test_a_wider_trait_of_another_plan_leaves_nobody_or_enough(tmp_path: Path, few: int) -> None:
+    """A hospital keeps bits of everybody's values of what a plan named: two variables are compared by these."""
+    rows = {site: Rows(one, [f"{site}{at}".encode() for at in range(EACH)]) for site, one in hospitals(few).items()}
+    years = Years(tmp_path, rows)
+    plans = [text_of({"a": one}) for one in (meta("t"), meta("wider"), meta("t"))]
+    first, then, again = (years.run(plan) for plan in plans)
+    assert not np.isnan(own(first, "a")["coefficients"]).any()
+    assert bool(np.isnan(own(then, "a")["coefficients"]).all()) == (few < 10)
+    assert not np.isnan(own(then, "a", "busan")["coefficients"]).any()
+    assert not np.isnan(own(again, "a")["coefficients"]).any(), "the same plan again has the same answers"
 
 
 @pytest.mark.parametrize("few", [1, 12])

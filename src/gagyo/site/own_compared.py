@@ -18,6 +18,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.request import Request
 from gagyo.release.aggregate import NOBODY, Aggregate, Counts, compared
 from gagyo.site.alike import nested, unlike_cells
+from gagyo.site.before import Earlier
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, names_in
 from gagyo.site.session import Session
@@ -27,12 +28,14 @@ NAME = "own compared"
 """The name of the measure among those of an answer."""
 
 
-def own_compared(session: Session, request: Request) -> Aggregate:
-    """The people of this hospital whom its own numbers, and those that it told in earlier analyses, leave; nothing
-    where there are none.
+def own_compared(session: Session, request: Request, others: Earlier) -> Aggregate:
+    """The people of this hospital whom its own numbers, and those that it told in earlier analyses, leave. others: the
+    other plans, of which it is counted by how many people two variables differ.
     """
-    cells = _cells(session, request.analysis)
-    return {NAME: compared(cells)} if cells.size else {}
+    if request.analysis not in session.study.analyses:
+        return {}
+    alike = others.own_alike(session, request, own_names(session.line, request.analysis))
+    return {NAME: compared(np.concatenate([alike, _cells(session, request.analysis)]))}
 
 
 def strata_compared(session: Session, request: Request, aggregate: Aggregate) -> Aggregate:
@@ -45,7 +48,7 @@ def strata_compared(session: Session, request: Request, aggregate: Aggregate) ->
 def _cells(session: Session, now: str) -> Counts:
     analyses, line = session.study.analyses, session.line
     before = [name for name in analyses if name in session.history.opened and name != now and _tells(line, name)]
-    if now not in analyses or not before:
+    if not before:
         return NOBODY
     return np.concatenate([NOBODY, *_of_others(session, now, before), *_alike(session, now, before)])
 

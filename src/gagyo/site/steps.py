@@ -109,7 +109,8 @@ class Steps:
         self, session: Session, request: Request, ask: Ask | None, step: LocalStep, arguments: Mapping[str, Any]
     ) -> Answer:
         """This hospital's own numbers, as they are."""
-        aggregate = {**step(session.cohorts[request.cohort].rows, **arguments), **own_compared(session, request)}
+        aggregate = dict(step(session.cohorts[request.cohort].rows, **arguments))
+        aggregate |= own_compared(session, request, self._earlier)
         case = self._case(session, request, "each", aggregate, ask)
         decision = self._gate.rule(case)
         output = decision.output if isinstance(decision, Referral) else decision
