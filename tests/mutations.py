@@ -263,6 +263,7 @@ MUTATIONS = (
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
     ("methods/_validation/subgroups.py", 'joined(found["groups"], few_or_none(either))', 'found["groups"]', SUBGROUPS),
+    ("site/divided.py", "before[row, part], after[row, part + 1] = at - low, high - at", "pass", COMPARED),
     ("methods/_values.py", "for cohort in study.cohorts)", "for cohort in [analysis.cohort])", MEDIANS),
     ("site/referrals.py", "if number > REFUSALS_BEFORE_REFERRAL:", "if False:", PREFLIGHT),
     ("site/steps.py", "isolating > REFUSALS_BEFORE_REFERRAL and", "False and", PREFLIGHT),

@@ -41,7 +41,7 @@ from gagyo.release.aggregate import (
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
 from gagyo.site.alike import Pairs, nested, pairs_of, unlike_cells
-from gagyo.site.divided import about, between_cuts, between_grids, parts_of
+from gagyo.site.divided import about, between_cuts, between_grids, between_times, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
@@ -212,6 +212,8 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
         there["bins"].append(between)
     for people in between_grids(session, request, step):
         there["bins"].append(people)
+    for name, one in binned.items():
+        there[name] += between_times(session, request, one.people) if one.kind == "times" else []
     return {f"{name} left": left(np.array(people)) for name, people in there.items() if people}
 
 
