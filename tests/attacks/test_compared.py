@@ -309,3 +309,27 @@ def test_curves_of_two_parts_end_nowhere_a_few_people_away_from_everyones(
     edges, left = edges_of_curves(tmp_path / "with", monkeypatch, 0)
     assert between_curves(edges, left) == []
     assert min(map(len, edges.values())) > 15, "they are curves all the same"
+
+
+def ends_of_cells(folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The cuts of cells from which deciles were told, of everyone and of two parts, and everybody's value."""
+    random = np.random.default_rng(2)
+    data = drawn(40) | {"v": np.clip(random.exponential(10, SIZE), 0.1, 99), "x": random.uniform(0, 100, SIZE)}
+    deciles = "quantiles: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]"
+    analyses = {name: f"method: quantiles, cohort: {name}, variables: [v], {deciles}" for name in PARTS}
+    cohorts = {name: where for name, where in PARTS.items() if where}
+    one = house(folder, text(cohorts, analyses), divide(data, np.arange(SIZE) % 4))
+    assert one.run().stopped == {}
+    session = one.sites["seoul"].sessions.find(one.plan.digest)
+    assert session is not None
+    opened = session.history.cells
+    return {name: np.concatenate([cell.cuts for cell in opened if cell.cohort == name]) for name in PARTS}, data["v"]
+
+
+def test_cells_of_two_parts_end_nowhere_a_few_people_away_from_everyones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr("gagyo.site.compared.between_grids", lambda *_: [])
+        assert between_curves(*ends_of_cells(tmp_path / "without"))
+    assert between_curves(*ends_of_cells(tmp_path / "with")) == []

@@ -141,11 +141,11 @@ def _between_scores(session: Session, request: Request, step: LocalStep) -> Coun
 
 
 def between_grids(session: Session, request: Request, step: LocalStep) -> Iterator[Counts]:
-    """By other cohort of which cells of another kind were opened of the same variables, who is in both cohorts and lies
-    between each cut that a question asks for and the nearest of those cells, in the shape of its bins.
+    """By other cohort of which cells were opened of the same variables, who is in both cohorts and lies between each
+    cut that a question asks for and the nearest of those cells, in the shape of its bins.
     """
     kind, arguments = step.name.partition(".")[2], request.arguments
-    opened = [one for one in session.history.cells if kind in GRIDS and one.step != kind]
+    opened = [one for one in session.history.cells if kind in GRIDS and one.step in GRIDS]
     for other in dict.fromkeys(one.cohort for one in opened if one.cohort != request.cohort):
         known = []
         for at in arguments["which"]:
