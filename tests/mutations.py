@@ -45,6 +45,8 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
 ALIKE = "tests/attacks/test_alike.py"
+PREFLIGHT = "tests/attacks/test_preflight_asked.py"
+SUBGROUPS, OWN = "tests/attacks/test_subgroups.py", "tests/attacks/test_own_compared.py"
 SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
 AMENDED, REPLICATES = "tests/attacks/test_amended.py", "tests/attacks/test_replicates.py"
@@ -258,16 +260,36 @@ MUTATIONS = (
     ("release/few_values.py", "if len(first) < len(sides):", "if False:", DECLARED),
     (
         "site/steps.py",
-        "{**aggregate, **left_between(session, request, step, aggregate, before)}",
-        "aggregate",
+        "aggregate |= left_between(session, request, step, aggregate, before)",
+        "pass",
         COMPARED,
     ),
     ("release/few_values.py", ", np.asarray(x == high)", ", np.zeros(len(x), bool)", DECLARED),
     ("site/compared.py", "    if request.round > 0:\n", "    if request.round >= 0:\n", COMPARED),
+    ("methods/_validation/subgroups.py", 'joined(found["groups"], few_or_none(either))', 'found["groups"]', SUBGROUPS),
+    ("site/divided.py", "if kind in GRIDS and one.step in GRIDS]", "if kind in GRIDS and one.step != kind]", COMPARED),
+    ("site/divided.py", "before[row, part], after[row, part + 1] = at - low, high - at", "pass", COMPARED),
+    ("methods/_values.py", "for cohort in study.cohorts)", "for cohort in [analysis.cohort])", MEDIANS),
+    ("site/referrals.py", "if number > REFUSALS_BEFORE_REFERRAL:", "if False:", PREFLIGHT),
+    ("site/steps.py", "isolating > REFUSALS_BEFORE_REFERRAL and", "False and", PREFLIGHT),
+    ("site/steps.py", "                held.clear()\n", "", PREFLIGHT),
+    ("site/steps.py", "return session.cohorts[name].rows.n >= session", "return -1 < session", PREFLIGHT),
+    ("site/steps.py", "aggregate |= own_compared(session, request, self._earlier)", "pass", OWN),
+    ("site/own_compared.py", "np.concatenate([alike, _cells", "np.concatenate([alike[:0], _cells", OWN),
+    ("site/own_compared.py", "*_of_others(session, now, before), ", "", OWN),
+    ("site/own_compared.py", ", *_alike(session, now, before)]", "]", OWN),
+    ("site/own_compared.py", 'names if one.method == "meta" else', 'set() if one.method == "meta" else', OWN),
+    ("site/steps.py", "aggregate |= strata_compared(session, request, aggregate)", "pass", OWN),
+    ("release/rules/differencing.py", "case.aggregate.items() if left else ()", "()", OWN),
+    ("site/compared.py", ", **subgroups_between(session, request)}", "}", SUBGROUPS),
+    ("site/subgroups.py", 'if request.step.partition(".")[2] == STEP:', "if False:", SUBGROUPS),
+    ("site/subgroups.py", "    if request.round > 0 or not earlier:", "    if True:", SUBGROUPS),
+    ("site/subgroups.py", "_sorted(one.groups & other.groups))", "_sorted(frozenset([()])))", SUBGROUPS),
+    ("site/subgroups.py", "+ size - 2 * there.counts(both, groups)", "+ 9999", SUBGROUPS),
     (
         "release/rules/differencing.py",
-        "if any(too_few(one.people, one.structural, least).any()",
-        "if any(False",
+        "and any(too_few(one.people, one.structural, least).any()",
+        "and any(False",
         COMPARED,
     ),
     ("release/aggregate.py", "whole = side_by_side(spread, cells.spread)", "whole = spread", PARTS),
@@ -589,7 +611,7 @@ MUTATIONS = (
     ("release/case.py", "measure.people.sum(axis=2) if", "measure.people.max(axis=2) if", AHEAD),
     ("methods/_validation/descent.py", "or not leaf.low < x < leaf.high", "", AHEAD),
     ("methods/_descent.py", "if people >= 2 * least * 2**level", "if people >= least * 2**level", AHEAD),
-    ("site/divided.py", "if kind in GRIDS and one.step != kind]", "if False]", SCORED),
+    ("site/divided.py", "if kind in GRIDS and one.step in GRIDS]", "if False]", SCORED),
     ("site/compared.py", "return people * about(request, of) if of", "return people * 0 if of", SCORED),
     ("release/halves.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),
     ("release/rules/order_statistics.py", "case.hospitals < case.limits.hospitals", "False", RULES),
@@ -1194,13 +1216,14 @@ MUTATIONS = (
     ("site/divided.py", "if any(map(len, known)) else None", "if False else None", SCORED),
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
-    ("site/compared.py", "cells.append(unlike_cells(self.alike, columns, self.variables, now))", "pass", ALIKE),
+    ("site/compared.py", "cells.append(unlike_cells(pairs,", "(unlike_cells(pairs,", ALIKE),
+    ("site/alike.py", "update(_forming(line, name))", "update()", ALIKE),
+    ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
     ("site/alike.py", "[differ, (people - differ)[both]]", "[differ]", ALIKE),
     ("site/alike.py", "(differ < MANY) | both", "False & both", ALIKE),
     ("federation/weighing.py", 'plain.get("times", ())', 'plain["times"]', "tests/unit/test_scores_told.py"),
     ("site/divided.py", "HELD_OUT = 4.0", "HELD_OUT = 3.0", "tests/unit/test_scores_told.py"),
     ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
-    ("site/alike.py", "told |= _forming(line, name) if", "told |= set() if", ALIKE),
     ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
 )
 

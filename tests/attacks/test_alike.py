@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gagyo.coordinator.run import Run
 from gagyo.protocol.study import Study
+from gagyo.release.aggregate import NOBODY
 from gagyo.site.alike import unlike_cells
 from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, category, divide, number
@@ -73,6 +75,59 @@ def test_a_table_that_counts_both_is_told(tmp_path: Path) -> None:
         stopped(tmp_path, 3, "method: describe, variables: [t, x, w], by: y", "method: linear, formula: 'w ~ wider'")
         == []
     )
+
+
+PARTS = "  old: {where: 'x >= 66'}\n  most: {where: 'x < 66'}\n"
+THREE = {name: "method: linear, formula: 'w ~ x + %s', cohort: %s" for name in ("all", "old", "most")}
+THREE = {name: one % ("wider" if name == "most" else "t", name) for name, one in THREE.items()}
+
+
+def parted(folder: Path, few: int) -> Run:
+    """Everyone by a trait, those of 66 and more by it, and the others by a wider one."""
+    data = people(few)
+    data["x"][data["wider"] != data["t"]] = 50.0
+    lines = "".join(f"  {name}: {{{one}}}\n" for name, one in THREE.items())
+    text = (HEAD % (10, VARIABLES, lines)).replace("  all: {}\n", "  all: {}\n" + PARTS)
+    return house(folder, text, divide(data, np.arange(SIZE) % 4)).run()
+
+
+def test_without_the_rule_a_third_cohort_leaves_the_one_by_whom_two_traits_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gagyo.site.compared.unlike_cells", lambda *_: NOBODY)
+    run = parted(tmp_path, 1)
+    sums = {name: of_trait(run, name) for name in THREE}
+    data = people(1)
+    who = np.flatnonzero(data["wider"] != data["t"])[0]
+    found = sums["most"] - (sums["all"] - sums["old"])
+    assert found == pytest.approx([1, 50.0, data["w"][who]], rel=1e-9)
+
+
+def of_trait(run: Run, name: str) -> np.ndarray:
+    """How many have the trait, and the sums of x and w over them: from products about opened means."""
+    first, second = told(run, name)[:2]
+    n, mean = first["people"][0], first["sums"] / first["people"][0]
+    about = np.zeros((4, 4))
+    about[np.triu_indices(4)] = second["products"]
+    sums = about[[1, 2], [2, 3]] + n * mean[2] * mean[[1, 3]]
+    return np.array([n * mean[2], *sums])
+
+
+@pytest.mark.parametrize("few", [1, 15])
+def test_two_traits_that_differ_by_a_few_are_not_told_of_two_cohorts_either(tmp_path: Path, few: int) -> None:
+    assert list(parted(tmp_path, few).stopped) == (["most"] if few < 10 else [])
+
+
+def test_two_traits_of_cohorts_that_share_a_few_people_are_told(tmp_path: Path) -> None:
+    """Nothing leaves the five who are in both."""
+    data = people(15)
+    data["v"][:] = np.arange(SIZE)
+    where = "  one: {where: 'v < 180'}\n  two: {where: 'v >= 175'}\n"
+    lines = "".join(f"  {name}: {{{THREE['all'].replace('all', name)}}}\n" for name in ("one", "two"))
+    variables = VARIABLES.replace(number("v", 0, 200), number("v", 0, 500))
+    text = HEAD % (10, variables, lines.replace("+ t', cohort: two", "+ wider', cohort: two"))
+    text = text.replace("  all: {}\n", where)
+    assert house(tmp_path, text, divide(data, np.arange(SIZE) % 4)).run().stopped == {}
 
 
 def test_of_many_people_the_few_are_counted_and_of_many_only_that_they_are_many() -> None:

@@ -12,6 +12,7 @@ import pytest
 from scipy import interpolate
 
 from gagyo.federation.line import Line
+from gagyo.methods._survival.grid import Grid, _Grown
 from gagyo.protocol.study import Study
 from gagyo.release.halves import nested
 from gagyo.runtime.embedded import Embedded
@@ -270,3 +271,65 @@ def test_groups_are_the_levels_of_what_an_analysis_names() -> None:
     assert told >= {(), (("d", 0),), (("d", 1),), *((("g", level),) for level in range(3))}
     assert {(("d", one), ("g", two)) for one in range(2) for two in range(3)} <= told
     assert not any(name == "s" for group in told for name, _ in group)
+
+
+PARTS = {"all": "", "young": "x < 50", "old": "x >= 50"}
+
+
+def edges_of_curves(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The ends of the intervals of three curves, of everyone and of two parts, and when everybody left."""
+    random = np.random.default_rng(seed)
+    data = drawn(40) | {"v": np.clip(random.exponential(10, SIZE), 0.1, 99), "x": random.uniform(0, 100, SIZE)}
+    grids: list[Grid] = []
+    made = _Grown.grid
+    monkeypatch.setattr(_Grown, "grid", lambda self, *found: grids.append(made(self, *found)) or grids[-1])
+    analyses = {name: f"method: kaplan_meier, cohort: {name}, time: v, event: d" for name in PARTS}
+    assert withheld(folder, data, {name: where for name, where in PARTS.items() if where}, analyses) == []
+    inside = {"all": SIZE, "young": np.count_nonzero(data["x"] < 50), "old": np.count_nonzero(data["x"] >= 50)}
+    return {name: next(one.edges for one in grids if one.people == n) for name, n in inside.items()}, data["v"]
+
+
+def between_curves(edges: Mapping[str, np.ndarray], left: np.ndarray) -> list[int]:
+    """How many left between each end that the curves of both parts have, which together are everyone's, and each end of
+    everyone's own: those numbers that are few.
+    """
+    common = np.intersect1d(edges["young"], edges["old"])
+    numbers = [abs(np.count_nonzero(left <= a) - np.count_nonzero(left <= b)) for a in common for b in edges["all"]]
+    return [number for number in numbers if 0 < number < 10]
+
+
+def test_curves_of_two_parts_end_nowhere_a_few_people_away_from_everyones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr("gagyo.site.compared.between_times", lambda *_: [])
+        assert between_curves(*edges_of_curves(tmp_path / "without", without, 0))
+    edges, left = edges_of_curves(tmp_path / "with", monkeypatch, 0)
+    assert between_curves(edges, left) == []
+    assert min(map(len, edges.values())) > 15, "they are curves all the same"
+
+
+def ends_of_cells(folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The cuts of cells from which deciles were told, of everyone and of two parts, and everybody's value."""
+    random = np.random.default_rng(2)
+    data = drawn(40) | {"v": np.clip(random.exponential(10, SIZE), 0.1, 99), "x": random.uniform(0, 100, SIZE)}
+    deciles = "quantiles: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]"
+    analyses = {name: f"method: quantiles, cohort: {name}, variables: [v], {deciles}" for name in PARTS}
+    cohorts = {name: where for name, where in PARTS.items() if where}
+    one = house(folder, text(cohorts, analyses), divide(data, np.arange(SIZE) % 4))
+    assert one.run().stopped == {}
+    session = one.sites["seoul"].sessions.find(one.plan.digest)
+    assert session is not None
+    opened = session.history.cells
+    return {name: np.concatenate([cell.cuts for cell in opened if cell.cohort == name]) for name in PARTS}, data["v"]
+
+
+def test_cells_of_two_parts_end_nowhere_a_few_people_away_from_everyones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr("gagyo.site.compared.between_grids", lambda *_: [])
+        assert between_curves(*ends_of_cells(tmp_path / "without"))
+    assert between_curves(*ends_of_cells(tmp_path / "with")) == []

@@ -284,3 +284,12 @@ def test_one_variable_has_one_grid_in_a_cohort(other: str) -> None:
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(text))
     assert [one.code for one in caught.value.findings] == ["values_two_grids"]
+
+
+def test_times_of_other_cohorts_are_on_another_grid_too() -> None:
+    """Curves of two parts are a curve of everyone, whose intervals end a few people away from the cells."""
+    curve = "  k: {method: kaplan_meier, cohort: part, time: x, event: d}\n"
+    text = HEAD % (5, "\n".join([number("x", 0, 10), boolean("d")]), ANALYSIS % "variables: [x]" + curve)
+    with pytest.raises(FileFault) as caught:
+        Line(Study.parse(text.replace("  all: {}\n", "  all: {}\n  part: {where: 'd'}\n")))
+    assert [one.code for one in caught.value.findings] == ["values_two_grids"]

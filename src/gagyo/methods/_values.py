@@ -182,9 +182,11 @@ def value_faults(analysis: Analysis, study: Study, names: Sequence[str]) -> Iter
 
 
 def two_grids(name: str, analysis: Analysis, study: Study) -> bool:
-    """Whether another analysis on the same people counts a variable in cells of its own."""
-    others = (one for one in study.analyses.values() if one.cohort == analysis.cohort)
-    return any(on_one_grid(study, analysis.cohort, name)) or any(_bends(one, name, study) for one in others)
+    """Whether another analysis counts a variable in cells of its own: as its time, of whatever people, since curves of
+    two parts are a curve of everyone; or for a bend, of the same people.
+    """
+    timed = any(any(on_one_grid(study, cohort, name)) for cohort in study.cohorts)
+    return timed or any(_bends(one, name, study) for one in study.analyses.values() if one.cohort == analysis.cohort)
 
 
 def _bends(other: Analysis, name: str, study: Study) -> bool:

@@ -20,16 +20,32 @@ from gagyo.site.groups_told import names_in
 Pairs = tuple[tuple[str, str], ...]
 
 
-def pairs_of(line: Line, analysis: str, before: Collection[str]) -> Pairs:
-    """Each two variables by which sums of an analysis, or of it and an earlier one of its cohort, are formed; without
-    those of earlier analyses alone.
+def pairs_of(line: Line, analysis: str, before: Collection[str]) -> dict[str, Pairs]:
+    """By cohort each two variables by which sums of an analysis, or of it and earlier ones of that cohort, are formed;
+    without those of earlier analyses alone. Of another cohort that holds this one, sums of a third leave this one.
     """
-    cohort = line.study.analyses[analysis].cohort
-    mine, told = _forming(line, analysis), set[str]()
+    analyses = line.study.analyses
+    mine, told = _forming(line, analysis), {analyses[analysis].cohort: set[str]()}
     for name in before:
-        told |= _forming(line, name) if line.study.analyses[name].cohort == cohort else set()
-    every = combinations(sorted(mine | told), 2)
-    return tuple(pair for pair in every if not told.issuperset(pair))
+        told.setdefault(analyses[name].cohort, set()).update(_forming(line, name))
+    own = told[analyses[analysis].cohort]
+    found = {cohort: _pairs(mine, there | own) for cohort, there in told.items()}
+    first = set(found[analyses[analysis].cohort])
+    return {
+        cohort: pairs if there is own else tuple(pair for pair in pairs if pair not in first)
+        for (cohort, pairs), there in zip(found.items(), told.values(), strict=True)
+    }
+
+
+def _pairs(mine: set[str], told: set[str]) -> Pairs:
+    return tuple(pair for pair in combinations(sorted(mine | told), 2) if not told.issuperset(pair))
+
+
+def nested(one: Bools, other: Bools) -> Bools:
+    """The people of the smaller of two cohorts, where the other holds them all; else nobody, whom no sums leave."""
+    both = one & other
+    smaller = min(np.count_nonzero(one), np.count_nonzero(other))
+    return both if np.count_nonzero(both) == smaller else np.zeros_like(both)
 
 
 def _forming(line: Line, analysis: str) -> set[str]:

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from gagyo.federation.line import Line
 from gagyo.federation.weighing import UNWEIGHTED, Weighing
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable
+from gagyo.release.aggregate import Counts
 from gagyo.release.case import Before
 from gagyo.site.groups_told import names_in
 from gagyo.site.keyed_digests import fingerprints
@@ -121,6 +123,19 @@ class Earlier:
                 both = overlap(np.packbits(changed), both_of(now, then))[0]
                 found += [both + apart(now, then)] if both else []
         return min(found, default=None)
+
+    def own_alike(self, session: Session, request: Request, names: set[str]) -> Counts:
+        """Of each variable of which this hospital tells by itself (names), and each other that another plan named where
+        it did, by how many people of both cohorts they differ.
+        """
+        mine, now, found = self._asked(session, request.analysis), session.cohorts[request.cohort].members, [0]
+        for one in self._others(session):
+            if self._said.told(one.plan, one.analysis).numbers[request.receiver, "each"]:
+                both = both_of(now, self._of(one.people))
+                for name, other in product(sorted(names - {*one.values}), sorted({*one.values} - {*mine.values})):
+                    apart_by = self._differ(mine.values[name], one.values[other])
+                    found.append(overlap(np.packbits(apart_by), both)[0])
+        return np.array(found, np.int64)
 
     def _differ(self, now: str, then: str) -> NDArray[np.bool_]:
         """Whose bits are others, by lasting place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -188,6 +189,10 @@ class Cohorts:
         """Whether those selected differ from an earlier selection by a few people."""
         found = self._people.overlap(*self[name].selection)
         return any(one is not None and 0 < one < least for one in (found.difference, found.atom))
+
+    def held(self) -> AbstractContextManager[dict[str, NDArray[np.uint8]]]:
+        """What is remembered inside, by key, stays only where nothing was raised."""
+        return self._people.held()
 
     def is_whole(self, name: str) -> bool:
         """Whether nobody who is selected was left out for a missing value."""

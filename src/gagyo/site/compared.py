@@ -7,7 +7,8 @@ other cohorts leave are counted, with each trait and each two traits that both t
 A column declared as a measurement that holds a few values counts as the trait that it is (`few_values`).
 
 Splines differ likewise: with a knot moved a little a few times, the columns' sums leave those who lie between these
-knots. And sums over folds and over resampled people leave a few (`resampled.py`).
+knots. And sums over folds and over resampled people leave a few (`resampled.py`), and subgroups that are cut at values
+(`subgroups.py`).
 """
 
 from __future__ import annotations
@@ -39,13 +40,14 @@ from gagyo.release.aggregate import (
 )
 from gagyo.release.aggregate import compared as measure_of
 from gagyo.release.few_values import Bools
-from gagyo.site.alike import Pairs, pairs_of, unlike_cells
-from gagyo.site.divided import about, between_cuts, between_grids, parts_of
+from gagyo.site.alike import Pairs, nested, pairs_of, unlike_cells
+from gagyo.site.divided import about, between_cuts, between_grids, between_times, parts_of
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
 from gagyo.site.session import Session
+from gagyo.site.subgroups import subgroups_between
 
 NAME = "compared"
 """The name of the measure among those of an answer."""
@@ -61,7 +63,7 @@ class Compared:
     cohort, the measurements that earlier analyses of it and this one name. resampled: whether this one resamples.
     splines: by other cohort and variable, the knots of splines of both. equations: by cohort, those given in earlier
     analyses of it that are not this one's (`equation`). size: the study's minimum of people, and hospitals.
-    alike: variables that are compared, two by two.
+    alike: by cohort, variables that are compared, two by two, of who is in it and in this one.
     """
 
     cohort: str
@@ -75,7 +77,7 @@ class Compared:
     equation: Given | None
     equations: Mapping[str, tuple[Given, ...]]
     size: tuple[int, int]
-    alike: Pairs
+    alike: Mapping[str, Pairs]
 
     @classmethod
     def of(cls, line: Line, analysis: str, opened: Collection[str]) -> Compared:
@@ -117,7 +119,7 @@ class Compared:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Whose people are counted; nobody's where no sums leave anybody."""
-        told = self.earlier or self.knots or self.resampled or self.equations or self.alike
+        told = self.earlier or self.knots or self.resampled or self.equations or any(self.alike.values())
         return tuple(dict.fromkeys((self.cohort, *self.earlier, *self.equations))) if told else ()
 
     def measure(self, columns: Mapping[str, Floats], people: Mapping[str, Bools], over: Counts = NOBODY) -> Measure:
@@ -132,7 +134,8 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
-        cells.append(unlike_cells(self.alike, columns, self.variables, now))
+        for name, pairs in self.alike.items():
+            cells.append(unlike_cells(pairs, columns, self.variables, nested(now, people[name])))
         found = measure_of(np.concatenate([NOBODY, *cells]), over)
         spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
         spreads += self._unlike(columns, people)
@@ -167,7 +170,8 @@ def left_between(
 
     before: what was resampled here under other plans.
     """
-    return {**_compared(session, request, before), **_left(session, request, step, aggregate)}
+    beside = {**_compared(session, request, before), **subgroups_between(session, request)}
+    return {**beside, **_left(session, request, step, aggregate)}
 
 
 def _compared(session: Session, request: Request, before: Sequence[Dealing]) -> Aggregate:
@@ -208,6 +212,8 @@ def _left(session: Session, request: Request, step: LocalStep, aggregate: Aggreg
         there["bins"].append(between)
     for people in between_grids(session, request, step):
         there["bins"].append(people)
+    for name, one in binned.items():
+        there[name] += between_times(session, request, one.people) if one.kind == "times" else []
     # Bins of completed data sets say themselves whom these leave.
     beside = {name: aggregate.get(f"{name} left") for name in there}
     there = {name: [*(one.people if one else ()), *there[name]] for name, one in beside.items()}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ class People:
     def __init__(self, store: Store, persons: Sequence[bytes], key: bytes) -> None:
         self._store = store
         self._seen: dict[tuple[str, int], Overlap] = {}
+        self._held: dict[str, NDArray[np.uint8]] | None = None
         self._places = store.places([hmac.digest(key, person, hashlib.sha256)[:TAG] for person in numbered(persons)])
         self._width = int(self._places.max(initial=-1)) + 1
 
@@ -41,7 +43,7 @@ class People:
         """How a cohort overlaps with the cohorts answered before; the same cohort again differs in nothing."""
         # Selections are compared with selections, and those analysed with those analysed: each were told apart.
         kind = key.partition(" ")[0] if " " in key else ""
-        every = self._store.cohorts()
+        every = self._answered()
         cohorts = {
             name: bits for name, bits in every.items() if (name.partition(" ")[0] if " " in name else "") == kind
         }
@@ -57,7 +59,7 @@ class People:
         differs from its own cohort by a few at this hospital is for the rule over all hospitals, which counts both;
         here the cohort and its parts must isolate nobody together with what was answered before.
         """
-        every = {name: bits for name, bits in self._store.cohorts().items() if _is_plain(name) or _is_part(name)}
+        every = {name: bits for name, bits in self._answered().items() if _is_plain(name) or _is_part(name)}
         if not parts and not any(_is_part(name) for name in every):
             return Overlap()
         asked = {key: members} | {_part_key(key, part): part for part in parts}
@@ -68,7 +70,28 @@ class People:
 
     def remember(self, key: str, members: NDArray[np.uint8]) -> None:
         """An answer about this cohort leaves: it counts from now on."""
-        self._store.keep_cohort(key, members)
+        if self._held is None:
+            self._store.keep_cohort(key, members)
+        else:
+            self._held.setdefault(key, members)
+
+    @contextmanager
+    def held(self) -> Iterator[dict[str, NDArray[np.uint8]]]:
+        """What is remembered inside counts at once, and stays only where nothing was raised: else nothing has left.
+
+        It is given by key: whoever clears it tells nothing of it.
+        """
+        self._held = held = dict[str, NDArray[np.uint8]]()
+        try:
+            yield held
+        finally:
+            self._held = None
+            self._seen.clear()
+        for key, members in held.items():
+            self._store.keep_cohort(key, members)
+
+    def _answered(self) -> dict[str, NDArray[np.uint8]]:
+        return {**self._store.cohorts(), **(self._held or {})}
 
     def remember_part(self, key: str, part: NDArray[np.uint8]) -> None:
         """Sums over a part of a cohort leave."""

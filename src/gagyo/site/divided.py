@@ -21,7 +21,7 @@ from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Counts, Floats
 from gagyo.release.few_values import Bools
 from gagyo.release.halves import nested
-from gagyo.site.scores_told import GRIDS, SCORES, Score
+from gagyo.site.scores_told import GRIDS, SCORES, TIMES, Score
 from gagyo.site.session import Session
 
 AT_CUTS = "at_cuts"
@@ -144,11 +144,11 @@ def _between_scores(session: Session, request: Request, step: LocalStep) -> Coun
 
 
 def between_grids(session: Session, request: Request, step: LocalStep) -> Iterator[Counts]:
-    """By other cohort of which cells of another kind were opened of the same variables, who is in both cohorts and lies
-    between each cut that a question asks for and the nearest of those cells, in the shape of its bins.
+    """By other cohort of which cells were opened of the same variables, who is in both cohorts and lies between each
+    cut that a question asks for and the nearest of those cells, in the shape of its bins.
     """
     kind, arguments = step.name.partition(".")[2], request.arguments
-    opened = [one for one in session.history.cells if kind in GRIDS and one.step != kind]
+    opened = [one for one in session.history.cells if kind in GRIDS and one.step in GRIDS]
     for other in dict.fromkeys(one.cohort for one in opened if one.cohort != request.cohort):
         known = []
         for at in arguments["which"]:
@@ -158,6 +158,32 @@ def between_grids(session: Session, request: Request, step: LocalStep) -> Iterat
         (both,) = session.cohorts.parts(request.cohort, f"also in {other}", [inside])
         whole = session.cohorts[request.cohort].rows
         yield _enclosed(both if both.n else whole, step, arguments, known) * (both.n > 0)
+
+
+def between_times(session: Session, request: Request, intervals: Counts) -> Iterator[Counts]:
+    """By other cohort whose exits were opened in intervals of the same time, who is in both cohorts and leaves between
+    each time that a question asks for and the nearest of those, in the shape of its intervals: before it, and after.
+
+    Curves of two parts are a curve of everyone, at times a few people away from those of everyone's own.
+    """
+    asked = request.arguments
+    if request.step.partition(".")[2] != TIMES:
+        return
+    opened = [one for one in session.history.cells if one.step == TIMES and one.variable == asked["time"]]
+    for other in dict.fromkeys(one.cohort for one in opened if one.cohort != request.cohort):
+        known = np.unique(_together(one.cuts for one in opened if one.cohort == other))
+        both = session.cohorts[other].complete & session.cohorts[request.cohort].complete
+        left = np.sort(session.data.columns[asked["time"]][both])
+        before, after = np.zeros(intervals.shape[:2], np.int64), np.zeros(intervals.shape[:2], np.int64)
+        for row, ends in enumerate(asked["edges"]):
+            there = known[(known > ends[0]) & (known < ends[-1])]
+            for part, cut in enumerate(ends[1:-1] if len(there) else ()):
+                under, over = there[there <= cut][-1:], there[there >= cut][:1]
+                ends_there = [*(under if len(under) else [cut]), cut, *(over if len(over) else [cut])]
+                low, at, high = np.searchsorted(left, ends_there, side="right")
+                before[row, part], after[row, part + 1] = at - low, high - at
+        for people in (before, after):
+            yield np.broadcast_to(people.reshape(*people.shape, *[1] * (intervals.ndim - 2)), intervals.shape)
 
 
 def _together(cuts: Iterable[Floats]) -> Floats:

@@ -17,7 +17,7 @@ from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
 from gagyo.release.ledger import Entry
 from gagyo.site.admission import NotAdmitted
-from gagyo.site.scores_told import GRIDS, SCORES, Cells, Score, cells_opened, scores_opened
+from gagyo.site.scores_told import GRIDS, SCORES, TIMES, Cells, Score, cells_opened, scores_opened, times_opened
 
 Kind = TypeVar("Kind", Ask, LeaveOut)
 
@@ -78,6 +78,8 @@ class History:
             self.scores += scores_opened(cursor.analysis, cohort, question.arguments, pooled(record).values["bins"])
         elif kind in GRIDS:
             self.cells += cells_opened(kind, cohort, question.arguments, pooled(record).values["bins"])
+        elif kind == TIMES:
+            self.cells.append(times_opened(cohort, question.arguments, pooled(record).values["exits"]))
 
     def others(self, request: Request) -> tuple[str, ...]:
         """All hospitals but the asked one over which sums about the cohort were opened: whom it is left out of."""

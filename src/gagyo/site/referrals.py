@@ -26,6 +26,13 @@ class Referrals:
         for number in range(REFUSALS_BEFORE_REFERRAL, self._said.refusals(plan) + 1, REFUSALS_BEFORE_REFERRAL):
             self._reviews.check(Subject(plan, "study", "", str(number)), {"refusals": number})
 
+    def check_cohorts(self, plan: str, number: int) -> None:
+        """That a cohort differs by a few people from another says something of these: of more than three, people decide
+        before anything is told.
+        """
+        if number > REFUSALS_BEFORE_REFERRAL:
+            self._reviews.check(Subject(plan, "study", "", "cohorts"), {"refusals": number})
+
     def check_analysis(self, session: Session, request: Request) -> None:
         """An analysis whose method the policy refers goes to people: its sums before anything is computed.
 

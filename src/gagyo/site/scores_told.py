@@ -18,6 +18,10 @@ GRIDS = ("value_bins", "variable_bins")
 """The steps that count values in cells: of the lattice, and about a predictor's mean."""
 
 
+TIMES = "exits"
+"""The step that counts who leaves in intervals of time."""
+
+
 @dataclass(frozen=True)
 class Cells:
     """The cuts of a variable's cells that a step opened of a cohort."""
@@ -49,6 +53,12 @@ def cells_opened(step: str, cohort: str, arguments: Mapping[str, Any], bins: Flo
     """Of which variables a question opened cells, and at which cuts. bins: two of each cut, NaN where shut."""
     for number, cuts in _opened(arguments, bins):
         yield Cells(step, cohort, arguments["variables"][number], cuts)
+
+
+def times_opened(cohort: str, arguments: Mapping[str, Any], exits: Floats) -> Cells:
+    """At which times exits of a cohort were opened. exits: by interval, NaN where shut."""
+    shut = np.asarray(np.isnan(exits).reshape(len(exits), -1).any(axis=1))
+    return Cells(TIMES, cohort, str(arguments["time"]), np.unique(arguments["edges"][~shut]))
 
 
 def _opened(arguments: Mapping[str, Any], bins: Floats) -> Iterator[tuple[int, Floats]]:

@@ -21,10 +21,12 @@ from gagyo.site.admission import NotAdmitted
 from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
 from gagyo.site.equations import is_step
+from gagyo.site.own_compared import NAME as OWN_COMPARED
+from gagyo.site.own_compared import own_compared, strata_compared
 from gagyo.site.policy import Policy
 from gagyo.site.preflight import preflight, preflight_told
 from gagyo.site.receipts import Receipts
-from gagyo.site.referrals import Referrals
+from gagyo.site.referrals import REFUSALS_BEFORE_REFERRAL, Referrals
 from gagyo.site.rosters import Rosters
 from gagyo.site.said import Said
 from gagyo.site.session import Session
@@ -51,23 +53,38 @@ class Steps:
 
     def preflight(self, session: Session, request: Request) -> Answer:
         """Which cohorts this hospital can answer for, and how many people were counted out."""
-        payload: dict[str, Any] = {"cohorts": {}, "absent": sorted(session.data.absent), "about": self._about}
-        payload |= {"values": {}, "withheld": {}, "reasons": {}}
-        least = session.limits.minimum_people
-        for name in session.study.cohorts:
-            aggregate = preflight(session.study, name, session.cohorts)
-            decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
-            isolates = session.cohorts.selection_isolates(name, least)
-            ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
-            # Where all who are selected are analysed, their number is that of the selection.
-            ready = ready and not (isolates and session.cohorts.is_whole(name))
-            payload["cohorts"][name] = "ready" if ready else "withheld"
-            if ready and isinstance(decision, Release):
-                session.cohorts.remember(name)
-                session.cohorts.remember_selection(name)
-                _add(payload, self._told(session, name, decision, isolates), name)
+        payload = self._nothing(session)
+        with session.cohorts.held() as held:
+            isolating = sum([self._flow(session, request, name, payload) for name in session.study.cohorts])
+            if isolating > REFUSALS_BEFORE_REFERRAL and session.study.counts_only:  # nobody there reads counts first
+                held.clear()
+                payload = self._nothing(session)
+            else:
+                self._referrals.check_cohorts(request.plan, isolating)
         numbers = sum(value.size for value in payload["values"].values())
         return self._receipts.release(request, payload, channel="each", numbers=numbers)
+
+    def _nothing(self, session: Session) -> dict[str, Any]:
+        """A preflight in which every cohort is withheld."""
+        payload: dict[str, Any] = {"cohorts": dict.fromkeys(session.study.cohorts, "withheld")}
+        payload |= {"absent": sorted(session.data.absent), "about": self._about}
+        return payload | {"values": {}, "withheld": {}, "reasons": {}}
+
+    def _flow(self, session: Session, request: Request, name: str, payload: dict[str, Any]) -> bool:
+        """What is told of a cohort; whether that says that it differs by a few people from another."""
+        aggregate = preflight(session.study, name, session.cohorts)
+        decision = self._gate.rule(self._case(session, request, "each", aggregate, cohort=name))
+        isolates = session.cohorts.selection_isolates(name, session.limits.minimum_people)
+        ready = isinstance(decision, Release) and not decision.withheld["flow"][0]
+        # Where all who are selected are analysed, their number is that of the selection.
+        ready = ready and not (isolates and session.cohorts.is_whole(name))
+        if ready and isinstance(decision, Release):
+            payload["cohorts"][name] = "ready"
+            session.cohorts.remember(name)
+            session.cohorts.remember_selection(name)
+            _add(payload, self._told(session, name, decision, isolates), name)
+            return isolates
+        return session.cohorts[name].rows.n >= session.limits.minimum_people
 
     def _told(self, session: Session, name: str, decision: Release, isolates: bool) -> Release:
         """What leaves of a cohort's preflight, beside those that left before."""
@@ -92,7 +109,8 @@ class Steps:
         self, session: Session, request: Request, ask: Ask | None, step: LocalStep, arguments: Mapping[str, Any]
     ) -> Answer:
         """This hospital's own numbers, as they are."""
-        aggregate = step(session.cohorts[request.cohort].rows, **arguments)
+        aggregate = dict(step(session.cohorts[request.cohort].rows, **arguments))
+        aggregate |= own_compared(session, request, self._earlier)
         case = self._case(session, request, "each", aggregate, ask)
         decision = self._gate.rule(case)
         output = decision.output if isinstance(decision, Referral) else decision
@@ -111,9 +129,10 @@ class Steps:
         """The first phase of a secure sum: this hospital's part, masked; with the people's mask over a known roster."""
         self._said.check_not_opened(request)
         self._rosters.check(session, request)
-        aggregate = step(session.cohorts[request.cohort].rows, **request.arguments)
+        aggregate = dict(step(session.cohorts[request.cohort].rows, **request.arguments))
         before = self._earlier.resampled(session) if request.round == 0 else []
-        aggregate = {**aggregate, **left_between(session, request, step, aggregate, before)}
+        aggregate |= strata_compared(session, request, aggregate)
+        aggregate |= left_between(session, request, step, aggregate, before)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
@@ -232,6 +251,6 @@ def _fit_name(request: Request, ask: Ask | None) -> str:
 
 def _add(payload: dict[str, Any], release: Release, cohort: str = "") -> None:
     prefix = f"{cohort}." if cohort else ""
-    payload["values"].update({prefix + name: value for name, value in release.values.items()})
-    payload["withheld"].update({prefix + name: mask for name, mask in release.withheld.items()})
-    payload["reasons"].update({prefix + name: reason for name, reason in release.reasons.items()})
+    for part in ("values", "withheld", "reasons"):
+        named: Mapping[str, Any] = getattr(release, part)
+        payload[part].update({prefix + name: one for name, one in named.items() if name != OWN_COMPARED})

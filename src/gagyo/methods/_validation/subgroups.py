@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,11 +16,11 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._groups import level_label
 from gagyo.methods._validation.options import Subgroup
 from gagyo.methods._validation.performance import PAIRS, Asked, Set
-from gagyo.methods._validation.present import grouped, present
+from gagyo.methods._validation.present import adds, grouped, present
 from gagyo.methods._validation.scores import SETS, Layout, outcome, scores
 from gagyo.protocol.study import Study
 from gagyo.protocol.variables import Variable
-from gagyo.release.aggregate import Aggregate, Floats
+from gagyo.release.aggregate import Aggregate, Floats, few_or_none, joined
 from gagyo.result import Words
 from gagyo.statistics import calibration, ledell
 from gagyo.text import Text, join
@@ -44,7 +44,14 @@ def subgroup(
         influence[here] = ledell.influence(right[here], others[here], y[here])
     columns = np.column_stack([y, ~y, right * y, others * y, influence**2, special.expit(one.lp)]).astype(np.float64)
     bounds = np.array([1.0, 1.0, PAIRS, PAIRS, PAIRS**2, 1.0])
-    return present(rows, columns, group[:, None] == np.arange(number), bounds)
+    groups = group[:, None] == np.arange(number)
+    found = dict(present(rows, columns, groups, bounds))
+    # That a group has three cases is a small cell, though the group be large: nobody, or enough of either.
+    added = (groups & adds(columns, groups)).any(axis=1)
+    either = np.bincount((2 * group + y)[added], minlength=2 * number)
+    cells = joined(found["groups"], few_or_none(either))
+    found["groups"] = replace(found["groups"], people=cells.people, others=cells.others, structural=cells.structural)
+    return found
 
 
 def group_of(rows: Rows, variable: str, cuts: Floats) -> NDArray[np.int64]:
