@@ -55,6 +55,7 @@ HAVE = {
     "weighting, curves",
     "validate",
     "validate, imputed",
+    "validate, designs of imputed",
     "validate, subgroups",
     "validate, equation",
 }
