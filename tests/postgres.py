@@ -66,8 +66,15 @@ class Cluster:
                 time.sleep(0.05)
 
     def kill(self) -> None:
-        """kill -9 of the database and its children (they end by themselves when the first is gone)."""
+        """kill -9 of the database; its children end by themselves when it is gone, and until then answer whoever asks."""
+        assert self.process is not None
+        first = self.process.pid
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         self._end(signal.SIGKILL)
+        until = time.monotonic() + 30
+        while any(Path("/proc", child).exists() for child in children):
+            assert time.monotonic() < until, "a child of the database does not end"
+            time.sleep(0.02)
 
     def remove(self) -> None:
         """Stop and remove."""
