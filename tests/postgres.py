@@ -66,7 +66,7 @@ class Cluster:
                 time.sleep(0.05)
 
     def kill(self) -> None:
-        """kill -9 of the database; its children end by themselves when it is gone, and until then answer whoever asks."""
+        """kill -9 of the database; its children end by themselves, and until then answer whoever asks."""
         assert self.process is not None
         first = self.process.pid
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
