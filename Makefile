@@ -33,7 +33,7 @@ hospitals: .venv/.demo
 	$(BIN)/gagyo demo hospitals --out demo-out/hospitals
 
 test: lint .venv/.system
-	TMPDIR="$$(.ci/scratch)" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	TMPDIR="$$(.ci/scratch)" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff check src tests benchmarks
