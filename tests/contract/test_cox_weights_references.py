@@ -20,6 +20,7 @@ from gagyo.result import Result
 from gagyo.statistics import cox as kernel
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, hospitals, label, number, study
+from tests.contract.few_weights import FEW, FEW_WITH_EVENT, single_out
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -112,32 +113,10 @@ def test_the_unit_of_weights_does_not_matter(tmp_path: Path) -> None:
     np.testing.assert_allclose(told(small), told(large), rtol=1e-9)
 
 
-FEW = [
-    "weights other than one of four people",
-    "other weights of four of those with a trait",
-    "other weights of four of those with both of two traits",
-    "other weights of four with both of two traits and the event",
-    "one weight that is most of the sum",
-]
-
-
-@pytest.mark.parametrize("few", FEW)
+@pytest.mark.parametrize("few", [*FEW, FEW_WITH_EVENT])
 def test_weights_that_single_out_a_few_are_withheld(tmp_path: Path, few: str) -> None:
-    w = np.ones(400)
-    data = people(w)
-    if few.startswith("weights"):
-        w[:4] = 2.0
-    elif few.startswith("other"):
-        some = data["e"] == 1 if few.endswith("a trait") else (data["e"] == 1) & (data["f"] == 1)
-        some &= (data["d"] == 1) | (not few.endswith("event"))
-        w[~some] = np.where(np.arange((~some).sum()) % 2, 1.0, 2.0)
-        w[np.flatnonzero(some)[:4]] = 2.0
-    else:
-        w *= 0.5
-        w += np.random.default_rng(1).uniform(0, 1e-3, 400)
-        w[:40] = 8.0
-        data["x"][:] = np.where(np.arange(400) == 3, 9.9, 0.001 * data["x"])
-    data["w"] = w
+    data = people(np.ones(400))
+    single_out(data, few)
     formula = "d ~ e + f" if "two traits" in few else "d ~ x + e + f"
     assert "a" in run(tmp_path, formula, data).stopped
 

@@ -16,6 +16,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, hospitals, number, study
+from tests.contract.few_weights import FEW, single_out
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -119,30 +120,10 @@ def test_the_unit_of_weights_does_not_matter(tmp_path: Path) -> None:
     np.testing.assert_allclose(told(small), told(large), rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "few",
-    [
-        "weights other than one of four people",
-        "other weights of four of those with a trait",
-        "other weights of four of those with both of two traits",
-        "one weight that is most of the sum",
-    ],
-)
+@pytest.mark.parametrize("few", FEW)
 def test_weights_that_single_out_a_few_are_withheld(tmp_path: Path, few: str) -> None:
-    w = np.ones(400)
-    data = people(w)
-    if few.startswith("weights"):
-        w[:4] = 2.0
-    elif few.startswith("other"):
-        some = data["e"] == 1 if few.endswith("a trait") else (data["e"] == 1) & (data["f"] == 1)
-        w[~some] = np.where(np.arange((~some).sum()) % 2, 1.0, 2.0)
-        w[np.flatnonzero(some)[:4]] = 2.0
-    else:
-        w *= 0.5
-        w += np.random.default_rng(1).uniform(0, 1e-3, 400)
-        w[:40] = 8.0
-        data["x"][:] = np.where(np.arange(400) == 3, 9.9, 0.001 * data["x"])
-    data["w"] = w
+    data = people(np.ones(400))
+    single_out(data, few)
     assert "a" in run(tmp_path, "d ~ x + e + f", data).stopped
 
 

@@ -689,3 +689,39 @@ def test_squares_of_a_forest_with_a_summary_are_larger_the_more_precise(
         assert sides[0] / sides[1] == pytest.approx(2, rel=0.2)
     else:
         assert len(set(sides)) == 1
+
+
+def test_weights_stand_at_the_right_end_of_a_forest(document: dict[str, Any]) -> None:
+    columns = (
+        Column("hospital", Words(text=Text("Hospital")), "text"),
+        Column("odds_ratio", Words(text=Text("o")), "interval"),
+        Column("weight", Words("meta.weight"), "percent", 1),
+    )
+    rows: tuple[tuple[Cell, ...], ...] = (
+        (Words(text=Text("one")), Interval(1.0, 0.8, 1.2), 0.278),
+        (Words(text=Text("two")), Interval(1.1, 0.9, 1.3), 0.722),
+        (Words("meta.summary_random"), Interval(1.05, 0.9, 1.2), 1.0),
+        (Words("meta.summary_fixed"), Interval(1.05, 0.9, 1.2), None),
+    )
+    table = Table("forest.x", Words(text=Text("x")), columns, rows, kind="forest")
+    found = {"label": None, **Result("meta", False, 90, ("seoul",), 1, tables=(table,)).to_json()}
+    for language, head in (("en", "Weight"), ("ko", "가중치"), ("zh", "权重")):
+        page = render(document | {"flow": None, "egress": None, "analyses": {"a": found}}, language)
+        figure = page[page.index("<figure>") : page.index("</figure>")]
+        drawn = [said for x, said in re.findall(r'<text x="([\d.]+)"[^>]*>([^<]*)', figure) if float(x) == 760.0]
+        assert [said for said in drawn if said] == [head, "27.8%", "72.2%", "100.0%"]
+
+
+def test_numbers_of_a_table_stand_on_one_line_where_they_all_fit(document: dict[str, Any]) -> None:
+    """Else the browser breaks some of a column's intervals and not others."""
+
+    def page(columns: int) -> str:
+        heads = [Column(f"c{at}", Words(text=Text(f"c{at}")), "interval") for at in range(columns)]
+        heads += [Column("n", Words(text=Text("n")), "count")]
+        row: tuple[Cell, ...] = (Words(text=Text("one")), *(Interval(1.0, 0.8, 1.2) for _ in heads[:-1]), 99)
+        table = Table("x", Words(text=Text("x")), (Column("t", Words(text=Text("t")), "text"), *heads), (row,) * 9)
+        found = {"label": None, **Result("meta", False, 90, ("seoul",), 1, tables=(table,)).to_json()}
+        return render(document | {"flow": None, "egress": None, "analyses": {"a": found}}, "en")
+
+    assert 'class="table wide fits"' in page(3)
+    assert 'class="table wide"' in page(5)

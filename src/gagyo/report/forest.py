@@ -87,10 +87,9 @@ def _draw(table: Table, name: str, group: list[int], voice: Voice, countries: Ma
     for row in rows:
         drawn, high = _row(row, y, panels, voice)
         parts.append(drawn)
-        if weight is not None and row.cells and row.cells[weight] is not None:
+        if weight is not None and row.cells:
             share = voice.cell(row.cells[weight], table.columns[weight])
-            style = "strong" if row.kind == "summary" else ""
-            parts.append(svg.lines(WIDE, y + high / 2 + 4.5, [share], anchor="end", kind=style))
+            parts.append(svg.lines(WIDE, _first(y + high / 2, [share]), [share], anchor="end", kind=_style(row)))
         y += high
     parts += [_frame(panel, top, y) for panel in panels]
     told = "; ".join(_told(row, panels, voice) for row in rows if row.cells)
@@ -188,7 +187,7 @@ def _to(value: float, log: bool) -> float:
 
 def _row(row: Row, top: float, panels: list[Panel], voice: Voice) -> tuple[str, float]:
     """A row, and how high it is."""
-    style = {"heading": "muted", "summary": "strong"}.get(row.kind, "")
+    style = _style(row)
     said = [_said(row.cells[panel.index], panel, voice) for panel in panels] if row.cells else []
     high = max(ROW, svg.LINE * max(map(len, [row.label, *said])) + 8)
     y = top + high / 2
@@ -199,6 +198,10 @@ def _row(row: Row, top: float, panels: list[Panel], voice: Voice) -> tuple[str, 
         kind = style if isinstance(cell, Interval) else "small"
         parts.append(svg.lines(panel.scale.end + 12, _first(y, words), words, kind=kind))
     return "".join(parts), high
+
+
+def _style(row: Row) -> str:
+    return {"heading": "muted", "summary": "strong"}.get(row.kind, "")
 
 
 def _said(cell: Cell, panel: Panel, voice: Voice) -> list[str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 import numpy as np
 
-from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.methods._validation.bootstrap import Optimism
 from gagyo.methods._validation.cuts import Threshold
 from gagyo.methods._validation.descent import Grown
 from gagyo.methods._validation.own import Hospital
+from gagyo.methods._validation.parts import Lacking, Parts
 from gagyo.methods._validation.performance import Performance
 from gagyo.methods._validation.splines import Bend
 from gagyo.methods._validation.subgroups import Group
@@ -20,18 +18,13 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Words
 from gagyo.statistics import roc
 from gagyo.statistics.calibration import Band
-from gagyo.text import Text
-
-T = TypeVar("T")
-Lacking = tuple[str, Text | None, Kept]
-"""A part that hospitals withheld: its name, of a subgroup the variable's label, and whether they were asked."""
 
 Area = tuple[float, float]
 """An AUC over all pairs with the bound of its bins."""
 
 
 @dataclass
-class Findings:
+class Findings(Parts):
     """What has been found so far; what a design leaves out stays empty."""
 
     people: int = 0
@@ -55,18 +48,6 @@ class Findings:
     left_out: tuple[Hospital, ...] = ()
     notes: list[Words] = field(default_factory=list)
     kept: list[Lacking] = field(default_factory=list)
-
-    def part(self, name: str, talk: Generator[Any, Any, T], label: Text | None = None) -> Generator[Any, Any, T | None]:
-        """What a part gives; None where it was withheld, which is noted."""
-        given = yield from unless_withheld(talk)
-        if isinstance(given, Kept):
-            self.kept.append((name, label, given))
-            return None
-        return given
-
-    def lacks(self, name: str) -> bool:
-        """Whether a part was withheld."""
-        return any(one == name for one, _, _ in self.kept)
 
     @property
     def apparent_area(self) -> Area | None:

@@ -16,18 +16,17 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Ask, Numerals, Pooled
-from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.methods._imputation_walk import Chained
 from gagyo.methods._profile_fit import check_whole
 from gagyo.methods._validation import imputed_cuts
 from gagyo.methods._validation.completed import completed, completed_lines, completed_own, on_logit
 from gagyo.methods._validation.cuts import Threshold
-from gagyo.methods._validation.findings import Lacking, T
 from gagyo.methods._validation.imputed import leave_out
 from gagyo.methods._validation.imputed_cuts import Placed
 from gagyo.methods._validation.imputed_folds import fold_equations
 from gagyo.methods._validation.imputed_groups import PooledGroup, by_group
 from gagyo.methods._validation.options import FEWEST_HOSPITALS, Options
+from gagyo.methods._validation.parts import Lacking, Parts
 from gagyo.methods._validation.performance import (
     EXPECTED,
     Performance,
@@ -41,7 +40,6 @@ from gagyo.release.aggregate import Floats
 from gagyo.result import Words
 from gagyo.statistics import rubin
 from gagyo.statistics.netbenefit import Benefit
-from gagyo.text import Text
 
 MEASURED = ("auc", "oe", "slope", "citl")
 """What is pooled over all hospitals with errors: the AUC on the logit scale, O/E on the logarithmic."""
@@ -73,7 +71,7 @@ def _on_scale(one: Performance, name: str) -> tuple[float, float]:
 
 
 @dataclass
-class Foreseen:
+class Foreseen(Parts):
     """What was found: by data set over all hospitals, of everyone's equation and of those of folds; by hospital, and by
     hospital that was left out; at thresholds, and by group; what hospitals withheld.
 
@@ -92,18 +90,6 @@ class Foreseen:
     benefit: Benefit | None = None
     subgroups: list[tuple[Words, PooledGroup | None]] = field(default_factory=list)
     kept: list[Lacking] = field(default_factory=list)
-
-    def part(self, name: str, talk: Generator[Any, Any, T], label: Text | None = None) -> Generator[Any, Any, T | None]:
-        """What a part gives; None where it was withheld, which is noted."""
-        given = yield from unless_withheld(talk)
-        if isinstance(given, Kept):
-            self.kept.append((name, label, given))
-            return None
-        return given
-
-    def lacks(self, name: str) -> bool:
-        """Whether a part was withheld."""
-        return any(one == name for one, _, _ in self.kept)
 
 
 def foresee(chained: Chained, options: Options, study: Study, analysis: str) -> Generator[Any, Any, Foreseen]:

@@ -8,9 +8,10 @@ import numpy as np
 from scipy import special
 
 from gagyo.methods._kept import WITHHELD, kept_note, named_part
-from gagyo.methods._validation.findings import Findings, Lacking
+from gagyo.methods._validation.findings import Findings
 from gagyo.methods._validation.left_out import NAMES
 from gagyo.methods._validation.own import Z95, Hospital
+from gagyo.methods._validation.parts import Lacking
 from gagyo.methods._validation.performance import Performance
 from gagyo.protocol.variables import Variable
 from gagyo.result import Cell, Column, Estimate, Format, Interval, Table, Withheld, Words
