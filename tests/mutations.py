@@ -38,7 +38,7 @@ CHECK, DERIVE = "tests/rules/test_check.py", "tests/rules/test_derive.py"
 SHOWN = "tests/rules/test_commands.py"
 EXAMPLES, PACKS = "tests/rules/test_examples.py", "tests/rules/test_packs.py"
 WEIGHTED_COX = "tests/contract/test_cox_weights_references.py"
-COMMON = "tests/attacks/test_cox_common.py"
+COMMON, GRIDDED = "tests/attacks/test_cox_common.py", "tests/contract/test_cox_common_references.py"
 SURVIVAL, ONE = "tests/unit/test_survival_statistics.py", "tests/contract/test_survival_references.py"
 MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "packing", "once"))
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
@@ -441,24 +441,38 @@ MUTATIONS = (
     ),
     (
         "methods/_survival/one_baseline.py",
-        "self.grid.coarser(times * self.least, apart=apart, censored=entered)",
+        "self.grid.coarser(times * self.least, apart=bool(self.strata), censored=self.by_risk)",
         "self.grid",
         "tests/attacks/test_survival.py",
     ),
     (
         "methods/_survival/common_steps.py",
-        "few_or_none(self.exits(chosen).ravel()), *self.bundles",
-        "few_or_none(self.exits(chosen).sum(axis=(0, 2, 3))), *self.bundles",
+        "few_or_none(self.exits(part).ravel()), *self.bundles",
+        "few_or_none(self.exits(part).sum(axis=(0, 2, 3))), *self.bundles",
         "tests/attacks/test_survival.py",
     ),
     ("methods/_survival/common_steps.py", ", behind(tied[np.arange(self.shape[1]) < until[:, None]])]", "]", COMMON),
     ("methods/_survival/common_steps.py", "few_or_none(came[:, 1:].ravel()), ", "", COMMON),
-    ("methods/_survival/common_steps.py", "bundled = ~self.event & ", "bundled = ", COMMON),
-    ("methods/_survival/common_steps.py", ", *_behind_columns(rows, formula)):", ",):", COMMON),
-    ("methods/_survival/common_steps.py", "    yield from traits.T\n", "", COMMON),
-    ("methods/_survival/common_steps.py", "    yield from ~traits.T\n", "", COMMON),
+    ("methods/_survival/common_steps.py", "bundled = ~event & ", "bundled = ", COMMON),
+    ("methods/_survival/common_steps.py", ", BOTH), *_behind_columns(there, formula):", ", BOTH),:", COMMON),
+    ("methods/_survival/common_steps.py", "        yield trait, side\n", "", COMMON),
+    ("methods/_survival/common_steps.py", "        yield ~trait, ", "        _ = ", COMMON),
     ("methods/_survival/common_steps.py", "combinations(sides, 2)", "combinations(sides[:0], 2)", COMMON),
-    ("methods/_survival/one_baseline.py", "apart=apart, censored", "apart=False, censored", COMMON),
+    ("methods/_survival/one_baseline.py", "apart=bool(self.strata), censored", "apart=False, censored", COMMON),
+    (
+        "methods/_survival/common_steps.py",
+        "            yield chosen & ~self.changed, self.shape[1]",
+        "            yield from ()",
+        COMMON,
+    ),
+    (
+        "methods/_survival/common_steps.py",
+        "            yield chosen & self.changed, lag",
+        "            yield from ()",
+        COMMON,
+    ),
+    ("methods/_survival/common_steps.py", "values[self.size :])", "0 * values[self.size :])", CHANGED),
+    ("methods/_cox_options.py", "return named | {", "return named or {", COMMON),
     ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
     ("methods/_survival/episodes.py", "traits = design_cells(", "traits = trait_cells(", WEIGHTED_COX),
     ("methods/_cox_steps.py", ' and not model["weights"]', "", WEIGHTED_COX),

@@ -1,4 +1,4 @@
-"""Attacks on a Cox fit with one baseline hazard: a few who came or left between two risk sets, and few in a stratum."""
+"""Attacks on a Cox fit with one baseline hazard: a few who came, changed or left between risk sets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
@@ -26,8 +27,10 @@ from tests.contract.data import HEAD, boolean, columns, divide, hospitals, numbe
 from tests.hospitals import Rows, house
 
 Columns = dict[str, np.ndarray]
-VARIABLES = [number("x", -10, 10), number("t", 0, 1000), number("came", 0, 1000), *map(boolean, ("d", "g", "h"))]
+TIMES = [number(name, 0, 1000) for name in ("t", "came", "fell")]
+VARIABLES = [number("x", -10, 10), *TIMES, *map(boolean, ("d", "g", "h"))]
 FORMULA = "d ~ x"
+CHANGES = "{ill: {at: fell, label: {en: Ill, ko: 발병, zh: 发病}}}"
 
 
 def line(formula: str = FORMULA, **more: Any) -> str:
@@ -48,19 +51,21 @@ def people(*rows: tuple[float, float, int, int]) -> Columns:
     data = {"came": came[there], "t": t[there], "d": d[there]}
     data["x"] = random.normal(size=len(there)).clip(-4, 4)
     data |= {name: (random.random(len(there)) < 0.5).astype(float) for name in ("g", "h")}
-    return {name: column[shuffled] for name, column in data.items()}
+    return {name: column[shuffled] for name, column in data.items()} | {"fell": np.full(len(there), np.nan)}
 
 
 def divided(data: Columns) -> dict[str, Rows]:
     return divide(data, np.arange(len(data["t"])) % 4)
 
 
-def asked(data: Columns, edges: np.ndarray, lag: int) -> tuple[list[Aggregate], list[Aggregate]]:
-    """What each hospital would send of its risk sets at no effect."""
+def asked(data: Columns, edges: np.ndarray, lag: int, changes: bool = False) -> tuple[list[Aggregate], list[Aggregate]]:
+    """What each hospital would send of its risk sets at no effect, of a model with entries, or with a change."""
     variables = Study.parse(text(line(entry="came"))).variables
     inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
-    told: dict[str, Any] = {"formula": FORMULA, "time": "t", "entry": "came", "strata": "", "edges": edges}
-    told |= {"lag": lag, "until": np.array([len(edges) - 2.0]), "coefficients": np.zeros(1), "centre": np.zeros(1)}
+    told: dict[str, Any] = {"formula": "d ~ x*ill" if changes else FORMULA, "time": "t", "strata": "", "edges": edges}
+    told |= {"entry": "", "changed": ["ill"], "at": ["fell"]} if changes else {"entry": "came", "changed": [], "at": []}
+    none = np.zeros(3 if changes else 1)
+    told |= {"lag": lag, "until": np.array([len(edges) - 2.0]), "coefficients": none, "centre": none}
     return [exposures(one, **told) for one in inside], [risk_means(one, **told) for one in inside]
 
 
@@ -230,6 +235,123 @@ def test_nor_of_real_people(tmp_path: Path, name: str, time: str, formula: str, 
     assert smallest(going, data, parts, time=time, event="died") >= 10
 
 
+# Changes.
+
+Kinds = dict[tuple[int, int, int, int], int]
+"""People by whether they changed, the interval at whose end they first count so, that of their exit, and the event."""
+
+
+def kinds_of(data: Columns, edges: np.ndarray, chosen: np.ndarray) -> Kinds:
+    changed = data["fell"] < data["t"]
+    since = np.where(changed, np.searchsorted(edges[1:], data["fell"], side="right"), 0)
+    last = np.searchsorted(edges[1:], data["t"], side="left")
+    every = np.column_stack([changed, np.minimum(since, last), last, data["d"]]).astype(int)[chosen]
+    return {tuple(map(int, one)): int(n) for one, n in zip(*np.unique(every, axis=0, return_counts=True), strict=True)}
+
+
+def fewest(kinds: Kinds, size: int, least: int = 10) -> int:
+    """The fewest people that any combination of the sums is over, or `least` where none is over fewer.
+
+    A person at risk in intervals up to the end of m counts C[m] as long as they have not changed, and after it the
+    difference of two D; who has the event counts a G of their state and interval besides. All are numbers to be chosen,
+    so that one person's two parts may outweigh each other.
+    """
+    order = list(kinds)
+    A = np.zeros((len(order), 4 * size + 2))
+    C, D, G = A[:, : size + 1], A[:, size + 1 : 2 * size + 2], A[:, 2 * size + 2 :]
+    for row, (changed, since, last, event) in enumerate(order):
+        C[row, since if changed else last + 1] += 1  # the start is counted by nobody, C[0] = 0
+        if changed:
+            D[row, last + 1] += 1
+            D[row, since] -= 1
+        G[row, changed * size + last] = event
+    C[:, 0] = 0
+    many = np.array([kinds[one] for one in order], float)
+    found = least
+    for victim in np.flatnonzero(many < least):
+        # Who is counted at all weighs their number; the victim counts one.
+        spared = np.column_stack([A, -100 * np.eye(len(order))]), np.column_stack([-A, -100 * np.eye(len(order))])
+        exposed = np.append(A[victim], np.zeros(len(order)))[None]
+        limits = [optimize.LinearConstraint(one, ub=0) for one in spared]
+        limits.append(optimize.LinearConstraint(exposed, 1, 1))
+        bounds = optimize.Bounds([-50] * A.shape[1] + [0] * len(order), [50] * A.shape[1] + [1] * len(order))
+        whole = np.append(np.zeros(A.shape[1]), np.ones(len(order)))
+        cost = np.append(np.zeros(A.shape[1]), many)
+        solved = optimize.milp(cost, constraints=limits, bounds=bounds, integrality=whole)
+        if solved.success:
+            found = min(found, round(solved.fun))
+    return found
+
+
+def falling(*rows: tuple[float, float, int, int]) -> Columns:
+    """So many people with a time of change (0 for none), a time of exit and the event or not."""
+    data = people(*rows)
+    data["fell"] = np.where(data["came"] > 0, data["came"], np.nan)
+    data["came"] = np.zeros(len(data["t"]))
+    return data
+
+
+# Ten or nobody change, leave with the event and leave without it in every interval, of those who changed and of those
+# who did not. Yet one person changes and leaves in the second, as nobody else does.
+FALLEN = [(0, t, event, 12) for t in (50, 150, 250, 900) for event in (0, 1)]
+FALLEN += [(20, 150, 0, 11), (120, 150, 0, 1), (120, 250, 0, 11), (20, 900, 0, 12), (20, 900, 1, 12)]
+BUNDLES = [(20, 50, 0, 12), (20, 250, 0, 12)]
+FEW = np.array([0.0, 100.0, 200.0, 300.0, 1000.0])
+
+
+def test_sums_over_who_has_changed_may_differ_in_one_person() -> None:
+    """Of those who have changed: those at risk in the first and third interval, less the second and less the last."""
+    data = falling(*FALLEN)
+    assert fewest(kinds_of(data, FEW, data["t"] > 0), 4) == 1
+    victim = (data["fell"] == 120) & (data["t"] == 150)
+    number, x = np.array([-1, 1, -1, 1]) @ pooled(asked(data, FEW, 1, changes=True)[1])[0][:, 1:]
+    np.testing.assert_allclose([number, x], [1, data["x"][victim][0]], atol=1e-9)
+    assert not any(opens(list(part), len(data["t"])) for lag in (1, 2, 3, 4) for part in asked(data, FEW, lag, True))
+
+
+def test_bundles_of_changed_people_open_the_sums() -> None:
+    data = falling(*FALLEN, *BUNDLES)
+    assert fewest(kinds_of(data, FEW, data["t"] > 0), 4) >= 10
+    assert all(opens(list(part), len(data["t"])) for part in asked(data, FEW, 4, changes=True))
+
+
+@pytest.mark.parametrize(
+    ("left_out", "because"),
+    [
+        ((0, 150, 0, 12), "nobody stays as they were and leaves without the event: two parts of a person may be one"),
+        ((20, 150, 0, 11), "nobody who changed early leaves in the second"),
+    ],
+)
+def test_without_bundles_of_either_the_sums_are_withheld(left_out: Any, because: str) -> None:
+    data = falling(*(one for one in [*FALLEN, *BUNDLES] if one != left_out))
+    assert not any(opens(list(part), len(data["t"])) for part in asked(data, FEW, 4, changes=True)), because
+
+
+def test_few_who_change_in_an_interval_are_withheld() -> None:
+    data = falling(*FALLEN, *BUNDLES, (250, 900, 0, 9))
+    assert not any(opens(list(part), len(data["t"])) for part in asked(data, FEW, 4, changes=True))
+
+
+@pytest.mark.parametrize("formula", ["d ~ x + ill", "d ~ x + h + ill", "d ~ x*ill"])
+@pytest.mark.parametrize("seed", [1, 4])
+def test_no_combination_of_what_a_fit_with_a_change_opens_is_over_a_few(
+    tmp_path: Path, seed: int, formula: str
+) -> None:
+    random = np.random.default_rng(seed)
+    size = 900 + 300 * seed
+    fell = np.where(random.random(size) < 0.3 + 0.1 * seed, random.integers(1, 500, size), 0)
+    t = np.minimum(1 + random.exponential(220, size).round(), 999)
+    died = random.random(size) < 0.3 + 0.05 * seed
+    data = falling(*((a, b, int(c), 1) for a, b, c in zip(fell, t, died, strict=True)))
+    going = run(tmp_path, data, line(formula, changes=CHANGES, times=[60, 120, 200, 300, 450]))
+    assert stopped(going) in ([], ["withheld_entries"])
+    assert seed == 1 or not going.stopped
+    if not going.stopped:
+        groups = [data["t"] > 0, *([data["h"] == level for level in (0, 1)] if "h" in formula else [])]
+        edges = grid(going)
+        assert all(fewest(kinds_of(data, edges, one), len(edges) - 1) >= 10 for one in groups)
+
+
 # Traits.
 
 
@@ -255,7 +377,8 @@ def rare() -> Columns:
 def sums_of_risk_sets(data: Columns, edges: np.ndarray, beta: list[float]) -> list[Aggregate]:
     variables = Study.parse(text(line("d ~ x + h"))).variables
     inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
-    told: dict[str, Any] = {"formula": "d ~ x + h", "time": "t", "entry": "", "strata": "", "edges": edges, "lag": 1}
+    told: dict[str, Any] = {"formula": "d ~ x + h", "time": "t", "entry": "", "strata": "", "changed": [], "at": []}
+    told |= {"edges": edges, "lag": 1}
     told |= {"until": np.array([len(edges) - 2.0]), "coefficients": np.array(beta), "centre": np.zeros(2)}
     return [risk_means(one, **told) for one in inside]
 
@@ -326,11 +449,12 @@ def test_each_stratum_has_no_event_or_enough_in_each_interval(tmp_path: Path) ->
         assert ((cells == 0) | (cells >= 10)).all()
 
 
-@pytest.mark.parametrize("more", [{"strata": "g"}, {"entry": "came"}])
+@pytest.mark.parametrize("more", [{"strata": "g"}, {"entry": "came"}, {"changes": CHANGES}])
 def test_two_divisions_of_one_cohort_are_a_fault_of_the_file(more: dict[str, str]) -> None:
-    both = line() + line(**more).replace("  a:", "  b:")
+    ill = "d ~ x + ill" if "changes" in more else FORMULA
+    both = line() + line(ill, **more).replace("  a:", "  b:")
     with pytest.raises(FileFault) as fault:
         Line(Study.parse(text(both)))
     assert {one.code for one in fault.value.findings} == {"cox_pooled_unlike"}
     Line(Study.parse(text(both.replace("hospitals: pooled", "hospitals: strata", 1))))
-    Line(Study.parse(text(line(**more), line("d ~ x + h", **more).replace("  a:", "  b:"))))
+    Line(Study.parse(text(line(ill, **more), line(f"{ill} + h", **more).replace("  a:", "  b:"))))

@@ -206,7 +206,8 @@ UNIT = [*VARIABLES[:-2], VARIABLES[-2].replace("type: number", "type: number, un
         (line("age + one", "one").replace("at: first", "at: nowhere"), "change_unknown"),
         (line("age + one", "one").replace("at: first", "at: severe"), "change_kind"),
         (line("age + severe", "one").replace("{one:", "{severe:"), "change_name"),
-        (line("age + one", "one", more=", hospitals: pooled"), "cox_pooled"),
+        (line("age + one", "one", more=", hospitals: pooled, entry: came"), "cox_pooled_changes"),
+        (line("age + one + two", "one", "two", more=", hospitals: pooled"), "cox_pooled_changes"),
         (line("age + one", "one", more=", strata: one"), "describe_unknown"),
     ],
 )

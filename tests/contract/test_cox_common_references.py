@@ -1,4 +1,4 @@
-"""Cox models with one baseline hazard: robust errors, further strata and late entry equal R's survival package."""
+"""Cox models with one baseline hazard: robust errors, strata, late entry and changes equal R's survival package."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ CASES = list(golden())
 def line(case: dict[str, Any], robust: bool) -> str:
     """An analysis of a study file for a case of R's."""
     more = "".join(f", {option}: {case[option]}" for option in ("entry", "strata") if case[option])
+    if case["change"]:
+        label = ", ".join(f"{language}: {case['change']}" for language in LANGUAGES)
+        more += f", changes: {{{case['change']}: {{at: {case['changes_at']}, label: {{{label}}}}}}}"
     head = f'  a: {{method: cox, cohort: all, hospitals: pooled, formula: "{case["formula"]}", time: {case["time"]}'
     return f"{head}{more}, ties: {case['ties']}, times: {case['cuts']}, robust: {str(robust).lower()}}}\n"
 
@@ -96,7 +99,7 @@ def test_baseline_hazards(fits: dict[tuple[str, bool], Run], name: str) -> None:
 
 
 def test_a_report_says_what_the_fit_was(fits: dict[tuple[str, bool], Run]) -> None:
-    for name, key in (("strata", "strata_of_all"), ("entry", "truncated_on_a_grid")):
+    for name, key in (("strata", "strata_of_all"), ("entry", "truncated_on_a_grid"), ("change", "episodes_on_a_grid")):
         result, _ = found(fits, name, robust=True)
         keys = [one.key for one in result.methods_text]
         assert f"survival.{key}" in keys

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
@@ -25,7 +26,7 @@ class Options(BaseModel):
     """How long each person was observed."""
     hospitals: Literal["strata", "pooled"] = "strata"
     """A baseline hazard for each hospital, on exact times; or one for all, on the agreed grid of times, which goes with
-    neither `changes` nor `weights` nor the test of proportional hazards."""
+    neither `weights` nor the test of proportional hazards, nor with `changes` that are several or beside an `entry`."""
     times: list[PositiveFloat] = []
     """The grid's times, for a pooled fit; empty for a grid as fine as the minimum of people allows."""
     entry: str = ""
@@ -43,7 +44,8 @@ class Options(BaseModel):
     proportional: Literal["identity", "log", "none"] = "identity"
     """The transform of time in the test of proportional hazards; a pooled fit has none."""
     changes: dict[str, Change] = {}
-    """Covariates by name that are 0 until a person's own time and 1 after it; a person without a time never changes."""
+    """Covariates by name that are 0 until a person's own time and 1 after it; a person without a time never changes.
+    All pooled models of a cohort and time have the same."""
     per: dict[str, PositiveFloat] = {}
     """By column of the model, the increment that its hazard ratio is given for; 1 where none is stated."""
 
@@ -59,11 +61,20 @@ def faults(options: Options, formula: Formula, analysis: Analysis, study: Study,
         found = {"found": f"{options.time}: {study.variables[options.time].bounds[0]:g}"}
         findings.append(Finding("cox_log_time", place=analysis.place("proportional"), values=found))
     if options.hospitals == "pooled":
-        only = [name for name in ("changes", "weights") if getattr(options, name)]
-        findings += [Finding("cox_pooled", place=analysis.place(one), values={"found": one}) for one in only]
+        findings += _faults_of_pooling(options, analysis)
     if options.weights:
         findings += _faults_of_weights(options, formula, analysis, known)
     return findings + _unlike(options, analysis, study)
+
+
+def _faults_of_pooling(options: Options, analysis: Analysis) -> list[Finding]:
+    findings = []
+    if options.weights:
+        findings.append(Finding("cox_pooled", place=analysis.place("weights"), values={"found": "weights"}))
+    if len(options.changes) > 1 or (options.changes and options.entry):
+        found = ", ".join([*options.changes, *([f"entry: {options.entry}"] if options.entry else [])])
+        findings.append(Finding("cox_pooled_changes", place=analysis.place("changes"), values={"found": found}))
+    return findings
 
 
 def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, known: Study) -> list[Finding]:
@@ -81,11 +92,20 @@ def _unlike(options: Options, analysis: Analysis, study: Study) -> list[Finding]
     """Fits on a grid of one cohort's times that divide its people otherwise: of two divisions a few may follow."""
     if options.hospitals != "pooled":
         return []
+    own = _division(options.model_dump())
     for name, one in study.analyses.items():
         also = one.method == "cox" and one.options.get("hospitals") == "pooled" and one.cohort == analysis.cohort
-        for option in ("entry", "strata"):
-            own, other = getattr(options, option), one.options.get(option, "")
-            if also and one.options.get("time") == options.time and own != other:
-                values = {"name": name, "option": option, "found": own or "-", "expected": str(other or "-")}
+        if not also or one.options.get("time") != options.time:
+            continue
+        for option, other in _division(one.options).items():
+            if own[option] != other:
+                values = {"name": name, "option": option, "found": own[option] or "-", "expected": other or "-"}
                 return [Finding("cox_pooled_unlike", place=analysis.place(option), values=values)]
     return []
+
+
+def _division(options: Mapping[str, Any]) -> dict[str, str]:
+    """By option what divides people's time on the grid."""
+    at = sorted(str(dict(one).get("at", "")) for one in dict(options.get("changes") or {}).values())
+    named = {option: str(options.get(option) or "") for option in ("entry", "strata")}
+    return named | {"changes": ", ".join(at)}

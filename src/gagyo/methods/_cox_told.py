@@ -143,8 +143,12 @@ class Told:
         intervals: int,
         strata: str,
         truncated: bool,
+        changes: Mapping[str, str],
     ) -> Result:
-        """The result of a fit with one baseline hazard (in each of the `strata`) for all hospitals."""
+        """The result of a fit with one baseline hazard (in each of the `strata`) for all hospitals.
+
+        changes: as in `result`.
+        """
         columns = self.formula.columns(self.study.variables)[1:]
         estimates = self.estimates(fit, variance)
         grid = Words("survival.grid_of_fit", {"found": intervals})
@@ -161,8 +165,17 @@ class Told:
                 self._fit_table(fit, variance),
                 _baseline(baseline),
             ),
-            notes=(Words("survival.one_baseline"), grid, *notes, *alias_notes(columns, fit.solved.aliased)),
-            methods_text=self._text("common", strata, truncated, None),
+            notes=(
+                Words("survival.one_baseline"),
+                grid,
+                *notes,
+                *self._changes(changes),
+                *alias_notes(columns, fit.solved.aliased),
+            ),
+            methods_text=(
+                *self._text("common", strata, truncated, None),
+                *([Words("survival.episodes_on_a_grid")] if changes else []),
+            ),
         )
         return self.with_splines(told, fit, variance)
 

@@ -43,7 +43,7 @@ from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.climb import Climb, sandwich
 from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
 from gagyo.methods._survival.episodes import change_faults, declared
-from gagyo.methods._survival.one_baseline import COARSER, LAGS, TRIES, Common
+from gagyo.methods._survival.one_baseline import COARSER, LAGS, LATER, TRIES, Common
 from gagyo.methods._survival.telling import dropped_note, group_names, time_words
 from gagyo.methods._survival.times import groups_of
 from gagyo.methods._values import bins_step, present_step
@@ -133,7 +133,8 @@ class Method:
 
     def _sends_on_a_grid(self, p: int) -> tuple[Sends, ...]:
         cells = self.asked.most * groups_of(self.study.variables, self.options.strata)
-        tries = len((*TRIES, *COARSER)) * (len(LAGS) if self.options.entry else 1)
+        tries = len((*TRIES, *COARSER)) * (len(LATER) if self.options.changes else 1)
+        tries *= len(LAGS) if self.options.entry or self.options.changes else 1
         half = p * (p + 1) // 2
         sends = [
             grids.sends(self.asked, self.study.variables),
@@ -166,9 +167,8 @@ class Method:
         tested: Proportionality | Kept | None = None
         if self._tests:
             tested = yield from unless_withheld(self._proportional(fit))
-        changes = {name: one.at for name, one in self.options.changes.items()}
         there = None if isinstance(tested, Kept) else tested
-        result = told.result(fit, variance, there, self.options.strata, bool(self.options.entry), changes)
+        result = told.result(fit, variance, there, self.options.strata, bool(self.options.entry), self._changes)
         return lacking(result, "proportional", tested, "predictors")
 
     def fit(self) -> Fitting:
@@ -202,6 +202,11 @@ class Method:
         return counts, int(counts["people"][0]), int(counts["people"][1])
 
     @property
+    def _changes(self) -> dict[str, str]:
+        """By covariate that changes, the variable of its time."""
+        return {name: one.at for name, one in self.options.changes.items()}
+
+    @property
     def asked(self) -> grids.Asked:
         """What the descent to a grid asks about, for a pooled fit."""
         one = self.options
@@ -212,7 +217,9 @@ class Method:
         counts, everyone, events = yield from self._counts()
         agreed = yield from grids.agree(self.asked)
         one = self.options
-        common = Common(self.formula, one.time, one.entry, one.strata, one.ties, agreed, self.asked.least)
+        changed, at = tuple(self._changes), tuple(self._changes.values())
+        least = self.asked.least
+        common = Common(self.formula, one.time, one.entry, one.strata, one.ties, agreed, least, changed, at)
         found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
         solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
         variance = (yield from found.sandwich(solved.inverse)) if self._robust else solved.inverse
@@ -235,7 +242,8 @@ class Method:
         label = time_words(self.study.variables[one.time])
         baseline = Baseline(grid.edges[1:], hazards, label, group_names(self.study, one.strata))
         notes = dropped_note(grid, self.asked.cuts)
-        return told.common(fit, variance, baseline, notes, len(grid.single), one.strata, bool(one.entry))
+        late = bool(one.entry)
+        return told.common(fit, variance, baseline, notes, len(grid.single), one.strata, late, self._changes)
 
     def _named(self, *names: str) -> dict[str, Any]:
         """Arguments that say which model is meant."""
@@ -244,8 +252,8 @@ class Method:
             "time": self.options.time,
             "entry": self.options.entry,
             "strata": self.options.strata,
-            "changed": list(self.options.changes),
-            "at": [one.at for one in self.options.changes.values()],
+            "changed": list(self._changes),
+            "at": list(self._changes.values()),
             "weights": self.options.weights,
             "ties": TIES.index(self.options.ties),
         }

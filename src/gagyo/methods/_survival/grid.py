@@ -178,6 +178,12 @@ class Grid:
         exits = np.add.reduceat(self.exits, starts, axis=0)
         return replace(self, edges=self.edges[ends], exits=exits, single=self.single[starts] & alone)
 
+    def from_a_longer_first(self, more: int) -> Grid:
+        """The grid whose first interval holds the next ones, so many of them, too."""
+        starts = np.array([0, *range(1 + more, len(self.exits))])
+        exits, alone = np.add.reduceat(self.exits, starts, axis=0), (starts > 0) | (more == 0)
+        return replace(self, edges=self.edges[[*starts, -1]], exits=exits, single=self.single[starts] & alone)
+
     def _merged(self, start: int, candidates: list[int], least: int, apart: bool, censored: bool) -> list[int]:
         """Those of the candidate ends, the last one always, between which intervals from `start` hold enough."""
         ends = [start]

@@ -1,10 +1,10 @@
 """A Cox model with one baseline hazard for all hospitals, on an agreed grid of times: its climb.
 
-A round opens the sums of exp(x'b) over those who leave in each interval (with entries, over those at risk); the hazard
-that follows from them is told to the hospitals, whose score and second moments are then sums over people, as in
-WebDISCO (Lu et al. 2015, J Am Med Inform Assoc 22:1212) but without the risk sets' columns, which are opened once, at
-the solution, for the standard errors. As sums over those with the event are opened too, intervals are merged until each
-has no event or enough, and no other exit or enough.
+A round opens the sums of exp(x'b) over those who leave in each interval (with entries or changes, over those at risk);
+the hazard that follows from them is told to the hospitals, whose score and second moments are then sums over people, as
+in WebDISCO (Lu et al. 2015, J Am Med Inform Assoc 22:1212) but without the risk sets' columns, which are opened once,
+at the solution, for the standard errors. As sums over those with the event are opened too, intervals are merged until
+each has no event or enough, and no other exit or enough.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Hazards:
     logs: float
 
     @classmethod
-    def of(cls, exposed: Floats, deaths: NDArray[np.int64], ties: kernel.Ties, entered: bool) -> Hazards:
+    def of(cls, exposed: Floats, deaths: NDArray[np.int64], ties: kernel.Ties, by_risk: bool) -> Hazards:
         """Of sums (2, K) by cell, as `exposures` opens them; deaths: (strata, intervals)."""
         shape, flat = deaths.shape, deaths.ravel()
-        at_risk = exposed[0] if entered else _from_the_end(exposed[0], shape)
+        at_risk = exposed[0] if by_risk else _from_the_end(exposed[0], shape)
         there = flat > 0
         some = kernel.RiskSets(np.zeros((1, 0)), at_risk[there], np.zeros(there.sum(), np.int64), flat[there], None)
         found = kernel.tied(at_risk[there], exposed[1][there], some, ties)
@@ -88,9 +88,9 @@ class Hazards:
             "means": means,
         }
 
-    def summed(self, opened: Floats, entered: bool) -> Floats:
+    def summed(self, opened: Floats, by_risk: bool) -> Floats:
         """Sums (2, K, p) over those at risk and over those with the event, from what `risk_means` opens."""
-        return opened if entered else np.stack([_from_the_end(opened[0], self.shape), opened[1]])
+        return opened if by_risk else np.stack([_from_the_end(opened[0], self.shape), opened[1]])
 
 
 def _from_the_end(by_cell: Floats, shape: tuple[int, ...]) -> Floats:
@@ -137,14 +137,19 @@ COARSER = (8, 16, 24)
 """Where some trait is rare: of those who have it, too, nobody or enough leave in an interval."""
 
 LAGS = (0, 2, 3, 1, 4)
-"""Whose bundles are tried, with entries: of people who are there from the start (0), or who came so long before."""
+"""Whose bundles are tried, with entries or a change: of who came or changed at the start (0), or so long before."""
+
+
+LATER = (0, 1, 2)
+"""With a change, how many intervals more the first one holds: few have changed when it ends, and leave in it."""
 
 
 @dataclass(frozen=True)
 class Common:
     """A model to be fitted on a grid. least: people with the event, and without, who leave in an interval.
 
-    entry, strata: variables, or empty. lag: as `common_steps` has it; of no matter where nobody enters.
+    entry, strata: variables, or empty. changed, at: names of changes and the variables of their times. lag: as
+    `common_steps` has it; of no matter where nobody enters or changes.
     """
 
     formula: Formula
@@ -154,7 +159,14 @@ class Common:
     ties: kernel.Ties
     grid: Grid
     least: int
+    changed: tuple[str, ...] = ()
+    at: tuple[str, ...] = ()
     lag: int = 1
+
+    @property
+    def by_risk(self) -> bool:
+        """Whether sums by interval are over those at risk: some come, or change, later than others."""
+        return bool(self.entry or self.changed)
 
     def climb(self, centre: Floats) -> Generator[Ask, Pooled, Climbed]:
         """The fit on the finest grid whose sums are opened."""
@@ -164,23 +176,26 @@ class Common:
             except Stopped:
                 continue
             return (yield from one._climbed(centre, hazards))
-        raise Stopped(
-            Finding("withheld_entries", values={"found": self.entry}) if self.entry else Finding("withheld_fit")
-        )
+        late = self.entry or ", ".join(self.changed)
+        raise Stopped(Finding("withheld_entries", values={"found": late}) if late else Finding("withheld_fit"))
 
     def _tries(self) -> Iterator[Common]:
-        before = -1
-        for times in (*TRIES, *COARSER):
-            apart, entered = bool(self.strata), bool(self.entry)
-            grid = self.grid.coarser(times * self.least, apart=apart, censored=entered)
+        """Grids from fine to coarse, and bundles of each."""
+        tried = set()
+        for grid in self._grids():
             size = len(grid.single)
-            if size < 2:
-                return  # with all in one risk set nobody is compared at their time
-            if size == before:
-                continue
-            before = size
-            lags = dict.fromkeys(min(lag or size, size) for lag in LAGS) if entered else (1,)
+            if size < 2 or tuple(grid.edges) in tried:
+                continue  # with all in one risk set nobody is compared at their time
+            tried.add(tuple(grid.edges))
+            lags = dict.fromkeys(min(lag or size, size) for lag in LAGS) if self.by_risk else (1,)
             yield from (replace(self, grid=grid, lag=lag) for lag in lags)
+
+    def _grids(self) -> Iterator[Grid]:
+        for times in (*TRIES, *COARSER):
+            grid = self.grid.coarser(times * self.least, apart=bool(self.strata), censored=self.by_risk)
+            for more in LATER if self.changed else (0,):
+                if more < len(grid.single):
+                    yield grid.from_a_longer_first(more)
 
     def _climbed(self, centre: Floats, hazards: Hazards) -> Generator[Ask, Pooled, Climbed]:
         """Quasi-Newton steps (Broyden, Fletcher, Goldfarb and Shanno 1970) from no effect, then the exact information.
@@ -210,7 +225,7 @@ class Common:
         else:
             raise Stopped(Finding("no_convergence", values={"found": rounds}))
         answer = yield self.ask(risk_means, beta, centre, self._bundles, "fitting")
-        sums = hazards.summed(_open(answer["fit"]), bool(self.entry))
+        sums = hazards.summed(_open(answer["fit"]), self.by_risk)
         information = moments - hazards.of_means(sums)
         # By the exact curvature the last step goes further than by the mended one, and costs no round.
         last = beta + solve(score, information, aliased).step
@@ -220,7 +235,7 @@ class Common:
     def _hazards(self, beta: Floats, centre: Floats) -> Generator[Ask, Pooled, Hazards]:
         answer = yield self.ask(exposures, beta, centre, self._bundles, "fitting")
         deaths = np.rint(self.grid.events.T).astype(np.int64)
-        return Hazards.of(_open(answer["fit"]), deaths, self.ties, bool(self.entry))
+        return Hazards.of(_open(answer["fit"]), deaths, self.ties, self.by_risk)
 
     @property
     def _bundles(self) -> dict[str, Any]:
@@ -248,10 +263,12 @@ class Common:
             "time": self.time,
             "entry": self.entry,
             "strata": self.strata,
+            "changed": list(self.changed),
+            "at": list(self.at),
         }
         arguments |= {"edges": self.grid.edges, "coefficients": beta, "centre": centre}
         spent = len(beta) + len(self.grid.single) * self.grid.exits.shape[1]
-        name = " ".join(one for one in (self.formula.text, "on a grid", self.entry, self.strata) if one)
+        name = " ".join(one for one in (self.formula.text, "on a grid", self.entry, self.strata, *self.at) if one)
         return Ask(step, arguments | more, fit=name, parameters=spent, doing=doing)
 
 
