@@ -101,7 +101,7 @@ def open_hospitals(study: Study, folder: Path) -> dict[str, Site]:
     sites = {site.name: site for site in map(open_site, site_files(folder))}
     missing = [name for name in study.sites if name not in sites]
     if missing:
-        values = {"found": ", ".join(missing), "expected": ", ".join(study.sites)}
+        values = {"found": ", ".join(missing), "expected": ", ".join(study.sites), "where": str(folder)}
         raise FileFault(Finding("no_site_file", values=values))
     return {name: sites[name] for name in study.sites}
 

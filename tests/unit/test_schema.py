@@ -62,9 +62,8 @@ def test_the_keys_are_the_readers() -> None:
     assert set(site["policy"]["properties"]) == set(policy.POLICY)
 
 
-def test_names_of_connectors_and_encodings_are_the_readers() -> None:
+def test_names_of_connectors_are_the_readers() -> None:
     data = schema.site_schema()["properties"]["data"]["properties"]
-    assert tuple(data["encoding"]["enum"]) == site_file.ENCODINGS
     assert tuple(data["connector"]["enum"]) == site_file.CONNECTORS == connectors.names()
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
 from gagyo.errors import FileFault
+from gagyo.protocol.schema import site_schema
 from gagyo.site.folder import site_files
 from gagyo.site.policy import Policy
 from gagyo.site.site_file import Marker, SiteFile
@@ -60,6 +63,16 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (read.data.delimiter, read.data.header, read.person) == (",", True, "")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("UTF-8", "utf-8"), ("utf8", "utf-8"), ("CP949", "cp949"), ("UHC", "cp949"), ("EUC-KR", "euc-kr"), ("GBK", "gbk")],
+)
+def test_an_encoding_may_be_written_in_capitals_and_by_another_name(written: str, meant: str) -> None:
+    text = EXAMPLE.replace("encoding: cp949", f"encoding: {written}")
+    assert SiteFile.parse(text).data.encoding == meant
+    Draft202012Validator(site_schema()).validate(YAML(typ="safe").load(text))
+
+
 def test_absent_may_say_why() -> None:
     read = SiteFile.parse(EXAMPLE.replace("absent: [chol]", "absent: {chol: not in the laboratory's panel}"))
     assert read.absent == {"chol": "not in the laboratory's panel"}
@@ -95,6 +108,13 @@ def test_a_fault_is_found_at_its_line(before: str, after: str, code: str, line: 
 def test_all_faults_are_reported_at_once() -> None:
     text = EXAMPLE.replace("KR", "Korea").replace("mg/dL", "mgdL??").replace("12", "1")
     assert [code for code, _ in faults(text)] == ["bad_country", "bad_unit", "out_of_bounds"]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileFault) as fault:
+        site_files(tmp_path / "nowhere")
+    assert [one.code for one in fault.value.findings] == ["no_folder"]
+    assert str(tmp_path / "nowhere") in fault.value.findings[0].text("en")
 
 
 def test_a_study_file_beside_the_site_files_is_none_of_them(tmp_path: Path) -> None:

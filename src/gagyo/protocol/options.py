@@ -39,7 +39,7 @@ def _check_analysis(
         return []
     if analysis.method not in models:
         near = nearest(analysis.method, models)
-        values = {"found": analysis.method, "expected": listed(sorted(models)), "hint": near}
+        values = {"found": analysis.method, "expected": ", ".join(sorted(models)), "hint": near}
         return [Finding("unknown_method", place=analysis.place("method"), values=values)]
     findings = _check_formula(analysis, _known(analysis, study, models[analysis.method])) if formulas else []
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from gagyo.protocol.analytes import ANALYTES
 from gagyo.protocol.declared import KINDS, LEVEL
 from gagyo.protocol.designs import COMMON, NUMBERS, REGION, SHAPES, WORDS, Bound
+from gagyo.protocol.encodings import ENCODINGS
 from gagyo.protocol.governance import CHAPTERS, DATA, LEAVES, PARTY, STUDY, THINGS, Key
 from gagyo.protocol.study import DURATION, FLOOR, LEAD, OPTIONAL, PERIOD, PURPOSES, REQUIRED, VERSION
 from gagyo.protocol.written import COUNTRY, ID, NAME, SITE
@@ -21,10 +22,6 @@ LABEL: Schema = {"$ref": "#/$defs/label"}
 TEXT = {"type": "string", "minLength": 1}
 END: Schema = {"anyOf": [{"type": "number"}, DAY]}
 SCALAR = {"type": ["string", "number", "boolean", "null"]}
-ENCODINGS = (
-    *("utf-8", "utf-8-sig", "cp949", "euc-kr", "gb18030", "gbk", "gb2312", "big5"),
-    *("utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", "ascii"),
-)
 
 
 def study_schema() -> Schema:
@@ -154,7 +151,8 @@ def _data() -> Schema:
     properties = {
         "connector": {"enum": ["csv", "parquet"]},
         "path": TEXT,
-        "encoding": {"enum": list(ENCODINGS)},
+        # Editors offer these; other names of them, and capitals, are taken too.
+        "encoding": {"anyOf": [{"enum": list(ENCODINGS)}, TEXT]},
         "delimiter": {"type": "string", "minLength": 1, "maxLength": 1},
         "header": {"type": "boolean"},
     }

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gagyo.errors import FileFault
+
 FILE = "service.lock"
 
 
@@ -17,7 +19,13 @@ def state_folder(file: Path) -> Path:
 
 
 def site_files(folder: Path) -> list[Path]:
-    """The site files that lie in a folder, beside which a study file may lie."""
+    """The site files that lie in a folder, beside which a study file may lie.
+
+    Raises:
+        FileFault: `no_folder` where there is none.
+    """
+    if not folder.is_dir():
+        raise FileFault.of("no_folder", found=str(folder))
     written = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     return [one for one in written if not _of_study(one.read_bytes())]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gagyo.errors import check_none
 from gagyo.finding import Finding, Place
+from gagyo.protocol.encodings import ENCODINGS, encoding_of
 from gagyo.protocol.governance import Party, read_party
 from gagyo.protocol.ucum import is_unit
 from gagyo.protocol.written import COUNTRY, NAME, SITE, Entry, Table, read_entries, read_text
@@ -23,22 +24,6 @@ OPTIONAL = ("label", "person", "missing", "absent", "identical_rows", "policy", 
 DATA = ("connector", "path", "encoding", "delimiter", "header")
 COLUMN = ("column", "unit", "scale", "missing", "values", "date_format")
 CONNECTORS = ("csv", "parquet")
-ENCODINGS = (
-    "utf-8",
-    "utf-8-sig",
-    "cp949",
-    "euc-kr",
-    "gb18030",
-    "gbk",
-    "gb2312",
-    "big5",
-    "utf-16",
-    "utf-16-le",
-    "utf-16-be",
-    "cp1252",
-    "latin-1",
-    "ascii",
-)
 Given = bool | int | float | str | None
 
 
@@ -183,9 +168,14 @@ def _source(keys: Table) -> Source:
     connector = inner["connector"].one_of(CONNECTORS) if "connector" in inner else None
     if connector == "csv" and "encoding" not in inner:
         keys["data"].fault("encoding_undeclared", expected=", ".join(ENCODINGS))
-    encoding = inner["encoding"].one_of(ENCODINGS) if "encoding" in inner else None
+    encoding = _encoding(inner["encoding"]) if "encoding" in inner else None
     header = inner["header"].truth() if "header" in inner else True
     return Source(connector or "", _text(inner, "path"), encoding or "", _delimiter(inner), header is not False)
+
+
+def _encoding(entry: Entry) -> str | None:
+    known = encoding_of(entry.raw) if isinstance(entry.value, str) else None
+    return known or entry.one_of(ENCODINGS)
 
 
 def _delimiter(inner: Table) -> str:
