@@ -26,6 +26,7 @@ VERBS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "power",
             "feasibility",
             "rules",
+            "rehearse",
             "plan",
             "approve",
             "approvals",

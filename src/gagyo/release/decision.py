@@ -17,11 +17,15 @@ from gagyo.release.ledger import Entry
 
 @dataclass(frozen=True)
 class Release:
-    """Values that may leave, NaN where withheld, and by measure why. Only the gate makes it."""
+    """Values that may leave, NaN where withheld, and by measure why. Only the gate makes it.
+
+    rules: which withheld something; they stay inside the hospital.
+    """
 
     values: Mapping[str, Floats]
     withheld: Mapping[str, NDArray[np.bool_]]
     reasons: Mapping[str, str]
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

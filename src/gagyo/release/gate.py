@@ -46,7 +46,7 @@ class Gate:
         if any(breach.measure == "" for breach in breaches) or (nothing and case.scope == "pooled"):
             return Refusal(codes)
         values = {name: np.where(withheld[name], np.nan, measure.values) for name, measure in case.aggregate.items()}
-        return Release(values, withheld, _reasons(case, breaches))
+        return Release(values, withheld, _reasons(case, breaches), codes)
 
 
 def _withheld(name: str, case: Case, breaches: list[Breach]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What only a hospital's own engineer reads of an answer that was refused: faults.log beside its ledger."""
+"""What only a hospital's own engineer reads of numbers that were kept back: faults.log beside its ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FaultLog:
         self._path = path
 
     def note_rules(self, request: Request, code: str, rules: Sequence[str]) -> None:
-        """Which rules a refused request broke, or what is wrong with the rows."""
+        """Which rules kept a request's numbers back, or what is wrong with the rows."""
         if rules:
             with self._path.open("a", encoding="utf-8") as log:
                 log.write(f"{request.analysis} {request.step} {code}: {', '.join(rules)}\n")

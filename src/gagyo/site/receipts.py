@@ -62,8 +62,12 @@ class Receipts:
         if receipt is None:
             receipt = self._ledger.prepare(_record(request, outcome, "") | {"code": code, "payload": ""})
             self._ledger.append(receipt)
-        self._log.note_rules(request, code, rules)
+        self.note_rules(request, code, rules)
         return Answer(request.digest, self._name, outcome, code, receipt=receipt)
+
+    def note_rules(self, request: Request, code: str, rules: tuple[str, ...]) -> None:
+        """Tell the hospital's own people which rules kept something back."""
+        self._log.note_rules(request, code, rules)
 
     def close(self, request: Request) -> Answer:
         """The closing receipt: signed by this hospital, it covers the tail of its ledger."""

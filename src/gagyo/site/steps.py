@@ -168,6 +168,8 @@ class Steps:
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
+        if any(one.kind == "joint" and decision.withheld[name].all() for name, one in cells.items()):
+            self._receipts.note_rules(request, "withheld", decision.rules)
         opened = sharing.open_entries(header, decision.withheld)
         payload = masked_sum.opened_mask(first, opened, session.keys)
         numbers = min(case.numbers, int(opened.sum()))
