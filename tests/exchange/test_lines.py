@@ -54,6 +54,14 @@ def test_a_proxy_that_refuses_is_named(place: Place) -> None:
         assert proxy.tunnels == 0
 
 
+def test_a_password_that_a_proxy_refuses_is_tried_once(place: Place) -> None:
+    """Many directories lock an account after a few attempts."""
+    with line(ConnectProxy(0)) as proxy:
+        client = proxied(place, proxy, "wrong")
+        assert [code_of(client, patience=30.0) for _ in range(3)] == ["proxy_refused"] * 3
+        assert (proxy.tunnels, proxy.refused) == (0, 1)
+
+
 def test_the_proxy_of_the_environment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with line(ConnectProxy(0)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://site:p%3Aw%40rd@127.0.0.1:{proxy.port}")

@@ -27,6 +27,8 @@ READ_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 STALE_SECONDS = 6.0
 """A hub that has just started refuses signatures of its first second, or two where clocks differ a little."""
+PASSWORD_SECONDS = 300.0
+"""How long a password that a proxy refused is not tried again: many directories lock an account after a few tries."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Line:
         self.clock_offset = 0.0
         self._proxy = membership.proxy or _environment_proxy(membership.hub)
         self._closing = threading.Event()
+        self._barred: tuple[float, ExchangeFault] | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._http = httpx.Client(
             verify=_trust(membership),
@@ -84,8 +87,11 @@ class Line:
 
         Raises:
             ExchangeFault: the hub's refusal; or, after `patience` seconds of faults that could have passed,
-                `hub_unreachable`, `proxy_refused`, `certificate_unknown` or the temporary refusal.
+                `hub_unreachable`, `proxy_refused`, `certificate_unknown` or the temporary refusal. A password that a
+                proxy refused is said at once, and not tried again for PASSWORD_SECONDS.
         """
+        if self._barred and time.monotonic() < self._barred[0]:
+            raise self._barred[1]
         give_up = time.monotonic() + (self.patience if patience is None else patience)
         pause, stale, stale_until = FIRST_PAUSE, 0, time.monotonic() + STALE_SECONDS
         while True:
@@ -101,6 +107,9 @@ class Line:
             except Unreachable as attempt:
                 failed = ExchangeFault.of(attempt.code, found=attempt.found, expected=self.membership.hub)
                 least = attempt.pause
+                if least >= PASSWORD_SECONDS:
+                    self._barred = (time.monotonic() + least, failed)
+                    raise failed from attempt
             wanted = max(least, pause * random.uniform(0.5, 1.0))
             if time.monotonic() + wanted > give_up or self._closing.wait(wanted if stale != 1 else 0.0):
                 raise failed
@@ -124,7 +133,9 @@ class Line:
                 method, url, content=body, headers=headers, timeout=timeout, extensions={"trace": self._trace}
             )
         except httpx.ProxyError as error:
-            raise Unreachable("proxy_refused", str(error)[:100], pause=1.0) from error
+            wants_password = str(error).startswith("407")
+            pause = PASSWORD_SECONDS if wants_password else 1.0
+            raise Unreachable("proxy_refused", str(error)[:100], pause) from error
         except httpx.TransportError as error:
             raise _unreachable(error) from error
         except RuntimeError as error:
@@ -152,8 +163,9 @@ class Line:
         """Whether the hub itself, and nobody on the way, answered this very call."""
         got = answer.headers
         if "signature" not in got:
-            code = "proxy_refused" if answer.status_code == 407 else "hub_unsigned"
-            raise Unreachable(code, f"HTTP {answer.status_code}", pause=0.5)
+            if answer.status_code == 407:
+                raise Unreachable("proxy_refused", "HTTP 407", PASSWORD_SECONDS)
+            raise Unreachable("hub_unsigned", f"HTTP {answer.status_code}", pause=0.5)
         signed = signatures.read(got.get("signature-input", ""), got["signature"], signatures.ANSWER)
         digest = signatures.content_digest(answer.content)
         components = signatures.answer_components(answer.status_code, digest, call_signature.removeprefix("gagyo="))
