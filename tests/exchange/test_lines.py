@@ -46,6 +46,7 @@ def test_through_a_proxy_with_a_password(place: Place) -> None:
         assert client.status()["state"] == "active"
         assert (proxy.tunnels, proxy.refused) == (1, 0)
         assert proxy.up_bytes > 0
+        assert client.proxy == f"127.0.0.1:{proxy.port}", "what the doctor says of it holds no password"
 
 
 def test_a_proxy_that_refuses_is_named(place: Place) -> None:

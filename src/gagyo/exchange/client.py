@@ -68,6 +68,11 @@ class Client:
         self._fetching = threading.Lock()
 
     @property
+    def proxy(self) -> str:
+        """Host and port of the proxy that calls go through; empty where there is none."""
+        return self._line.proxy
+
+    @property
     def clock_offset(self) -> float:
         """Seconds that the hub's clock is ahead of this machine's; learned with every answer."""
         return self._line.clock_offset

@@ -115,6 +115,12 @@ class Line:
                 raise failed
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    @property
+    def proxy(self) -> str:
+        """Host and port of the proxy that calls go through, without user and password; empty where there is none."""
+        given = _proxy(self._proxy)
+        return f"{given.url.host}:{given.url.port or 80}" if given else ""
+
     def close(self) -> None:
         """Close the connections; calls that wait, for an answer or to be tried again, give up now."""
         self._closing.set()

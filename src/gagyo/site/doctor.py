@@ -83,7 +83,10 @@ def _hub(folder: Path, site: SiteFile) -> Iterator[Look]:
     try:
         with Client(membership, patience=HUB_PATIENCE) as client:
             told = client.status(HUB_PATIENCE)
-            yield _fine("hub", "doctor_hub", found=membership.hub)
+            if client.proxy:
+                yield _fine("hub", "doctor_hub_proxied", found=membership.hub, expected=client.proxy)
+            else:
+                yield _fine("hub", "doctor_hub", found=membership.hub)
             yield _clock(client.clock_offset)
             yield _version(str(told.get("version", "")))
             yield from _keys(client, membership.name)
