@@ -20,6 +20,8 @@ from gagyo.site import admission, masked_sum
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
+from gagyo.site.ends import Ends
+from gagyo.site.ends_beside import against
 from gagyo.site.equations import is_step
 from gagyo.site.own_compared import NAME as OWN_COMPARED
 from gagyo.site.own_compared import own_compared, strata_compared
@@ -45,10 +47,11 @@ class Steps:
         rosters: Rosters,
         receipts: Receipts,
         earlier: Earlier,
+        ends: Ends,
     ) -> None:
         self._about, self._policy, self._said = about, policy, said
         self._referrals, self._rosters, self._receipts = referrals, rosters, receipts
-        self._earlier = earlier
+        self._earlier, self._ends = earlier, ends
         self._gate = Gate()
 
     def preflight(self, session: Session, request: Request) -> Answer:
@@ -133,6 +136,7 @@ class Steps:
         before = self._earlier.resampled(session) if request.round == 0 else []
         aggregate |= strata_compared(session, request, aggregate)
         aggregate |= left_between(session, request, step, aggregate, before)
+        aggregate |= against(self._ends, session, request, step)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
@@ -168,6 +172,7 @@ class Steps:
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
+        self._ends.keep_opened(session, request, ask, decision.withheld)
         opened = sharing.open_entries(header, decision.withheld)
         payload = masked_sum.opened_mask(first, opened, session.keys)
         numbers = min(case.numbers, int(opened.sum()))
@@ -183,6 +188,7 @@ class Steps:
         """An answer is about to leave: whom it is about, and what it asks of them, counts from now on."""
         session.cohorts.remember(request.cohort, *_parts(session, request))
         self._earlier.keep(session, request.analysis)
+        self._ends.keep_given(session, request.analysis)
 
     def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the first phase: only what was shared last is opened."""
