@@ -79,31 +79,33 @@ class Ends:
 
     def keep_opened(self, session: Session, request: Request, ask: Ask, withheld: Mapping[str, Bools]) -> None:
         """Before a sum's mask leaves: where it opens intervals, cells, bins or subgroups. withheld: by measure."""
-        people = session.cohorts[request.cohort].key
-        for of, cuts in _opened(session, request, ask, withheld):
-            self._keep(session, people, kind_of(session, request, ask.step), of, cuts)
+        people, kind = session.cohorts[request.cohort].key, kind_of(session, request, ask.step)
+        self._keep(session, [(people, kind, of, cuts) for of, cuts in _opened(session, request, ask, withheld)])
 
     def keep_given(self, session: Session, analysis: str) -> None:
         """Before anything about an analysis leaves: where its cohort's condition, and its trial, divide people."""
-        one = session.study.analyses.get(analysis)
-        if one is None or (session.plan.digest, analysis) in self._given:
+        one, plan = session.study.analyses.get(analysis), session.plan.digest
+        if one is None or (plan, analysis) in self._given:
             return
-        self._given.add((session.plan.digest, analysis))
-        for name, cut in _conditions(session, one.cohort):
-            self._keep(session, EVERYONE, COHORT, name, np.array([cut]))
-        trial = Weighing.of(one)
-        for name in trial.times if trial else ():
-            self._keep(session, session.cohorts[one.cohort].key, TRIAL, name, np.array(trial.within if trial else ()))
+        trial, people = Weighing.of(one), session.cohorts[one.cohort].key
+        found = [(people, TRIAL, name, np.array(trial.within)) for name in trial.times] if trial else []
+        if one.cohort not in (session.study.analyses[other].cohort for of, other in self._given if of == plan):
+            found += [(EVERYONE, COHORT, name, np.array([cut])) for name, cut in _conditions(session, one.cohort)]
+        self._keep(session, found)
+        self._given.add((plan, analysis))
 
-    def _keep(self, session: Session, people: str, kind: str, of: str, cuts: Floats) -> None:
-        bits = self._earlier.bits_of(session, of) if of in session.study.variables else ""
-        self._store.keep_ends(session.plan.digest, people, kind, of, bits, cuts)
+    def _keep(self, session: Session, ends: Iterable[tuple[str, str, str, Floats]]) -> None:
+        bits = {name: self._earlier.bits_of(session, name) for name in session.study.variables}
+        plan = session.plan.digest
+        rows = [(plan, people, kind, of, bits.get(of, ""), cuts.tobytes()) for people, kind, of, cuts in ends]
+        if rows:
+            self._store.keep_ends(rows)
 
     def _others(self, session: Session) -> Iterator[End]:
         """Those of other plans; each is read from disk once."""
-        for number, *one in self._store.ends(self._read):
+        for number, plan, people, kind, of, bits, cuts in self._store.ends(self._read):
             self._read = number
-            self._every.append(End(*one))
+            self._every.append(End(plan, people, kind, of, bits, np.frombuffer(cuts)))
         return (one for one in self._every if one.plan != session.plan.digest)
 
     def of_variable(self, session: Session, name: str, closed: bool) -> Known:
@@ -184,8 +186,11 @@ def _on_scale(one: End, now: Mapping[str, Any], variables: Mapping[str, Variable
 
 
 def _by_people(ends: Iterable[tuple[End, Floats]]) -> Known:
-    found = defaultdict[str, dict[str, Floats]](dict)
+    found = defaultdict[str, dict[str, list[Floats]]](lambda: defaultdict(list))
     for one, cuts in ends:
         if cuts.size:
-            found[one.people][one.kind] = np.union1d(found[one.people].get(one.kind, cuts), cuts)
-    return found
+            found[one.people][one.kind].append(cuts)
+    return {
+        people: {kind: np.unique(np.concatenate(several)) for kind, several in kinds.items()}
+        for people, kinds in found.items()
+    }

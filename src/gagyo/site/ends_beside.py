@@ -77,7 +77,7 @@ def _in_cells(
     rows = whole.rows
     if not np.array_equal(both, whole.complete):
         (rows,) = session.cohorts.parts(request.cohort, f"also in {people}", [both])
-    if "by" in asked and "time" in asked:
+    if step.name.partition(".")[2] == TIMES:
         return step(rows, **{**asked, "by": [""]})["exits"].people[..., 0]
     asked |= {"which": np.full(len(ends), float(number))}
     asked |= {"filled": np.zeros((len(ends), 1))} if "filled" in asked else {}
@@ -121,11 +121,21 @@ def _few(
 
 
 def _beside(at: Floats, known: Floats, counted: Callable[[Floats], Counts], least: int) -> tuple[Bools, Bools]:
-    """Beside which cuts (m,) 1 to k - 1 people lie, up to the nearest known end; which divide people as one does."""
-    known = np.concatenate([[-np.inf], known, [np.inf]])
+    """Beside which cuts (m,) 1 to k - 1 people lie, up to the nearest known end; which divide people as one does.
+
+    An end that has all of them on one side, such as that of a variable's range, divides nobody.
+    """
+    known = np.concatenate([[-np.inf], known[_sides(known, counted).all(axis=1)], [np.inf]])
     under, over = known[np.searchsorted(known, at, side="right") - 1], known[np.searchsorted(known, at)]
     people = counted(np.stack([under, at, over], axis=1))
     same = (people.sum(axis=2) == 0).any(axis=1)
-    # Where there is no end on a side, nothing was told of who is there.
     few = ((people > 0) & (people < least)).any(axis=2) & np.isfinite(np.stack([under, over], axis=1))
     return few.any(axis=1) & ~same, same
+
+
+def _sides(ends: Floats, counted: Callable[[Floats], Counts]) -> Bools:
+    """Whether there is anybody on either side of some ends (m, 2)."""
+    if not ends.size:
+        return np.zeros((0, 2), bool)
+    beyond = np.full_like(ends, np.inf)
+    return np.asarray(counted(np.stack([-beyond, ends, beyond], axis=1)).sum(axis=2) > 0)

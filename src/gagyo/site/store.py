@@ -217,16 +217,17 @@ class Store:
         rows = self._base.execute("select plan, analysis, people, body from asked order by rowid")
         return [(str(plan), str(analysis), str(people), str(body)) for plan, analysis, people, body in rows]
 
-    def keep_ends(self, plan: str, people: str, kind: str, of: str, bits: str, cuts: NDArray[np.float64]) -> None:
-        """Remember where a plan divided some people by a value, and by the value of what."""
-        row = (plan, people, kind, of, bits, np.unique(cuts).tobytes())
+    def keep_ends(self, ends: Iterable[tuple[str, str, str, str, str, bytes]]) -> None:
+        """Remember where plans divided people: plan, people, kind, of what, its bits, and the cuts (float64)."""
         query = "insert or ignore into ends (plan, people, kind, of, bits, cuts) values (?, ?, ?, ?, ?, ?)"
-        self._base.execute(query, row)
+        with self._base:  # all or none
+            self._base.execute("begin immediate")
+            self._base.executemany(query, ends)
 
     def ends(self, after: int) -> list[tuple[Any, ...]]:
-        """Where plans divided people, from a number on: number, plan, people, kind, of what, its bits, and the cuts."""
+        """What was kept of ends after a number: that of each, and the rest."""
         query = "select number, plan, people, kind, of, bits, cuts from ends where number > ? order by number"
-        return [(*row[:-1], np.frombuffer(row[-1])) for row in self._base.execute(query, (after,))]
+        return list(self._base.execute(query, (after,)))
 
     def keep_fingerprints(self, columns: Iterable[tuple[str, bytes]]) -> None:
         """Remember what the values of columns were, as keyed bits by lasting place, with their digests."""
