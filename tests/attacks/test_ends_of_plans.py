@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 from scipy import special
 
+from gagyo.canonical import canonical
 from gagyo.coordinator.run import Run
+from gagyo.coordinator.verify import verify
+from gagyo.protocol.study import Study
 from gagyo.result import Interval
+from gagyo.site.ends import End, _on_scale, _score
+from gagyo.site.scores_told import SCORES
 from tests.attacks.test_amended import Years
 from tests.contract.data import HEAD, boolean, divide, number
-from tests.hospitals import Rows
+from tests.hospitals import Rows, house
+from tests.unit.test_run_and_verify import audit, finished
 
 SIZE = 400
 DAY = 366
@@ -123,6 +129,27 @@ def test_the_coordinator_does_not_learn_which_hospital_is_against_a_cut(tmp_path
     assert all(len(set(opened[at : at + 4])) == 1 for at in range(0, len(opened), 4))
 
 
+def test_people_of_another_cohort_do_not_count(tmp_path: Path) -> None:
+    """Who left on the day is sixty-three, and the other plan was of those under sixty."""
+    years = asked_for(tmp_path)
+    assert years.run(text({"a": curve(DAY - 1, cohort="young")}, {"young": "x < 60"})).stopped == {}
+    assert list(told(years.run(text({"a": curve(DAY)})))) == [DAY]
+
+
+def test_a_run_in_which_a_time_gave_way_is_verified(tmp_path: Path) -> None:
+    for day in (DAY - 1, DAY):
+        one = house(tmp_path, text({"a": curve(200, day)}), divide(drawn(), np.arange(SIZE) % 4))
+        record = finished(tmp_path, one)
+        assert f"all.survival.{day}" in str(record) or day == DAY
+        for site in one.sites.values():
+            site.close()
+        if day < DAY:
+            (tmp_path / "journal.jsonl").unlink()
+            (tmp_path / "plan.json").unlink()
+    assert f"all.survival.{DAY}" not in str(record)
+    assert verify(tmp_path, audit(tmp_path)).analyses == 1
+
+
 def test_people_who_came_since_are_counted_with_nobody(tmp_path: Path) -> None:
     """A registry that has grown is asked of the same times, and of the day beside one of them."""
     years = asked_for(tmp_path)
@@ -138,25 +165,36 @@ def test_people_who_came_since_are_counted_with_nobody(tmp_path: Path) -> None:
 
 # Validations of an equation.
 
-EQUATION = "{outcome: y, formula: 'y ~ x + b', coefficients: {Intercept: -4.0, x: 0.06, b: 0.01}}"
 VALIDATED = (
-    f"method: validate, cohort: all, equation: {EQUATION}, "
-    "threshold: {value: %s}, subgroups: [{variable: x, cuts: [%s]}]"
+    "method: validate, cohort: all, equation: {outcome: y, formula: 'y ~ x + b', "
+    "coefficients: {Intercept: %s, x: %s, b: %s}}, threshold: {value: %s}, subgroups: [{variable: x, cuts: [%s]}]"
 )
 
 
 def test_thresholds_and_subgroups_of_two_plans_leave_nobody_or_enough(tmp_path: Path) -> None:
     """One person lies between two thresholds, and one between subgroups cut at 63.9 and at 64, whose outcome and score
-    the sums would tell: the rest of the second validation is told.
+    the sums would tell, also where the second equation is one times two: the rest of its validation is told.
     """
-    data = drawn()
+    data, open_ = drawn(), []
     years = Years(tmp_path, divide(data, np.arange(SIZE) % 4))
-    scores = np.sort(special.expit(-4 + 0.06 * data["x"] + 0.01 * data["b"]))
-    place = int(np.searchsorted(scores, 0.3))
-    open_ = []
-    for turn, cut in enumerate((63.9, 64)):
-        run = years.run(text({"a": VALIDATED % (scores[place + turn : place + turn + 2].mean(), cut)}))
+    scores = np.sort(-4 + 0.06 * data["x"] + 0.01 * data["b"])
+    place = int(np.searchsorted(scores, special.logit(0.3)))
+    for times, cut in ((1, 63.9), (2, 64)):
+        threshold = special.expit(times * scores[place + times : place + times + 2].mean())
+        run = years.run(text({"a": VALIDATED % (-4 * times, 0.06 * times, 0.01 * times, threshold, cut)}))
         assert run.stopped == {}
         (accurate,), (under, _) = (run.results["a"].table(name).rows for name in ("thresholds", "subgroups"))
         open_.append((isinstance(accurate[2], Interval), isinstance(under[4], Interval)))
     assert open_ == [(True, True), (False, False)]
+
+
+def test_scores_by_models_of_folds_are_the_same_only_by_the_same_models() -> None:
+    study = Study.parse(text({"a": curve(1)}))
+    asked = {"formula": "y ~ x", "coefficients": np.array([[1.0, 2], [3, 4]]), "layout": np.array([1.0, 1, 0])}
+    asked["sets"] = np.array([[0.0, 0, 0], [1, 0, 0]])
+    other = {**asked, "coefficients": np.array([[1.0, 2], [3, 5]])}
+    for which, expected in ((0, 1), (1, 0)):
+        now = _score(asked, which, study.variables)
+        for said, size in ((asked, 1), (other, expected)):
+            of = canonical(_score(said, which, study.variables)).decode()
+            assert _on_scale(End("", "", SCORES, of, "", np.array([1.5])), now, study.variables).size == size

@@ -1,7 +1,7 @@
 """Where plans divided people by a value: a hospital remembers the ends that it opened, and whom they are about.
 
 Ends of intervals of time, of cells of values and of bins of scores, and cuts of subgroups, as they were opened; and
-what a plan gives of itself: where a cohort's condition divides a variable's values, and where a trial's intervals end.
+where a cohort's condition divides a variable's values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 from gagyo.canonical import canonical, digest
 from gagyo.federation.ask import Ask
 from gagyo.federation.local import LocalStep
-from gagyo.federation.weighing import Weighing
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable, levels_of
@@ -31,10 +30,10 @@ from gagyo.site.session import Session
 from gagyo.site.store import Store
 from gagyo.site.subgroups import STEP, outcome_of
 
-COHORT, TRIAL = "cohort", "trial"
-"""Kinds of ends that a plan gives; all others are of the step that opened them."""
+COHORT = "cohort"
+"""The kind of the ends of a cohort's condition; all others are of the step that opened them."""
 
-CLOSED = (COHORT, TIMES, TRIAL)
+CLOSED = (COHORT, TIMES)
 """Kinds of which who has just the value of an end is under it; of all others, over it."""
 
 EVERYONE = ""
@@ -75,24 +74,19 @@ class Ends:
         self._store, self._earlier = store, earlier
         self._read = 0
         self._every: list[End] = []
-        self._given: set[tuple[str, str]] = set()
+        self._conditions: set[tuple[str, str]] = set()
 
     def keep_opened(self, session: Session, request: Request, ask: Ask, withheld: Mapping[str, Bools]) -> None:
         """Before a sum's mask leaves: where it opens intervals, cells, bins or subgroups. withheld: by measure."""
         people, kind = session.cohorts[request.cohort].key, kind_of(session, request, ask.step)
         self._keep(session, [(people, kind, of, cuts) for of, cuts in _opened(session, request, ask, withheld)])
 
-    def keep_given(self, session: Session, analysis: str) -> None:
-        """Before anything about an analysis leaves: where its cohort's condition, and its trial, divide people."""
-        one, plan = session.study.analyses.get(analysis), session.plan.digest
-        if one is None or (plan, analysis) in self._given:
-            return
-        trial, people = Weighing.of(one), session.cohorts[one.cohort].key
-        found = [(people, TRIAL, name, np.array(trial.within)) for name in trial.times] if trial else []
-        if one.cohort not in (session.study.analyses[other].cohort for of, other in self._given if of == plan):
-            found += [(EVERYONE, COHORT, name, np.array([cut])) for name, cut in _conditions(session, one.cohort)]
-        self._keep(session, found)
-        self._given.add((plan, analysis))
+    def keep_condition(self, session: Session, cohort: str) -> None:
+        """Before anything about a cohort leaves: where its condition divides everyone."""
+        if (session.plan.digest, cohort) not in self._conditions:
+            places = _places(session, cohort)
+            self._keep(session, [(EVERYONE, COHORT, name, np.array([cut])) for name, cut in places])
+            self._conditions.add((session.plan.digest, cohort))
 
     def _keep(self, session: Session, ends: Iterable[tuple[str, str, str, Floats]]) -> None:
         bits = {name: self._earlier.bits_of(session, name) for name in session.study.variables}
@@ -152,7 +146,7 @@ def _opened(
         yield str(asked["variable"]), asked["cuts"]
 
 
-def _conditions(session: Session, cohort: str) -> Iterator[tuple[str, float]]:
+def _places(session: Session, cohort: str) -> Iterator[tuple[str, float]]:
     """By variable, the greatest value here that is on the lower side of each comparison in a cohort's condition."""
     where, variables = session.study.cohorts[cohort].where, session.study.variables
     for name in sorted(where.variables) if where else ():

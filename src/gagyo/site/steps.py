@@ -188,7 +188,7 @@ class Steps:
         """An answer is about to leave: whom it is about, and what it asks of them, counts from now on."""
         session.cohorts.remember(request.cohort, *_parts(session, request))
         self._earlier.keep(session, request.analysis)
-        self._ends.keep_given(session, request.analysis)
+        self._ends.keep_condition(session, request.cohort)
 
     def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the first phase: only what was shared last is opened."""
