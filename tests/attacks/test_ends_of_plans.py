@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ import pytest
 from scipy import special
 
 from gagyo.canonical import canonical
+from gagyo.coordinator.planning import make_plan
 from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
+from gagyo.exchange.envelope import Keys
+from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
+from gagyo.release.decision import Answer
 from gagyo.result import Interval
+from gagyo.runtime.embedded import Embedded
+from gagyo.runtime.journal import Journal
 from gagyo.site.ends import End, _on_scale, _score
 from gagyo.site.scores_told import SCORES
 from tests.attacks.test_amended import Years
@@ -198,3 +204,49 @@ def test_scores_by_models_of_folds_are_the_same_only_by_the_same_models() -> Non
         for said, size in ((asked, 1), (other, expected)):
             of = canonical(_score(said, which, study.variables)).decode()
             assert _on_scale(End("", "", SCORES, of, "", np.array([1.5])), now, study.variables).size == size
+
+
+# Two plans at a time.
+
+
+class Meanwhile:
+    """A runtime that runs another plan to its end when a question of a step was shared, before it is opened."""
+
+    name = "embedded"
+
+    def __init__(self, inner: Embedded, step: str, other: Callable[[Embedded], None]) -> None:
+        self.inner, self.step, self.other = inner, step, other
+        self.asked = ""
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        if requests[0].step == "open.values" and self.asked.endswith(self.step):
+            self.step = "none"
+            self.other(self.inner)
+        self.asked = self.asked if requests[0].step.startswith("open") else requests[0].step
+        return self.inner.ask(requests)
+
+
+@pytest.mark.parametrize("step", ["exits", "subgroup"])
+def test_what_another_plan_opens_between_a_share_and_its_opening_counts(tmp_path: Path, step: str) -> None:
+    """Attack: questions of two plans are shared before either is opened."""
+    validated = [VALIDATED % (-4, 0.06, 0.01, 0.3, cut) for cut in (63.9, 64)]
+    first, then = validated if step == "subgroup" else (curve(200, DAY - 1), curve(200, DAY))
+
+    def run_first(runtime: Embedded) -> None:
+        coordinator = Keys.open(tmp_path / "coordinator.keys")
+        publics = {name: site.keys.public for name, site in one.sites.items()}
+        plan = make_plan(Study.parse(text({"a": first})), {"coordinator": coordinator.public, **publics})
+        for site in one.sites.values():
+            site.approve(plan)
+        run = Run(plan, Journal(tmp_path / "other.jsonl", coordinator, runtime))
+        assert all(not run.stopped for _ in run)
+        assert list(run.results) == ["a"]
+
+    hospitals = divide(drawn(), np.arange(SIZE) % 4)
+    one = house(tmp_path, text({"a": then}), hospitals, wrap=lambda inner: Meanwhile(inner, step, run_first))
+    run = one.run()
+    if step == "exits":
+        assert list(told(run)) == [200]
+    else:
+        assert run.stopped == {}
+        assert not isinstance(run.results["a"].table("subgroups").rows[0][4], Interval)

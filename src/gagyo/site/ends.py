@@ -74,6 +74,7 @@ class Ends:
         self._store, self._earlier = store, earlier
         self._read = 0
         self._every: list[End] = []
+        self._looked: dict[str, int] = {}
         self._conditions: set[tuple[str, str]] = set()
 
     def keep_opened(self, session: Session, request: Request, ask: Ask, withheld: Mapping[str, Bools]) -> None:
@@ -95,12 +96,25 @@ class Ends:
         if rows:
             self._store.keep_ends(rows)
 
-    def _others(self, session: Session) -> Iterator[End]:
-        """Those of other plans; each is read from disk once."""
+    def look(self, statement: str) -> None:
+        """A sum is about to be shared, by what is known now."""
+        self._looked[statement] = len(self._known())
+
+    def came_since(self, session: Session, statement: str) -> bool:
+        """Whether other plans opened ends since a sum was shared."""
+        since = self._known()[self._looked.pop(statement, 0) :]
+        return any(one.plan != session.plan.digest for one in since)
+
+    def _known(self) -> list[End]:
+        """All that is kept; each is read from disk once."""
         for number, plan, people, kind, of, bits, cuts in self._store.ends(self._read):
             self._read = number
             self._every.append(End(plan, people, kind, of, bits, np.frombuffer(cuts)))
-        return (one for one in self._every if one.plan != session.plan.digest)
+        return self._every
+
+    def _others(self, session: Session) -> Iterator[End]:
+        """Those of other plans."""
+        return (one for one in self._known() if one.plan != session.plan.digest)
 
     def of_variable(self, session: Session, name: str, closed: bool) -> Known:
         """Where other plans divided the values of a variable, by whatever name they had it."""

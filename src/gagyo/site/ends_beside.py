@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gagyo.federation.ask import Ask
 from gagyo.federation.local import LocalStep
 from gagyo.protocol.request import Request
 from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, compared, left
@@ -51,6 +52,18 @@ def against(ends: Ends, session: Session, request: Request, step: LocalStep) -> 
         beside = np.pad(shut, ((0, 0), (0, 1))) | np.pad(shut, ((0, 0), (1, 0)))
         return {"exits before": left(beside.astype(np.int64))}
     return {"bins before": left(np.repeat(shut, 2, axis=1).astype(np.int64))}
+
+
+def against_since(ends: Ends, session: Session, request: Request, ask: Ask, cells: Aggregate) -> Aggregate:
+    """The cells of a sum that is about to be opened, with what this hospital is against by now: other plans may have
+    opened ends since it shared. Of this nobody else knows, and it alone keeps shut what it is against.
+    """
+    found = against(ends, session, replace(request, arguments=ask.arguments), ask.step)
+    now = {
+        name: compared(one.own) if one.own.size else replace(one, people=one.people + cells[name].people)
+        for name, one in found.items()
+    }
+    return {**cells, **now}
 
 
 def _bins(kind: str, edges: Floats) -> tuple[Floats, Floats, Floats]:

@@ -21,7 +21,7 @@ from gagyo.site.admission import NotAdmitted
 from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
 from gagyo.site.ends import Ends
-from gagyo.site.ends_beside import against
+from gagyo.site.ends_beside import against, against_since
 from gagyo.site.equations import is_step
 from gagyo.site.own_compared import NAME as OWN_COMPARED
 from gagyo.site.own_compared import own_compared, strata_compared
@@ -136,6 +136,7 @@ class Steps:
         before = self._earlier.resampled(session) if request.round == 0 else []
         aggregate |= strata_compared(session, request, aggregate)
         aggregate |= left_between(session, request, step, aggregate, before)
+        self._ends.look(request.statement)
         aggregate |= against(self._ends, session, request, step)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
@@ -168,6 +169,8 @@ class Steps:
         cohort, cells = sharing.pooled_cells(header, people)
         session.history.sizes[first.statement] = cohort
         ask = self._asked(session, request)
+        if self._ends.came_since(session, first.statement):
+            cells = dict(against_since(self._ends, session, request, ask, cells))
         case = self._case(session, request, "pooled", cells, ask, people=cohort, hospitals=len(shares))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
