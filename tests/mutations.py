@@ -1254,6 +1254,12 @@ MUTATIONS = (
     ("site/ends_beside.py", "known[_sides(known, counted).all(axis=1)]", "known", ENDS),
     ("site/ends_beside.py", "return few.any(axis=1) & ~same, same", "return few.any(axis=1), same", ENDS),
     ("site/ends_beside.py", "replace(compared(NOBODY), own=own.astype(np.int64))", "compared(NOBODY)", ENDS),
+    (
+        "site/ends_beside.py",
+        'step(rows, **asked)["exits"]',
+        'step(rows, **{**asked, "by": [""]})["exits"]',
+        ENDS,
+    ),
     ("site/ends_beside.py", "ends.members(session, people) & whole", "whole", ENDS),
     ("site/ends.py", "(name == one.of or bits == one.bits)", "name == one.of", ENDS),
     ("site/ends.py", "return np.nextafter(self.cuts, -np.inf if closed else np.inf)", "return self.cuts", ENDS),

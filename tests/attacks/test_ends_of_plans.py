@@ -43,12 +43,12 @@ def drawn(there: int = 1, on: float = DAY) -> dict[str, np.ndarray]:
     x[:there] = 63.9
     y = (random.random(SIZE) < special.expit((x - 60) / 15)).astype(float)
     y[:there] = 1
-    return {"t": t, "u": t, "x": x, "b": random.normal(25, 4, SIZE), "y": y}
+    return {"t": t, "u": t, "x": x, "b": random.normal(25, 4, SIZE), "y": y, "s": np.arange(SIZE) % 8 < 4.0}
 
 
 def text(analyses: Mapping[str, str], cohorts: Mapping[str, str] | None = None, time: str = "t") -> str:
     days = number(time, 0, 4000).replace("type: number", "type: integer")
-    variables = "\n".join([days, number("x", 0, 120), number("b", 0, 100), boolean("y")])
+    variables = "\n".join([days, number("x", 0, 120), number("b", 0, 100), boolean("y"), boolean("s")])
     lines = "".join(f"  {name}: {{{one}}}\n" for name, one in analyses.items())
     where = "".join(f"  {name}: {{where: '{one}'}}\n" for name, one in (cohorts or {}).items())
     return (HEAD % (10, variables, lines)).replace("  all: {}\n", "  all: {}\n" + where)
@@ -87,6 +87,13 @@ def test_times_of_two_plans_leave_nobody_or_enough_at_each_hospital(tmp_path: Pa
     years = asked_for(tmp_path, there)
     assert list(told(years.run(text({"a": curve(200, DAY - 1)})))) == [200, DAY - 1]
     assert list(told(years.run(text({"a": curve(200, DAY)})))) == ([200] if there == 39 else [200, DAY])
+
+
+def test_times_of_two_plans_leave_nobody_or_enough_of_each_group(tmp_path: Path) -> None:
+    """Ten people of each hospital leave on the day, of whom five are of a group."""
+    years = asked_for(tmp_path, 40)
+    by = [curve(200, day) + ", by: s" for day in (DAY - 1, DAY)]
+    assert [{*told(years.run(text({"a": one})))} for one in by] == [{200, DAY - 1}, {200}]
 
 
 FIRST: dict[str, dict[str, Any]] = {

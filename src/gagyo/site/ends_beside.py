@@ -85,13 +85,13 @@ def _known(ends: Ends, session: Session, kind: str, asked: Mapping[str, Any], nu
 def _in_cells(
     session: Session, request: Request, step: LocalStep, number: int, people: str, both: Bools, ends: Floats
 ) -> Counts:
-    """As a question counts the people of its cohort who are in another plan's, too."""
+    """As a question counts the people of its cohort who are in another plan's, too, in each of its groups."""
     whole, asked = session.cohorts[request.cohort], {**request.arguments, "edges": ends}
     rows = whole.rows
     if not np.array_equal(both, whole.complete):
         (rows,) = session.cohorts.parts(request.cohort, f"also in {people}", [both])
     if step.name.partition(".")[2] == TIMES:
-        return step(rows, **{**asked, "by": [""]})["exits"].people[..., 0]
+        return step(rows, **asked)["exits"].people[..., 0]
     asked |= {"which": np.full(len(ends), float(number))}
     asked |= {"filled": np.zeros((len(ends), 1))} if "filled" in asked else {}
     bins = step(rows, **asked)["bins"]
