@@ -46,6 +46,7 @@ DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
 ALIKE = "tests/attacks/test_alike.py"
 PREFLIGHT = "tests/attacks/test_preflight_asked.py"
+ENDS = "tests/attacks/test_ends_of_plans.py"
 SUBGROUPS, OWN = "tests/attacks/test_subgroups.py", "tests/attacks/test_own_compared.py"
 SCORED, METAS = "tests/attacks/test_scores.py", "tests/contract/test_meta_references.py"
 FOLDS, PARTS = "tests/attacks/test_folds.py", "tests/attacks/test_parts.py"
@@ -351,7 +352,7 @@ MUTATIONS = (
         "if name != analysis]\n        earlier:",
         REPEATING,
     ),
-    ("release/case.py", "return np.asarray(few.any(axis=0))", "return np.zeros(shape, bool)", COMPARED),
+    ("release/case.py", "few |= ((beside.people > 0)", "few |= ((beside.people > 9999)", COMPARED),
     ("release/rules/event_times.py", " | left_few(case, name)", "", COMPARED),
     ("release/case.py", "small | left_few(case, name)", "small", COMPARED),
     (
@@ -1255,6 +1256,32 @@ MUTATIONS = (
     ("site/divided.py", "HELD_OUT = 4.0", "HELD_OUT = 3.0", "tests/unit/test_scores_told.py"),
     ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
     ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
+    ("site/steps.py", "aggregate |= against(self._ends, session, request, step)", "pass", ENDS),
+    ("site/steps.py", "self._ends.keep_opened(session, request, ask, decision.withheld)", "pass", ENDS),
+    ("site/steps.py", "self._ends.keep_condition(session, request.cohort)", "pass", ENDS),
+    ("site/steps.py", "if self._ends.came_since(session, first.statement):", "if False:", ENDS),
+    ("site/ends_beside.py", "compared(one.own) if one.own.size else replace(", "replace(", ENDS),
+    ("site/ends_beside.py", "people=one.people + cells[name].people)", "people=cells[name].people)", ENDS),
+    ("release/case.py", "few |= before.people.reshape", "few |= 0 * before.people.reshape", ENDS),
+    ("site/ends_beside.py", "found |= few & ~np.any(again, axis=0)", "found |= few", ENDS),
+    ("site/ends_beside.py", "(people > 0) & (people < least)", "(people > 0) & (people < 2)", ENDS),
+    ("site/ends_beside.py", "known[_sides(known, counted).all(axis=1)]", "known", ENDS),
+    ("site/ends_beside.py", "return few.any(axis=1) & ~same, same", "return few.any(axis=1), same", ENDS),
+    ("site/ends_beside.py", "replace(compared(NOBODY), own=own.astype(np.int64))", "compared(NOBODY)", ENDS),
+    (
+        "site/ends_beside.py",
+        'step(rows, **asked)["exits"]',
+        'step(rows, **{**asked, "by": [""]})["exits"]',
+        ENDS,
+    ),
+    ("site/ends_beside.py", "ends.members(session, people) & whole", "whole", ENDS),
+    ("site/ends.py", "(name == one.of or bits == one.bits)", "name == one.of", ENDS),
+    ("site/ends.py", "return np.nextafter(self.cuts, -np.inf if closed else np.inf)", "return self.cuts", ENDS),
+    ("site/ends.py", "if one.plan != session.plan.digest)", "if True)", ENDS),
+    ("site/ends.py", "return moved(one.cuts, then, now, variables)", "return np.zeros(0)", ENDS),
+    ("site/ends.py", 'if now["set"][0] > 0 or', "if", ENDS),
+    ("site/divided.py", "known = np.unique(_together(", "known = np.unique(0 * _together(", COMPARED),
+    ("methods/_survival/grid.py", "2 * len(asked.cuts)", "len(asked.cuts)", ENDS),
 )
 
 

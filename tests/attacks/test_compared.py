@@ -311,6 +311,30 @@ def test_curves_of_two_parts_end_nowhere_a_few_people_away_from_everyones(
     assert min(map(len, edges.values())) > 15, "they are curves all the same"
 
 
+COMPETING = {
+    "incidence": "method: cumulative_incidence, time: v, cause: g",
+    "model": "method: fine_gray, time: v, formula: 'g ~ s', event: b, profiles: {women: {s: true}}",
+}
+
+
+@pytest.mark.parametrize("young", [3, 12])
+@pytest.mark.parametrize("name", COMPETING)
+def test_curves_of_competing_events_end_nowhere_a_few_people_apart(tmp_path: Path, name: str, young: int) -> None:
+    """Those under fifty who leave between 40 and 41, of whom two curves would tell who had which event."""
+    data = drawn(40)
+    data["v"] = np.random.default_rng(1).uniform(1, 99, SIZE)
+    data["v"][(data["v"] > 40) & (data["v"] <= 41)] = 50
+    data["v"][np.flatnonzero(data["x"] < 50)[:young]] = 40.5
+    analyses = {"a": f"{COMPETING[name]}, cohort: young, times: [40]"}
+    analyses["b"] = f"{COMPETING[name]}, cohort: all, times: [41, 70]"
+    one = house(tmp_path, text({"young": "x < 50"}, analyses), divide(data, np.arange(SIZE) % 4))
+    assert one.run().stopped == {}
+    session = one.sites["seoul"].sessions.find(one.plan.digest)
+    assert session is not None
+    ends = set().union(*(cell.cuts.tolist() for cell in session.history.cells if cell.cohort == "all"))
+    assert ends - {0, 100} == ({70} if young == 3 else {41, 70})
+
+
 def ends_of_cells(folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The cuts of cells from which deciles were told, of everyone and of two parts, and everybody's value."""
     random = np.random.default_rng(2)

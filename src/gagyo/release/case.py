@@ -121,12 +121,17 @@ def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int
 
 
 def left_few(case: Case, name: str) -> NDArray[np.bool_]:
-    """In which bins or times of a measure counts of earlier cohorts leave a few people."""
+    """In which bins or times of a measure counts of earlier cohorts leave a few people, or ends of other plans do at
+    some hospital.
+    """
     shape, beside = case.aggregate[name].values.shape, case.aggregate.get(f"{name} left")
-    if beside is None:
-        return np.zeros(shape, bool)
-    few = (beside.people > 0) & (beside.people < case.limits.minimum_people)
-    return np.asarray(few.any(axis=0))
+    few = np.zeros(shape, bool)
+    if beside is not None:
+        few |= ((beside.people > 0) & (beside.people < case.limits.minimum_people)).any(axis=0)
+    before = case.aggregate.get(f"{name} before")
+    if before is not None:
+        few |= before.people.reshape(*before.people.shape, *[1] * (len(shape) - before.people.ndim)) > 0
+    return few
 
 
 def shut_bins(case: Case, name: str) -> NDArray[np.bool_]:

@@ -83,6 +83,10 @@ class Earlier:
         self._digests[session.plan.digest, variable] = digest(bits)
         return digest(bits), bits
 
+    def bits_of(self, session: Session, variable: str) -> str:
+        """The digest of everybody's values of a variable, as keyed bits: by another name they have the same."""
+        return self._digests[session.plan.digest, variable]
+
     def keep(self, session: Session, analysis: str) -> None:
         """Before anything about an analysis leaves: remember whom it is about, and what it asks."""
         if analysis in session.study.analyses:

@@ -139,6 +139,10 @@ class Cohorts:
         """Numbers of the data's rows by lasting place of their people."""
         return self._people.by_place(of_rows)
 
+    def inside(self, members: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Who of everyone (n,) is in a cohort that was answered before."""
+        return self._people.rows_of(members)
+
     def missing(self, variable: str) -> NDArray[np.bool_] | None:
         """Who lacks a variable; None where nobody does."""
         if variable not in self._missing:

@@ -39,6 +39,11 @@ class People:
         bits[self._places[chosen]] = 1
         return np.packbits(bits)
 
+    def rows_of(self, members: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which of this data set's rows (n,) a membership holds."""
+        bits = np.unpackbits(members)
+        return np.pad(bits, (0, max(0, self._width - len(bits))))[self._places].astype(bool)
+
     def overlap(self, key: str, members: NDArray[np.uint8]) -> Overlap:
         """How a cohort overlaps with the cohorts answered before; the same cohort again differs in nothing."""
         # Selections are compared with selections, and those analysed with those analysed: each were told apart.

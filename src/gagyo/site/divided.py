@@ -212,14 +212,21 @@ def _moved(one: Score, now: Mapping[str, Any], variables: Mapping[str, Variable]
         return one.cuts
     if one.which[0] > 0:  # scores of other folds
         return np.zeros(0)
-    (a, then), (b, mine) = (_weights(said, variables) for said in (one.arguments, now))
+    return moved(one.cuts, one.arguments, now, variables)
+
+
+def moved(cuts: Floats, before: Mapping[str, Any], now: Mapping[str, Any], variables: Mapping[str, Variable]) -> Floats:
+    """Cuts of scores by everyone's model on the scale of other such scores; none where these order people otherwise."""
+    (a, then), (b, mine) = (_weights(said, variables) for said in (before, now))
+    if (a, then) == (b, mine):
+        return cuts
     names = sorted({*then, *mine})
     u, v = (np.array([weights.get(name, 0.0) for name in names]) for weights in (then, mine))
     size = float(np.linalg.norm(u) * np.linalg.norm(v))
     if not size or abs(float(u @ v)) < ALIKE * size:
         return np.zeros(0)
     scale = float(u @ v) / float(u @ u)
-    return b + scale * (one.cuts - a)
+    return b + scale * (cuts - a)
 
 
 def _weights(said: Mapping[str, Any], variables: Mapping[str, Variable]) -> tuple[float, dict[str, float]]:

@@ -22,6 +22,7 @@ from gagyo.site.approvals import Approvals
 from gagyo.site.before import Earlier
 from gagyo.site.cohorts import Dataset
 from gagyo.site.decided import Decided
+from gagyo.site.ends import Ends
 from gagyo.site.fault_log import FaultLog
 from gagyo.site.keyed_digests import secret_of, snapshot
 from gagyo.site.left_out import LeftOut
@@ -78,7 +79,8 @@ class Site:
         self._receipts = Receipts(name, self._store, self.ledger, said, self._log)
         self._earlier = Earlier(self._store, said, self._secret("data"))
         rosters = Rosters(self._store)
-        self.steps = Steps(about or {}, policy, said, self.referrals, rosters, self._receipts, self._earlier)
+        ends = Ends(self._store, self._earlier)
+        self.steps = Steps(about or {}, policy, said, self.referrals, rosters, self._receipts, self._earlier, ends)
         self._left_out = LeftOut(name, policy, self._approvals, said, self.referrals, self._receipts, self.steps)
         self._receipts.recover()
 

@@ -20,6 +20,8 @@ from gagyo.site import admission, masked_sum
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.before import Earlier
 from gagyo.site.compared import left_between
+from gagyo.site.ends import Ends
+from gagyo.site.ends_beside import against, against_since
 from gagyo.site.equations import is_step
 from gagyo.site.own_compared import NAME as OWN_COMPARED
 from gagyo.site.own_compared import own_compared, strata_compared
@@ -45,10 +47,11 @@ class Steps:
         rosters: Rosters,
         receipts: Receipts,
         earlier: Earlier,
+        ends: Ends,
     ) -> None:
         self._about, self._policy, self._said = about, policy, said
         self._referrals, self._rosters, self._receipts = referrals, rosters, receipts
-        self._earlier = earlier
+        self._earlier, self._ends = earlier, ends
         self._gate = Gate()
 
     def preflight(self, session: Session, request: Request) -> Answer:
@@ -133,6 +136,8 @@ class Steps:
         before = self._earlier.resampled(session) if request.round == 0 else []
         aggregate |= strata_compared(session, request, aggregate)
         aggregate |= left_between(session, request, step, aggregate, before)
+        self._ends.look(request.statement)
+        aggregate |= against(self._ends, session, request, step)
         case = self._case(session, request, "share", aggregate, ask, hospitals=len(request.roster))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
@@ -164,12 +169,15 @@ class Steps:
         cohort, cells = sharing.pooled_cells(header, people)
         session.history.sizes[first.statement] = cohort
         ask = self._asked(session, request)
+        if self._ends.came_since(session, first.statement):
+            cells = dict(against_since(self._ends, session, request, ask, cells))
         case = self._case(session, request, "pooled", cells, ask, people=cohort, hospitals=len(shares))
         decision = self._gate.rule(case)
         if not isinstance(decision, Release):
             return self._receipts.refuse(request, "withheld", decision.rules)
         if any(one.kind == "joint" and decision.withheld[name].all() for name, one in cells.items()):
             self._receipts.note_rules(request, "withheld", decision.rules)
+        self._ends.keep_opened(session, request, ask, decision.withheld)
         opened = sharing.open_entries(header, decision.withheld)
         payload = masked_sum.opened_mask(first, opened, session.keys)
         numbers = min(case.numbers, int(opened.sum()))
@@ -185,6 +193,7 @@ class Steps:
         """An answer is about to leave: whom it is about, and what it asks of them, counts from now on."""
         session.cohorts.remember(request.cohort, *_parts(session, request))
         self._earlier.keep(session, request.analysis)
+        self._ends.keep_condition(session, request.cohort)
 
     def _first_phase(self, session: Session, request: Request) -> tuple[Summand, Answer]:
         """This hospital's part and kept answer of the first phase: only what was shared last is opened."""

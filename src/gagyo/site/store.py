@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ create table if not exists rosters (key text primary key, roster text not null);
 create table if not exists cohorts (key text primary key, members blob not null);
 create table if not exists asked (
   plan text not null, analysis text not null, people text not null, body text not null, primary key (plan, analysis));
+create table if not exists ends (
+  number integer primary key, plan text not null, people text not null, kind text not null, of text not null,
+  bits text not null, cuts blob not null, unique (plan, people, kind, of, bits, cuts));
 create table if not exists fingerprints (digest text primary key, body blob not null);
 create table if not exists statements (digest text primary key, plan text not null, body text not null);
 create table if not exists reviews (
@@ -212,6 +216,18 @@ class Store:
         """What analyses asked of whom: plan, analysis, the people's key, and the rest."""
         rows = self._base.execute("select plan, analysis, people, body from asked order by rowid")
         return [(str(plan), str(analysis), str(people), str(body)) for plan, analysis, people, body in rows]
+
+    def keep_ends(self, ends: Iterable[tuple[str, str, str, str, str, bytes]]) -> None:
+        """Remember where plans divided people: plan, people, kind, of what, its bits, and the cuts (float64)."""
+        query = "insert or ignore into ends (plan, people, kind, of, bits, cuts) values (?, ?, ?, ?, ?, ?)"
+        with self._base:  # all or none
+            self._base.execute("begin immediate")
+            self._base.executemany(query, ends)
+
+    def ends(self, after: int) -> list[tuple[Any, ...]]:
+        """What was kept of ends after a number: that of each, and the rest."""
+        query = "select number, plan, people, kind, of, bits, cuts from ends where number > ? order by number"
+        return list(self._base.execute(query, (after,)))
 
     def keep_fingerprints(self, columns: Iterable[tuple[str, bytes]]) -> None:
         """Remember what the values of columns were, as keyed bits by lasting place, with their digests."""

@@ -397,5 +397,6 @@ def sends(asked: Asked, variables: Mapping[str, Variable]) -> Sends:
     return Sends(
         asked.step.name,
         2 * asked.most * groups * levels_of(variables[asked.event]) + 1,
-        len(PARTS) * deep + len(asked.cuts),
+        # Declared times that do not fit together are asked for once together, and then each by itself.
+        len(PARTS) * deep + 2 * len(asked.cuts),
     )
