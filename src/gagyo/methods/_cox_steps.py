@@ -47,7 +47,7 @@ def people(
     event = rows[parsed.outcome] == 1
     observed = rows[time] - (rows[entry] if entry else 0.0)
     bound = rows.variables[time].bounds[1]
-    apart = set_apart_in_time(rows, parsed, time, entry, strata, bool(exact))
+    apart = set_apart_in_time(rows, parsed, time, entry, strata, at, bool(exact))
     whole = count(np.column_stack([np.ones(rows.n, bool), event]))
     return {"people": whole, "time": total(observed, bound), "apart": apart}
 

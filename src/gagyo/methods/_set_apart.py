@@ -1,4 +1,4 @@
-"""Whom a role sets apart that a model without it does not have: entry, strata, weights, exposure.
+"""Whom a role sets apart that a model without it does not have: entry, strata, changes, weights, exposure.
 
 Two models that are the same but that one has weights, of which all but one person's are 1, differ by that person: a
 study, or two, would ask for both. So whoever such a variable sets apart is nobody, or k, over all hospitals, with and
@@ -7,6 +7,7 @@ without each 0/1 column, first level and outcome, and nobody is most of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,15 +18,15 @@ from gagyo.methods._traits import all_traits, outcome_columns
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import NOBODY, NO_SPREAD, Floats, Measure, Spread, compared, few_or_none, joined, side_by_side
 from gagyo.release.few_values import Bools
-from gagyo.release.parts import OTHERS
-
-HOSPITALS = 3
-"""The fewest that a sum is over."""
+from gagyo.release.parts import HOSPITALS, spread_apart
 
 
-def set_apart_in_time(rows: Rows, formula: Formula, time: str, entry: str, strata: str, exact: bool) -> Measure:
-    """Of a model of times: who enters after time zero; and on exact times who is in each stratum, and who enters after
-    the first event here. On a grid the sums by interval say of these themselves (`common_steps`).
+def set_apart_in_time(
+    rows: Rows, formula: Formula, time: str, entry: str, strata: str, changes: Sequence[str], exact: bool
+) -> Measure:
+    """Of a model of times: who enters after time zero; and on exact times who is in each stratum, who enters after the
+    first event here, and who is at risk in one before they change. On a grid the sums by interval say of these
+    themselves (`common_steps`). changes: times of changes.
     """
     sides = _sides(rows, formula) if exact else np.ones((rows.n, 1), bool)
     parts = strata_of(rows, strata) if exact else []
@@ -33,10 +34,14 @@ def set_apart_in_time(rows: Rows, formula: Formula, time: str, entry: str, strat
     came = entries(rows, time, entry)
     if came is not None:
         found.append(_of_part(came > 0, sides))
+    event = rows[formula.outcome] == 1
+    start = np.zeros(rows.n) if came is None else came
+    missed = _passed(rows[time], event, start, parts)
     if came is not None and exact:
-        missed = _missed(rows[time], rows[formula.outcome] == 1, came, parts)
-        late = replace(_of_part(missed > 0, sides), spread=_spread(missed, sides, HOSPITALS))
-        found.append(late)
+        found.append(_late(missed, sides))
+    for at in changes if exact else ():
+        changed = np.where(rows[at] < rows[time], rows[at], -np.inf)  # who never does is at risk without it throughout
+        found.append(_late(np.maximum(_passed(rows[time], event, changed, parts) - missed, 0.0), sides))
     whole = joined(few_or_none(NOBODY), *found)
     return replace(compared(whole.people), spread=whole.spread)
 
@@ -66,6 +71,11 @@ def _of_part(part: Bools, sides: Bools) -> Measure:
     return few_or_none(np.count_nonzero(sides[part], axis=0).astype(np.int64))
 
 
+def _late(hazard: Floats, sides: Bools) -> Measure:
+    """Who is set apart by the hazard that they missed, or went through: nobody, or k, and nobody is most of it."""
+    return replace(_of_part(hazard > 0, sides), spread=_spread(hazard, sides, HOSPITALS))
+
+
 def _of_two(part: Bools, sides: Bools) -> Measure:
     """How many of a part are on both of each two sides, of which products are summed: nobody, or k."""
     some = sides[part].astype(np.float64)
@@ -73,26 +83,16 @@ def _of_two(part: Bools, sides: Bools) -> Measure:
 
 
 def _spread(size: Floats, sides: Bools, hospitals: int) -> Spread:
-    """How far those on each side are set apart, in all, the farthest of them, and the next k - 2 together: two or three
-    of one side are no more than one where all others are nearly alike. hospitals: at so many people are as here.
-    """
-    found = [NO_SPREAD]
-    for side in sides.T:
-        some = np.sort(size[side & (size > 0)])[::-1]
-        if len(some):
-            elsewhere = max(OTHERS - hospitals * len(some), 0) * float(some.mean())
-            most = np.repeat(some[:OTHERS], hospitals)[: OTHERS - 1]
-            sums = hospitals * some.sum() + elsewhere, most[0], most[1:].sum()
-            found.append(Spread(*(np.array([float(one)]) for one in sums)))
-    return side_by_side(*found)
+    """Who makes up most of how far people (n,) are set apart, of each side."""
+    return side_by_side(NO_SPREAD, *(spread_apart(size[side], hospitals) for side in sides.T))
 
 
-def _missed(time: Floats, event: Bools, came: Floats, parts: list[Bools]) -> Floats:
-    """The hazard of their stratum here that passed before each person entered, were all at risk from the start: (n,)."""
-    missed = np.zeros(len(time))
+def _passed(time: Floats, event: Bools, until: Floats, parts: list[Bools]) -> Floats:
+    """The hazard of their stratum here that has passed for each person by a time, were all at risk from the start: (n,)."""
+    passed = np.zeros(len(time))
     for inside in parts:
         exits, deaths = np.sort(time[inside]), np.sort(time[inside & event])
         at_risk = len(exits) - np.searchsorted(exits, deaths, side="left")
         hazard = np.append(0.0, np.cumsum(1 / at_risk))
-        missed[inside] = hazard[np.searchsorted(deaths, came[inside], side="right")]
-    return missed
+        passed[inside] = hazard[np.searchsorted(deaths, until[inside], side="right")]
+    return passed

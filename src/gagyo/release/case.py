@@ -121,7 +121,7 @@ def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int
 
 
 def left_few(case: Case, name: str) -> NDArray[np.bool_]:
-    """In which bins or times of a measure counts of earlier cohorts leave a few people."""
+    """In which bins, times or cells of a measure counts of earlier cohorts, or variables, leave a few people."""
     shape, beside = case.aggregate[name].values.shape, case.aggregate.get(f"{name} left")
     if beside is None:
         return np.zeros(shape, bool)

@@ -48,6 +48,7 @@ from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
 from gagyo.site.session import Session
 from gagyo.site.subgroups import subgroups_between
+from gagyo.site.tables import tables_between
 from gagyo.site.ties import ties_between
 
 NAME = "compared"
@@ -172,7 +173,8 @@ def left_between(
     before: what was resampled here under other plans.
     """
     beside = {**_compared(session, request, before), **subgroups_between(session, request)}
-    return {**beside, **ties_between(session, request), **_left(session, request, step, aggregate)}
+    beside |= {**ties_between(session, request), **tables_between(session, request, aggregate)}
+    return {**beside, **_left(session, request, step, aggregate)}
 
 
 def _compared(session: Session, request: Request, before: Sequence[Dealing]) -> Aggregate:

@@ -1,0 +1,141 @@
+"""Tables by groups of variables that are the same for all but a few people: these few are in no cell that is open.
+
+How many of those who died were ventilated, and how many ventilated or on oxygen, differ by the one person who had oxygen
+alone: who died. Means of a dose as planned and as given differ by the one whose was changed. The cell of the later one
+stays shut, with what goes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from gagyo.federation.line import Line
+from gagyo.protocol.request import Request
+from gagyo.protocol.variables import Variable, levels_of
+from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, left
+from gagyo.release.few_values import Bools
+from gagyo.site.alike import FIRST, MANY, TABLES, nested
+from gagyo.site.groups_told import names_in
+from gagyo.site.session import Session
+
+KINDS = ("cells", "present", "sum", "squares")
+"""Of each variable of a table: its levels, who has a value at all, and sums of values."""
+
+
+def tables_between(session: Session, request: Request, aggregate: Aggregate) -> dict[str, Measure]:
+    """Beside the cells and sums of each variable of a table: by each earlier variable, of its levels, how many people of
+    each group have one of two levels and not the other, and of how many two measurements differ.
+    """
+    analysis = session.study.analyses.get(request.analysis)
+    if analysis is None or analysis.method not in TABLES or not {"variables", "by"} <= {*request.arguments}:
+        return {}
+    by, names = str(request.arguments["by"]), [str(name) for name in request.arguments["variables"]]
+    before = [name for name in session.study.analyses if name in session.history.opened and name != request.analysis]
+    groups = by_cohort(session, request, before)
+    found: dict[str, list[Counts]] = {}
+    for cohort, analyses in groups.items():
+        people = nested(session.cohorts[request.cohort].complete, session.cohorts[cohort].complete)
+        there = _There(session.data.columns, session.study.variables, people, by)
+        for place, name in enumerate(names):
+            also = names[:place] if cohort == request.cohort else []
+            for kind, shape in _measures(aggregate, name):
+                found.setdefault(kind, []).extend(_of(there, session.line, kind, name, shape, also, analyses))
+    return {f"{kind} left": left(np.concatenate(several)) for kind, several in found.items() if several}
+
+
+def by_cohort(session: Session, request: Request, before: Sequence[str]) -> dict[str, list[str]]:
+    """The earlier analyses by cohort; the asked one's first, which has none where nothing was opened of it."""
+    groups: dict[str, list[str]] = {request.cohort: []}
+    for name in before:
+        groups.setdefault(session.study.analyses[name].cohort, []).append(name)
+    return groups
+
+
+def _measures(aggregate: Aggregate, name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for kind in KINDS:
+        if f"{name}.{kind}" in aggregate:
+            yield f"{name}.{kind}", aggregate[f"{name}.{kind}"].values.shape
+
+
+def crossed_with(line: Line, analysis: str, name: str) -> set[str]:
+    """The variables that an analysis tells together with one: of a table those that it groups by it, or that group it;
+    of a model all of both. With "", the measurements of whose values it tells sums.
+    """
+    one, named = line.study.analyses[analysis], set(names_in(line, analysis))
+    if not name:
+        return {other for other in named if not levels_of(line.study.variables[other])}
+    by = str(one.options.get("by", ""))
+    if one.method in TABLES:
+        return named - {by} if name == by else {by} & named if name in named else set()
+    return named - {name} if name in named else set()
+
+
+def _of(
+    there: _There, line: Line, kind: str, name: str, shape: tuple[int, ...], also: list[str], before: list[str]
+) -> Iterator[Counts]:
+    """Of a measure of a variable: whom it and each earlier one leave, (levels of the other, *shape)."""
+    measured = {one for one in line.study.variables if not levels_of(line.study.variables[one])}
+    others = [*also, *(one for other in before for one in sorted(crossed_with(line, other, there.by)))]
+    others = [one for one in dict.fromkeys(others) if one not in (name, there.by)]
+    if name in measured and not kind.endswith(".cells"):
+        # Sums of values over everyone follow from those of groups.
+        sums = [one for other in before for one in sorted(crossed_with(line, other, ""))]
+        same = [one for one in dict.fromkeys([*others, *sums]) if one in measured - {name}]
+        yield from (np.broadcast_to(there.unlike(name, one), (1, *shape)) for one in same)
+    if there.by and kind.endswith((".cells", ".present")):
+        groups = {one for other in before for one in crossed_with(line, other, name)} - {name, there.by}
+        yield from (there.apart(name, one)[:, : shape[0]] for one in others)
+        yield from (there.groups_apart(name, one)[:, : shape[0]] for one in sorted(groups))
+
+
+@dataclass(frozen=True)
+class _There:
+    """The people (n,) of a cohort of whom a table is asked by groups."""
+
+    columns: Mapping[str, Floats]
+    variables: Mapping[str, Variable]
+    people: Bools
+    by: str
+    levels: dict[str, Bools] = field(default_factory=dict)
+
+    @cached_property
+    def grouped(self) -> Bools:
+        """Who is in each group (people, groups)."""
+        return self.having(self.by)[:, :-1] if self.by else np.ones((int(self.people.sum()), 1), bool)
+
+    def having(self, name: str) -> Bools:
+        """Who has each level of a variable, or any value of a measurement; at last who has none: (people, levels + 1)."""
+        if name not in self.levels:
+            x, number = self.columns[name][self.people], levels_of(self.variables[name])
+            lacking = np.isnan(x)[:, None]
+            self.levels[name] = np.concatenate([x[:, None] == np.arange(number) if number else ~lacking, lacking], axis=1)
+        return self.levels[name]
+
+    def apart(self, name: str, other: str) -> Counts:
+        """(levels of the other, levels, groups): who has one of two levels and not the other."""
+        return self._apart(self.having(other), self.having(name), self.grouped)
+
+    def groups_apart(self, name: str, other: str) -> Counts:
+        """(levels of the other, levels, groups): of those with a level, who is of a group or of the other's level."""
+        return self._apart(self.having(other), self.grouped, self.having(name)).transpose(0, 2, 1)
+
+    def _apart(self, one: Bools, other: Bools, parts: Bools) -> Counts:
+        """(one, other, parts): of each part, who is of one alone. Of the first people, where these are many already."""
+        a, b = one[:FIRST].astype(np.float64), other[:FIRST].astype(np.float64)
+        some = [part[:FIRST, None] for part in parts.T]
+        tables = [(a * p).sum(axis=0)[:, None] + (b * p).sum(axis=0) - 2 * (a * p).T @ b for p in some]
+        found = np.rint(np.stack(tables, axis=-1)).astype(np.int64)
+        if len(one) > FIRST:
+            for i, j, p in np.argwhere(found < MANY):
+                found[i, j, p] = np.count_nonzero((one[:, i] != other[:, j]) & parts[:, p])
+        return found
+
+    def unlike(self, name: str, other: str) -> Counts:
+        """(groups,) of how many two measurements differ, or one is missing."""
+        x, y = (self.columns[one][self.people] for one in (name, other))
+        apart = (x != y) & ~(np.isnan(x) & np.isnan(y))
+        return np.count_nonzero(apart[:, None] & self.grouped, axis=0).astype(np.int64)
