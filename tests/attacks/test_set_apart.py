@@ -1,4 +1,4 @@
-"""Attacks by a role that sets a few apart: entry, strata, changes, weights and exposures beside the same model without."""
+"""Attacks by roles that set a few apart: entry, strata, changes, weights, exposures, beside the model without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from gagyo.coordinator.run import Run
 from gagyo.federation.rows import Rows as Inside
-from gagyo.methods._set_apart import set_apart_in_time, weighed_apart
+from gagyo.methods._set_apart import weighed_apart
+from gagyo.methods._survival.set_apart import set_apart_in_time
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import NOBODY, Measure, compared, few_or_none
 from tests.attacks.test_hostile import told

@@ -12,9 +12,9 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_widths
 from gagyo.methods._sampling import heaviest
-from gagyo.methods._set_apart import set_apart_in_time
 from gagyo.methods._survival.climb import fit_scales
 from gagyo.methods._survival.episodes import Changing
+from gagyo.methods._survival.set_apart import set_apart_in_time
 from gagyo.methods._survival.times import strata_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of, total

@@ -46,7 +46,8 @@ def offset_of(rows: Rows, exposure: str) -> Floats | float:
 
 def cells_of(rows: Rows, formula: Formula, exposure: str, weights: str = "") -> Measure:
     """Every head count that a fit gives away, also beside the same fit without exposure or weights."""
-    wide, roles = widened(rows, formula, weights), [name for name in (exposure, weights) if name]
+    wide = widened(rows, formula, weights)
+    roles = [name for name in (exposure, weights) if name]
 
     def count() -> Measure:
         return joined(fit_cells(rows, wide, exposure), *(weighed_apart(rows, formula, name) for name in roles))

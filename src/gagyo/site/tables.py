@@ -1,15 +1,14 @@
 """Tables by groups of variables that are the same for all but a few people: these few are in no cell that is open.
 
-How many of those who died were ventilated, and how many ventilated or on oxygen, differ by the one person who had oxygen
-alone: who died. Means of a dose as planned and as given differ by the one whose was changed. The cell of the later one
-stays shut, with what goes with it.
+How many of those who died were ventilated, and how many ventilated or on oxygen, differ by the one person who had
+oxygen alone: who died. Means of a dose as planned and as given differ by the one whose was changed. The cell of the
+later one stays shut, with what goes with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from gagyo.protocol.request import Request
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Aggregate, Counts, Floats, Measure, left
 from gagyo.release.few_values import Bools
-from gagyo.site.alike import FIRST, MANY, TABLES, nested
+from gagyo.site.alike import TABLES, nested
 from gagyo.site.groups_told import names_in
 from gagyo.site.session import Session
 
@@ -27,15 +26,15 @@ KINDS = ("cells", "present", "sum", "squares")
 
 
 def tables_between(session: Session, request: Request, aggregate: Aggregate) -> dict[str, Measure]:
-    """Beside the cells and sums of each variable of a table: by each earlier variable, of its levels, how many people of
-    each group have one of two levels and not the other, and of how many two measurements differ.
+    """Beside the cells and sums of each variable of a table: by each earlier variable, of its levels, how many people
+    of each group have one of two levels and not the other, and of how many two measurements differ.
     """
     analysis = session.study.analyses.get(request.analysis)
     if analysis is None or analysis.method not in TABLES or not {"variables", "by"} <= {*request.arguments}:
         return {}
     by, names = str(request.arguments["by"]), [str(name) for name in request.arguments["variables"]]
     before = [name for name in session.study.analyses if name in session.history.opened and name != request.analysis]
-    groups = by_cohort(session, request, before)
+    groups = _by_cohort(session, request, before)
     found: dict[str, list[Counts]] = {}
     for cohort, analyses in groups.items():
         people = nested(session.cohorts[request.cohort].complete, session.cohorts[cohort].complete)
@@ -47,7 +46,7 @@ def tables_between(session: Session, request: Request, aggregate: Aggregate) -> 
     return {f"{kind} left": left(np.concatenate(several)) for kind, several in found.items() if several}
 
 
-def by_cohort(session: Session, request: Request, before: Sequence[str]) -> dict[str, list[str]]:
+def _by_cohort(session: Session, request: Request, before: Sequence[str]) -> dict[str, list[str]]:
     """The earlier analyses by cohort; the asked one's first, which has none where nothing was opened of it."""
     groups: dict[str, list[str]] = {request.cohort: []}
     for name in before:
@@ -100,42 +99,44 @@ class _There:
     variables: Mapping[str, Variable]
     people: Bools
     by: str
-    levels: dict[str, Bools] = field(default_factory=dict)
+    codes: dict[str, tuple[Counts, int]] = field(default_factory=dict)
 
-    @cached_property
-    def grouped(self) -> Bools:
-        """Who is in each group (people, groups)."""
-        return self.having(self.by)[:, :-1] if self.by else np.ones((int(self.people.sum()), 1), bool)
+    def code(self, name: str) -> tuple[Counts, int]:
+        """Each person's level of a variable, or 0 for any value of a measurement, and after these for none; their
+        number. Everybody's is 0 of the groups of a table without any.
+        """
+        if name not in self.codes:
+            x, number = self.columns[name][self.people], max(levels_of(self.variables[name]), 1)
+            level = x if levels_of(self.variables[name]) else np.zeros(len(x))
+            self.codes[name] = np.where(np.isnan(x), number, level).astype(np.int64), number + 1
+        return self.codes[name]
 
-    def having(self, name: str) -> Bools:
-        """Who has each level of a variable, or any value of a measurement; at last who has none: (people, levels + 1)."""
-        if name not in self.levels:
-            x, number = self.columns[name][self.people], levels_of(self.variables[name])
-            lacking = np.isnan(x)[:, None]
-            self.levels[name] = np.concatenate([x[:, None] == np.arange(number) if number else ~lacking, lacking], axis=1)
-        return self.levels[name]
+    def grouped(self) -> tuple[Counts, int]:
+        """Each person's group, and how many groups there are; whoever lacks one is left out of a table."""
+        if not self.by:
+            return np.zeros(int(self.people.sum()), np.int64), 1
+        group, number = self.code(self.by)
+        return group, number - 1
 
     def apart(self, name: str, other: str) -> Counts:
         """(levels of the other, levels, groups): who has one of two levels and not the other."""
-        return self._apart(self.having(other), self.having(name), self.grouped)
+        return _apart(self.code(other), self.code(name), self.grouped())
 
     def groups_apart(self, name: str, other: str) -> Counts:
         """(levels of the other, levels, groups): of those with a level, who is of a group or of the other's level."""
-        return self._apart(self.having(other), self.grouped, self.having(name)).transpose(0, 2, 1)
-
-    def _apart(self, one: Bools, other: Bools, parts: Bools) -> Counts:
-        """(one, other, parts): of each part, who is of one alone. Of the first people, where these are many already."""
-        a, b = one[:FIRST].astype(np.float64), other[:FIRST].astype(np.float64)
-        some = [part[:FIRST, None] for part in parts.T]
-        tables = [(a * p).sum(axis=0)[:, None] + (b * p).sum(axis=0) - 2 * (a * p).T @ b for p in some]
-        found = np.rint(np.stack(tables, axis=-1)).astype(np.int64)
-        if len(one) > FIRST:
-            for i, j, p in np.argwhere(found < MANY):
-                found[i, j, p] = np.count_nonzero((one[:, i] != other[:, j]) & parts[:, p])
-        return found
+        return _apart(self.code(other), self.grouped(), self.code(name)).transpose(0, 2, 1)
 
     def unlike(self, name: str, other: str) -> Counts:
         """(groups,) of how many two measurements differ, or one is missing."""
         x, y = (self.columns[one][self.people] for one in (name, other))
-        apart = (x != y) & ~(np.isnan(x) & np.isnan(y))
-        return np.count_nonzero(apart[:, None] & self.grouped, axis=0).astype(np.int64)
+        group, number = self.grouped()
+        unlike = (x != y) & ~(np.isnan(x) & np.isnan(y))
+        return np.bincount(group[unlike], minlength=number)
+
+
+def _apart(one: tuple[Counts, int], other: tuple[Counts, int], part: tuple[Counts, int]) -> Counts:
+    """(codes of one, of the other, of a part): of each part, who has one of two codes and not the other."""
+    (a, m), (b, n), (c, parts) = one, other, part
+    table = np.bincount((a * n + b) * parts + c, minlength=m * n * parts).reshape(m, n, parts)
+    found: Counts = table.sum(axis=1, keepdims=True) + table.sum(axis=0) - 2 * table
+    return found

@@ -37,7 +37,7 @@ class Ties:
         """None of an analysis that has no risk sets within hospitals; a weighted log-rank test is no other's score."""
         one, said = line.study.analyses[analysis], line.study.analyses[analysis].options
         time, strata = str(said.get("time", "")), str(said.get("strata", ""))
-        if one.method == "log_rank" and "pooled" != said.get("compare") and said.get("weight", "none") == "none":
+        if one.method == "log_rank" and said.get("compare") != "pooled" and said.get("weight", "none") == "none":
             return cls("breslow", one.cohort, time, str(said["event"]), "")
         if one.method == "cox" and said.get("hospitals") != "pooled":
             return cls(str(said.get("ties", "efron")), one.cohort, time, outcome_of(line, analysis), strata)
