@@ -2,7 +2,7 @@
 
 How many of those who died were ventilated, and how many ventilated or on oxygen, differ by the one person who had
 oxygen alone: who died. Means of a dose as planned and as given differ by the one whose was changed. The cell of the
-later one stays shut, with what goes with it.
+later one stays shut, with what goes with it. Who lacks a value is not looked at: values are often lacked together.
 """
 
 from __future__ import annotations
@@ -77,18 +77,22 @@ def _of(
     there: _There, line: Line, kind: str, name: str, shape: tuple[int, ...], also: list[str], before: list[str]
 ) -> Iterator[Counts]:
     """Of a measure of a variable: whom it and each earlier one leave, (levels of the other, *shape)."""
-    measured = {one for one in line.study.variables if not levels_of(line.study.variables[one])}
     others = [*also, *(one for other in before for one in sorted(crossed_with(line, other, there.by)))]
-    others = [one for one in dict.fromkeys(others) if one not in (name, there.by)]
-    if name in measured and not kind.endswith(".cells"):
+    if there.measured(name) and kind.endswith(".cells"):
+        return  # who has a value at all
+    if there.measured(name):
         # Sums of values over everyone follow from those of groups.
-        sums = [one for other in before for one in sorted(crossed_with(line, other, ""))]
-        same = [one for one in dict.fromkeys([*others, *sums]) if one in measured - {name}]
+        others += [one for other in before for one in sorted(crossed_with(line, other, ""))]
+        same = [one for one in dict.fromkeys(others) if one != name and there.measured(one)]
         yield from (np.broadcast_to(there.unlike(name, one), (1, *shape)) for one in same)
-    if there.by and kind.endswith((".cells", ".present")):
-        groups = {one for other in before for one in crossed_with(line, other, name)} - {name, there.by}
-        yield from (there.apart(name, one)[:, : shape[0]] for one in others)
-        yield from (there.groups_apart(name, one)[:, : shape[0]] for one in sorted(groups))
+    elif there.by:
+        groups = {one for other in before for one in crossed_with(line, other, name)}
+        for find, several in ((there.apart, others), (there.groups_apart, sorted(groups))):
+            for one in dict.fromkeys(several):
+                if one not in (name, there.by) and not there.measured(one):
+                    found = find(name, one)
+                    # Those who lack the variable are in the last row, if there is one, and not looked at.
+                    yield np.pad(found, [(0, 0), (0, shape[0] - found.shape[1]), (0, 0)])
 
 
 @dataclass(frozen=True)
@@ -101,42 +105,38 @@ class _There:
     by: str
     codes: dict[str, tuple[Counts, int]] = field(default_factory=dict)
 
-    def code(self, name: str) -> tuple[Counts, int]:
-        """Each person's level of a variable, or 0 for any value of a measurement, and after these for none; their
-        number. Everybody's is 0 of the groups of a table without any.
-        """
-        if name not in self.codes:
-            x, number = self.columns[name][self.people], max(levels_of(self.variables[name]), 1)
-            level = x if levels_of(self.variables[name]) else np.zeros(len(x))
-            self.codes[name] = np.where(np.isnan(x), number, level).astype(np.int64), number + 1
-        return self.codes[name]
+    def measured(self, name: str) -> bool:
+        """Whether a variable has no levels."""
+        return not levels_of(self.variables[name])
 
-    def grouped(self) -> tuple[Counts, int]:
-        """Each person's group, and how many groups there are; whoever lacks one is left out of a table."""
-        if not self.by:
-            return np.zeros(int(self.people.sum()), np.int64), 1
-        group, number = self.code(self.by)
-        return group, number - 1
+    def code(self, name: str) -> tuple[Counts, int]:
+        """Each person's level of a variable, and after these one for who has none; how many codes there are."""
+        if name not in self.codes:
+            x, number = self.columns[name][self.people], levels_of(self.variables[name])
+            self.codes[name] = np.where(np.isnan(x), number, x).astype(np.int64), number + 1
+        return self.codes[name]
 
     def apart(self, name: str, other: str) -> Counts:
         """(levels of the other, levels, groups): who has one of two levels and not the other."""
-        return _apart(self.code(other), self.code(name), self.grouped())
+        return _apart(self.code(other), self.code(name), self.code(self.by))
 
     def groups_apart(self, name: str, other: str) -> Counts:
         """(levels of the other, levels, groups): of those with a level, who is of a group or of the other's level."""
-        return _apart(self.code(other), self.grouped(), self.code(name)).transpose(0, 2, 1)
+        return _apart(self.code(other), self.code(self.by), self.code(name)).transpose(0, 2, 1)
 
     def unlike(self, name: str, other: str) -> Counts:
-        """(groups,) of how many two measurements differ, or one is missing."""
+        """(groups,) of how many two measurements differ, or one is missing; of everyone, where there are no groups."""
         x, y = (self.columns[one][self.people] for one in (name, other))
-        group, number = self.grouped()
         unlike = (x != y) & ~(np.isnan(x) & np.isnan(y))
-        return np.bincount(group[unlike], minlength=number)
+        if not self.by:
+            return np.array([np.count_nonzero(unlike)])
+        group, number = self.code(self.by)
+        return np.bincount(group[unlike], minlength=number)[:-1]
 
 
 def _apart(one: tuple[Counts, int], other: tuple[Counts, int], part: tuple[Counts, int]) -> Counts:
-    """(codes of one, of the other, of a part): of each part, who has one of two codes and not the other."""
+    """(levels of one, of the other, of a part): of each part, who has one of two levels and not the other."""
     (a, m), (b, n), (c, parts) = one, other, part
     table = np.bincount((a * n + b) * parts + c, minlength=m * n * parts).reshape(m, n, parts)
     found: Counts = table.sum(axis=1, keepdims=True) + table.sum(axis=0) - 2 * table
-    return found
+    return found[:-1, :-1, :-1]
