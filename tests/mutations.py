@@ -1250,7 +1250,7 @@ MUTATIONS = (
     ("release/rules/table.py", " | left_few(case, name)", "", TABLES_ALIKE),
     ("site/compared.py", "**ties_between(session, request), ", "", TIES),
     ("site/ties.py", "mine.way != other.way", "False", TIES),
-    ("site/ties.py", 'return cls("breslow", one.cohort, time,', 'return cls("", one.cohort, time,', TIES),
+    ("site/ties.py", 'return cls("breslow", one.cohort, time,', 'return cls("efron", one.cohort, time,', TIES),
     ("site/ties.py", ' and said.get("weight", "none") == "none"', "", TIES),
     ("site/ties.py", "numbers[numbers > 1]", "numbers[numbers > 2]", TIES),
     ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (weights,) if name]", APART),

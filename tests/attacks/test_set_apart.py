@@ -56,6 +56,14 @@ def people(few: int) -> dict[str, np.ndarray]:
     return data
 
 
+def one_of_many_values() -> dict[str, np.ndarray]:
+    """One person who is set apart, at a hospital where weights and exposures have more values than a trait has."""
+    data = people(1)
+    for name in "we":
+        data[name][TARGET + 4 : TARGET + 16 : 4] += np.array([1, 2, 3]) * 1e-12
+    return data
+
+
 def asked(folder: Path, data: dict[str, np.ndarray], *names: str) -> Run:
     lines = "".join(f"  {name}: {{cohort: all, {(PLAIN | ROLES)[name]}}}\n" for name in names)
     return house(folder, HEAD % (10, VARIABLES, lines), divide(data, np.arange(SIZE) % 4)).run()
@@ -70,8 +78,7 @@ def test_without_the_rule_the_one_who_came_late_and_the_one_who_counts_twice_fol
 ) -> None:
     monkeypatch.setattr("gagyo.methods._cox_steps.set_apart_in_time", lambda *_: compared(NOBODY))
     monkeypatch.setattr("gagyo.methods._glm_sums.weighed_apart", lambda *_: few_or_none(NOBODY))
-    data = people(1)
-    data["e"][TARGET + 4 : TARGET + 16 : 4] += np.array([1, 2, 3]) * 1e-12  # a hospital of more values than a trait has
+    data = one_of_many_values()
     run = asked(tmp_path, data, *PLAIN, "entered", "exposed")
     row = np.array([1, data["x"][TARGET] - 1000, data["t"][TARGET]])
     counts, exposed = (fits(run, name)[3:9] / sums(run, name) for name in ("counts", "exposed"))
@@ -91,7 +98,7 @@ def sums(run: Run, name: str) -> float:
 
 
 def test_whom_a_role_sets_apart_is_nobody_or_enough(tmp_path: Path) -> None:
-    run = asked(tmp_path, people(9), *ROLES)
+    run = asked(tmp_path, one_of_many_values(), *ROLES)
     assert sorted(run.stopped) == sorted(ROLES)
     assert not any("fit" in getattr(one, "values", {}) for name in ROLES for one in told(run, name))
 

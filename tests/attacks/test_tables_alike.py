@@ -85,6 +85,7 @@ ORDERS = {
     "groups of the wider": (TABLE % "t", "method: describe, by: wider, variables: [y]", "y.cells"),
     "a model": ("method: logistic, formula: 'y ~ x + wider'", TABLE % "t", "t.cells"),
     "a mean": ("method: linear, formula: 'v ~ x'", "method: describe, variables: [given]", "given.sum"),
+    "a mean, then by group": ("method: linear, formula: 'v ~ x'", TABLE % "given", "given.sum"),
     "quantiles": ("method: quantiles, variables: [v]", "method: quantiles, variables: [given]", "given.present"),
 }
 
