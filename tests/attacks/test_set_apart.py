@@ -142,14 +142,13 @@ def test_weights_that_are_nearly_alike_hide_nobody() -> None:
 
 
 def test_weights_are_counted_with_each_two_traits() -> None:
-    some = np.flatnonzero(people(0)["t"] == 1)
+    t = people(0)["t"] == 1
     w, s = np.ones(SIZE), np.zeros(SIZE)
-    w[some[:40]] = 2.0
-    s[some[31:80]] = 1.0
-    s[some[:20]] = 0.0
+    w[np.flatnonzero(t)[:40]] = w[np.flatnonzero(~t)[:20]] = 2.0
+    s[np.flatnonzero(t)[31:80]] = s[np.flatnonzero(~t)[:40]] = 1.0
     rows = inside(w=w, s=s)
     assert is_few(weighed_apart(rows, rows.formula("c1 ~ x + t + s"), "w")), "nine others have both"
-    w[some[40:50]] = 2.0
+    assert not is_few(weighed_apart(rows, rows.formula("c1 ~ x + t"), "w"))
     assert not is_few(weighed_apart(rows, rows.formula("c1 ~ x + s"), "w"))
 
 
