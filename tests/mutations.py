@@ -45,6 +45,8 @@ HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
 ALIKE = "tests/attacks/test_alike.py"
+TABLES_ALIKE, TIES = "tests/attacks/test_tables_alike.py", "tests/attacks/test_ties.py"
+APART = "tests/attacks/test_set_apart.py"
 PREFLIGHT = "tests/attacks/test_preflight_asked.py"
 ENDS = "tests/attacks/test_ends_of_plans.py"
 SUBGROUPS, OWN = "tests/attacks/test_subgroups.py", "tests/attacks/test_own_compared.py"
@@ -475,7 +477,7 @@ MUTATIONS = (
     ("methods/_survival/common_steps.py", "values[self.size :])", "0 * values[self.size :])", CHANGED),
     ("methods/_cox_options.py", "return named | {", "return named or {", COMMON),
     ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
-    ("methods/_survival/episodes.py", "traits = design_cells(", "traits = trait_cells(", WEIGHTED_COX),
+    ("methods/_survival/episodes.py", "joined(design_cells(", "joined(trait_cells(", WEIGHTED_COX),
     ("methods/_cox_steps.py", ' and not model["weights"]', "", WEIGHTED_COX),
     ("statistics/cox.py", "inverse * mean, shared * mean,", "inverse, shared,", WEIGHTED_COX),
     ("methods/_cox_options.py", "return findings + _unlike(options, analysis, study)", "return findings", COMMON),
@@ -1248,7 +1250,46 @@ MUTATIONS = (
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
     ("site/compared.py", "cells.append(unlike_cells(pairs,", "(unlike_cells(pairs,", ALIKE),
-    ("site/alike.py", "update(_forming(line, name))", "update()", ALIKE),
+    ("site/alike.py", "update(_forming(line, name) |", "update(set() |", ALIKE),
+    ("site/alike.py", " | _beside(line, name, mine, analysis))", ")", TABLES_ALIKE),
+    ("site/alike.py", "if grouped or not levels_of", "if not levels_of", TABLES_ALIKE),
+    ("site/alike.py", "if grouped or not levels_of(variables[name])}", "if grouped}", TABLES_ALIKE),
+    ("site/compared.py", "**tables_between(session, request, aggregate)", "", TABLES_ALIKE),
+    ("site/tables.py", "also = names[:place] if", "also = [] if", TABLES_ALIKE),
+    ("site/tables.py", "{by} & named if name in named else set()", "set()", TABLES_ALIKE),
+    ("site/tables.py", "others += [one for other in before", "others += [one for other in ()", TABLES_ALIKE),
+    ("site/tables.py", "(there.groups_apart, sorted(groups))", "(there.groups_apart, ())", TABLES_ALIKE),
+    ("site/tables.py", " & ~(np.isnan(x) & np.isnan(y))", "", TABLES_ALIKE),
+    ("site/tables.py", "unlike = (x != y)", "unlike = (x < y) | (x > y)", TABLES_ALIKE),
+    ("release/rules/minimum_people.py", 'yield from by_entry(case, "minimum_people", between)', "", TABLES_ALIKE),
+    ("release/rules/table.py", " | left_few(case, name)", "", TABLES_ALIKE),
+    ("site/compared.py", "**ties_between(session, request), ", "", TIES),
+    ("site/ties.py", "mine.way != other.way", "False", TIES),
+    ("site/ties.py", 'return cls("breslow", one.cohort, time,', 'return cls("efron", one.cohort, time,', TIES),
+    ("site/ties.py", ' and said.get("weight", "none") == "none"', "", TIES),
+    ("site/ties.py", "numbers[numbers > 1]", "numbers[numbers > 2]", TIES),
+    ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (weights,) if name]", APART),
+    ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (exposure,) if name]", APART),
+    ("methods/_survival/episodes.py", "slice(size)), apart)", "slice(size)))", APART),
+    ("methods/_set_apart.py", "_of_two(away > 0, sides) if has_usual", "_of_two(away > 0, sides) if False", APART),
+    (
+        "methods/_set_apart.py",
+        "apart(few_or_none(of_two), away, sides",
+        "apart(few_or_none(of_two), 0 * away, sides",
+        APART,
+    ),
+    ("methods/_set_apart.py", "[np.triu_indices(sides.shape[1])]", "[np.diag_indices(sides.shape[1])]", APART),
+    ("methods/_survival/set_apart.py", "found.append(of_part(came > 0, sides))", "pass", APART),
+    ("methods/_survival/set_apart.py", "found.append(_late(missed, sides))", "pass", APART),
+    ("methods/_survival/set_apart.py", "for at in changes if exact else ():", "for at in ():", APART),
+    ("methods/_survival/set_apart.py", "for inside in parts if strata]", "for inside in ()]", APART),
+    (
+        "methods/_survival/set_apart.py",
+        "apart(of_part(hazard > 0, sides), hazard,",
+        "apart(of_part(hazard > 0, sides), 0 * hazard,",
+        APART,
+    ),
+    ("methods/_cox_steps.py", '"apart": apart}', "}", APART),
     ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
     ("site/alike.py", "[differ, (people - differ)[both]]", "[differ]", ALIKE),
     ("site/alike.py", "(differ < MANY) | both", "False & both", ALIKE),

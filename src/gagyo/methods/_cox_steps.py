@@ -14,6 +14,7 @@ from gagyo.methods._regression import column_widths
 from gagyo.methods._sampling import heaviest
 from gagyo.methods._survival.climb import fit_scales
 from gagyo.methods._survival.episodes import Changing
+from gagyo.methods._survival.set_apart import set_apart_in_time
 from gagyo.methods._survival.times import strata_of
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of, total
@@ -36,14 +37,19 @@ MODEL: dict[str, Any] = {
 """What every step is told of the model; All but the first two names are empty where there are none."""
 
 
-@local("cox", formula=Name(), time=Name(), entry=Name(), changed=Names(), at=Names())
-def people(rows: Rows, formula: str, time: str, entry: str, changed: list[str], at: list[str]) -> Aggregate:
-    """How many people, how many with the event, and their time of observation together."""
+@local("cox", formula=Name(), time=Name(), entry=Name(), strata=Name(), changed=Names(), at=Names(), exact=Whole(0, 1))
+def people(
+    rows: Rows, formula: str, time: str, entry: str, strata: str, changed: list[str], at: list[str], exact: int
+) -> Aggregate:
+    """How many people, how many with the event, and their time of observation together. exact: 0 of a fit on a grid."""
     rows = Changing.of(rows, time, entry, changed, at).rows
-    event = rows[rows.formula(formula).outcome] == 1
+    parsed = rows.formula(formula)
+    event = rows[parsed.outcome] == 1
     observed = rows[time] - (rows[entry] if entry else 0.0)
     bound = rows.variables[time].bounds[1]
-    return {"people": count(np.column_stack([np.ones(rows.n, bool), event])), "time": total(observed, bound)}
+    apart = set_apart_in_time(rows, parsed, time, entry, strata, at, bool(exact))
+    whole = count(np.column_stack([np.ones(rows.n, bool), event]))
+    return {"people": whole, "time": total(observed, bound), "apart": apart}
 
 
 @local("cox", **MODEL, part=Whole(1, 64))

@@ -9,8 +9,9 @@ from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_bounds, middles
 from gagyo.methods._sampling import heaviest, most, widened
+from gagyo.methods._set_apart import weighed_apart
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Floats, Measure
+from gagyo.release.aggregate import Floats, Measure, joined
 from gagyo.statistics.families import Family, Parts
 
 WORST = 64.0
@@ -44,9 +45,14 @@ def offset_of(rows: Rows, exposure: str) -> Floats | float:
 
 
 def cells_of(rows: Rows, formula: Formula, exposure: str, weights: str = "") -> Measure:
-    """Every head count that a fit gives away."""
+    """Every head count that a fit gives away, also beside the same fit without exposure or weights."""
     wide = widened(rows, formula, weights)
-    cells: Measure = rows.kept(("glm cells", wide.text, exposure), lambda: fit_cells(rows, wide, exposure))
+    roles = [name for name in (exposure, weights) if name]
+
+    def count() -> Measure:
+        return joined(fit_cells(rows, wide, exposure), *(weighed_apart(rows, formula, name) for name in roles))
+
+    cells: Measure = rows.kept(("glm cells", wide.text, exposure), count)
     return cells
 
 

@@ -196,7 +196,9 @@ class Method:
         )
 
     def _counts(self) -> Generator[Ask, Pooled, tuple[Pooled, int, int]]:
-        counts = yield Ask(people, self._named("formula", "time", "entry", "changed", "at"), doing="counting")
+        named = self._named("formula", "time", "entry", "strata", "changed", "at")
+        exact = int(self.options.hospitals == "strata")
+        counts = yield Ask(people, {**named, "exact": exact}, doing="counting")
         if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         return counts, int(counts["people"][0]), int(counts["people"][1])

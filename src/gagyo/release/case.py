@@ -121,8 +121,8 @@ def too_few(people: NDArray[np.int64], structural: NDArray[np.bool_], least: int
 
 
 def left_few(case: Case, name: str) -> NDArray[np.bool_]:
-    """In which bins or times of a measure counts of earlier cohorts leave a few people, or ends of other plans do at
-    some hospital.
+    """In which bins, times or cells of a measure counts of earlier cohorts or variables leave a few people, or ends of
+    other plans do at some hospital.
     """
     shape, beside = case.aggregate[name].values.shape, case.aggregate.get(f"{name} left")
     few = np.zeros(shape, bool)

@@ -20,6 +20,9 @@ here do on average, since what they have is not known here."""
 SHARES = 2
 """Of a part that is dealt out, or chosen by what people lack, so many times as many are elsewhere: at two hospitals."""
 
+HOSPITALS = 3
+"""The fewest that a sum is over."""
+
 
 def spread_in_parts(
     columns: Sequence[Measured], parts: Bools, chosen: Chosen | Counts = slice(None), squares: bool = False
@@ -57,3 +60,18 @@ def _unsettled(people: Counts, total: Floats, largest: float) -> Bools:
 
 def _raised(size: Floats, power: int) -> Floats:
     return size if power == 1 else size**power
+
+
+def spread_apart(size: Floats, hospitals: int) -> Spread:
+    """How far people (n,) are set apart: in all, the farthest of them, and the next, who are as many as make k - 1 with
+    that one: that two or three are, and all others by next to nothing, is as if these were alone. None where nobody is.
+
+    hospitals: at so many people are as here; those who are missing to a part of k are as these on average.
+    """
+    some = np.sort(size[size > 0])[::-1]
+    if not len(some):
+        return NO_SPREAD
+    most = np.repeat(some[:OTHERS], hospitals)[: OTHERS - 1]
+    elsewhere = max(OTHERS - hospitals * len(some), 0) * float(some.mean())
+    sums = hospitals * some.sum() + elsewhere, most[0], most[1:].sum()
+    return Spread(*(np.array([float(one)]) for one in sums))

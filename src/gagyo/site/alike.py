@@ -27,7 +27,7 @@ def pairs_of(line: Line, analysis: str, before: Collection[str]) -> dict[str, Pa
     analyses = line.study.analyses
     mine, told = _forming(line, analysis), {analyses[analysis].cohort: set[str]()}
     for name in before:
-        told.setdefault(analyses[name].cohort, set()).update(_forming(line, name))
+        told.setdefault(analyses[name].cohort, set()).update(_forming(line, name) | _beside(line, name, mine, analysis))
     own = told[analyses[analysis].cohort]
     found = {cohort: _pairs(mine, there | own) for cohort, there in told.items()}
     first = set(found[analyses[analysis].cohort])
@@ -54,6 +54,17 @@ def _forming(line: Line, analysis: str) -> set[str]:
     return set(names_in(line, analysis)) & (
         {str(one.options.get("by", ""))} if one.method in TABLES else {*line.study.variables}
     )
+
+
+def _beside(line: Line, table: str, mine: Collection[str], analysis: str) -> set[str]:
+    """Of an earlier table before an analysis that is none: the variables that it told by groups of one of its own, and
+    those of whose values it told sums. Of two tables single cells stay shut (`tables.py`).
+    """
+    one, variables = line.study.analyses[table], line.study.variables
+    if one.method not in TABLES or line.study.analyses[analysis].method in TABLES:
+        return set()
+    grouped = str(one.options.get("by", "")) in mine
+    return {name for name in names_in(line, table) if grouped or not levels_of(variables[name])}
 
 
 TABLES = ("agreement", "compare", "describe", "quantiles", "rank_tests")

@@ -48,6 +48,8 @@ from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
 from gagyo.site.session import Session
 from gagyo.site.subgroups import subgroups_between
+from gagyo.site.tables import tables_between
+from gagyo.site.ties import ties_between
 
 NAME = "compared"
 """The name of the measure among those of an answer."""
@@ -171,6 +173,7 @@ def left_between(
     before: what was resampled here under other plans.
     """
     beside = {**_compared(session, request, before), **subgroups_between(session, request)}
+    beside |= {**ties_between(session, request), **tables_between(session, request, aggregate)}
     return {**beside, **_left(session, request, step, aggregate)}
 
 

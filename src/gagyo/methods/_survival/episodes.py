@@ -18,6 +18,7 @@ from gagyo.federation.rows import Rows
 from gagyo.finding import Finding, Place
 from gagyo.methods._regression import design_cells, part_traits, trait_cells
 from gagyo.methods._sampling import widened
+from gagyo.methods._set_apart import weighed_apart
 from gagyo.methods._survival.times import MEASURED, entries
 from gagyo.protocol.declared import speakable
 from gagyo.protocol.formula import Formula
@@ -115,11 +116,13 @@ class Changing:
         As for any trait, of those who had changed when they left, and of those who had not. Besides, those who had
         changed when they came, and those who had not, are each nobody or k, in all, with each trait and each two of
         them; of the latter who had changed when they left, and so while they were observed, is such a trait.
-        With weights all are of the model that has these as a column and in products, as in any weighted fit.
+        With weights all are of the model that has these as a column and in products, as in any weighted fit, and who is
+        set apart by them is counted.
         """
         if weights:
+            apart = weighed_apart(self.rows, formula, weights)
             formula = widened(self.rows, formula, weights)
-            traits = design_cells(self.rows, formula, slice(size))
+            traits = joined(design_cells(self.rows, formula, slice(size)), apart)
         else:
             traits = trait_cells(self.rows, formula, slice(size))
         return joined(traits, *self._parts(formula, size)) if self.changed else traits

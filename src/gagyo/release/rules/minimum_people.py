@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gagyo.release.case import Breach, Case, by_entry, few_there, too_few
+from gagyo.release.case import Breach, Case, by_entry, few_there, left_few, too_few
+
+TABLES = (".cells", ".present", ".sum", ".squares")
+"""The measures of a table's variables."""
 
 
 def minimum_people(case: Case) -> Iterator[Breach]:
@@ -22,6 +25,9 @@ def minimum_people(case: Case) -> Iterator[Breach]:
             if measure.kind not in ("bins", "grouped", "times", "compared", "left")  # rules of their own look at these
         }
         yield from by_entry(case, "minimum_people", cells)
+        # Of a table also who is left beside a variable that is nearly the same.
+        between = {name: left_few(case, name) for name in case.aggregate if name.endswith(TABLES)}
+        yield from by_entry(case, "minimum_people", between)
     if case.scope != "pooled":
         groups = {name: few_there(measure.own, least) for name, measure in case.aggregate.items()}
         yield from by_entry(case, "minimum_people", groups)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.release.aggregate import Measure
-from gagyo.release.case import Breach, Case, too_few
+from gagyo.release.case import Breach, Case, left_few, too_few
 
 
 def table(case: Case) -> Iterator[Breach]:
@@ -17,7 +17,7 @@ def table(case: Case) -> Iterator[Breach]:
         return
     for name, measure in case.aggregate.items():
         if measure.kind == "cells":
-            primary = primary_suppression(measure, case.limits.minimum_people)
+            primary = primary_suppression(measure, case.limits.minimum_people) | left_few(case, name)
             both = complete(measure.people, primary, case.limits.minimum_people)
             if np.any(both & ~primary):
                 yield Breach("table", name, both)
