@@ -90,7 +90,7 @@ def _canonical_other(value: Any) -> bytes:
 
 
 @cache
-def _names(record: type) -> tuple[str, ...]:
+def _names(record: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record))
 
 
