@@ -74,14 +74,15 @@ def canonical(value: Any) -> bytes:
 
 def _canonical_other(value: Any) -> bytes:
     """Of a kind that is not among the writers: a record, or another's child."""
+    kind: Any = type(value)
     if isinstance(value, str):
         return _canonical_text(value)
     if isinstance(value, np.ndarray):
         return _canonical_array(value)
     if isinstance(value, np.generic):
         return canonical(value.item())
-    if is_dataclass(value):
-        return joined({name: canonical(getattr(value, name)) for name in _names(type(value))})
+    if is_dataclass(kind):
+        return joined({name: canonical(getattr(value, name)) for name in _names(kind)})
     if hasattr(value, "items"):
         return _canonical_table(value)
     if isinstance(value, (list, tuple)):
