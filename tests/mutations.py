@@ -1243,6 +1243,7 @@ MUTATIONS = (
     ("site/divided.py", "HELD_OUT = 4.0", "HELD_OUT = 3.0", "tests/unit/test_scores_told.py"),
     ("site/alike.py", "a != b) for a in _levels", "a != b) + 99 for a in _levels", ALIKE),
     ("methods/_meta_own.py", ", _adjusted(rows, formula)) * known", ", rows.n) * known", METAS),
+    ("protocol/written.py", "replace(one.place, file=file)", "one.place", "tests/unit/test_study.py"),
 )
 
 
