@@ -81,7 +81,7 @@ def _canonical_other(value: Any) -> bytes:
         return _canonical_array(value)
     if isinstance(value, np.generic):
         return canonical(value.item())
-    if is_dataclass(kind):
+    if is_dataclass(value):
         return joined({name: canonical(getattr(value, name)) for name in _names(kind)})
     if hasattr(value, "items"):
         return _canonical_table(value)
