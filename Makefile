@@ -32,8 +32,13 @@ hospitals: .venv/.demo
 	rm -rf demo-out/hospitals
 	$(BIN)/gagyo demo hospitals --out demo-out/hospitals
 
-test: lint .venv/.system
-	TMPDIR="$$(.ci/scratch)" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# The linters run beside the tests, and say what they found in one piece; each must pass.
+test: .venv/.test .venv/.system
+	@said="$$(mktemp)"; \
+	{ $(MAKE) --no-print-directory lint >"$$said" 2>&1; found=$$?; cat "$$said"; rm -f "$$said"; exit $$found; } & \
+	TMPDIR="$$(.ci/scratch)" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n 2 --dist loadfile; tested=$$?; \
+	wait $$!; linted=$$?; [ $$linted = 0 ] || echo "the linters found faults: make lint" >&2; exit $$((tested | linted))
 
 lint: .venv/.test
 	$(BIN)/ruff check src tests benchmarks

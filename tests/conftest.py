@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,17 @@ from tests.hospitals import PREDICTORS, STUDY, House, breast, house
 
 MODEL = f"""  model: {{method: logistic, cohort: all, formula: "malignant ~ {PREDICTORS}"}}
 """
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Eight thousand tests, and the libraries that they import, stay to the end: no garbage is looked for in them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Breaks, one at a time, each line that keeps a promise, and says which test notices: `python tests/mutations.py`.
 
 Each row names a file, a line as it is, the line broken, and the tests that must fail then. Works on a copy of the tree.
+With words, only rows in which one of them stands: `python tests/mutations.py site/alike.py "HELD_OUT = 3.0"`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -627,7 +629,7 @@ MUTATIONS = (
     ("release/case.py", "together < (case.asked_from or 2 * least)", "together < 0", AHEAD),
     ("release/case.py", "measure.people.sum(axis=2) if", "measure.people.max(axis=2) if", AHEAD),
     ("methods/_validation/descent.py", "or not leaf.low < x < leaf.high", "", AHEAD),
-    ("methods/_descent.py", "if people >= 2 * least * 2**level", "if people >= least * 2**level", AHEAD),
+    ("methods/_descent.py", "if people < 2 * least * 2**level:", "if people < least * 2**level:", AHEAD),
     ("site/divided.py", "if kind in GRIDS and one.step in GRIDS]", "if False]", SCORED),
     ("site/compared.py", "return people * about(request, of) if of", "return people * 0 if of", SCORED),
     ("release/halves.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),
@@ -1323,16 +1325,18 @@ MUTATIONS = (
     ("site/ends.py", 'if now["set"][0] > 0 or', "if", ENDS),
     ("site/divided.py", "known = np.unique(_together(", "known = np.unique(0 * _together(", COMPARED),
     ("methods/_survival/grid.py", "2 * len(asked.cuts)", "len(asked.cuts)", ENDS),
+    ("protocol/written.py", "replace(one.place, file=file)", "one.place", "tests/unit/test_study.py"),
 )
 
 
-def main() -> int:
-    """Try every mutation; the exit code counts those that no test noticed."""
+def main(words: Sequence[str]) -> int:
+    """Try every mutation, or those with one of some words; the exit code counts those that no test noticed."""
+    chosen = [row for row in MUTATIONS if not words or any(word in part for word in words for part in row)]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "demo-out", "*cache*"))
-        unnoticed = [row for row in MUTATIONS if not noticed(copy, *row)]
-    print(f"{len(MUTATIONS) - len(unnoticed)} of {len(MUTATIONS)} mutations noticed")
+        unnoticed = [row for row in chosen if not noticed(copy, *row)]
+    print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} mutations noticed")
     return len(unnoticed)
 
 
@@ -1356,4 +1360,4 @@ def noticed(copy: Path, file: str, line: str, broken: str, tests: str) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache, lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -68,28 +69,56 @@ def canonical(value: Any) -> bytes:
     Written here but for numbers, of which the standard's library knows the form (a test compares): records are mostly
     digests and arrays, thousands a study, and an array's text needs no look at each letter.
     """
+    return WRITERS.get(type(value), _canonical_other)(value)
+
+
+def _canonical_other(value: Any) -> bytes:
+    """Of a kind that is not among the writers: a record, or another's child."""
+    kind: Any = type(value)
     if isinstance(value, str):
-        return encode_basestring(value).encode()
-    if value is None or isinstance(value, bool):
-        return CONSTANTS[value]
-    if type(value) is int and -(2**53) < value < 2**53:
-        return b"%d" % value
+        return _canonical_text(value)
     if isinstance(value, np.ndarray):
         return _canonical_array(value)
     if isinstance(value, np.generic):
         return canonical(value.item())
-    if is_dataclass(value) and not isinstance(value, type):
-        return joined({field.name: canonical(getattr(value, field.name)) for field in fields(value)})
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return joined({str(key): canonical(entry) for key, entry in value.items()})
+    if is_dataclass(value):
+        return joined({name: canonical(getattr(value, name)) for name in _names(kind)})
+    if hasattr(value, "items"):
+        return _canonical_table(value)
     if isinstance(value, (list, tuple)):
-        return b"[" + b",".join([canonical(entry) for entry in value]) + b"]"
-    if isinstance(value, (bytes, bytearray)):
-        return joined({"base64": _text(value)})
+        return _canonical_list(value)
     return rfc8785.dumps(value)
 
 
-CONSTANTS = {None: b"null", True: b"true", False: b"false"}
+@cache
+def _names(record: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
+
+
+@lru_cache(maxsize=4096)
+def _canonical_name(name: str) -> bytes:
+    """A name as `_canonical_text`: records have the same ones, over and over."""
+    return _canonical_text(name)
+
+
+def _canonical_text(text: str) -> bytes:
+    return encode_basestring(text).encode()
+
+
+def _canonical_whole(number: int) -> bytes:
+    return b"%d" % number if -(2**53) < number < 2**53 else rfc8785.dumps(number)
+
+
+def _canonical_table(table: Mapping[Any, Any]) -> bytes:
+    return joined({str(key): canonical(entry) for key, entry in table.items()})
+
+
+def _canonical_list(entries: Sequence[Any]) -> bytes:
+    return b"[" + b",".join([canonical(entry) for entry in entries]) + b"]"
+
+
+def _canonical_raw(raw: bytes | bytearray) -> bytes:
+    return joined({"base64": _text(raw)})
 
 
 def _text(raw: bytes | bytearray) -> bytes:
@@ -98,13 +127,28 @@ def _text(raw: bytes | bytearray) -> bytes:
 
 def _canonical_array(array: np.ndarray[Any, Any]) -> bytes:
     code, raw = _coded(array)
-    return joined({"dtype": canonical(code), "shape": canonical(list(array.shape)), "base64": _text(raw)})
+    return joined({"dtype": canonical(code), "shape": _canonical_list(array.shape), "base64": _text(raw)})
+
+
+WRITERS: dict[type, Callable[[Any], bytes]] = {
+    str: _canonical_text,
+    int: _canonical_whole,
+    bool: lambda value: b"true" if value else b"false",
+    type(None): lambda _: b"null",
+    dict: _canonical_table,
+    list: _canonical_list,
+    tuple: _canonical_list,
+    np.ndarray: _canonical_array,
+    bytes: _canonical_raw,
+    bytearray: _canonical_raw,
+}
+"""By kind, found at once: a study's records are of these for the most part."""
 
 
 def joined(parts: Mapping[str, bytes]) -> bytes:
     """The canonical bytes of a record from those of its entries, so that what was written once is not written again."""
     names = sorted(parts, key=None if all(map(str.isascii, parts)) else _utf_16)
-    return b"{" + b",".join([b"%s:%s" % (encode_basestring(name).encode(), parts[name]) for name in names]) + b"}"
+    return b"{" + b",".join([b"%s:%s" % (_canonical_name(name), parts[name]) for name in names]) + b"}"
 
 
 def _utf_16(name: str) -> bytes:

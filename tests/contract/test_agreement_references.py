@@ -124,11 +124,12 @@ def answered(folder: Path, analysis: str, data: dict[str, np.ndarray], minimum: 
 def test_a_kappa_with_its_error_gives_the_table_away() -> None:
     """Why statistics may not leave where the table may not: kappa, error and margins fit one table of all there are."""
     secret = np.array([[60.0, 3, 12], [14, 50, 2], [1, 11, 47]])
-    rows, columns, told = secret.sum(axis=1), secret.sum(axis=0), agreement.cohen(secret)
+    rows, columns, told = secret.sum(axis=1).astype(int), secret.sum(axis=0).astype(int), agreement.cohen(secret)
     found = []
-    for a, b, d, e in product(range(int(rows[0]) + 1), range(20), range(20), range(int(rows[1]) + 1)):
-        # The same part of agreement, before the table is made and the error is computed.
-        if a + e + columns[2] - (rows[0] - a - b) - (rows[1] - d - e) != np.trace(secret):
+    for a, b, d in product(range(rows[0] + 1), range(20), range(20)):
+        # The same part of agreement: a + e + the last cell, which follows from the margins, are the trace.
+        e, odd = divmod(int(np.trace(secret) - columns[2] + rows[0] + rows[1]) - 2 * a - b - d, 2)
+        if odd:
             continue
         table = np.array([[a, b, rows[0] - a - b], [d, e, rows[1] - d - e], [0.0, 0, 0]])
         table[2] = columns - table[0] - table[1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gagyo.canonical import digest
 from gagyo.federation import rows as federation
 from gagyo.federation.ask import LeaveOut, Question
 from gagyo.federation.line import Line
@@ -62,13 +62,29 @@ HAVE = {
 """The examples with parts that hospitals may withhold."""
 
 
-def followed(owed: Owed, withheld: str = "") -> tuple[Result, dict[str, list[Question]]]:
+class Inside:
+    """The hospitals' rows, and what they answered: a question that comes again, as a part is withheld, has it."""
+
+    def __init__(self, owed: Owed) -> None:
+        self.study = Study.parse(study(owed.data, owed.example, owed.minimum))
+        self._rows = {
+            name: federation.Rows(name, self.study.variables, one.columns, one.persons, self.study.study)
+            for name, one in hospitals(owed.data).items()
+        }
+        self._known: dict[tuple[str, bool, str], Any] = {}
+
+    def answer(self, question: Question) -> Any:
+        if isinstance(question, LeaveOut):
+            return _left_out(question, self._rows)
+        asked = (question.step.name, question.each, digest(question.arguments))
+        if asked not in self._known:
+            self._known[asked] = _ask(question, self._rows)
+        return self._known[asked]
+
+
+def followed(inside: Inside, withheld: str = "") -> tuple[Result, dict[str, list[Question]]]:
     """The analysis without doors or gate, of which a step is withheld; and its dispensable questions, by step."""
-    line = Line(Study.parse(study(owed.data, owed.example, owed.minimum)))
-    inside = {
-        name: federation.Rows(name, line.study.variables, one.columns, one.persons, line.study.study)
-        for name, one in hospitals(owed.data).items()
-    }
+    line = Line(inside.study)
     parts: dict[str, list[Question]] = {}
     while line.question is not None:
         question = line.question
@@ -77,13 +93,9 @@ def followed(owed: Owed, withheld: str = "") -> tuple[Result, dict[str, list[Que
         if question.dispensable and question.step.name == withheld:
             line.withhold(["busan"])
         else:
-            line.answer(_answer(question, inside))
+            line.answer(inside.answer(question))
     assert not line.stopped, line.stopped
     return line.results["a"], parts
-
-
-def _answer(question: Question, inside: Mapping[str, Any]) -> Any:
-    return _left_out(question, inside) if isinstance(question, LeaveOut) else _ask(question, inside)
 
 
 def said(result: Result) -> list[str]:
@@ -98,12 +110,13 @@ COARSER = ("target_trial.histories_table",)
 
 @pytest.mark.parametrize("name", DATA)
 def test_each_part_of_an_example_may_be_withheld(name: str) -> None:
-    found, parts = followed(DATA[name])
+    inside = Inside(DATA[name])
+    found, parts = followed(inside)
     assert bool(parts) == (name in HAVE)
     known = {one.name: one for one in found.estimates}
     assert not any(": withheld." in note for note in said(found))
     for step in parts:
-        lacking, _ = followed(DATA[name], step)
+        lacking, _ = followed(inside, step)
         if step in COARSER:
             assert any("left out of the grid" in note for note in said(lacking))
             continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,7 +16,7 @@ from gagyo.demo import prepare
 from gagyo.errors import SiteSilent
 from gagyo.exchange.envelope import Keys
 from gagyo.report import write
-from gagyo.result import Withheld
+from gagyo.result import Result, Withheld
 from gagyo.runtime.journal import Journal
 from gagyo.text import LANGUAGES, Language, translate
 from tests.attacks.test_withheld_parts import PARTS, of_step, refusing
@@ -94,30 +95,33 @@ def standing(folder: Path, after: int | None) -> House:
     return one
 
 
+class Whole(NamedTuple):
+    """An undisturbed run, what it found, and how many requests there were up to each refusal."""
+
+    house: House
+    results: Mapping[str, Result]
+    refused: list[int]
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, list[int]]:
-    """An undisturbed run, and how many requests there were up to each refusal."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     one = standing(tmp_path_factory.mktemp("whole"), None)
-    answers = one.run().answers
-    refused = [number for number, answer in enumerate(answers) if answer.code == "withheld"]
+    run = one.run()
+    refused = [number for number, answer in enumerate(run.answers) if answer.code == "withheld"]
     assert len(refused) == 4
-    return one, refused
+    return Whole(one, run.results, refused)
 
 
 @pytest.mark.parametrize("which", range(4))
 @pytest.mark.parametrize("later", [0, 1, 3, 9])
-def test_a_run_is_taken_up_at_and_after_a_refusal(
-    tmp_path: Path, whole: tuple[House, list[int]], which: int, later: int
-) -> None:
-    undisturbed, refused = whole
-    first = standing(tmp_path, refused[which] + later)
+def test_a_run_is_taken_up_at_and_after_a_refusal(tmp_path: Path, whole: Whole, which: int, later: int) -> None:
+    first = standing(tmp_path, whole.refused[which] + later)
     with pytest.raises(KeyboardInterrupt):
         first.run()
     # The hospitals go on as they stand: they have followed the run past what they refused.
     again = Journal(first.journal._chain.path, Keys.open(tmp_path / "coordinator.keys"), first.journal._inner.inner)
     run = replace(first, journal=again).run()
-    expected = undisturbed.run()
-    assert run.results == expected.results
+    assert run.results == whole.results
     given = released(first)
     assert len(given) == len(set(given))
     for site in first.sites.values():
@@ -126,8 +130,7 @@ def test_a_run_is_taken_up_at_and_after_a_refusal(
     assert not [answer.code for answer in run.answers if answer.code not in ("", "withheld")]
 
 
-def test_a_finished_run_asks_nobody_again(whole: tuple[House, list[int]]) -> None:
+def test_a_finished_run_asks_nobody_again(whole: Whole) -> None:
     """Nor those who refused: what comes after stands on it."""
-    one, _ = whole
-    again = Journal(one.journal._chain.path, Keys.make(), Nowhere())
-    assert replace(one, journal=again).run().results == one.run().results
+    again = Journal(whole.house.journal._chain.path, Keys.make(), Nowhere())
+    assert replace(whole.house, journal=again).run().results == whole.results

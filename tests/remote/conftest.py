@@ -40,8 +40,9 @@ def study_of(path: Path) -> Study:
     return Study.read(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Only read: `here` copies the hospitals' files."""
     folder = tmp_path_factory.mktemp("files")
     path, hospitals = prepare("breast", folder)
     study = study_of(path)

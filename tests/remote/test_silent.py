@@ -21,6 +21,8 @@ from tests.remote.conftest import Files, analyses
 from tests.remote.post_office import Town
 
 GONE = "tianjin"
+PATIENCE = 3.0
+"""Seconds: every one of these tests waits so long, and hospitals that are there answer in a few hundredths of it."""
 
 
 def study_without(files: Files, folder: Path, allowed: int) -> Study:
@@ -77,7 +79,7 @@ def test_the_run_goes_on_without_it_and_says_so(
 ) -> None:
     study = study_without(files, here.folder, 1)
     falls_silent(here, step)
-    finished = here.run(study, patience=6.0)
+    finished = here.run(study, patience=PATIENCE)
     assert json.loads(analyses(finished.document)) == json.loads(three)
     assert verify(here.folder / "out").analyses == 1
     found = dict(finished.document)
@@ -96,7 +98,7 @@ def test_once_a_sum_holds_it_the_run_waits_to_be_resumed(here: Town, files: File
     expected = analyses(run_embedded(study, next(iter(files.sites.values())).parent, here.folder / "embedded").document)
     falls_silent(here, step)
     with pytest.raises(SiteSilent) as told:
-        here.run(study, patience=6.0)
+        here.run(study, patience=PATIENCE)
     assert [one.values["found"] for one in told.value.findings] == [GONE]
     here.office.mischief = lambda sender, recipient, body: [body]
     finished = here.run(study)
@@ -108,7 +110,7 @@ def test_a_study_that_needs_all_waits_to_be_resumed(here: Town, files: Files) ->
     study = study_without(files, here.folder, 0)
     falls_silent(here, "preflight")
     with pytest.raises(SiteSilent):
-        here.run(study, patience=6.0)
+        here.run(study, patience=PATIENCE)
     links = (here.folder / "out" / "journal.jsonl").read_text().splitlines()
     assert {json.loads(one)["record"]["site"] for one in links} == {"seoul", "busan", "beijing"}, "what came is kept"
 

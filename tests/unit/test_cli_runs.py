@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,13 @@ def demo(ran: tuple[Path, str]) -> Path:
     return ran[0]
 
 
+@pytest.fixture(scope="module")
+def checked(demo: Path) -> dict[str, Any]:
+    """What `gagyo verify` says of the demo as it was left."""
+    found: dict[str, Any] = json.loads(gagyo("verify", demo, "--json").stdout)
+    return found
+
+
 def test_the_demo_leaves_three_reports_results_and_ledgers(demo: Path) -> None:
     assert {f"report.{language}.html" for language in ("en", "ko", "zh")} <= {one.name for one in demo.iterdir()}
     record = json.loads((demo / "results.json").read_text())
@@ -52,8 +60,7 @@ def test_the_plan_of_the_same_files_is_the_plan_that_ran(demo: Path) -> None:
     assert ran in gagyo("plan", demo / "study.yaml", "--sites", demo / "hospitals").stdout
 
 
-def test_verify_says_what_it_checked_and_finds_an_edit(demo: Path) -> None:
-    checked = json.loads(gagyo("verify", demo, "--json").stdout)
+def test_verify_says_what_it_checked_and_finds_an_edit(demo: Path, checked: dict[str, Any]) -> None:
     assert checked["analyses"] == 3
     path = demo / "ledgers" / "busan.jsonl"
     whole = path.read_text()
@@ -64,9 +71,9 @@ def test_verify_says_what_it_checked_and_finds_an_edit(demo: Path) -> None:
         path.write_text(whole)
 
 
-def test_a_report_that_says_something_else_is_found(demo: Path) -> None:
+def test_a_report_that_says_something_else_is_found(demo: Path, checked: dict[str, Any]) -> None:
     """What people read and pass on is the report, not the results."""
-    assert len(json.loads(gagyo("verify", demo, "--json").stdout)["reports"]) == 3
+    assert len(checked["reports"]) == 3
     page = demo / "report.ko.html"
     whole = page.read_text()
     page.write_text(whole.replace("0.902", "0.992", 1))

@@ -192,10 +192,14 @@ def released(one: House) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The model of a run that nothing stopped."""
+    return house(tmp_path_factory.mktemp("whole"), STUDY + MODEL, breast()).run().results["model"]
+
+
 @pytest.mark.parametrize("after", [0, 3, 6, 13, 29, 50])
-def test_a_run_is_taken_up_where_it_stopped(tmp_path: Path, after: int) -> None:
-    whole = house(tmp_path / "whole", STUDY + MODEL, breast())
-    expected = whole.run().results["model"]
+def test_a_run_is_taken_up_where_it_stopped(tmp_path: Path, expected: Result, after: int) -> None:
     first = house(tmp_path / "cut", STUDY + MODEL, breast(), wrap=lambda inner: Stopping(inner, after))
     with pytest.raises(KeyboardInterrupt):
         first.run()

@@ -222,3 +222,10 @@ def test_a_formulas_faults_are_at_its_line() -> None:
     text = changed("age + glucose", "age + glucos")
     findings = check_options(Study.parse(text), MODELS)
     assert [(f.code, f.place.line) for f in findings] == [("unknown_variable", line_of(text, 'glucos"'))]
+
+
+def test_a_text_that_was_read_before_is_faulty_in_the_file_that_holds_it_now() -> None:
+    for name in ("study.yaml", "plan"):
+        with pytest.raises(FileFault) as fault:
+            Study.parse("study: [", name)
+        assert [one.place.file for one in fault.value.findings] == [name]

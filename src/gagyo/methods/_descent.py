@@ -143,8 +143,9 @@ class Descent(ABC):
         people = self.people_of(leaf) if leaf.counts else self.size
         parts = list(_halves(leaf, (one.cut, one.depth)))
         for level in range(1, levels):
-            cuts = self.cuts(parts) if people >= 2 * least * 2**level else [None] * len(parts)
-            parts = [half for part, cut in zip(parts, cuts, strict=True) for half in _halves(part, cut)]
+            if people < 2 * least * 2**level:
+                return [leaf.low, *(part.high for part in parts for _ in range(2 ** (levels - level)))]
+            parts = [half for part, cut in zip(parts, self.cuts(parts), strict=True) for half in _halves(part, cut)]
         return [leaf.low, *(part.high for part in parts)]
 
 

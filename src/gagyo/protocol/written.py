@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -230,12 +231,21 @@ def read_entries(text: str, file: str) -> Entry:
     """
     if len(text.encode()) > LARGEST:
         raise _fault("file_too_large", file, found=len(text.encode()), expected=LARGEST)
-    events = _checked_events(text, file)
-    document = Document(file)
-    root = _composed(events)
+    try:
+        root = _tree(text)
+    except FileFault as fault:
+        found = [replace(one, place=replace(one.place, file=file)) for one in fault.findings]
+        raise FileFault(*found) from None
+    return _entry(root, "", Document(file))
+
+
+@lru_cache(maxsize=32)
+def _tree(text: str) -> Any:
+    """The nodes of a text, which nobody changes; faults name no file: a study and its plan hold the same text."""
+    root = _composed(_checked_events(text))
     if root is None:
-        raise _fault("file_empty", file)
-    return _entry(root, "", document)
+        raise _fault("file_empty", "")
+    return root
 
 
 def _fault(code: str, file: str, line: int | None = None, **values: object) -> FileFault:
@@ -248,33 +258,33 @@ def _yaml() -> Any:
     return YAML(typ="safe", pure=True)
 
 
-def _checked_events(text: str, file: str) -> list[Any]:
+def _checked_events(text: str) -> list[Any]:
     """The text's events, which are made without recursion, each looked at before a tree is built of them."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return list(_check_each(_yaml().parse(text), file))
+        return list(_check_each(_yaml().parse(text)))
     except MarkedYAMLError as fault:
         mark = fault.problem_mark
-        raise _fault("yaml_syntax", file, mark.line + 1 if mark else None, found=short(fault.problem or "")) from None
+        raise _fault("yaml_syntax", "", mark.line + 1 if mark else None, found=short(fault.problem or "")) from None
     except YAMLError as fault:
-        raise _fault("yaml_syntax", file, found=short(fault)) from None
+        raise _fault("yaml_syntax", "", found=short(fault)) from None
 
 
-def _check_each(events: Iterable[Any], file: str) -> Iterator[Any]:
+def _check_each(events: Iterable[Any]) -> Iterator[Any]:
     depth = documents = 0
     for event in events:
         kind, line = type(event).__name__, event.start_mark.line + 1
         depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
         documents += kind == "DocumentStartEvent"
         if documents > 1 or getattr(event, "version", None) not in (None, (1, 2)):
-            raise _fault("yaml_document", file, line)
+            raise _fault("yaml_document", "", line)
         if kind == "AliasEvent" or getattr(event, "anchor", None):
-            raise _fault("yaml_anchor", file, line, found=short(event.anchor))
+            raise _fault("yaml_anchor", "", line, found=short(event.anchor))
         if _tag(event) not in ("", "!"):
-            raise _fault("yaml_tag", file, line, found=short(_tag(event)))
+            raise _fault("yaml_tag", "", line, found=short(_tag(event)))
         if depth > DEEPEST_FILE:
-            raise _fault("yaml_nesting", file, line, found=depth, expected=DEEPEST_FILE)
+            raise _fault("yaml_nesting", "", line, found=depth, expected=DEEPEST_FILE)
         yield event
 
 

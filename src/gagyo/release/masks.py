@@ -8,6 +8,7 @@ of the people is opened to the other hospitals, whole, as its key.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
@@ -34,7 +35,14 @@ def mask_of(key: bytes, entries: int) -> Limbs:
 
 
 def _label(summand: Summand, block: str, *pair: str) -> bytes:
-    return canonical([summand.plan, summand.statement, list(summand.roster), summand.attempt, block, *pair])
+    about = _about(summand.plan, summand.statement, tuple(summand.roster), summand.attempt, block)
+    return b",".join([about, *map(canonical, pair)]) + b"]"
+
+
+@lru_cache(maxsize=256)
+def _about(plan: str, statement: str, roster: tuple[str, ...], attempt: int, block: str) -> bytes:
+    """The canonical list of all that every pair's label begins with, still open at its end."""
+    return canonical([plan, statement, roster, attempt, block])[:-1]
 
 
 def own_key(secret: bytes, summand: Summand, block: str) -> bytes:

@@ -32,8 +32,10 @@ def multinomial(X: Floats, y: Floats, beta: Floats, levels: int) -> People:
     """X (n, p) with its intercept, y (n,) of 0..levels-1, beta (q,) the coefficients of each level but the first."""
     p, other = X.shape[1], levels - 1
     eta = np.column_stack([np.zeros(len(y)), X @ beta.reshape(other, p).T])
-    log_chance = eta - special.logsumexp(eta, axis=1, keepdims=True)
-    chance = np.exp(log_chance)[:, 1:]
+    eta -= eta.max(axis=1, keepdims=True)
+    odds = np.exp(eta)
+    total = odds.sum(axis=1, keepdims=True)
+    log_chance, chance = eta - np.log(total), (odds / total)[:, 1:]
     having = (y[:, None] == np.arange(1, levels)).astype(np.float64)
     scores = ((having - chance)[:, :, None] * X[:, None, :]).reshape(len(y), -1)
     information = np.zeros((other * p, other * p))

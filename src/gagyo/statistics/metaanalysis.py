@@ -123,18 +123,20 @@ def reml(values: Floats, variances: Floats) -> float:
     top = 16 * max(float(np.var(values, ddof=1)), float(variances.max()), 1e-8)
     # The restricted likelihood may have two summits: the score's sign on a grid finds all, the likelihood chooses.
     grid = np.concatenate([[0.0], np.geomspace(1e-8 * top, top, 200)])
-    slopes = np.array([_score(tau2, values, variances) for tau2 in grid])
+    slopes = _score(grid, values, variances)
     roots = [
-        _root(lambda tau2: _score(tau2, values, variances), grid[i], grid[i + 1])
+        _root(lambda tau2: float(_score(tau2, values, variances)), grid[i], grid[i + 1])
         for i in np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
     ]
     return max([0.0, *roots], key=lambda tau2: _likelihood(tau2, values, variances))
 
 
-def _score(tau2: float, values: Floats, variances: Floats) -> float:
-    w = 1 / (variances + tau2)
-    mean = w @ values / w.sum()
-    return float(((w**2) @ (values - mean) ** 2 - w.sum() + (w**2).sum() / w.sum()) / 2)
+def _score(tau2: float | Floats, values: Floats, variances: Floats) -> Floats:
+    """At one variance or at each of several, in the same steps: a root must lie where the signs of a grid say."""
+    w = 1 / (variances + np.asarray(tau2)[..., None])
+    total = w.sum(axis=-1)
+    rest = values - ((w * values).sum(axis=-1) / total)[..., None]
+    return np.asarray(((w**2 * rest**2).sum(axis=-1) - total + (w**2).sum(axis=-1) / total) / 2)
 
 
 def _likelihood(tau2: float, values: Floats, variances: Floats) -> float:
