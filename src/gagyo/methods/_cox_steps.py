@@ -15,9 +15,9 @@ from gagyo.methods._sampling import heaviest
 from gagyo.methods._survival.climb import fit_scales
 from gagyo.methods._survival.episodes import Changing
 from gagyo.methods._survival.set_apart import set_apart_in_time
-from gagyo.methods._survival.times import strata_of
+from gagyo.methods._survival.times import strata_of, tied
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, joint, spread_of, total
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, few_or_none, joint, spread_of, total
 from gagyo.statistics import cox as kernel
 from gagyo.statistics.cox import Fitted, RiskSets
 
@@ -37,11 +37,29 @@ MODEL: dict[str, Any] = {
 """What every step is told of the model; All but the first two names are empty where there are none."""
 
 
-@local("cox", formula=Name(), time=Name(), entry=Name(), strata=Name(), changed=Names(), at=Names(), exact=Whole(0, 1))
+@local(
+    "cox",
+    **{name: Name() for name in ("formula", "time", "entry", "strata")},
+    changed=Names(),
+    at=Names(),
+    exact=Whole(0, 1),
+    ties=Whole(0, 1),
+)
 def people(
-    rows: Rows, formula: str, time: str, entry: str, strata: str, changed: list[str], at: list[str], exact: int
+    rows: Rows,
+    formula: str,
+    time: str,
+    entry: str,
+    strata: str,
+    changed: list[str],
+    at: list[str],
+    exact: int,
+    ties: int,
 ) -> Aggregate:
-    """How many people, how many with the event, and their time of observation together. exact: 0 of a fit on a grid."""
+    """How many people, how many with the event, and their time of observation together. exact: 0 of a fit on a grid.
+
+    ties: 1 to count also who has the event together with another, here and in their stratum: nobody, or k.
+    """
     rows = Changing.of(rows, time, entry, changed, at).rows
     parsed = rows.formula(formula)
     event = rows[parsed.outcome] == 1
@@ -49,7 +67,11 @@ def people(
     bound = rows.variables[time].bounds[1]
     apart = set_apart_in_time(rows, parsed, time, entry, strata, at, bool(exact))
     whole = count(np.column_stack([np.ones(rows.n, bool), event]))
-    return {"people": whole, "time": total(observed, bound), "apart": apart}
+    told = {"people": whole, "time": total(observed, bound), "apart": apart}
+    if not ties:
+        return told
+    numbers = [tied(rows[time], event, within) for within in (None, rows[strata] if strata else None)]
+    return told | {"tied": few_or_none(np.array(numbers, np.int64))}
 
 
 @local("cox", **MODEL, part=Whole(1, 64))

@@ -87,7 +87,7 @@ class Told:
     """What a study asks to be told of a fit.
 
     per: by column, the increment that its hazard ratio is given for. time: the variable of the time of observation.
-    weights: that of what each person counts, or empty.
+    weights: that of what each person counts, or empty. for_few: whether ties are Breslow's since few people are tied.
     """
 
     formula: Formula
@@ -97,6 +97,7 @@ class Told:
     ties: str
     time: str
     weights: str = ""
+    for_few: bool = False
 
     def result(
         self,
@@ -124,6 +125,7 @@ class Told:
             tables=(self.ratios(estimates), self._fit_table(fit, variance), *tests),
             notes=(
                 Words("survival.within_hospitals"),
+                *([Words("survival.ties_of_few")] if self.for_few else []),
                 *self._changes(changes),
                 *alias_notes(columns, fit.solved.aliased),
             ),

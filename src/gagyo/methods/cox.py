@@ -12,7 +12,7 @@ Therneau (1994). Reference: R `survival::coxph`, `tmerge`, `cox.zph`, `basehaz`.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -70,6 +70,8 @@ KNOTS = knots.Knots(present, value_bins)
 
 
 Fitting = Generator[Ask, Pooled, Fit]
+Counted = tuple[Pooled, int, int]
+"""What was opened of the people, how many they are, and how many had the event."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class Method:
         half = p * (p + 1) // 2
         if self.options.hospitals == "pooled":
             return (Sends("cox.people", 3, 1), *self._sends_on_a_grid(p))
-        sends = [Sends("cox.people", 3, 1), Sends("cox.newton", p + half + 2, MOST_ROUNDS)]
+        numbers = 5 if self._counts_ties else 3
+        sends = [Sends("cox.people", numbers, 1), Sends("cox.newton", p + half + 2, MOST_ROUNDS)]
         if self._robust:
             sends.append(Sends("cox.meat", half, 1))
         if self._tests:
@@ -160,7 +163,26 @@ class Method:
         )
         if self.options.hospitals == "pooled":
             return (yield from self._pooled(told))
-        fit = yield from self.fit()
+        counted = yield from self._counts()
+        if self._counts_ties and np.isnan(counted[0]["tied"]).any():
+            # Efron's ties, beside another analysis by Breslow's, would tell of the few who are tied.
+            one = replace(self, options=self.options.model_copy(update={"ties": "breslow"}))
+            return (yield from one._told(replace(told, ties="breslow", for_few=True), counted))
+        return (yield from self._told(told, counted))
+
+    @property
+    def _counts_ties(self) -> bool:
+        """Whether another analysis of the study on this time has Breslow's ties, as a log-rank test does, and the study
+        does not say which this one has.
+        """
+        if "ties" in self.options.model_fields_set or self.options.hospitals == "pooled":
+            return False
+        others = [one for one in self.study.analyses.values() if one.options.get("time") == self.options.time]
+        return any(one.method == "log_rank" or one.options.get("ties") == "breslow" for one in others)
+
+    def _told(self, told: Told, counted: Counted) -> Conversation:
+        """The fit, robust errors and the test of proportional hazards, then the result."""
+        fit = yield from self.fit(counted)
         variance = fit.solved.inverse
         if self._robust:
             variance = yield from self._sandwich(fit)
@@ -171,9 +193,9 @@ class Method:
         result = told.result(fit, variance, there, self.options.strata, bool(self.options.entry), self._changes)
         return lacking(result, "proportional", tested, "predictors")
 
-    def fit(self) -> Fitting:
+    def fit(self, counted: Counted) -> Fitting:
         """Newton-Raphson from no effect to a squared decrement under 1e-16, halving steps that do not climb."""
-        counts, everyone, events = yield from self._counts()
+        counts, everyone, events = counted
         beta, rounds = np.zeros(len(self.columns)), 1
         for part in (32, 1) if everyone >= MANY_PEOPLE else (1,):
             climb = Climb(beta, [column.name for column in self.columns], everyone)
@@ -195,10 +217,11 @@ class Method:
             rounds,
         )
 
-    def _counts(self) -> Generator[Ask, Pooled, tuple[Pooled, int, int]]:
+    def _counts(self) -> Generator[Ask, Pooled, Counted]:
         named = self._named("formula", "time", "entry", "strata", "changed", "at")
         exact = int(self.options.hospitals == "strata")
-        counts = yield Ask(people, {**named, "exact": exact}, doing="counting")
+        asked = {**named, "exact": exact, "ties": int(self._counts_ties)}
+        counts = yield Ask(people, asked, doing="counting")
         if np.isnan(counts["people"]).any() or counts["people"][1] == 0:
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
         return counts, int(counts["people"][0]), int(counts["people"][1])

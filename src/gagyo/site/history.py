@@ -40,6 +40,8 @@ class History:
         """The bins of scores that were opened."""
         self.cells: list[Cells] = []
         """The cells of values that were opened."""
+        self.ties: dict[str, int] = {}
+        """By analysis, how its opened sums treat tied events: what its questions say of `ties`."""
 
     def follow(self, history: Sequence[Opened]) -> None:
         """Check and take in what was opened since the last request."""
@@ -50,7 +52,7 @@ class History:
                 self._check(opened.cursor, opened.record)
                 self._note_roster(opened.cursor, opened.record)
                 self.opened.add(opened.cursor.analysis)
-                self._note_scores(opened.cursor, opened.record)
+                self._note_opened(opened.cursor, opened.record)
             for site, receipt in opened.refused:
                 self._check_refused(opened.cursor, site, receipt)
             self._last = opened
@@ -69,10 +71,12 @@ class History:
             cohort = self._plan.study.analyses[cursor.analysis].cohort
             self._rosters[cohort] = tuple(share.site for share in record.shares)
 
-    def _note_scores(self, cursor: Cursor, record: Record) -> None:
+    def _note_opened(self, cursor: Cursor, record: Record) -> None:
         question = self._line.question
         if not record.shares or not isinstance(question, Ask):
             return
+        if "ties" in question.arguments:
+            self.ties[cursor.analysis] = int(question.arguments["ties"])
         kind, cohort = question.step.name.partition(".")[2], self._plan.study.analyses[cursor.analysis].cohort
         if kind == SCORES:
             self.scores += scores_opened(cursor.analysis, cohort, question.arguments, pooled(record).values["bins"])

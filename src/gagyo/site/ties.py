@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gagyo.federation.line import Line
+from gagyo.methods._survival.times import tied
 from gagyo.protocol.request import Request
-from gagyo.release.aggregate import Aggregate, Floats, compared
-from gagyo.release.few_values import Bools
+from gagyo.release.aggregate import Aggregate, compared
 from gagyo.site.session import Session
 from gagyo.site.subgroups import outcome_of
 
+TIES = ("efron", "breslow")
+"""By the number that questions say."""
 NAME = "ties compared"
 """The name of the measure among those of an answer."""
 
@@ -33,41 +35,42 @@ class Ties:
     strata: str
 
     @classmethod
-    def of(cls, line: Line, analysis: str) -> Ties | None:
-        """None of an analysis that has no risk sets within hospitals; a weighted log-rank test is no other's score."""
+    def of(cls, line: Line, analysis: str, asked: int | None) -> Ties | None:
+        """None of an analysis that has no risk sets within hospitals; a weighted log-rank test is no other's score.
+
+        asked: how its questions treat ties, which is not the default of a Cox model where few are tied.
+        """
         one, said = line.study.analyses[analysis], line.study.analyses[analysis].options
         time, strata = str(said.get("time", "")), str(said.get("strata", ""))
         if one.method == "log_rank" and said.get("compare") != "pooled" and said.get("weight", "none") == "none":
             return cls("breslow", one.cohort, time, str(said["event"]), "")
         if one.method == "cox" and said.get("hospitals") != "pooled":
-            return cls(str(said.get("ties", "efron")), one.cohort, time, outcome_of(line, analysis), strata)
+            way = str(said.get("ties", "efron")) if asked is None else TIES[asked]
+            return cls(way, one.cohort, time, outcome_of(line, analysis), strata)
         if one.method == "weighting" and time:
             return cls(str(said.get("ties", "efron")), one.cohort, time, str(said["outcome"]), "")
         return None
 
 
 def ties_between(session: Session, request: Request) -> Aggregate:
-    """With the first sum of an analysis, of how many people it and earlier ones treat ties unlike."""
-    if request.round > 0 or request.analysis not in session.study.analyses:
+    """With the first sum of an analysis that says how it treats ties, of how many people it and earlier ones treat them
+    unlike: of a Cox model with the sums of its fit, as it may find first that few are tied, and take Breslow's.
+    """
+    analysis, asked = session.study.analyses.get(request.analysis), request.arguments.get("ties")
+    if analysis is None or (asked is None if analysis.method == "cox" else request.round > 0):
         return {}
     opened = [name for name in session.study.analyses if name in session.history.opened and name != request.analysis]
-    cells = list(_cells(session, request.analysis, opened))
+    mine = Ties.of(session.line, request.analysis, asked)
+    cells = list(_cells(session, mine, opened)) if mine else []
     return {NAME: compared(np.array(cells, np.int64))} if cells else {}
 
 
-def _cells(session: Session, now: str, opened: Collection[str]) -> Iterator[int]:
-    mine, columns = Ties.of(session.line, now), session.data.columns
-    for name in opened if mine else ():
-        other = Ties.of(session.line, name)
-        if mine and other and (mine.time, mine.event) == (other.time, other.event) and mine.way != other.way:
+def _cells(session: Session, mine: Ties, opened: Collection[str]) -> Iterator[int]:
+    columns = session.data.columns
+    for name in opened:
+        other = Ties.of(session.line, name, session.history.ties.get(name))
+        if other and (mine.time, mine.event) == (other.time, other.event) and mine.way != other.way:
             both = session.cohorts[mine.cohort].complete & session.cohorts[other.cohort].complete
             for strata in dict.fromkeys([mine.strata, other.strata]):
-                yield tied(columns[mine.time], columns[mine.event] == 1, columns[strata] if strata else None, both)
-
-
-def tied(time: Floats, event: Bools, strata: Floats | None, who: Bools) -> int:
-    """How many of some people had the event when others of them, of the same stratum, had it too."""
-    some = who & event
-    places: Floats = np.column_stack([time[some], np.zeros(int(some.sum())) if strata is None else strata[some]])
-    _, numbers = np.unique(places, axis=0, return_counts=True)
-    return int(numbers[numbers > 1].sum())
+                event = both & (columns[mine.event] == 1)
+                yield tied(columns[mine.time], event, columns[strata] if strata else None)

@@ -13,6 +13,7 @@ from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import DesignColumn
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Floats
+from gagyo.release.few_values import Bools
 
 MEASURED = ("number", "integer")
 KINDS = {"time": MEASURED, "entry": MEASURED, "event": ("boolean",), "cause": ("category",)}
@@ -75,3 +76,10 @@ def strata_of(rows: Rows, strata: str) -> list[np.ndarray[tuple[int], np.dtype[n
     if not strata:
         return [np.ones(rows.n, bool)]
     return [rows[strata] == level for level in range(levels_of(rows.variables[strata]))]
+
+
+def tied(time: Floats, event: Bools, strata: Floats | None) -> int:
+    """How many people had the event when others of them, of the same stratum, had it too."""
+    within = np.zeros(int(event.sum())) if strata is None else strata[event]
+    _, numbers = np.unique(np.column_stack([time[event], within]), axis=0, return_counts=True)
+    return int(numbers[numbers > 1].sum())
