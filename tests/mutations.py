@@ -459,6 +459,10 @@ MUTATIONS = (
     ("methods/_survival/common_steps.py", "        yield trait, side\n", "", COMMON),
     ("methods/_survival/common_steps.py", "        yield ~trait, ", "        _ = ", COMMON),
     ("methods/_survival/common_steps.py", "combinations(sides, 2)", "combinations(sides[:0], 2)", COMMON),
+    ("methods/_survival/common_steps.py", "in _combinations(there, formula):", "in ():", COMMON),
+    ("methods/_survival/common_steps.py", "parts.append(behind(_of_many_values(rows, formula)))", "", COMMON),
+    ("methods/_survival/one_baseline.py", "joined(frozenset.intersection(*self.before))", "joined(grid.inner)", COMMON),
+    ("methods/cox.py", "return replace(result, kept=grid)", "return result", COMMON),
     ("methods/_survival/one_baseline.py", "apart=bool(self.strata), censored", "apart=False, censored", COMMON),
     (
         "methods/_survival/common_steps.py",

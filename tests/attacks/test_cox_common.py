@@ -58,11 +58,13 @@ def divided(data: Columns) -> dict[str, Rows]:
     return divide(data, np.arange(len(data["t"])) % 4)
 
 
-def asked(data: Columns, edges: np.ndarray, lag: int, changes: bool = False) -> tuple[list[Aggregate], list[Aggregate]]:
+def asked(
+    data: Columns, edges: np.ndarray, lag: int, changes: bool = False, formula: str = "d ~ x*ill"
+) -> tuple[list[Aggregate], list[Aggregate]]:
     """What each hospital would send of its risk sets at no effect, of a model with entries, or with a change."""
     variables = Study.parse(text(line(entry="came"))).variables
     inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
-    told: dict[str, Any] = {"formula": "d ~ x*ill" if changes else FORMULA, "time": "t", "strata": "", "edges": edges}
+    told: dict[str, Any] = {"formula": formula if changes else FORMULA, "time": "t", "strata": "", "edges": edges}
     told |= {"entry": "", "changed": ["ill"], "at": ["fell"]} if changes else {"entry": "came", "changed": [], "at": []}
     none = np.zeros(3 if changes else 1)
     told |= {"lag": lag, "until": np.array([len(edges) - 2.0]), "coefficients": none, "centre": none}
@@ -415,6 +417,78 @@ def test_those_with_one_trait_and_not_another_are_nobody_or_enough(tmp_path: Pat
         there = (data["g"] == g) & (data["h"] == h) & (data["d"] == d)
         cells = np.histogram(np.searchsorted(grid(going)[1:], data["t"][there]), np.arange(len(grid(going))))[0]
         assert ((cells == 0) | (cells >= 10)).all()
+
+
+CROSSED = [(0, t, event, 96) for t in (50, 150, 250, 900) for event in (0, 1)]
+CROSSED += [(20, t, event, 96) for t in (50, 150, 250, 900) for event in (0, 1)]
+
+
+def test_few_with_a_combination_of_three_traits_are_withheld() -> None:
+    """Of traits alone all weights are known, so that a few rounds are equations in how many have each combination."""
+    data = falling(*CROSSED)
+    ill = ~np.isnan(data["fell"])
+    rows = [
+        (data["t"] == t) & (data["d"] == d) & (ill == fell)
+        for t, d, fell in product((50, 150, 250, 900), (0, 1), (0, 1))
+    ]
+    for one in rows:
+        data["g"][one], data["h"][one] = np.array([*product((0, 1), repeat=2)] * 24).T
+    opened = asked(data, FEW, 4, changes=True, formula="d ~ g + h + ill")
+    assert all(opens(list(part), len(data["t"])) for part in opened)
+    both = (data["t"] == 150) & (data["d"] == 1) & ~ill & (data["g"] == 1) & (data["h"] == 1)
+    data["h"][np.flatnonzero(both)[3:]] = 0
+    opened = asked(data, FEW, 4, changes=True, formula="d ~ g + h + ill")
+    assert not any(opens(list(part), len(data["t"])) for part in opened)
+
+
+@pytest.mark.parametrize(("values", "found"), [(2, ["withheld_fit"]), (4, [])])
+def test_a_measurement_of_a_few_values_is_a_trait_that_nobody_declared(
+    tmp_path: Path, values: int, found: list[str]
+) -> None:
+    """By how many of sex 1 and 2 leave in an interval a sum of them and of their weights is known."""
+    data = people(*((0, 30 + 60 * k, event, 30) for k in range(6) for event in (0, 1)))
+    data["x"] = 1 + np.floor(np.random.default_rng(3).random(len(data["t"])) * values)
+    assert stopped(run(tmp_path, data, line(times=CUTS))) == found
+
+
+# Two models.
+
+
+def cut() -> Columns:
+    """Of those with a trait eight have the event in the second interval; so few of another have it in the first that
+    a model with it joins the first two, where one without it joins the second and third.
+    """
+    kinds = [
+        (50, 1, 1, 0, 9),
+        (50, 1, 1, 1, 5),
+        (50, 0, 0, 0, 30),
+        (50, 0, 1, 0, 30),
+        (50, 0, 0, 1, 12),
+        (50, 0, 1, 1, 12),
+    ]
+    kinds += [(150, 1, 1, 0, 3), (150, 1, 1, 1, 5), (250, 1, 1, 0, 8), (350, 1, 1, 0, 20), (350, 1, 0, 0, 20)]
+    kinds += [(t, 0, g, 0, 20) for t in (150, 250, 350) for g in (0, 1)]
+    t, d, g, h, many = np.array(kinds, float).T
+    there = np.random.default_rng(1).permutation(np.repeat(np.arange(len(kinds)), many.astype(int)))
+    data = people(*((0, one, event, int(n)) for one, event, n in zip(t, d, many, strict=True)))
+    return data | {"t": t[there], "d": d[there], "g": g[there], "h": h[there]}
+
+
+def test_intervals_of_two_models_do_not_cut_each_other(tmp_path: Path) -> None:
+    """Of one to 100 and 300 days and one to 200, eight with a trait who died are the difference of two opened sums."""
+    times = [100, 200, 300]
+    one, other = line("d ~ g", times=times), line("d ~ g + h", times=times)
+    first, second = (run(tmp_path / name, cut(), text) for name, text in (("first", one), ("second", other)))
+    assert [grid(going)[1:-1].tolist() for going in (first, second)] == [[100, 300], [200]]
+    both = run(tmp_path / "both", cut(), one, other.replace("  a:", "  b:"))
+    assert list(both.stopped) == ["b"]
+    assert stopped(both) == ["withheld_fit"]
+    turned = run(tmp_path / "turned", cut(), other, one.replace("  a:", "  b:"))
+    assert not turned.stopped
+    assert {name.name for name in turned.results["b"].estimates if name.name.startswith("baseline")} == {
+        "baseline.200",
+        "baseline.1000",
+    }
 
 
 # Strata.
