@@ -478,6 +478,8 @@ MUTATIONS = (
     ),
     ("methods/_survival/common_steps.py", "values[self.size :])", "0 * values[self.size :])", CHANGED),
     ("methods/_cox_options.py", "return named | {", "return named or {", COMMON),
+    ("site/alike.py", "return named | changes_told(line, analysis)", "return named", EPISODES),
+    ("site/groups_told.py", "levels |= {name: [", "_ = {name: [", EPISODES),
     ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
     ("methods/_survival/episodes.py", "traits = design_cells(", "traits = trait_cells(", WEIGHTED_COX),
     ("methods/_cox_steps.py", ' and not model["weights"]', "", WEIGHTED_COX),
