@@ -59,14 +59,19 @@ def divided(data: Columns) -> dict[str, Rows]:
 
 
 def asked(
-    data: Columns, edges: np.ndarray, lag: int, changes: bool = False, formula: str = "d ~ x*ill"
+    data: Columns, edges: np.ndarray, lag: int, changes: bool = False, formula: str = ""
 ) -> tuple[list[Aggregate], list[Aggregate]]:
     """What each hospital would send of its risk sets at no effect, of a model with entries, or with a change."""
     variables = Study.parse(text(line(entry="came"))).variables
     inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
-    told: dict[str, Any] = {"formula": formula if changes else FORMULA, "time": "t", "strata": "", "edges": edges}
+    told: dict[str, Any] = {
+        "formula": formula or ("d ~ x*ill" if changes else FORMULA),
+        "time": "t",
+        "strata": "",
+        "edges": edges,
+    }
     told |= {"entry": "", "changed": ["ill"], "at": ["fell"]} if changes else {"entry": "came", "changed": [], "at": []}
-    none = np.zeros(3 if changes else 1)
+    none = np.zeros(3 if changes or formula else 1)
     told |= {"lag": lag, "until": np.array([len(edges) - 2.0]), "coefficients": none, "centre": none}
     return [exposures(one, **told) for one in inside], [risk_means(one, **told) for one in inside]
 
@@ -441,6 +446,36 @@ def test_few_with_a_combination_of_three_traits_are_withheld() -> None:
     assert not any(opens(list(part), len(data["t"])) for part in opened)
 
 
+def of_traits(*rows: tuple[float, float, int, int, int, int]) -> Columns:
+    """So many people with a time of entry, a time of exit, the event or not and two traits or not."""
+    came, t, d, g, h, many = np.array(rows, float).T
+    there = np.random.default_rng(1).permutation(np.repeat(np.arange(len(rows)), many.astype(int)))
+    data = people(*((0, one, int(event), int(n)) for one, event, n in zip(t, d, many, strict=True)))
+    return data | {"came": came[there], "t": t[there], "d": d[there], "g": g[there], "h": h[there]}
+
+
+# Of those with both traits, and with neither, many leave in every interval with the event and without; of those with
+# the second alone only in intervals that the combination spares.
+PLENTY = [(0, t, d, g, g, 24) for t in (50, 150, 250, 350, 900) for d in (0, 1) for g in (0, 1)]
+SECOND = [(0, t, d, 0, 1, 12) for t in (50, 250, 900) for d in (0, 1)]
+
+
+@pytest.mark.parametrize("lag", [lag or 5 for lag in LAGS])
+def test_one_person_hides_in_one_traits_sums_less_anothers(lag: int) -> None:
+    """Though the bundles of all, of those with either trait and of those without it hold enough."""
+    data = of_traits(*PLENTY, *SECOND, *((came, t, d, 1, 0, n) for came, t, d, n in HIDDEN))
+    opened = asked(data, EDGES, lag, formula="d ~ x + g + h")
+    (_, g, h), (_, dead_g, dead_h) = pooled(opened[1]).transpose(0, 2, 1)
+    np.testing.assert_allclose((g - h) @ [0, 1, -1, 1, -1] - (dead_g - dead_h) @ [0, 1, 0, 1, 0], 1, atol=1e-9)
+    assert not any(opens(list(part), len(data["t"])) for part in opened)
+
+
+def test_bundles_of_those_with_one_of_two_traits_open_the_sums() -> None:
+    rows = [*HIDDEN, (0, 150, 0, 12), (0, 350, 0, 11)]
+    data = of_traits(*PLENTY, *SECOND, *((came, t, d, 1, 0, n) for came, t, d, n in rows))
+    assert all(opens(list(part), len(data["t"])) for part in asked(data, EDGES, 5, formula="d ~ x + g + h"))
+
+
 @pytest.mark.parametrize(("values", "found"), [(2, ["withheld_fit"]), (4, [])])
 def test_a_measurement_of_a_few_values_is_a_trait_that_nobody_declared(
     tmp_path: Path, values: int, found: list[str]
@@ -458,7 +493,7 @@ def cut() -> Columns:
     """Of those with a trait eight have the event in the second interval; so few of another have it in the first that
     a model with it joins the first two, where one without it joins the second and third.
     """
-    kinds = [
+    rows = [
         (50, 1, 1, 0, 9),
         (50, 1, 1, 1, 5),
         (50, 0, 0, 0, 30),
@@ -466,12 +501,9 @@ def cut() -> Columns:
         (50, 0, 0, 1, 12),
         (50, 0, 1, 1, 12),
     ]
-    kinds += [(150, 1, 1, 0, 3), (150, 1, 1, 1, 5), (250, 1, 1, 0, 8), (350, 1, 1, 0, 20), (350, 1, 0, 0, 20)]
-    kinds += [(t, 0, g, 0, 20) for t in (150, 250, 350) for g in (0, 1)]
-    t, d, g, h, many = np.array(kinds, float).T
-    there = np.random.default_rng(1).permutation(np.repeat(np.arange(len(kinds)), many.astype(int)))
-    data = people(*((0, one, event, int(n)) for one, event, n in zip(t, d, many, strict=True)))
-    return data | {"t": t[there], "d": d[there], "g": g[there], "h": h[there]}
+    rows += [(150, 1, 1, 0, 3), (150, 1, 1, 1, 5), (250, 1, 1, 0, 8), (350, 1, 1, 0, 20), (350, 1, 0, 0, 20)]
+    rows += [(t, 0, g, 0, 20) for t in (150, 250, 350) for g in (0, 1)]
+    return of_traits(*((0, *one) for one in rows))
 
 
 def test_intervals_of_two_models_do_not_cut_each_other(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ class _People:
 
     def cells(self, there: Changing, formula: Formula, lag: int, until: Floats) -> Measure:
         """Every head count that the sums give away: traits, in all and in each stratum; who leaves in each cell, with
-        the event and without, and `bundles`, of all, of those over whom a column's sums are and of each combination of
+        the event and without, and `bundles`, of all, of those over whom a column's sums are and of combinations of
         traits; and who leaves in each cell of those whom the sums of two columns leave.
         """
         rows = there.rows
@@ -199,7 +199,7 @@ class _People:
         for chosen, side in (np.ones(rows.n, bool), BOTH), *_behind_columns(there, formula):
             for part, lagging in self._apart(chosen, side, lag):
                 parts += [few_or_none(self.exits(part).ravel()), *self.bundles(part, lagging, until)]
-        for chosen in _combinations(there, formula):
+        for chosen in _combinations(there, formula, self.first is not None):
             for part, lagging in self._apart(chosen, BOTH, lag):
                 parts += [few_or_none(self.exits(part).ravel()), *self.bundles(part, lagging, until)]
         parts += [few_or_none(self.exits(chosen).ravel()) for chosen in _behind_two_columns(rows, formula)]
@@ -253,22 +253,28 @@ def _behind_two_columns(rows: Rows, formula: Formula) -> Iterator[Bools]:
     yield from (one & other for one, other in combinations(sides, 2))
 
 
-def _combinations(there: Changing, formula: Formula) -> Iterator[Bools]:
-    """Of a design of traits alone, who has each combination of them, whether they changed or not.
+def _combinations(there: Changing, formula: Formula, late: bool) -> Iterator[Bools]:
+    """Whom sums of several traits are over, whether they changed or not.
 
-    Weights are then known: the sums of a few rounds are equations in how many have each combination.
+    Of a design of traits alone, who has each combination: weights are then known, and sums of a few rounds are
+    equations in how many have which. Else, where some come `late` or change, who has one trait of two and not the
+    other, and who has both or neither: one's sum less another's spares the latter at any time, their sum the former.
     """
-    rows = there.rows
-    names = [name for name in formula.predictors if name not in there.changed]
-    levels = [levels_of(rows.variables[name]) for name in names]
-    if len(names) > 1 and 0 < prod(levels) <= 1 << MOST_TRAITS:
-        for codes in product(*map(range, levels)):
+    rows, names = there.rows, [name for name in formula.predictors if name not in there.changed]
+    levels = {name: levels_of(rows.variables[name]) for name in names}
+    if len(names) > 1 and 0 < prod(levels.values()) <= 1 << MOST_TRAITS:
+        for codes in product(*map(range, levels.values())):
             yield np.all([rows[name] == code for name, code in zip(names, codes, strict=True)], axis=0)
+    elif late:
+        for one, other in combinations((name for name in names if levels[name]), 2):
+            for code, beside in product(range(levels[one] == 2, levels[one]), range(levels[other] == 2, levels[other])):
+                alike = (rows[one] == code) == (rows[other] == beside)
+                yield from (alike, ~alike)
 
 
 def _of_many_values(rows: Rows, formula: Formula) -> Counts:
-    """By measurement of the design everybody, or nobody where it holds a few values here: at one hospital at least it
-    has to hold many. Else it is a trait, of which a number does not say beforehand which levels it has.
+    """By measurement of the design everybody, or nobody where it holds a few values here: at some hospital it has to
+    hold many. Else it is a trait, and a number does not say beforehand which levels there are.
     """
     return np.array([rows.n * (one.values is None) for one in variables_of(rows, formula.predictors)], np.int64)
 
