@@ -36,9 +36,8 @@ def groups_told(line: Line, analysis: str) -> frozenset[Group]:
     by = {str(one.options.get("by", ""))} if one.method == "describe" else set(named)
     pairs = [(a, b) for a, b in combinations(named, 2) if a in by or b in by]
     single = [(level,) for name in named for level in levels[name]]
-    places = [
-        ((name, place),) for name in known if not levels_of(variable_of(name, variables)) for place in range(PLACES)
-    ]
+    measured = (name for name in known if not levels_of(variable_of(name, variables)))
+    places = [((name, place),) for name in measured for place in range(PLACES)]
     return frozenset([(), *single, *places, *(pair for a, b in pairs for pair in product(levels[a], levels[b]))])
 
 

@@ -196,11 +196,9 @@ class _People:
         rows = there.rows
         levels = range(self.shape[0] if self.shape[0] > 1 else 0)
         parts = [part_traits(rows, formula, self.stratum[: self.size] == level) for level in levels]
-        for chosen, side in (np.ones(rows.n, bool), BOTH), *_behind_columns(there, formula):
+        together = ((chosen, BOTH) for chosen in _combinations(there, formula, self.first is not None))
+        for chosen, side in (np.ones(rows.n, bool), BOTH), *_behind_columns(there, formula), *together:
             for part, lagging in self._apart(chosen, side, lag):
-                parts += [few_or_none(self.exits(part).ravel()), *self.bundles(part, lagging, until)]
-        for chosen in _combinations(there, formula, self.first is not None):
-            for part, lagging in self._apart(chosen, BOTH, lag):
                 parts += [few_or_none(self.exits(part).ravel()), *self.bundles(part, lagging, until)]
         parts += [few_or_none(self.exits(chosen).ravel()) for chosen in _behind_two_columns(rows, formula)]
         parts.append(behind(_of_many_values(rows, formula)))
