@@ -58,13 +58,20 @@ def divided(data: Columns) -> dict[str, Rows]:
     return divide(data, np.arange(len(data["t"])) % 4)
 
 
-def asked(data: Columns, edges: np.ndarray, lag: int, changes: bool = False) -> tuple[list[Aggregate], list[Aggregate]]:
+def asked(
+    data: Columns, edges: np.ndarray, lag: int, changes: bool = False, formula: str = ""
+) -> tuple[list[Aggregate], list[Aggregate]]:
     """What each hospital would send of its risk sets at no effect, of a model with entries, or with a change."""
     variables = Study.parse(text(line(entry="came"))).variables
     inside = [Inside(name, variables, one.columns, one.persons) for name, one in divided(data).items()]
-    told: dict[str, Any] = {"formula": "d ~ x*ill" if changes else FORMULA, "time": "t", "strata": "", "edges": edges}
+    told: dict[str, Any] = {
+        "formula": formula or ("d ~ x*ill" if changes else FORMULA),
+        "time": "t",
+        "strata": "",
+        "edges": edges,
+    }
     told |= {"entry": "", "changed": ["ill"], "at": ["fell"]} if changes else {"entry": "came", "changed": [], "at": []}
-    none = np.zeros(3 if changes else 1)
+    none = np.zeros(3 if changes or formula else 1)
     told |= {"lag": lag, "until": np.array([len(edges) - 2.0]), "coefficients": none, "centre": none}
     return [exposures(one, **told) for one in inside], [risk_means(one, **told) for one in inside]
 
@@ -415,6 +422,99 @@ def test_those_with_one_trait_and_not_another_are_nobody_or_enough(tmp_path: Pat
         there = (data["g"] == g) & (data["h"] == h) & (data["d"] == d)
         cells = np.histogram(np.searchsorted(grid(going)[1:], data["t"][there]), np.arange(len(grid(going))))[0]
         assert ((cells == 0) | (cells >= 10)).all()
+
+
+CROSSED = [(0, t, event, 96) for t in (50, 150, 250, 900) for event in (0, 1)]
+CROSSED += [(20, t, event, 96) for t in (50, 150, 250, 900) for event in (0, 1)]
+
+
+def test_few_with_a_combination_of_three_traits_are_withheld() -> None:
+    """Of traits alone all weights are known, so that a few rounds are equations in how many have each combination."""
+    data = falling(*CROSSED)
+    ill = ~np.isnan(data["fell"])
+    rows = [
+        (data["t"] == t) & (data["d"] == d) & (ill == fell)
+        for t, d, fell in product((50, 150, 250, 900), (0, 1), (0, 1))
+    ]
+    for one in rows:
+        data["g"][one], data["h"][one] = np.array([*product((0, 1), repeat=2)] * 24).T
+    opened = asked(data, FEW, 4, changes=True, formula="d ~ g + h + ill")
+    assert all(opens(list(part), len(data["t"])) for part in opened)
+    both = (data["t"] == 150) & (data["d"] == 1) & ~ill & (data["g"] == 1) & (data["h"] == 1)
+    data["h"][np.flatnonzero(both)[3:]] = 0
+    opened = asked(data, FEW, 4, changes=True, formula="d ~ g + h + ill")
+    assert not any(opens(list(part), len(data["t"])) for part in opened)
+
+
+def of_traits(*rows: tuple[float, float, int, int, int, int]) -> Columns:
+    """So many people with a time of entry, a time of exit, the event or not and two traits or not."""
+    came, t, d, g, h, many = np.array(rows, float).T
+    there = np.random.default_rng(1).permutation(np.repeat(np.arange(len(rows)), many.astype(int)))
+    data = people(*((0, one, int(event), int(n)) for one, event, n in zip(t, d, many, strict=True)))
+    return data | {"came": came[there], "t": t[there], "d": d[there], "g": g[there], "h": h[there]}
+
+
+# Of those with both traits, and with neither, many leave in every interval with the event and without; of those with
+# the second alone only in intervals that the combination spares.
+PLENTY = [(0, t, d, g, g, 24) for t in (50, 150, 250, 350, 900) for d in (0, 1) for g in (0, 1)]
+SECOND = [(0, t, d, 0, 1, 12) for t in (50, 250, 900) for d in (0, 1)]
+
+
+@pytest.mark.parametrize("lag", [lag or 5 for lag in LAGS])
+def test_one_person_hides_in_one_traits_sums_less_anothers(lag: int) -> None:
+    """Though the bundles of all, of those with either trait and of those without it hold enough."""
+    data = of_traits(*PLENTY, *SECOND, *((came, t, d, 1, 0, n) for came, t, d, n in HIDDEN))
+    opened = asked(data, EDGES, lag, formula="d ~ x + g + h")
+    (_, g, h), (_, dead_g, dead_h) = pooled(opened[1]).transpose(0, 2, 1)
+    np.testing.assert_allclose((g - h) @ [0, 1, -1, 1, -1] - (dead_g - dead_h) @ [0, 1, 0, 1, 0], 1, atol=1e-9)
+    assert not any(opens(list(part), len(data["t"])) for part in opened)
+
+
+def test_bundles_of_those_with_one_of_two_traits_open_the_sums() -> None:
+    rows = [*HIDDEN, (0, 150, 0, 12), (0, 350, 0, 11)]
+    data = of_traits(*PLENTY, *SECOND, *((came, t, d, 1, 0, n) for came, t, d, n in rows))
+    assert all(opens(list(part), len(data["t"])) for part in asked(data, EDGES, 5, formula="d ~ x + g + h"))
+
+
+@pytest.mark.parametrize(("values", "found"), [(2, ["withheld_fit"]), (4, [])])
+def test_a_measurement_of_a_few_values_is_a_trait_that_nobody_declared(
+    tmp_path: Path, values: int, found: list[str]
+) -> None:
+    """By how many of sex 1 and 2 leave in an interval a sum of them and of their weights is known."""
+    data = people(*((0, 30 + 60 * k, event, 30) for k in range(6) for event in (0, 1)))
+    data["x"] = 1 + np.floor(np.random.default_rng(3).random(len(data["t"])) * values)
+    assert stopped(run(tmp_path, data, line(times=CUTS))) == found
+
+
+# Two models.
+
+
+def cut() -> Columns:
+    """Of those with a trait eight have the event in the second interval; so few of another have it in the first that
+    a model with it joins the first two, where one without it joins the second and third.
+    """
+    rows = [
+        (50, 1, 1, 0, 9),
+        (50, 1, 1, 1, 5),
+        (50, 0, 0, 0, 30),
+        (50, 0, 1, 0, 30),
+        (50, 0, 0, 1, 12),
+        (50, 0, 1, 1, 12),
+    ]
+    rows += [(150, 1, 1, 0, 3), (150, 1, 1, 1, 5), (250, 1, 1, 0, 8), (350, 1, 1, 0, 20), (350, 1, 0, 0, 20)]
+    rows += [(t, 0, g, 0, 20) for t in (150, 250, 350) for g in (0, 1)]
+    return of_traits(*((0, *one) for one in rows))
+
+
+def test_intervals_of_two_models_do_not_cut_each_other(tmp_path: Path) -> None:
+    """Of one to 100 and 300 days and one to 200, eight with a trait who died are the difference of two opened sums."""
+    times = [100, 200, 300]
+    one, other = line("d ~ g", times=times), line("d ~ g + h", times=times)
+    first, second = (run(tmp_path / name, cut(), text) for name, text in (("first", one), ("second", other)))
+    assert [grid(going)[1:-1].tolist() for going in (first, second)] == [[100, 300], [200]]
+    both = run(tmp_path / "both", cut(), one, other.replace("  a:", "  b:"))
+    assert list(both.stopped) == ["b"]
+    assert stopped(both) == ["withheld_fit"]
 
 
 # Strata.

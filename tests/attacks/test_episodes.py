@@ -234,3 +234,33 @@ def test_the_table_of_missing_values_says_what_no_value_means(tmp_path: Path) ->
         notes[name] = [note.to("en") for table in tables if table.name == "missing" for note in table.notes]
     said = "first: no value means that it never happened. Nobody is left out for it."
     assert notes["changing"] == [*notes["plain"], said]
+
+
+# Beside other variables and cohorts.
+
+
+@pytest.mark.parametrize(("few", "code"), [(1, ["answer_withheld"]), (20, [])])
+def test_a_trait_that_is_nearly_having_changed_is_not_told_beside_it(tmp_path: Path, few: int, code: list[str]) -> None:
+    """Products of either and age, summed over those who died, differ by the age of the one who died."""
+    data = patients()
+    ill = (data["first"] < data["days"]) & (data["died"] == 1)
+    data["severe"] = (data["first"] < data["days"]).astype(float)
+    data["severe"][np.flatnonzero(ill)[:few]] = 0.0
+    other = '  b: {method: logistic, cohort: all, formula: "died ~ age*severe"}\n'
+    assert outcome(tmp_path, data, line("age*one", "one") + other) == code
+
+
+@pytest.mark.parametrize(("few", "code"), [(1, ["answer_withheld"]), (60, [])])
+def test_of_those_whom_two_cohorts_leave_few_who_changed_are_withheld(
+    tmp_path: Path, few: int, code: list[str]
+) -> None:
+    """Though many of these have a time of change: one after they left."""
+    data = patients(2000)
+    ill = np.flatnonzero((data["first"] < data["days"]) & (data["died"] == 1))[:few]
+    others = np.setdiff1d(np.arange(900), ill)
+    data["first"][others] = np.where(others % 2 == 0, data["days"][others] + 3, np.nan)
+    data["severe"] = np.isin(np.arange(2000), [*ill, *others]).astype(float)
+    both = line("age*one", "one") + line("age*one", "one", cohort="rest").replace("  a:", "  b:")
+    study = text(both).replace("  all: {}", "  all: {}\n  rest: {where: not severe}")
+    run = house(tmp_path, study, divide(data, np.arange(2000) % 4)).run()
+    assert [one.code for why in run.stopped.values() for one in why.findings] == code

@@ -820,9 +820,9 @@ def test_one_baseline_hazard_is_that_of_statsmodels_on_rounded_times(tmp_path: P
 
 
 def test_what_a_pooled_fit_does_not_have_is_said() -> None:
-    change = "changes: {seen: {at: npreg, label: {en: Seen, ko: 관찰됨, zh: 已观察}}}"
-    line = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ seen", time: skin, hospitals: pooled, {change}}}\n'
-    with pytest.raises(FileFault, match="changes"):
+    weights = "weights: npreg"
+    line = f'  a: {{method: cox, cohort: all, formula: "diabetic ~ glu", time: skin, hospitals: pooled, {weights}}}\n'
+    with pytest.raises(FileFault, match="weights is given"):
         Line(Study.parse(study("pima", line)))
 
 

@@ -25,7 +25,7 @@ from gagyo.exchange.records import record_of
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
-STALE_SECONDS = 6.0
+STALE_SECONDS = 15.0
 """A hub that has just started refuses signatures of its first second, or two where clocks differ a little."""
 PASSWORD_SECONDS = 300.0
 """How long a password that a proxy refused is not tried again: many directories lock an account after a few tries."""

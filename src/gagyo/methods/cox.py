@@ -162,7 +162,7 @@ class Method:
             self.options.weights,
         )
         if self.options.hospitals == "pooled":
-            return (yield from self._pooled(told))
+            return (yield from self._pooled(told, self._grids(earlier)))
         counted = yield from self._counts()
         if self._counts_ties and np.isnan(counted[0]["tied"]).any():
             # Efron's ties, beside another analysis by Breslow's, would tell of the few who are tied.
@@ -237,7 +237,14 @@ class Method:
         one = self.options
         return grids.Asked.of(exits, self.study, self.cohort, one.time, self.formula.outcome, one.strata)
 
-    def _pooled(self, told: Told) -> Conversation:
+    def _grids(self, earlier: Mapping[str, Result]) -> tuple[grids.Ends, ...]:
+        """The grids of earlier models with one baseline hazard, of this cohort and time."""
+        there = [(self.study.analyses[name], result.kept) for name, result in earlier.items()]
+        own = self.cohort, self.options.time
+        alike = (kept for one, kept in there if (one.cohort, one.options.get("time")) == own)
+        return tuple(kept.inner for kept in alike if isinstance(kept, grids.Grid))
+
+    def _pooled(self, told: Told, before: tuple[grids.Ends, ...]) -> Conversation:
         """A grid, then a fit with one baseline hazard on it."""
         counts, everyone, events = yield from self._counts()
         agreed = yield from grids.agree(self.asked)
@@ -245,6 +252,7 @@ class Method:
         changed, at = tuple(self._changes), tuple(self._changes.values())
         least = self.asked.least
         common = Common(self.formula, one.time, one.entry, one.strata, one.ties, agreed, least, changed, at)
+        common = replace(common, before=before)
         found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
         solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
         variance = (yield from found.sandwich(solved.inverse)) if self._robust else solved.inverse
@@ -268,7 +276,8 @@ class Method:
         baseline = Baseline(grid.edges[1:], hazards, label, group_names(self.study, one.strata))
         notes = dropped_note(grid, self.asked.cuts)
         late = bool(one.entry)
-        return told.common(fit, variance, baseline, notes, len(grid.single), one.strata, late, self._changes)
+        result = told.common(fit, variance, baseline, notes, len(grid.single), one.strata, late, self._changes)
+        return replace(result, kept=grid)
 
     def _named(self, *names: str) -> dict[str, Any]:
         """Arguments that say which model is meant."""

@@ -15,7 +15,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Counts, Floats
 from gagyo.release.few_values import Bools
-from gagyo.site.groups_told import names_in
+from gagyo.site.groups_told import changes_told, column_of, names_in, variable_of
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -49,11 +49,14 @@ def nested(one: Bools, other: Bools) -> Bools:
 
 
 def _forming(line: Line, analysis: str) -> set[str]:
-    """The variables of an analysis; of a table those alone that form its groups, since of others it counts."""
+    """The variables of an analysis; of a table those alone that form its groups, since of others it counts. And who had
+    changed when they left, of a covariate that changes.
+    """
     one = line.study.analyses[analysis]
-    return set(names_in(line, analysis)) & (
+    named = set(names_in(line, analysis)) & (
         {str(one.options.get("by", ""))} if one.method in TABLES else {*line.study.variables}
     )
+    return named | changes_told(line, analysis)
 
 
 def _beside(line: Line, table: str, mine: Collection[str], analysis: str) -> set[str]:
@@ -76,7 +79,9 @@ def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping
     category who has one of a level and of the other's, but not both.
     """
     chosen: slice | Bools = slice(None) if who.all() else who
-    some = {name: columns[name][chosen] for name in {name for pair in pairs for name in pair}}
+    names = {name for pair in pairs for name in pair}
+    variables = {name: variable_of(name, variables) for name in names}
+    some = {name: column_of(name, columns)[chosen] for name in names}
     levels = [pair for pair in pairs if "category" in {variables[name].type for name in pair}]
     plain = sorted(set(pairs) - set(levels))
     by_level = [_by_level(some[a], some[b], variables[a], variables[b]) for a, b in levels]

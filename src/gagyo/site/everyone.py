@@ -11,7 +11,7 @@ from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import Counts, Floats, Spread, side_by_side
 from gagyo.release.few_values import Bools, Measured
 from gagyo.release.parts import spread_in_parts
-from gagyo.site.groups_told import HAVE, LACK, Group
+from gagyo.site.groups_told import HAVE, LACK, Group, column_of, variable_of
 
 BLOCK = 8192
 
@@ -49,7 +49,7 @@ class Everyone:
 
     def _of(self, name: str, level: int) -> Callable[[Counts], Bools]:
         """Who of some people has a level of a variable, or a value at a place."""
-        x, variable = self.columns[name], self.variables[name]
+        x, variable = column_of(name, self.columns), variable_of(name, self.variables)
         if level in (HAVE, LACK):
             return lambda some: np.isnan(x[some]) == (level == LACK)
         if levels_of(variable):

@@ -8,8 +8,11 @@ from itertools import combinations, product
 from typing import Any
 
 from gagyo.federation.line import Line
-from gagyo.protocol.variables import levels_of
+from gagyo.methods._survival.episodes import came_before
+from gagyo.protocol.variables import Variable, levels_of
+from gagyo.release.aggregate import Floats
 from gagyo.release.few_values import PLACES
+from gagyo.text import Text
 
 Group = tuple[tuple[str, int], ...]
 """Those who have each of these levels of variables, none or two of them; `()` is everyone."""
@@ -27,11 +30,14 @@ def groups_told(line: Line, analysis: str) -> frozenset[Group]:
     levels = {name: [(name, level) for level in range(levels_of(variables[name]))] for name in known}
     for name in set(known) - line.complete[one.cohort]:
         levels[name] += [(name, HAVE), (name, LACK)]
+    levels |= {name: [(name, 0), (name, 1)] for name in changes_told(line, analysis)}
+    known = list(levels)
     named = [name for name in known if levels[name]]
     by = {str(one.options.get("by", ""))} if one.method == "describe" else set(named)
     pairs = [(a, b) for a, b in combinations(named, 2) if a in by or b in by]
     single = [(level,) for name in named for level in levels[name]]
-    places = [((name, place),) for name in known if not levels_of(variables[name]) for place in range(PLACES)]
+    measured = (name for name in known if not levels_of(variable_of(name, variables)))
+    places = [((name, place),) for name in measured for place in range(PLACES)]
     return frozenset([(), *single, *places, *(pair for a, b in pairs for pair in product(levels[a], levels[b]))])
 
 
@@ -40,6 +46,27 @@ def names_in(line: Line, analysis: str) -> list[str]:
     texts = texts_of(line.study.analyses[analysis].options)
     words = {word for text in texts for word in re.findall(r"\w+", text)}
     return sorted((words | line.methods[analysis].complete).intersection(line.study.variables))
+
+
+BEFORE = " < "
+"""Between the variables of a change's time and of the time of exit: no variable has such a name."""
+
+
+def changes_told(line: Line, analysis: str) -> set[str]:
+    """Of covariates that change, who had changed when they left: as `column_of` and `variable_of` know them."""
+    options = line.study.analyses[analysis].options
+    return {f"{one['at']}{BEFORE}{options['time']}" for one in dict(options.get("changes") or {}).values()}
+
+
+def column_of(name: str, columns: Mapping[str, Floats]) -> Floats:
+    """The values of a variable, or who had changed."""
+    at, before, time = name.partition(BEFORE)
+    return came_before(columns[at], columns[time]) if before else columns[name]
+
+
+def variable_of(name: str, variables: Mapping[str, Variable]) -> Variable:
+    """A variable, or that people had changed."""
+    return Variable(name, "boolean", Text(name)) if BEFORE in name else variables[name]
 
 
 def measurements_told(line: Line, analysis: str) -> set[str]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,14 @@ from numpy.typing import NDArray
 from gagyo.federation.local import Name, Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
-from gagyo.methods._regression import column_widths, part_traits
+from gagyo.methods._regression import MOST_TRAITS, column_widths, part_traits
 from gagyo.methods._survival.climb import LIKELIHOOD_BOUND
 from gagyo.methods._survival.episodes import Changing
 from gagyo.methods._survival.grid import MOST
 from gagyo.methods._survival.times import entries, groups_of
-from gagyo.methods._traits import all_traits, without_column
+from gagyo.methods._traits import all_traits, variables_of, without_column
 from gagyo.protocol.formula import Formula
+from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, behind, few_or_none, joined, joint, spread_of
 from gagyo.release.aggregate import exits as measured
 
@@ -188,16 +190,18 @@ class _People:
 
     def cells(self, there: Changing, formula: Formula, lag: int, until: Floats) -> Measure:
         """Every head count that the sums give away: traits, in all and in each stratum; who leaves in each cell, with
-        the event and without, and `bundles`, of all and of those over whom a column's sums are; and who leaves in each
-        cell of those whom the sums of two columns leave.
+        the event and without, and `bundles`, of all, of those over whom a column's sums are and of combinations of
+        traits; and who leaves in each cell of those whom the sums of two columns leave.
         """
         rows = there.rows
         levels = range(self.shape[0] if self.shape[0] > 1 else 0)
         parts = [part_traits(rows, formula, self.stratum[: self.size] == level) for level in levels]
-        for chosen, side in (np.ones(rows.n, bool), BOTH), *_behind_columns(there, formula):
+        together = ((chosen, BOTH) for chosen in _combinations(there, formula, self.first is not None))
+        for chosen, side in (np.ones(rows.n, bool), BOTH), *_behind_columns(there, formula), *together:
             for part, lagging in self._apart(chosen, side, lag):
                 parts += [few_or_none(self.exits(part).ravel()), *self.bundles(part, lagging, until)]
         parts += [few_or_none(self.exits(chosen).ravel()) for chosen in _behind_two_columns(rows, formula)]
+        parts.append(behind(_of_many_values(rows, formula)))
         return joined(there.cells(formula, rows.n), *parts)
 
     def _apart(self, chosen: Bools, side: str, lag: int) -> Iterator[tuple[Bools, int]]:
@@ -245,6 +249,32 @@ def _behind_two_columns(rows: Rows, formula: Formula) -> Iterator[Bools]:
     traits = all_traits(rows, formula)
     sides = np.concatenate([traits, ~traits], axis=1).T
     yield from (one & other for one, other in combinations(sides, 2))
+
+
+def _combinations(there: Changing, formula: Formula, late: bool) -> Iterator[Bools]:
+    """Whom sums of several traits are over, whether they changed or not.
+
+    Of a design of traits alone, who has each combination: weights are then known, and sums of a few rounds are
+    equations in how many have which. Else, where some come `late` or change, who has one trait of two and not the
+    other, and who has both or neither: one's sum less another's spares the latter at any time, their sum the former.
+    """
+    rows, names = there.rows, [name for name in formula.predictors if name not in there.changed]
+    levels = {name: levels_of(rows.variables[name]) for name in names}
+    if len(names) > 1 and 0 < prod(levels.values()) <= 1 << MOST_TRAITS:
+        for codes in product(*map(range, levels.values())):
+            yield np.all([rows[name] == code for name, code in zip(names, codes, strict=True)], axis=0)
+    elif late:
+        for one, other in combinations((name for name in names if levels[name]), 2):
+            for code, beside in product(range(levels[one] == 2, levels[one]), range(levels[other] == 2, levels[other])):
+                alike = (rows[one] == code) == (rows[other] == beside)
+                yield from (alike, ~alike)
+
+
+def _of_many_values(rows: Rows, formula: Formula) -> Counts:
+    """By measurement of the design everybody, or nobody where it holds a few values here: at some hospital it has to
+    hold many. Else it is a trait, and a number does not say beforehand which levels there are.
+    """
+    return np.array([rows.n * (one.values is None) for one in variables_of(rows, formula.predictors)], np.int64)
 
 
 def _there(

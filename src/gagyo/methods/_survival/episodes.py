@@ -177,9 +177,10 @@ def _with_changes(rows: Rows, time: str, changed: Sequence[str], at: Sequence[st
     if not changed:
         return rows
     more = {name: Variable(name, "boolean", Text(name)) for name in changed}
-    # Whoever changed at time zero has from the start, though they left then too.
-    came = {
-        name: ((rows[when] < rows[time]) | (rows[when] <= 0)).astype(np.float64)
-        for name, when in zip(changed, at, strict=True)
-    }
+    came = {name: came_before(rows[when], rows[time]) for name, when in zip(changed, at, strict=True)}
     return rows.completed({**rows.variables, **more}, came)
+
+
+def came_before(at: Floats, time: Floats) -> Floats:
+    """Whether a change (n,) came before people left: at time zero from the start, though they left then too."""
+    return ((at < time) | (at <= 0)).astype(np.float64)

@@ -8,7 +8,7 @@ few. Declared times come first; one that would leave 1 to k-1 exits of any group
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -127,6 +127,10 @@ class Leaf:
     fewest: float = 0.0
 
 
+Ends = frozenset[float]
+"""Where the intervals of a grid meet."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """The agreed grid: edges (K + 1,) from zero; exits (K, groups, 2); single: (K,) intervals of one time only."""
@@ -137,6 +141,11 @@ class Grid:
     sites: tuple[str, ...]
     people: int
     rounds: int
+
+    @property
+    def inner(self) -> Ends:
+        """Where intervals meet."""
+        return frozenset(self.edges[1:-1].tolist())
 
     @property
     def events(self) -> Floats:
@@ -180,8 +189,13 @@ class Grid:
 
     def from_a_longer_first(self, more: int) -> Grid:
         """The grid whose first interval holds the next ones, so many of them, too."""
-        starts = np.array([0, *range(1 + more, len(self.exits))])
-        exits, alone = np.add.reduceat(self.exits, starts, axis=0), (starts > 0) | (more == 0)
+        return self.joined(set(self.edges[1 + more :].tolist()))
+
+    def joined(self, ends: Collection[float]) -> Grid:
+        """The grid with those edges alone that are among these, and its own first and last."""
+        starts = np.array([0, *(at for at in range(1, len(self.exits)) if self.edges[at] in ends)])
+        alone = np.diff([*starts, len(self.exits)]) == 1
+        exits = np.add.reduceat(self.exits, starts, axis=0)
         return replace(self, edges=self.edges[[*starts, -1]], exits=exits, single=self.single[starts] & alone)
 
     def _merged(self, start: int, candidates: list[int], least: int, apart: bool, censored: bool) -> list[int]:

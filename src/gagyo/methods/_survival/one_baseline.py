@@ -22,7 +22,7 @@ from gagyo.finding import Finding
 from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric
 from gagyo.methods._survival.climb import sandwich
 from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
-from gagyo.methods._survival.grid import Grid
+from gagyo.methods._survival.grid import Ends, Grid
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats
 from gagyo.statistics import cox as kernel
@@ -149,7 +149,8 @@ class Common:
     """A model to be fitted on a grid. least: people with the event, and without, who leave in an interval.
 
     entry, strata: variables, or empty. changed, at: names of changes and the variables of their times. lag: as
-    `common_steps` has it; of no matter where nobody enters or changes.
+    `common_steps` has it; of no matter where nobody enters or changes. before: the grids on which earlier models of the
+    same people's time stand.
     """
 
     formula: Formula
@@ -162,6 +163,7 @@ class Common:
     changed: tuple[str, ...] = ()
     at: tuple[str, ...] = ()
     lag: int = 1
+    before: tuple[Ends, ...] = ()
 
     @property
     def by_risk(self) -> bool:
@@ -195,7 +197,15 @@ class Common:
             grid = self.grid.coarser(times * self.least, apart=bool(self.strata), censored=self.by_risk)
             for more in LATER if self.changed else (0,):
                 if more < len(grid.single):
-                    yield grid.from_a_longer_first(more)
+                    yield self._beside(grid.from_a_longer_first(more))
+
+    def _beside(self, grid: Grid) -> Grid:
+        """A grid of which no end divides an interval that an earlier model's grid divides elsewhere: between the two
+        may be a few people with a column of both.
+        """
+        if all(grid.inner <= one or grid.inner >= one for one in self.before):
+            return grid
+        return grid.joined(frozenset.intersection(*self.before))
 
     def _climbed(self, centre: Floats, hazards: Hazards) -> Generator[Ask, Pooled, Climbed]:
         """Quasi-Newton steps (Broyden, Fletcher, Goldfarb and Shanno 1970) from no effect, then the exact information.
