@@ -316,7 +316,7 @@ def test_faults_of_a_site_file_come_with_what_its_rows_lack(study: Path, capsys:
     ("line", "told"),
     [
         ("data: {connector: csv, path: seoul.csv}", "encoding"),
-        ("data: {connector: csv, path: seoul.csv, encoding: korean}", "korean"),
+        ("data: {connector: csv, path: seoul.csv, encoding: hangul}", "hangul"),
         ("data: {connector: excel, path: seoul.csv}", "excel"),
         ("data: {path: seoul.csv}", "connector"),
     ],
