@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gagyo.demo.world import free_port
 from gagyo.exchange import enrolment, operator, signatures
@@ -150,9 +150,12 @@ class HubProcess:
     hub: HubFolder
     port: int | None = None
     process: subprocess.Popen[str] | None = None
+    running: ClassVar[list[HubProcess]] = []
+    """Those that a test started and has not ended."""
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
+        self.running.append(self)
         command = [
             sys.executable,
             "-c",
@@ -180,6 +183,7 @@ class HubProcess:
 
     def _end(self, how: signal.Signals) -> int:
         assert self.process is not None
+        self.running.remove(self)
         self.process.send_signal(how)
         code = self.process.wait(20)
         assert self.process.stdout is not None

@@ -18,6 +18,14 @@ from tests.postgres import Cluster, programs
 LETTERS = 120
 
 
+@pytest.fixture(autouse=True)
+def _none_is_left() -> Iterator[None]:
+    """A test that fails leaves no hub behind."""
+    yield
+    for hub in list(HubProcess.running):
+        hub.kill()
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     one = Place(new_hub(tmp_path / "kr"))
