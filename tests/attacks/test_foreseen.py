@@ -14,8 +14,8 @@ import pytest
 from gagyo.errors import FileFault
 from gagyo.federation import wire
 from gagyo.federation.ask import LeaveOut
+from gagyo.federation.in_memory import _ask, converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import _ask, rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._validation.imputed import _moved, leave_one_out
 from gagyo.protocol.request import Request
@@ -214,7 +214,7 @@ def leaving(study: str, there: dict[str, Rows]) -> tuple[Any, LeaveOut]:
         name: Inside(name, parsed.variables, rows.columns, rows.persons, "contract 0") for name, rows in there.items()
     }
     methods = Line(parsed).methods
-    first = rehearse(methods["a"].combine({}), inside)
+    first = converse(methods["a"].combine({}), inside)
     talk, answer = methods["b"].combine({"a": first}), None
     while not isinstance(question := talk.send(answer), LeaveOut):
         answer = _ask(question, inside)

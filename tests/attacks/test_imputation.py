@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from gagyo.errors import FileFault
+from gagyo.federation.in_memory import _ask
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import _ask
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._imputation_cells import alone_in_span
 from gagyo.methods._imputation_chains import Chains

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gagyo.errors import FileFault, Stopped
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._validation.imputed import _moved
 from gagyo.protocol.study import Study
@@ -278,7 +278,7 @@ def rehearsed(study: str, there: Mapping[str, Rows]) -> list[Any]:
     """The findings of an analysis without the gate."""
     parsed = Study.parse(study)
     with pytest.raises(Stopped) as found:
-        rehearse(Line(parsed).methods["a"].combine({}), inside(parsed, there))
+        converse(Line(parsed).methods["a"].combine({}), inside(parsed, there))
     return list(found.value.findings)
 
 

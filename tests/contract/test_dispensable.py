@@ -10,8 +10,8 @@ import pytest
 from gagyo.canonical import digest
 from gagyo.federation import rows as federation
 from gagyo.federation.ask import LeaveOut, Question
+from gagyo.federation.in_memory import _ask, _left_out
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import _ask, _left_out
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.text import LANGUAGES

@@ -18,8 +18,8 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from gagyo.errors import FileFault
 from gagyo.federation import rows as federation
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result
 from tests.contract.data import NUMBERS, columns, divide, study
@@ -83,7 +83,7 @@ def rehearsed(asked: Asked, there: Mapping[str, Rows]) -> dict[str, Result]:
     }
     results: dict[str, Result] = {}
     for name, method in Line(parsed).methods.items():
-        results[name] = rehearse(method.combine(results), inside)
+        results[name] = converse(method.combine(results), inside)
     return results
 
 
@@ -321,7 +321,7 @@ def test_the_model_of_the_others_has_nothing_of_the_hospital_left_out() -> None:
 def received(asked: Asked, there: Mapping[str, Rows], site: str) -> dict[str, Any]:
     """What a hospital that is left out makes of the others' sums."""
     from gagyo.federation.ask import LeaveOut
-    from gagyo.federation.rehearsal import _ask
+    from gagyo.federation.in_memory import _ask
 
     parsed = Study.parse(text(asked))
     inside = {
@@ -329,7 +329,7 @@ def received(asked: Asked, there: Mapping[str, Rows], site: str) -> dict[str, An
         for name, one in there.items()
     }
     methods = Line(parsed).methods
-    talk, answer = methods["v"].combine({"a": rehearse(methods["a"].combine({}), inside)}), None
+    talk, answer = methods["v"].combine({"a": converse(methods["a"].combine({}), inside)}), None
     while not isinstance(question := talk.send(answer), LeaveOut):
         answer = _ask(question, inside)
     fit, answer = question.fit(site), None

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gagyo.federation import rows as federation
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.statistics import rubin
@@ -83,7 +83,7 @@ def rehearsed(asked: Asked, people: Mapping[str, Rows], name: str = "pima") -> R
         name: federation.Rows(name, parsed.variables, one.columns, one.persons, f"{parsed.study} {parsed.seed}")
         for name, one in people.items()
     }
-    return rehearse(Line(parsed).methods["a"].combine({}), inside)
+    return converse(Line(parsed).methods["a"].combine({}), inside)
 
 
 def check_equal(result: Result, asked: Asked, people: Mapping[str, Rows], secrets: Secrets = None) -> None:

@@ -17,8 +17,8 @@ from scipy import special
 from sklearn.metrics import brier_score_loss, confusion_matrix, log_loss, roc_auc_score
 
 from gagyo.errors import FileFault
+from gagyo.federation.in_memory import _ask, converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import _ask, rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._validation import filled, imputed_folds
 from gagyo.protocol.study import Study
@@ -251,7 +251,7 @@ def rehearsed(said: str, there: Mapping[str, Rows]) -> dict[str, Result]:
     """All results without doors, gate or ring."""
     parsed, results = Study.parse(said), {}
     for name, method in Line(parsed).methods.items():
-        results[name] = rehearse(method.combine(results), inside(parsed, there))
+        results[name] = converse(method.combine(results), inside(parsed, there))
     return results
 
 
@@ -294,7 +294,7 @@ def equations(asked: Asked, there: Mapping[str, Rows]) -> dict[str, Any]:
     """What is drawn and fitted for each of three folds."""
     parsed = Study.parse(asking(asked, 3))
     hospitals = inside(parsed, there)
-    chained = rehearse(Line(parsed).methods["a"].combine({}), hospitals).kept
+    chained = converse(Line(parsed).methods["a"].combine({}), hospitals).kept
     talk, answer = imputed_folds.fold_equations(chained, 3), None
     while True:
         try:
@@ -349,7 +349,7 @@ def test_people_are_given_other_numbers_by_other_models(monkeypatch: pytest.Monk
     monkeypatch.setattr(Inside, "uniforms", noting)
     named.append(set())
     hospitals = inside(Study.parse(asking(asked, 3)), there)
-    rehearse(Line(Study.parse(asking(asked, 3))).methods["a"].combine({}), hospitals)
+    converse(Line(Study.parse(asking(asked, 3))).methods["a"].combine({}), hospitals)
     named.append(set())
     if walk == "a fold":
         equations(asked, there)

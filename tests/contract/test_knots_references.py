@@ -15,9 +15,9 @@ from scipy import stats
 from gagyo.coordinator.planning import check
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
 from gagyo.federation.local import method_module
-from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows
 from gagyo.methods._knots import Placed, told
 from gagyo.protocol.study import Study
@@ -190,7 +190,7 @@ def rehearsed(text: str) -> Result:
         for name, part in hospitals("pima").items()
     }
     method = method_module(one.analyses["a"].method).Method.read(one.analyses["a"], one)
-    return rehearse(method.combine({}), there)
+    return converse(method.combine({}), there)
 
 
 @pytest.mark.parametrize("method", METHODS)

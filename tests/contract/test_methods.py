@@ -22,9 +22,9 @@ from gagyo.coordinator.verify import verify
 from gagyo.errors import FileFault, Stopped
 from gagyo.exchange.envelope import Keys
 from gagyo.federation import rows as federation
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
 from gagyo.federation.local import LocalStep, method_module, method_names
-from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.runtime.journal import Journal
@@ -294,7 +294,7 @@ def rehearsed(text: str, people: Mapping[str, Rows]) -> dict[str, Result]:
     }
     results: dict[str, Result] = {}
     for name, method in Line(parsed).methods.items():
-        results[name] = rehearse(method.combine(results), inside)
+        results[name] = converse(method.combine(results), inside)
     return results
 
 

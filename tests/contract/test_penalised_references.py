@@ -18,8 +18,8 @@ from sklearn.datasets import load_breast_cancer
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.ask import Ask, Conversation
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.protocol.study import Study
 from gagyo.result import Result
@@ -178,7 +178,7 @@ def test_the_gate_and_the_ring_change_nothing(fits: Any) -> None:
 
 def rehearsed_here(text: str, people: Mapping[str, Rows]) -> Result:
     """Without gate and ring, with the seed that real hospitals deal out folds by."""
-    return rehearse(Line(Study.parse(text)).methods["a"].combine({}), inside_of(text, people))
+    return converse(Line(Study.parse(text)).methods["a"].combine({}), inside_of(text, people))
 
 
 def inside_of(text: str, people: Mapping[str, Rows]) -> dict[str, Inside]:
@@ -233,7 +233,7 @@ def test_a_path_through_separated_people_ends_in_time(mixing: float) -> None:
     fit = f'formula: "d ~ {" + ".join(names)}", family: binomial, mixing: {mixing}, values: 12, folds: 4'
     text = HEAD % (5, declared, f"  a: {{method: penalised, cohort: all, {fit}, penalty: 0.001}}\n")
     asked: list[Ask] = []
-    whole = rehearse(noting(text, asked), inside_of(text, divide(data, np.arange(569) % 4)))
+    whole = converse(noting(text, asked), inside_of(text, divide(data, np.arange(569) % 4)))
     assert whole.rounds < 30
     # What is opened more is counted more: a fit's coefficients once, and each information when it is new.
     fits, own = 5 * 13, max(one.arguments["informed"] for one in asked if "informed" in one.arguments)

@@ -16,8 +16,8 @@ import pytest
 from gagyo.coordinator.folder import finish, open_folder
 from gagyo.coordinator.planning import check
 from gagyo.errors import FileFault, Stopped
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import rehearse
 from gagyo.federation.rows import Rows as Inside
 from gagyo.protocol.study import Study
 from gagyo.report import render
@@ -81,7 +81,7 @@ def rehearsed(lines: str, where: np.ndarray, sites: tuple[str, ...] = SITES) -> 
         )
         for place, site in enumerate(sites)
     }
-    return rehearse(Line(study).methods["a"].combine({}), rows)
+    return converse(Line(study).methods["a"].combine({}), rows)
 
 
 @cache
@@ -337,7 +337,7 @@ def test_values_that_repeat_have_no_likelihood_with_a_maximum() -> None:
     study = Study.parse(text(line(cases()["intercept_none_reml"])))
     rows = Inside("seoul", study.variables, data, [b"p%d" % one for one in range(312)])
     with pytest.raises(Stopped) as caught:
-        rehearse(Line(study).methods["a"].combine({}), {"seoul": rows})
+        converse(Line(study).methods["a"].combine({}), {"seoul": rows})
     assert [one.code for one in caught.value.findings] == ["repeated_not_settled"]
 
 
@@ -349,7 +349,7 @@ def test_a_person_who_does_not_differ_is_a_singular_fit() -> None:
         data[f"bilirubin_{month}"] = np.where(np.isnan(data[f"bilirubin_{month}"]), np.nan, drawn)
     study = Study.parse(text(line(cases()["intercept_none_reml"] | {"formula": "bilirubin ~ age + time"})))
     rows = Inside("seoul", study.variables, data, [b"p%d" % one for one in range(312)])
-    result = rehearse(Line(study).methods["a"].combine({}), {"seoul": rows})
+    result = converse(Line(study).methods["a"].combine({}), {"seoul": rows})
     y = np.concatenate([data[f"bilirubin_{month}"] for month in MONTHS])
     X = np.column_stack([np.ones(len(y)), np.tile(data["age"], 4), np.repeat(np.array(MONTHS, float), 312)])
     there = ~np.isnan(y)
@@ -379,7 +379,7 @@ def test_effects_are_least_squares_under_the_covariance_that_is_told(formula: st
     method: Any = Line(study).methods["a"]
     people = table() | {"ageband": np.digitize(table()["age"], [45.0, 55.0]).astype(float)}
     rows = Inside("seoul", study.variables, people, [b"p%d" % one for one in range(312)])
-    result = rehearse(method.combine({}), {"seoul": rows})
+    result = converse(method.combine({}), {"seoul": rows})
     told = {one.name: one for one in result.estimates}
     long = {name: np.repeat(column, 4) for name, column in people.items()}
     long |= {"visit": np.tile(np.arange(4.0), 312), "time": np.tile(np.array(MONTHS, float), 312)}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from gagyo.errors import DataFault, FileFault
 from gagyo.federation import rows as federation
+from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
-from gagyo.federation.rehearsal import rehearse
 from gagyo.protocol.study import Study
 from gagyo.report.numbers import shown
 from gagyo.result import Interval, Result, Words
@@ -60,7 +60,7 @@ def rehearsed(name: str, text: str, where: np.ndarray | None = None) -> Result:
         site: federation.Rows(site, parsed.variables, one.columns, one.persons, "x")
         for site, one in divide({key: x for key, x in data.items() if key != "hospital"}, where).items()
     }
-    return rehearse(Line(parsed).methods["a"].combine({}), inside)
+    return converse(Line(parsed).methods["a"].combine({}), inside)
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +156,9 @@ def test_two_treatments_of_one_study_are_not_taken_for_each_other() -> None:
     parsed = Study.parse(text.replace("  age:", f"{declared}\n  age:"))
     methods = Line(parsed).methods
     rows = [federation.Rows("seoul", parsed.variables, data, [b"p"] * 3000, "x") for _ in range(2)]
-    alone = rehearse(methods["b"].combine({}), {"seoul": rows[0]})
-    rehearse(methods["a"].combine({}), {"seoul": rows[1]})
-    assert rehearse(methods["b"].combine({}), {"seoul": rows[1]}).estimates == alone.estimates
+    alone = converse(methods["b"].combine({}), {"seoul": rows[0]})
+    converse(methods["a"].combine({}), {"seoul": rows[1]})
+    assert converse(methods["b"].combine({}), {"seoul": rows[1]}).estimates == alone.estimates
 
 
 # Immortal time.
@@ -188,7 +188,7 @@ def test_without_an_effect_the_naive_comparison_is_badly_wrong_and_the_emulated_
     data = made_without_effect()
     parsed = Study.parse(study("grafts", ANALYSIS, 10))
     rows = federation.Rows("seoul", parsed.variables, data, [b"p"] * len(data["days"]), "x")
-    result = rehearse(Line(parsed).methods["a"].combine({}), {"seoul": rows})
+    result = converse(Line(parsed).methods["a"].combine({}), {"seoul": rows})
     dead = (data["died"] == 1) & (data["days"] <= 360)
     known = dead | (data["days"] > 360)
     ever = ~np.isnan(data["start"])
@@ -301,7 +301,7 @@ def test_a_start_that_cannot_be(start: float, code: str) -> None:
     data["start"][0] = start
     rows = federation.Rows("seoul", parsed.variables, data, [b"p"] * 500, "x")
     with pytest.raises(DataFault) as fault:
-        rehearse(Line(parsed).methods["a"].combine({}), {"seoul": rows})
+        converse(Line(parsed).methods["a"].combine({}), {"seoul": rows})
     assert [one.code for one in fault.value.findings] == [code]
 
 

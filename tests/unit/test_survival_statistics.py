@@ -11,7 +11,7 @@ from lifelines.statistics import logrank_test
 from lifelines.utils import median_survival_times
 
 from gagyo.errors import Stopped
-from gagyo.federation.rehearsal import rehearse
+from gagyo.federation.in_memory import converse
 from gagyo.federation.rows import Rows
 from gagyo.methods._survival import grid as grids
 from gagyo.methods.kaplan_meier import exits
@@ -98,7 +98,7 @@ def agreed(people: list[tuple[int, bool, bool]], by: str, cuts: tuple[float, ...
     groups = slice(0, 2 if by else 1)
     descent = grids.agree(grids.Asked(exits, variables["t"], "d", groups, (by,), cuts, bool(cuts), LEAST))
     try:
-        return rehearse(descent, inside)  # type: ignore[arg-type, return-value]
+        return converse(descent, inside)  # type: ignore[arg-type, return-value]
     except Stopped:
         return None
 

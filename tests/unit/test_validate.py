@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from gagyo.errors import FileFault
-from gagyo.federation import rehearsal
+from gagyo.federation import in_memory
 from gagyo.federation.local import find_step
 from gagyo.federation.rows import Rows
 from gagyo.methods import validate
@@ -119,14 +119,14 @@ def close(found: Any, wanted: Any, tolerance: float = 1e-8) -> None:
 
 
 def talk(conversation: Generator[Any, Any, Any], hospitals: dict[str, Rows]) -> Any:
-    """The value of a part of the method, asked in rehearsal."""
+    """The value of a part of the method, asked in memory."""
     answer = None
     while True:
         try:
             question = conversation.send(answer)
         except StopIteration as end:
             return end.value
-        answer = rehearsal._ask(question, hospitals)
+        answer = in_memory._ask(question, hospitals)
 
 
 def test_apparent_performance_is_that_of_pooled_rows() -> None:
@@ -247,7 +247,7 @@ def test_subgroups_cover_hospital_fold_and_group() -> None:
 @pytest.fixture
 def gated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rehearsal in which sibling bins of 1 to 9 people stay shut, as at the gate."""
-    opened = rehearsal._opened
+    opened = in_memory._opened
 
     def shut(answers: Any) -> Any:
         found = opened(answers)
@@ -259,7 +259,7 @@ def gated(monkeypatch: pytest.MonkeyPatch) -> None:
             return type(found)(values, {**found.withheld, "bins": np.isnan(values["bins"])})
         return found
 
-    monkeypatch.setattr(rehearsal, "_opened", shut)
+    monkeypatch.setattr(in_memory, "_opened", shut)
 
 
 @pytest.mark.usefixtures("gated")
@@ -345,7 +345,7 @@ def test_a_given_equation_is_validated_as_it_is() -> None:
     from tests.hospitals import STUDY
 
     fixed = study(STUDY, formula.split("~ ")[0] + "~ " + formula.split("~ ")[1], more, method=text)
-    result = rehearsal.rehearse(validate.Method.read(fixed.analyses["check"], fixed).combine({}), hospitals)
+    result = in_memory.converse(validate.Method.read(fixed.analyses["check"], fixed).combine({}), hospitals)
     X, y, site = matrices(one, hospitals)
     lp = np.round(X @ np.array(numbers), 10)
     close(value(row(result, "performance", 0)["auc_within"]), within(lp, y, site))

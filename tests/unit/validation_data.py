@@ -88,8 +88,8 @@ def heart_study(more: str = "}\n") -> tuple[Study, dict[str, Rows]]:
 
 
 def run(one: Study, hospitals: dict[str, Rows]) -> Result:
-    """Fit and validate in rehearsal."""
-    from gagyo.federation.rehearsal import rehearse
+    """Fit and validate in memory."""
+    from gagyo.federation.in_memory import converse
 
-    fitted = rehearse(logistic.Method.read(one.analyses["model"], one).combine({}), hospitals)
-    return rehearse(validate.Method.read(one.analyses["check"], one).combine({"model": fitted}), hospitals)
+    fitted = converse(logistic.Method.read(one.analyses["model"], one).combine({}), hospitals)
+    return converse(validate.Method.read(one.analyses["check"], one).combine({"model": fitted}), hospitals)

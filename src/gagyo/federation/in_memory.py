@@ -13,7 +13,7 @@ from gagyo.release.aggregate import Aggregate
 from gagyo.result import Result
 
 
-def rehearse(conversation: Conversation, hospitals: Mapping[str, Rows]) -> Result:
+def converse(conversation: Conversation, hospitals: Mapping[str, Rows]) -> Result:
     """The result of a conversation in which every hospital answers in full."""
     answer: Any = None
     while True:
