@@ -84,6 +84,12 @@ def test_the_same_seed_draws_the_same_people(study: Study) -> None:
     assert first == same != other
 
 
+GOVERNED = """governance:
+  activities: [academic_cooperation]
+  human_subjects: true
+  parties:
+    beijing: {country: CN, kind: hospital, controlled_by: CN, label: {en: Beijing, ko: 베이징, zh: 北京}}
+"""
 EXPECTED = """
 people: {busan: 4000, beijing: 60}
 countries: {beijing: CN}
@@ -113,6 +119,7 @@ def test_all_faults_of_what_is_expected_are_said_at_once(study: Study, tmp_path:
 countries: {seoul: Korea}
 variables:
   age: {mean: x, sd: 0, share: 2}
+  glucose: {mean: 99}
   died: {share: 1.5}
   stage: {shares: {early: 0.9, late: 0.2}}
 """
@@ -128,7 +135,8 @@ variables:
         ("out_of_bounds", 4),
         ("unknown_key", 4),
         ("out_of_bounds", 5),
-        ("shares_not_one", 6),
+        ("out_of_bounds", 6),
+        ("shares_not_one", 7),
     }
 
 
@@ -169,6 +177,20 @@ def test_numbers_that_were_opened_are_held_against_what_the_gate_opens(rehearsed
     assert {site: one.most for site, one in found.each.items()}["tianjin"] == 40 * columns // 2
     assert 0 < found.sums.spent < found.sums.most
     assert all(0 < one.spent < one.most for one in found.each.values())
+
+
+def test_a_study_under_rules_is_rehearsed_without_them_and_any_name_is_a_variables(tmp_path: Path) -> None:
+    """The law asks for documents of people who are none here; and a study may have a variable `person`."""
+    said = HEAD.split("analyses:")[0].replace("  age:", "  person:").replace("sites:", GOVERNED + "sites:")
+    (tmp_path / "study.yaml").write_text(
+        said + "analyses:\n  mean: {method: describe, cohort: all, variables: [person]}\n"
+    )
+    found = rehearse(tmp_path / "study.yaml", tmp_path / "out")
+    assert not found.finished.stopped
+    assert found.finished.plan.study.governance is None
+    governed = Study.read(tmp_path / "study.yaml")
+    assert governed.governance is not None
+    assert Expected.of(governed).countries == {"seoul": "KR", "busan": "KR", "beijing": "CN"}
 
 
 def test_a_rehearsal_says_which_rule_kept_what_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

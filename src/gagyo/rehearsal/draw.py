@@ -30,7 +30,7 @@ EPOCH = np.datetime64("1970-01-01")
 
 
 def people_of(study: Study, expected: Expected, site: str, random: np.random.Generator) -> pl.DataFrame:
-    """A hospital's people: `person`, and a column for each variable, as a file of theirs would hold it."""
+    """A hospital's people: `person_column`, and a column for each variable, as a file of theirs would hold it."""
     size, drawn = expected.people[site], {}
     times, entries, sometimes, imputed = _roles(study)
     for name, variable in study.variables.items():
@@ -43,8 +43,16 @@ def people_of(study: Study, expected: Expected, site: str, random: np.random.Gen
         drawn[name] = np.where(random.random(size) < lacking, np.nan, drawn[name])
     for name, time in entries.items():
         drawn[name] = _whole(study.variables[name], HALF * random.random(size) * drawn[time])
-    person = pl.Series("person", [f"{site}-{number}" for number in range(size)])
+    person = pl.Series(person_column(study), [f"{site}-{number}" for number in range(size)])
     return pl.DataFrame([person, *(_column(study.variables[name], one) for name, one in drawn.items())])
+
+
+def person_column(study: Study) -> str:
+    """The column of who each row is of: no variable's."""
+    name = "person"
+    while name in study.variables:
+        name += "_"
+    return name
 
 
 def _roles(study: Study) -> tuple[set[str], dict[str, str], set[str], set[str]]:

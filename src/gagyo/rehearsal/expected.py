@@ -47,8 +47,13 @@ class Expected:
 
     @classmethod
     def of(cls, study: Study, people: int = PEOPLE) -> Expected:
-        """So many people at each hospital, in the country of the study's lead, of whom nothing is known."""
-        return cls(dict.fromkeys(study.sites, people), dict.fromkeys(study.sites, study.lead.country))
+        """So many people at each hospital, of whom nothing is known. Its country is that which the study's governance
+        part says, or else that of the study's lead.
+        """
+        parties = study.governance.parties if study.governance else {}
+        said = {site: parties[site].country if site in parties else "" for site in study.sites}
+        countries = {site: country or study.lead.country for site, country in said.items()}
+        return cls(dict.fromkeys(study.sites, people), countries)
 
     @classmethod
     def read(cls, path: Path, study: Study, people: int = PEOPLE) -> Expected:
@@ -97,6 +102,9 @@ def _spread(entry: Entry, variable: Variable) -> Spread:
     numbers = {name: keys[name].number() for name in ("mean", "sd") if name in keys}
     if (sd := numbers.get("sd")) is not None and sd <= 0:
         keys["sd"].fault("out_of_bounds", found=sd, expected="> 0")
+    low, high = variable.bounds
+    if (mean := numbers.get("mean")) is not None and not low <= mean <= high:
+        keys["mean"].fault("out_of_bounds", found=mean, expected=f"{low:g}–{high:g}")
     shares = {name: _share(keys[name]) for name in ("share", "missing") if name in keys}
     levels = keys["shares"].table([level.name for level in variable.levels]) if "shares" in keys else {}
     by_level = {name: _share(one) or 0.0 for name, one in levels.items()}

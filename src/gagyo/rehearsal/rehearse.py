@@ -17,7 +17,7 @@ from gagyo.coordinator.planning import check
 from gagyo.coordinator.run import Progress
 from gagyo.errors import FileFault, Stopped, check_none
 from gagyo.protocol.study import Study
-from gagyo.rehearsal.draw import people_of
+from gagyo.rehearsal.draw import people_of, person_column
 from gagyo.rehearsal.expected import Expected
 from gagyo.result import Result
 from gagyo.site.folder import state_folder
@@ -91,10 +91,14 @@ def _kept_back(hospitals: Path, sites: Sequence[str]) -> dict[str, tuple[str, ..
 
 
 def _said(study: Study) -> str:
-    """The study file, with a title and a notice that say what it is."""
+    """The study file, with a title and a notice that say what it is.
+
+    Without its governance part: the law has nothing to say of people who are none.
+    """
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     written = yaml.load(study.source)
+    written.pop("governance", None)
     written["title"] = {one: translate("rehearsal.title", one, title=study.title.to(one)) for one in LANGUAGES}
     written["notice"] = {one: translate("rehearsal.notice", one) for one in LANGUAGES}
     text = io.StringIO()
@@ -112,7 +116,7 @@ def _site_file(study: Study, expected: Expected, site: str) -> str:
         "country": expected.countries[site],
         "label": dict.fromkeys(LANGUAGES, site),
         "data": {"connector": "parquet", "path": f"{site}.parquet"},
-        "person": "person",
+        "person": person_column(study),
         "variables": columns,
         "policy": {"minimum_people": study.release.minimum_people},
     }
