@@ -11,7 +11,7 @@ from made.words import ROOT
 
 LINKED = ("SECURITY.md", "docs/explanation", "docs/how-to")
 """Pages whose links to a name in a Python file carry its line range."""
-LINK = re.compile(r"\[`(?P<name>[\w.]+)`\]\((?P<path>[^)#\s]+\.py)(?:#L\d+-L\d+)?\)")
+LINK = re.compile(r"\[`(?P<name>[\w.]+)`\]\((?P<path>[^)#\s]+\.py)(?:#[^)\s]*)?\)")
 
 
 def linked_pages() -> list[Path]:

@@ -12,7 +12,8 @@ import pytest
 from scipy import interpolate
 
 from gagyo.federation.line import Line
-from gagyo.methods._survival.grid import Grid, _Grown
+from gagyo.methods._survival.agreed import Grid
+from gagyo.methods._survival.grid import _Grown
 from gagyo.protocol.study import Study
 from gagyo.release.halves import nested
 from gagyo.runtime.embedded import Embedded

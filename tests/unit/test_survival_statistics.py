@@ -14,6 +14,7 @@ from gagyo.errors import Stopped
 from gagyo.federation.in_memory import converse
 from gagyo.federation.rows import Rows
 from gagyo.methods._survival import grid as grids
+from gagyo.methods._survival.agreed import Grid
 from gagyo.methods.kaplan_meier import exits
 from gagyo.protocol.variables import Variable
 from gagyo.statistics import log_rank
@@ -77,7 +78,7 @@ def test_a_curve_of_single_days_is_lifelines_curve() -> None:
 PEOPLE = st.lists(st.tuples(st.integers(1, 60), st.booleans(), st.booleans()), min_size=12, max_size=120)
 
 
-def agreed(people: list[tuple[int, bool, bool]], by: str, cuts: tuple[float, ...] = ()) -> grids.Grid | None:
+def agreed(people: list[tuple[int, bool, bool]], by: str, cuts: tuple[float, ...] = ()) -> Grid | None:
     """The grid of people at three hospitals; None where it cannot be."""
     text = Text("x")
     variables = {

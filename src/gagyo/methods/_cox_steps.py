@@ -19,9 +19,8 @@ from gagyo.methods._survival.times import strata_of, tied
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, count, few_or_none, joint, spread_of, total
 from gagyo.statistics import cox as kernel
-from gagyo.statistics.cox import Fitted, RiskSets
+from gagyo.statistics.cox import TIES, Fitted, RiskSets
 
-TIES: tuple[kernel.Ties, ...] = ("efron", "breslow")
 TRANSFORMS = ("identity", "log")
 MODEL: dict[str, Any] = {
     "formula": Name(),

@@ -20,7 +20,7 @@ from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods._fine_gray_sets import MODEL, cells_of, risk_sets_of
-from gagyo.methods._survival.grid import Grid
+from gagyo.methods._survival.agreed import Grid
 from gagyo.methods._survival.one_baseline import TRIES
 from gagyo.methods._survival.telling import NO_YES
 from gagyo.protocol.formula import Formula

@@ -20,7 +20,7 @@ from gagyo.federation.ask import Ask, Pooled
 from gagyo.federation.local import Name, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._survival import grid as grids
-from gagyo.methods._survival.grid import Grid
+from gagyo.methods._survival.agreed import Grid
 from gagyo.methods._traits import design_traits, measured_columns
 from gagyo.methods._weighting_steps import HOW, WORST, weighed
 from gagyo.protocol.formula import Formula

@@ -24,10 +24,9 @@ from gagyo.methods._survival.climb import Climb, fit_scales
 from gagyo.methods._weighting_steps import HOW, WORST, Asked, squares_about, weighed
 from gagyo.release.aggregate import Aggregate, Floats, spread_of
 from gagyo.statistics import weighted_cox as kernel
-from gagyo.statistics.cox import Ties
+from gagyo.statistics.cox import TIES, Ties
 from gagyo.statistics.weighting import Weights
 
-TIES: tuple[Ties, ...] = ("efron", "breslow")
 TIMED: dict[str, Any] = {
     **HOW,
     "time": Name(),

@@ -25,7 +25,7 @@ from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _knots as knots
 from gagyo.methods._cox_options import Options, faults
-from gagyo.methods._cox_steps import TIES, TRANSFORMS
+from gagyo.methods._cox_steps import TRANSFORMS
 from gagyo.methods._cox_steps import meat as meat
 from gagyo.methods._cox_steps import newton as newton
 from gagyo.methods._cox_steps import people as people
@@ -40,6 +40,7 @@ from gagyo.methods._newton import (
 )
 from gagyo.methods._regression import middles, term_columns
 from gagyo.methods._survival import grid as grids
+from gagyo.methods._survival.agreed import Ends, Grid
 from gagyo.methods._survival.climb import Climb, sandwich
 from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
 from gagyo.methods._survival.episodes import change_faults, declared
@@ -52,6 +53,7 @@ from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.terms import DesignColumn
 from gagyo.release.aggregate import Floats
 from gagyo.result import Result
+from gagyo.statistics.cox import TIES
 from gagyo.statistics.distributions import chi2_sf
 
 COMMON = (exposures, scores, risk_means, common_meat)
@@ -237,22 +239,21 @@ class Method:
         one = self.options
         return grids.Asked.of(exits, self.study, self.cohort, one.time, self.formula.outcome, one.strata)
 
-    def _grids(self, earlier: Mapping[str, Result]) -> tuple[grids.Ends, ...]:
+    def _grids(self, earlier: Mapping[str, Result]) -> tuple[Ends, ...]:
         """The grids of earlier models with one baseline hazard, of this cohort and time."""
         there = [(self.study.analyses[name], result.kept) for name, result in earlier.items()]
         own = self.cohort, self.options.time
         alike = (kept for one, kept in there if (one.cohort, one.options.get("time")) == own)
-        return tuple(kept.inner for kept in alike if isinstance(kept, grids.Grid))
+        return tuple(kept.inner for kept in alike if isinstance(kept, Grid))
 
-    def _pooled(self, told: Told, before: tuple[grids.Ends, ...]) -> Conversation:
+    def _pooled(self, told: Told, before: tuple[Ends, ...]) -> Conversation:
         """A grid, then a fit with one baseline hazard on it."""
         counts, everyone, events = yield from self._counts()
         agreed = yield from grids.agree(self.asked)
         one = self.options
         changed, at = tuple(self._changes), tuple(self._changes.values())
-        least = self.asked.least
-        common = Common(self.formula, one.time, one.entry, one.strata, one.ties, agreed, least, changed, at)
-        common = replace(common, before=before)
+        model = (self.formula, one.time, one.entry, one.strata, one.ties)
+        common = Common(*model, agreed, self.asked.least, changed, at, before=before)
         found = yield from common.climb(middles(self.formula, self.study.variables)[1:])
         solved = solve(np.zeros(len(self.columns)), found.information, np.isnan(found.coefficients))
         variance = (yield from found.sandwich(solved.inverse)) if self._robust else solved.inverse

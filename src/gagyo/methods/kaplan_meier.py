@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat
 from gagyo.errors import check_none
 from gagyo.federation.ask import Conversation, Sends
 from gagyo.methods._survival import grid as grids
-from gagyo.methods._survival.grid import Asked, Grid
+from gagyo.methods._survival.agreed import Grid
+from gagyo.methods._survival.grid import Asked
 from gagyo.methods._survival.telling import (
     counted_places,
     dropped_note,

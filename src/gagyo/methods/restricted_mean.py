@@ -19,7 +19,8 @@ from gagyo.federation.ask import Conversation, Sends
 from gagyo.finding import Finding
 from gagyo.methods._newton import wald
 from gagyo.methods._survival import grid as grids
-from gagyo.methods._survival.grid import Asked, Grid
+from gagyo.methods._survival.agreed import Grid
+from gagyo.methods._survival.grid import Asked
 from gagyo.methods._survival.telling import amount, dropped_note, group_names, time_words
 from gagyo.methods._survival.times import time_faults
 from gagyo.protocol.study import Analysis, Study

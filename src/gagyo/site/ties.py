@@ -17,9 +17,8 @@ from gagyo.protocol.request import Request
 from gagyo.release.aggregate import Aggregate, compared
 from gagyo.site.session import Session
 from gagyo.site.subgroups import outcome_of
+from gagyo.statistics.cox import TIES
 
-TIES = ("efron", "breslow")
-"""By the number that questions say."""
 NAME = "ties compared"
 """The name of the measure among those of an answer."""
 

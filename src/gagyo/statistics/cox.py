@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from scipy import linalg
 
 Floats = NDArray[np.float64]
 Ties = Literal["efron", "breslow"]
+TIES: tuple[Ties, ...] = get_args(Ties)
+"""By the number that stands for them in a question."""
 
 BLOCK = 8192
 """Rows at a time: a block of 20 columns and its weighted copy stay in the processor's cache."""

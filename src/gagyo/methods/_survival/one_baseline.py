@@ -20,9 +20,9 @@ from gagyo.errors import Stopped
 from gagyo.federation.ask import Ask, Pooled
 from gagyo.finding import Finding
 from gagyo.methods._newton import DECREMENT, MOST_ROUNDS, aliased_columns, solve, symmetric
+from gagyo.methods._survival.agreed import Ends, Grid
 from gagyo.methods._survival.climb import sandwich
 from gagyo.methods._survival.common_steps import common_meat, exposures, risk_means, scores
-from gagyo.methods._survival.grid import Ends, Grid
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats
 from gagyo.statistics import cox as kernel
@@ -139,7 +139,6 @@ COARSER = (8, 16, 24)
 LAGS = (0, 2, 3, 1, 4)
 """Whose bundles are tried, with entries or a change: of who came or changed at the start (0), or so long before."""
 
-
 LATER = (0, 1, 2)
 """With a change, how many intervals more the first one holds: few have changed when it ends, and leave in it."""
 
@@ -149,7 +148,7 @@ class Common:
     """A model to be fitted on a grid. least: people with the event, and without, who leave in an interval.
 
     entry, strata: variables, or empty. changed, at: names of changes and the variables of their times. lag: as
-    `common_steps` has it; of no matter where nobody enters or changes. before: the grids on which earlier models of the
+    `common_cells` has it; of no matter where nobody enters or changes. before: the grids on which earlier models of the
     same people's time stand.
     """
 

@@ -24,7 +24,7 @@ def set_apart_in_time(
     rows: Rows, formula: Formula, time: str, entry: str, strata: str, changes: Sequence[str], exact: bool
 ) -> Measure:
     """Who enters after time zero; and on exact times who is in each stratum, who enters after the first event here, and
-    who is at risk in one before they change. On a grid the sums by interval say of these themselves (`common_steps`).
+    who is at risk in one before they change. On a grid the sums by interval say of these themselves (`common_cells`).
 
     changes: times of changes.
     """

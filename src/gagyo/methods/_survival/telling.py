@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from gagyo.methods._survival.grid import Grid
+from gagyo.methods._survival.agreed import Grid
 from gagyo.protocol.study import Study
 from gagyo.protocol.ucum import shown
 from gagyo.protocol.variables import Variable
