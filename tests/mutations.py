@@ -456,7 +456,7 @@ MUTATIONS = (
         "few_or_none(people.exits(part).sum(axis=(0, 2, 3))), *bundles",
         "tests/attacks/test_survival.py",
     ),
-    ("methods/_survival/common_cells.py", ", behind(tied[np.arange(people.shape[1]) < until[:, None]])]", "]", COMMON),
+    ("methods/_survival/common_cells.py", ", behind(tied[(places >= root) & (places < until[:, None])])]", "]", COMMON),
     ("methods/_survival/common_cells.py", "few_or_none(came[:, 1:].ravel()), ", "", COMMON),
     ("methods/_survival/common_cells.py", "bundled = ~event & ", "bundled = ", COMMON),
     (
@@ -481,14 +481,27 @@ MUTATIONS = (
     ("methods/_survival/one_baseline.py", "apart=bool(self.strata), censored", "apart=False, censored", COMMON),
     (
         "methods/_survival/common_cells.py",
-        "yield chosen & ~people.changed, people.shape[1]",
+        "yield chosen & ~people.changed, people.shape[1], 0",
         "yield from ()",
         COMMON,
     ),
     (
         "methods/_survival/common_cells.py",
-        "yield chosen & people.changed, lag",
+        "yield chosen & people.changed, lag, 1",
         "yield from ()",
+        COMMON,
+    ),
+    (
+        "methods/_survival/common_steps.py",
+        'Changing.of(on_grid(rows, at, told["edges"]), time',
+        "Changing.of(rows, time",
+        COMMON,
+    ),
+    ("methods/_survival/common_steps.py", ", *changed_as_they_left(rows, there, formula)", "", COMMON),
+    (
+        "methods/_survival/common_cells.py",
+        "people.first[: people.size] < root)",
+        "people.first[: people.size] < 0)",
         COMMON,
     ),
     ("methods/_survival/common_people.py", "values[self.size :])", "0 * values[self.size :])", GRIDDED),

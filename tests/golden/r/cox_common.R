@@ -14,9 +14,11 @@ rotterdam <- within(read.csv("tests/golden/data/rotterdam.csv"), tumour <- facto
 relapse <- read.csv("tests/golden/data/relapse.csv")
 
 tight <- coxph.control(eps = 1e-14, toler.chol = 1e-15, iter.max = 60, timefix = FALSE)
-# Until their own time of a change, where that is before their exit, people are as if it never came: two rows of them.
-divided <- function(data, change, at) {
-  when <- ifelse(!is.na(data[[at]]) & data[[at]] < data$time_of_exit, pmax(data[[at]], 0), Inf)
+# Until the end of the interval of their own change, where that is before their exit, people are as if it never came: two
+# rows of them.
+divided <- function(data, change, at, cuts) {
+  rounded <- c(0, cuts, Inf)[findInterval(data[[at]], c(0, cuts), left.open = TRUE) + 1]
+  when <- ifelse(!is.na(data[[at]]) & rounded < data$time_of_exit, rounded, Inf)
   before <- within(data, {begin <- -1; died <- ifelse(is.finite(when), 0, died); end <- pmin(end, when)})
   after <- within(data, begin <- when)[is.finite(when), ]
   before[[change]] <- 0
@@ -29,7 +31,7 @@ one <- function(right, data, time, cuts, entry = "", strata = "", ties = "efron"
   data$begin <- if (entry == "") -1 else data[[entry]]
   data$row <- seq_len(nrow(data))
   people <- nrow(data)
-  if (change != "") data <- divided(within(data, time_of_exit <- get(time)), change, at)
+  if (change != "") data <- divided(within(data, time_of_exit <- get(time)), change, at, cuts)
   terms <- paste(right, if (strata != "") paste("+ strata(", strata, ")"))
   m <- coxph(as.formula(paste("Surv(begin, end, died) ~", terms)), data, ties = ties, control = tight)
   r <- coxph(as.formula(paste("Surv(begin, end, died) ~", terms)), data, ties = ties, control = tight, robust = TRUE, cluster = row)

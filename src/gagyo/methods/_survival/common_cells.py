@@ -3,7 +3,8 @@
 With entries the sums by interval are over those at risk, so that one less another is over those who left and those who
 came in between. Nobody's share in any combination of these sums stands alone where people of one time of entry, k of
 them and without the event, leave each interval, and where these bundles hang together: `lag` says which they are. Of
-those who can change, who never do have bundles from the start, and who have changed come when they change.
+those who can change, who never do have bundles from the start, and who have changed come when they change: at the end
+of the first interval at the earliest, but for those who had at time zero.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ BOTH, CHANGED, NEVER = "both", "changed", "never"
 """Whether a group is of people who had changed when they left, of people who had not, or of either, by the plan."""
 
 
-def bundles(people: People, chosen: Bools, lag: int, until: Floats) -> list[Measure]:
+def bundles(people: People, chosen: Bools, lag: int, until: Floats, root: int = 0) -> list[Measure]:
     """Head counts behind combinations of sums over those at risk, of the chosen people; none where all are there
     from the start.
 
@@ -35,16 +36,18 @@ def bundles(people: People, chosen: Bools, lag: int, until: Floats) -> list[Meas
     event who leave in an interval and are first at risk `lag` - 1 intervals before it (or from the start), k in
     each interval before a stratum's last with an exit. Take intervals for places, and a person for a line from the
     interval before they are at risk to that in which they leave. A combination of the sums spares those lines
-    alone whose two ends it counts alike. The bundles join every place with an earlier one, and so with the start.
+    alone whose two ends it counts alike. The bundles join every place with an earlier one, and so with the start, or
+    with place `root` where nobody comes sooner.
     """
     if people.first is None:
         return []
     n, size = people.size, people.shape[0] * people.shape[1]
     first, last, event, row = people.first[:n], people.last[:n], people.event[:n], people.stratum[:n] * people.shape[1]
     came = np.bincount((row + first)[chosen], minlength=size).reshape(people.shape)
-    bundled = ~event & (first == np.maximum(last - lag + 1, 0))
+    bundled = ~event & (first == np.maximum(last - lag + 1, root))
     tied = np.bincount((row + last)[chosen & bundled], minlength=size).reshape(people.shape)
-    return [few_or_none(came[:, 1:].ravel()), behind(tied[np.arange(people.shape[1]) < until[:, None]])]
+    places = np.arange(people.shape[1])
+    return [few_or_none(came[:, 1:].ravel()), behind(tied[(places >= root) & (places < until[:, None])])]
 
 
 def cells_of(people: People, there: Changing, formula: Formula, lag: int, until: Floats) -> Measure:
@@ -57,26 +60,34 @@ def cells_of(people: People, there: Changing, formula: Formula, lag: int, until:
     parts = [part_traits(rows, formula, people.stratum[: people.size] == level) for level in levels]
     together = ((chosen, BOTH) for chosen in _combinations(there, formula, people.first is not None))
     for chosen, side in (np.ones(rows.n, bool), BOTH), *_behind_columns(there, formula), *together:
-        for part, lagging in _apart(people, chosen, side, lag):
-            parts += [few_or_none(people.exits(part).ravel()), *bundles(people, part, lagging, until)]
+        for part, lagging, root in _apart(people, chosen, side, lag):
+            parts += [few_or_none(people.exits(part).ravel()), *bundles(people, part, lagging, until, root)]
+            if root and people.first is not None:  # who had changed at time zero comes before the others' root
+                parts.append(few_or_none(people.exits(part & (people.first[: people.size] < root)).ravel()))
     parts += [few_or_none(people.exits(chosen).ravel()) for chosen in _behind_two_columns(rows, formula)]
     parts.append(behind(_of_many_values(rows, formula)))
     return joined(there.cells(formula, rows.n), *parts)
 
 
-def _apart(people: People, chosen: Bools, side: str, lag: int) -> Iterator[tuple[Bools, int]]:
-    """Who of the chosen had changed when they left, and who had not, each with the lag of their bundles.
+def changed_as_they_left(rows: Rows, there: Changing, formula: Formula) -> Iterator[Measure]:
+    """Who changed in the interval in which they left, and so counts as unchanged on the grid alone: nobody, or k."""
+    for name, at in zip(there.changed, there.at, strict=True):
+        yield part_traits(there.rows, formula, (rows[at] < rows[there.time]) & (there.rows[name] == 0))
+
+
+def _apart(people: People, chosen: Bools, side: str, lag: int) -> Iterator[tuple[Bools, int, int]]:
+    """Who of the chosen had changed when they left, and who had not, each with the lag and the root of their bundles.
 
     The sums over both follow, as having changed is a column. Weights of one and the other may be taken so that a
     person's two lines are one again: so only those who never change are bundles of how people are before.
     """
     if people.changed is None:
-        yield chosen, lag
+        yield chosen, lag, 0
         return
     if side in (BOTH, CHANGED):
-        yield chosen & people.changed, lag
+        yield chosen & people.changed, lag, 1
     if side in (BOTH, NEVER):
-        yield chosen & ~people.changed, people.shape[1]
+        yield chosen & ~people.changed, people.shape[1], 0
 
 
 def _behind_columns(there: Changing, formula: Formula) -> Iterator[tuple[Bools, str]]:

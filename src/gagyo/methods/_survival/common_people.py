@@ -1,24 +1,39 @@
 """A hospital's people on the grid of a Cox model with one baseline hazard, and their sums by interval.
 
 Everybody who leaves in an interval counts as leaving at its end, and is at risk from the first end after their entry.
-Who changes while they are observed is at risk as they were until then, and as they are from the first end after it.
+Changes are rounded up to the grid as exits are: who changes is at risk as they were until the end of that interval, and
+as they are from the next one on. Else who leaves early, before they could have changed, would be held against people of
+whom some lived to change in the same interval: immortal time.
 With further strata each has a baseline of its own on the grid's times: a cell is an interval of a stratum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gagyo.federation.rows import Rows
 from gagyo.methods._survival.episodes import Changing
 from gagyo.methods._survival.times import entries, groups_of
 from gagyo.release.aggregate import Counts, Floats
 
 Bools = NDArray[np.bool_]
 Columns = Mapping[str, Floats]
+
+
+def on_grid(rows: Rows, at: Sequence[str], edges: Floats) -> Rows:
+    """The people with their times of change rounded up to the grid; infinite where they never change, or after it."""
+    if not at:
+        return rows
+    ends = np.append(edges, np.inf)
+    rounded = {one: ends[np.searchsorted(edges, rows[one], side="left")] for one in at}
+    found: Rows = rows.kept(
+        ("changes on a grid", tuple(at), edges.tobytes()), lambda: rows.completed(rows.variables, rounded)
+    )
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
 from gagyo.methods._regression import column_widths
 from gagyo.methods._survival.climb import LIKELIHOOD_BOUND
-from gagyo.methods._survival.common_cells import cells_of
-from gagyo.methods._survival.common_people import People
+from gagyo.methods._survival.common_cells import cells_of, changed_as_they_left
+from gagyo.methods._survival.common_people import People, on_grid
 from gagyo.methods._survival.episodes import Changing
 from gagyo.methods._survival.grid import MOST
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, joint, spread_of
+from gagyo.release.aggregate import Aggregate, Floats, Measure, Spread, joined, joint, spread_of
 from gagyo.release.aggregate import exits as measured
 
 MODEL: dict[str, Any] = {
@@ -47,17 +47,22 @@ def _there(
     rows: Rows, *, formula: str, time: str, entry: str, strata: str, changed: list[str], at: list[str], **told: Any
 ) -> tuple[Changing, People, Formula]:
     """The people with their changes, on the grid, and the formula."""
-    there = Changing.of(rows, time, entry, changed, at)
+    there = Changing.of(on_grid(rows, at, told["edges"]), time, entry, changed, at)
     people = People.of(there, formula, strata, told["edges"], told["centre"])
     return there, people, there.rows.formula(formula)
 
 
-def _cells(there: Changing, people: People, model: Mapping[str, Any], lag: int, until: Floats) -> Measure:
+def _cells(rows: Rows, there: Changing, people: People, model: Mapping[str, Any], lag: int, until: Floats) -> Measure:
     """`cells_of`, kept for the next round."""
     named = (model[name] for name in ("formula", "time", "entry", "strata"))
     key = ("common cells", *named, model["edges"].tobytes(), lag, until.tobytes())
-    rows = there.rows
-    found: Measure = rows.kept(key, lambda: cells_of(people, there, rows.formula(model["formula"]), lag, until))
+    kept = there.rows
+
+    def make() -> Measure:
+        formula = kept.formula(model["formula"])
+        return joined(cells_of(people, there, formula, lag, until), *changed_as_they_left(rows, there, formula))
+
+    found: Measure = kept.kept(key, make)
     return found
 
 
@@ -78,7 +83,7 @@ def exposures(rows: Rows, *, lag: int, until: Floats, **model: Any) -> Aggregate
     there, people, formula = _there(rows, **model)
     weight = np.exp(people.X @ model["coefficients"])
     most = _heaviest(_reach(there, formula), model["coefficients"])
-    cells = _cells(there, people, model, lag, until)
+    cells = _cells(rows, there, people, model, lag, until)
     fit = joint(people.by_interval(weight), most, cells, _spread(people, weight[:, None]))
     return {"exits": measured(people.exits(), rows.n), "fit": fit}
 
@@ -127,7 +132,7 @@ def risk_means(rows: Rows, *, lag: int, until: Floats, **model: Any) -> Aggregat
     sums = np.stack([people.by_interval(column) for column in weighted.T], axis=-1)
     reach = _reach(there, formula)
     scales = np.broadcast_to(reach * _heaviest(reach, model["coefficients"]), sums.shape)
-    fit = joint(sums, scales, _cells(there, people, model, lag, until), _spread(people, weight[:, None]))
+    fit = joint(sums, scales, _cells(rows, there, people, model, lag, until), _spread(people, weight[:, None]))
     return {"exits": measured(people.exits(), rows.n), "fit": fit}
 
 
