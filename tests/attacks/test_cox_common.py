@@ -448,6 +448,7 @@ def test_those_with_one_trait_and_not_another_are_nobody_or_enough(tmp_path: Pat
 
 CROSSED = [(0, t, event, 96) for t in (50, 150, 250, 900) for event in (0, 1)]
 CROSSED += [(20, t, event, 96) for t in (50, 150, 250, 900) for event in (0, 1)]
+FOUR = np.array([0.0, 100.0, 200.0, 300.0, 1000.0])
 
 
 def test_few_with_a_combination_of_three_traits_are_withheld() -> None:
@@ -460,11 +461,11 @@ def test_few_with_a_combination_of_three_traits_are_withheld() -> None:
     ]
     for one in rows:
         data["g"][one], data["h"][one] = np.array([*product((0, 1), repeat=2)] * 24).T
-    opened = asked(data, FEW, 4, changes=True, formula="d ~ g + h + ill")
+    opened = asked(data, FOUR, 4, changes=True, formula="d ~ g + h + ill")
     assert all(opens(list(part), len(data["t"])) for part in opened)
     both = (data["t"] == 150) & (data["d"] == 1) & ~ill & (data["g"] == 1) & (data["h"] == 1)
     data["h"][np.flatnonzero(both)[3:]] = 0
-    opened = asked(data, FEW, 4, changes=True, formula="d ~ g + h + ill")
+    opened = asked(data, FOUR, 4, changes=True, formula="d ~ g + h + ill")
     assert not any(opens(list(part), len(data["t"])) for part in opened)
 
 
