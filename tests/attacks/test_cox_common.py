@@ -340,13 +340,19 @@ def test_few_who_change_in_an_interval_are_withheld() -> None:
     assert not any(opens(list(part), len(data["t"])) for part in asked(data, FEW, 5, changes=True))
 
 
-@pytest.mark.parametrize("few", [(0.0, 900, 0, 9), (450, 900, 0, 9)])
-def test_few_who_changed_at_time_zero_or_as_they_left_are_withheld(few: Any) -> None:
-    """The former come before all others who change; the latter are changed to any analysis that has no grid."""
+@pytest.mark.parametrize(("times", "open_"), [((900, 900), True), ((250, 900), False)])
+def test_few_who_had_changed_at_time_zero_are_withheld_in_each_interval(times: tuple[int, int], open_: bool) -> None:
+    """They come before all others who change, so that no bundle of these hides them."""
+    data = falling(*FALLEN, *BUNDLES, *((40, t, 0, 6) for t in times))
+    data["fell"][data["fell"] == 40] = 0.0
+    assert [opens(list(part), len(data["t"])) for part in asked(data, FEW, 5, changes=True)] == [open_, open_]
+
+
+def test_few_who_changed_in_the_interval_in_which_they_left_are_withheld() -> None:
+    """They are changed to any analysis that has no grid."""
     data = falling(*FALLEN, *BUNDLES, (500, 900, 0, 12))
     assert all(opens(list(part), len(data["t"])) for part in asked(data, FEW, 5, changes=True))
-    data["fell"][np.flatnonzero(data["fell"] == 500)[few[3] :]] = np.nan
-    data["fell"][data["fell"] == 500] = few[0]
+    data["fell"][np.flatnonzero(data["fell"] == 500)[9:]] = np.nan
     assert not any(opens(list(part), len(data["t"])) for part in asked(data, FEW, 5, changes=True))
 
 
