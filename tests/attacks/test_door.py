@@ -12,12 +12,12 @@ import pytest
 
 from gagyo.canonical import canonical
 from gagyo.coordinator.run import Run
-from gagyo.errors import GagyoError
+from gagyo.errors import GagyoError, Tampered
 from gagyo.exchange.envelope import Keys, seal
 from gagyo.federation.secure_sum import secure_sum
 from gagyo.federation.wire import answer_from_bytes
 from gagyo.protocol.request import Request, Summand
-from gagyo.release import ring
+from gagyo.release import ring, sharing
 from gagyo.release.decision import Answer
 from gagyo.release.masks import mask_of, own_key, own_mask
 from gagyo.result import Withheld
@@ -263,6 +263,18 @@ def test_an_opened_share_is_still_hidden_by_its_partners(tmp_path: Path) -> None
     left = ring.subtract(share["values"][opening["opened"]], opening["mask"])
     values = ring.decode(left, share["header"]["scales"][opening["opened"]])
     assert np.median(np.abs(values)) > 2.0**50, "a clear share of this fit is a few hundred"
+
+
+@pytest.mark.parametrize("block", ["people", "values"])
+def test_a_share_whose_block_is_not_as_long_as_its_header_says_is_no_share(tmp_path: Path, block: str) -> None:
+    """Of a short block the last head counts would be missing, and of one entry every other's would be that entry."""
+    one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
+    shares = [one.sites[site].answer(replace(honest, site=site)) for site in SITES]
+    sharing.check_same_header(shares)
+    for entries in (1, len(shares[1].payload[block]) - 1):
+        short = {**shares[1].payload, block: shares[1].payload[block][:entries]}
+        with pytest.raises(Tampered, match="layout"):
+            sharing.check_same_header([shares[0], replace(shares[1], payload=short), *shares[2:]])
 
 
 def test_people_counts_are_not_opened_to_the_coordinator(tmp_path: Path) -> None:

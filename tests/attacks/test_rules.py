@@ -349,7 +349,7 @@ def test_exits_by_interval_of_three_hospitals_pass() -> None:
     decision = GATE.rule(case("pooled", {"t": exits(table, 500)}, hospitals=3))
     assert isinstance(decision, Release)
     assert not decision.withheld["t"].any()
-    assert not broken("share", {"t": exits(table, 40)}, people=40)
+    assert not broken("share", {"t": exits(table, 155)}, people=155)
 
 
 # Own scalars and precision.
@@ -381,6 +381,13 @@ def test_a_model_of_one_hospital_goes_to_a_person() -> None:
 @pytest.mark.parametrize("value", [np.inf, np.nan, 2.0**62])
 def test_values_that_overflow_the_ring_stay(value: float) -> None:
     measure = replace(total(np.ones(500), 1.0), values=np.array([value]))
+    assert "range" in broken("share", {"sum": measure})
+
+
+@pytest.mark.parametrize("heads", [-1, 2**32])
+@pytest.mark.parametrize("cells", ["people", "others"])
+def test_head_counts_that_overflow_the_ring_stay(cells: str, heads: int) -> None:
+    measure = replace(total(np.ones(500), 1.0), **{cells: np.array([heads])})
     assert "range" in broken("share", {"sum": measure})
 
 

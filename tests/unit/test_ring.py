@@ -61,3 +61,25 @@ def test_small_negative_values_keep_their_bits() -> None:
 def test_values_that_could_overflow_do_not_fit() -> None:
     scale = np.ones(3)
     assert ring.fits(np.array([2.0**59, 2.0**61, np.nan]), scale, 4).tolist() == [True, False, False]
+
+
+heads = st.integers(min_value=0, max_value=2**32 // 7 - 1)
+
+
+@given(st.integers(1, 9).flatmap(lambda n: st.lists(st.lists(heads, min_size=n, max_size=n), min_size=1, max_size=7)))
+def test_head_counts_of_seven_hospitals_add_up_side_by_side(hospitals: list[list[int]]) -> None:
+    counts = [np.array(one, np.int64) for one in hospitals]
+    assert all(ring.heads_fit(one, 7) for one in counts)
+    total = ring.encode_heads(counts[0])
+    for one in counts[1:]:
+        total = ring.add(total, ring.encode_heads(one))
+    assert total.shape == (ring.entries_of(len(counts[0])), 2)
+    assert ring.decode_heads(total, len(counts[0])).tolist() == np.sum(counts, axis=0).tolist()
+
+
+def test_head_counts_that_could_reach_into_the_next_do_not_fit() -> None:
+    most = 2**32 // 4 - 1
+    assert ring.heads_fit(np.array([0, most]), 4)
+    assert not ring.heads_fit(np.array([0, most + 1]), 4)
+    assert not ring.heads_fit(np.array([-1, 5]), 4)
+    assert ring.heads_fit(np.zeros(0, np.int64), 4)

@@ -1,7 +1,8 @@
 """The ring Z_2^128 in which hospitals add: exact, order-free fixed point in two 64-bit limbs.
 
 A value v with scale s (a power of two from the plan) is held as round(v / s * 2^64) modulo 2^128, so sums do not depend
-on their order and are exact to 2^-64 of the scale. Limbs are an array (n, 2) of uint64, the low limb first.
+on their order and are exact to 2^-64 of the scale. Limbs are an array (n, 2) of uint64, the low limb first. Head counts
+are whole and small: one entry holds four of them side by side, and their sums never reach from one into the next.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gagyo.release.aggregate import Floats
+from gagyo.release.aggregate import Counts, Floats
 
 Limbs = NDArray[np.uint64]
 TWO64 = 2.0**64
+ABREAST = 4
+"""Head counts in one entry of the ring, 32 bits each."""
 
 
 def fits(values: Floats, scale: Floats, sites: int) -> NDArray[np.bool_]:
@@ -39,6 +42,28 @@ def decode(limbs: Limbs, scale: Floats) -> Floats:
     size = np.where(negative[:, None], negate(limbs), limbs)
     magnitude = size[:, 1].astype(np.float64) + size[:, 0].astype(np.float64) / TWO64
     return np.asarray(np.where(negative, -magnitude, magnitude) * scale, dtype=np.float64)
+
+
+def heads_fit(heads: Counts, sites: int) -> bool:
+    """Whether head counts can be summed over so many hospitals in 32 bits each."""
+    return not heads.size or bool(heads.min() >= 0 and heads.max() < 2**32 // max(sites, 1))
+
+
+def encode_heads(heads: Counts) -> Limbs:
+    """Head counts (n,) as limbs (entries, 2), the last filled up with nobody. The caller has checked `heads_fit`."""
+    lanes = np.zeros((entries_of(heads.size), ABREAST), "<u4")
+    lanes.ravel()[: heads.size] = heads
+    return from_bytes(lanes.tobytes())
+
+
+def decode_heads(limbs: Limbs, heads: int) -> Counts:
+    """The first `heads` head counts of limbs (entries, 2)."""
+    return np.frombuffer(limbs.astype("<u8").tobytes(), "<u4")[:heads].astype(np.int64)
+
+
+def entries_of(heads: int) -> int:
+    """How many entries of the ring hold so many head counts."""
+    return -(-heads // ABREAST)
 
 
 def add(left: Limbs, right: Limbs) -> Limbs:

@@ -1,7 +1,8 @@
 """How an aggregate becomes a share of a secure sum, and how shares become pooled cells and pooled values.
 
-A share has two blocks: `people`, whole numbers (the cohort's size, then the cells of each measure), and `values`, in
-fixed point. A header, equal at all hospitals because it depends on the plan alone, says what stands where.
+A share has two blocks: `people`, whole numbers (the cohort's size, then the cells of each measure), four to an entry of
+the ring, and `values`, in fixed point. A header, equal at all hospitals because it depends on the plan alone, says what
+stands where.
 """
 
 from __future__ import annotations
@@ -62,11 +63,15 @@ def _structural(measure: Measure) -> NDArray[np.bool_]:
 
 
 def check_same_header(answers: Iterable[Answer]) -> dict[str, Any]:
-    """The header that all shares have; Tampered where one differs."""
+    """The header that all shares have; Tampered where one differs, or its blocks are not as long as it says."""
     shares = list(answers)
     if len({share.header_digest for share in shares}) != 1:
         raise Tampered.of("unlike_shares")
-    return dict(shares[0].payload["header"])
+    header = dict(shares[0].payload["header"])
+    sizes = {"people": ring.entries_of(heads(header)), "values": len(header["scales"])}
+    if any(share.payload[block].shape != (size, 2) for share in shares for block, size in sizes.items()):
+        raise Tampered.of("unlike_shares")
+    return header
 
 
 def sum_of(blocks: Iterable[Limbs]) -> Limbs:
@@ -79,16 +84,9 @@ def sum_of(blocks: Iterable[Limbs]) -> Limbs:
     return total
 
 
-def whole_numbers(limbs: Limbs) -> Counts:
-    """A summed people block as whole numbers."""
-    return limbs[:, 1].view(np.int64).copy()
-
-
-def whole_limbs(people: Counts) -> Limbs:
-    """A people block in the ring."""
-    limbs = np.zeros((people.size, 2), np.uint64)
-    limbs[:, 1] = people.view(np.uint64)
-    return limbs
+def heads(header: Mapping[str, Any]) -> int:
+    """How many head counts the people block of this header holds."""
+    return 1 + 2 * sum(int(np.prod(entry["cells"], dtype=np.int64)) for entry in header["measures"])
 
 
 def pooled_cells(header: Mapping[str, Any], people: Counts) -> tuple[int, dict[str, Measure]]:

@@ -24,7 +24,7 @@ Publics = Mapping[str, PublicKeys]
 
 def masked(share: Share, summand: Summand, keys: Keys, publics: Publics) -> dict[str, Any]:
     """A share's payload: both blocks under pairwise masks and this hospital's own."""
-    people, values = sharing.whole_limbs(share.people), ring.encode(share.values, share.scales)
+    people, values = ring.encode_heads(share.people), ring.encode(share.values, share.scales)
     return {
         "header": share.header,
         "people": _mask(people, "people", summand, keys, publics),
@@ -66,7 +66,8 @@ def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: 
     boxes: list[Answer] = list(opening.relay.get("people", shares))
     if [one.site for one in boxes] != list(opening.roster) or not all("boxes" in one.payload for one in boxes):
         raise NotAdmitted("bad_roster")
-    entries = len(shares[0].payload["people"])
+    heads = sharing.heads(shares[0].payload["header"])
+    entries = ring.entries_of(heads)
     masks = [own_mask(keys.private, first, "people", entries)]
     for box in boxes:
         check_answer(box, publics)
@@ -74,7 +75,7 @@ def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: 
             key = keys.unseal(box.payload["boxes"][first.site], first.statement.encode())
             masks.append(_mask_of(key, entries, box.site))
     total = sharing.sum_of(share.payload["people"] for share in shares)
-    return sharing.whole_numbers(ring.subtract(total, sharing.sum_of(masks)))
+    return ring.decode_heads(ring.subtract(total, sharing.sum_of(masks)), heads)
 
 
 def _mask_of(key: bytes, entries: int, sender: str) -> Limbs:
