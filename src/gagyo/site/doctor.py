@@ -97,7 +97,7 @@ def _hub(folder: Path, site: SiteFile) -> Iterator[Look]:
 def _clock(offset: float) -> Look:
     """How far this machine's clock is ahead of the hub's."""
     if abs(offset) <= CLOCK_SECONDS:
-        return _fine("clock", "doctor_clock", found=round(offset, 1))
+        return _fine("clock", "doctor_clock", found=abs(round(offset, 1)))
     return Look(
         "clock", "soon", Finding("doctor_clock_off", values={"found": round(offset), "expected": CLOCK_SECONDS})
     )
