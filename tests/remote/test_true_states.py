@@ -247,6 +247,11 @@ def test_a_full_disk_is_told_to_all_and_the_hospital_goes_on_when_there_is_room(
         assert sum(sender == "busan" for sender, *_ in here.office.carried[before:]) == 1
         assert asked(port) == (503, "disk_full")
         assert ("busan", "disk_full", 0) in here.office.doings
+        here.office.boxes["busan"].clear()
+        until = time.monotonic() + 10
+        while asked(port) != (200, ""):
+            assert time.monotonic() < until, "nothing waits for room any more"
+            time.sleep(0.05)
         full.undo()
         (answer,) = remote.ask([preflight(plan, "busan")])
         assert answer.outcome == "released"

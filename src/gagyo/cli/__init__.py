@@ -138,8 +138,8 @@ def _report(error: Exception) -> int:
         return FAULT
     if is_full(error):
         error = FileFault.of("disk_full")
-    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
-        error = FileFault.of("not_permitted", found=os.path.abspath(error.filename or "."), expected=os.getuid())
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+        error = FileFault.of("not_permitted", found=os.path.abspath(error.filename), expected=os.getuid())
     if not isinstance(error, GagyoError):
         raise error
     print(_text(error), file=sys.stderr)

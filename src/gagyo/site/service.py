@@ -109,6 +109,8 @@ class Service:
                 letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._post.taken_out())
                 # What is not acknowledged when the service ends comes again, and is answered from the record.
                 done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
+                if not letters:  # also of what met a fault, since its study is closed say
+                    self._fault = ""
                 self._telling.tell_again()
             except ExchangeFault as fault:
                 if fault.code in SHUT:
@@ -176,8 +178,10 @@ class Service:
             with self._turn:
                 self._handle(letter)
         except PASSING as fault:
-            self._fault = DISK_FULL if is_full(fault) else type(fault).__name__
-            self._log({"event": "fault", "study": letter.study[:12], "fault": self._fault})
+            what = DISK_FULL if is_full(fault) else type(fault).__name__
+            if not isinstance(fault, ExchangeFault):
+                self._fault = what
+            self._log({"event": "fault", "study": letter.study[:12], "fault": what})
             self._leave_site()
             ending.wait(PAUSE_SECONDS)
             return False
