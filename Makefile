@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Commands and services start often in the demo and the tests: what Python compiled is kept, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo demo-heart demo-survival demo-weights hospitals chaos test lint docs bench references mutations fuzz differences clean
+.PHONY: demo demo-heart demo-survival demo-weights hospitals chaos test lint docs bench references mutations fuzz differences image clean
 
 demo: .venv/.demo
 	$(BIN)/gagyo demo --out demo-out/breast
@@ -75,6 +75,10 @@ differences: .venv/.test
 # sandwich, survey, survival).
 references:
 	for script in tests/golden/r/*.R; do echo "$$script"; Rscript "$$script" || exit 1; done
+
+# The container image of hubs and hospitals, by Docker or Podman. BUILD= holds more for the build: a mirror, a proxy.
+image:
+	@deploy/image $(BUILD)
 
 clean:
 	rm -rf .venv demo-out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,6 +12,7 @@ GagyoError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,6 +70,14 @@ class ExchangeFault(GagyoError):
     def code(self) -> str:
         """The first finding's code, as the hub says it."""
         return self.findings[0].code
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk is full, or a quota used up."""
+    import sqlite3
+
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error))
 
 
 @contextmanager

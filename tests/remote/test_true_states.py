@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from gagyo.api import run_remote
 from gagyo.coordinator.planning import make_plan
-from gagyo.errors import FileFault, Refused, SiteSilent
+from gagyo.errors import ExchangeFault, FileFault, Refused, SiteSilent
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.letter import Received
 from gagyo.exchange.membership import Membership
@@ -21,10 +24,12 @@ from gagyo.protocol.request import Request
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import read
 from gagyo.site import decisions
+from gagyo.site import service as service_module
 from gagyo.site.folder import held, state_folder
+from gagyo.site.health import health_page
 from gagyo.site.service import Service
 from tests.remote.conftest import SITES, Files
-from tests.remote.post_office import Town
+from tests.remote.post_office import Caller, Town
 
 
 def preflight(plan: Plan, site: str) -> Request:
@@ -218,3 +223,68 @@ def test_a_second_run_of_a_study_over_a_hub_is_told_of_the_first(files: Files, t
         run_remote(path, folder, tmp_path / "out")
     assert told.value.findings[0].code == "run_in_use"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_told_to_all_and_the_hospital_goes_on_when_there_is_room(
+    here: Town, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the coordinator, to the hub's operator and to the hospital's own monitoring; a letter is not told of twice."""
+    monkeypatch.setattr(service_module, "PAUSE_SECONDS", 0.1)
+    remote = here.remote(files.study, patience=2.0)
+    plan = here.plan(files.study, remote)
+    busan = here.services["busan"]
+
+    def no_room(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with health_page(0, busan.health) as port, monkeypatch.context() as full:
+        assert asked(port) == (200, "")
+        full.setattr(busan, "_answer", no_room)
+        before = len(here.office.carried)
+        (answer,) = remote.ask([preflight(plan, "busan")])
+        assert (answer.outcome, answer.code) == ("silent", "disk_full_there")
+        assert remote.states["busan"].doing == "disk_full"
+        assert sum(sender == "busan" for sender, *_ in here.office.carried[before:]) == 1
+        assert asked(port) == (503, "disk_full")
+        assert ("busan", "disk_full", 0) in here.office.doings
+        here.office.boxes["busan"].clear()
+        until = time.monotonic() + 10
+        while asked(port) != (200, ""):
+            assert time.monotonic() < until, "nothing waits for room any more"
+            time.sleep(0.05)
+        full.undo()
+        (answer,) = remote.ask([preflight(plan, "busan")])
+        assert answer.outcome == "released"
+        assert asked(port) == (200, "")
+
+
+def test_a_hospital_that_waits_for_the_operator_is_not_connected(
+    here: Town, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its calls about itself are answered before the operator confirms, and those alone."""
+    monkeypatch.setattr(service_module, "PAUSE_SECONDS", 0.02)
+    here.stop("busan")
+    here.logs["busan"].clear()
+
+    def unconfirmed(*_: object, **__: object) -> None:
+        raise ExchangeFault.of("not_enrolled", found="busan")
+
+    with monkeypatch.context() as waiting:
+        for call in ("receive", "directory", "tell_doing"):
+            waiting.setattr(Caller, call, unconfirmed)
+        here.start("busan")
+        time.sleep(0.3)
+        assert [one["state"] for one in here.logs["busan"]] == ["not_enrolled"]
+        assert here.services["busan"].health()["ok"] is False
+    until = time.monotonic() + 10
+    while not here.services["busan"].health()["ok"]:
+        assert time.monotonic() < until, "it was confirmed, and goes on"
+        time.sleep(0.02)
+
+
+def asked(port: int) -> tuple[int, str]:
+    """The status of a health page, and the fault that it tells."""
+    line = HTTPConnection("127.0.0.1", port, timeout=10)
+    line.request("GET", "/health")
+    page = line.getresponse()
+    return page.status, json.loads(page.read())["fault"]

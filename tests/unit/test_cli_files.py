@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,6 +49,23 @@ def test_new_writes_a_study_that_checks(study: Path, capsys: pytest.CaptureFixtu
         assert "240" in out
     (study / "sites" / "seoul.csv").read_bytes().decode("cp949")
     (study / "sites" / "beijing.csv").read_bytes().decode("gb18030")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_folder_of_another_user_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def forbidden(self: Path, *_: object) -> None:
+        raise OSError(number, "no", str(self))
+
+    monkeypatch.setattr(Path, "chmod", forbidden)
+    monkeypatch.chdir(tmp_path)
+    for language, word in (("en", "owns"), ("ko", "소유"), ("zh", "所有者")):
+        code, _, err = run(capsys, "--language", language, "hub", "init", ".", "--country", "KR")
+        assert code == exits.FAULT
+        assert word in err
+        assert str(tmp_path) in err
+        assert str(os.getuid()) in err
 
 
 def test_new_never_overwrites(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,25 @@
-"""The files of deploy/ start commands that exist, with options that they have."""
+"""The files of deploy/ start commands that exist, with options that they have, and hold what the package needs."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from gagyo.cli import main
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = YAML(typ="safe").load(DEPLOY / "compose.yaml")["services"]
 
 
@@ -45,13 +53,88 @@ def test_the_command_is_there_with_its_options(name: str, started: object, capsy
 @pytest.mark.parametrize(("name", "kept"), [("site", "/srv/hospital"), ("hub", "/srv/gagyo")])
 def test_what_it_writes_may_be_written(name: str, kept: str) -> None:
     assert unit(name)["ReadWritePaths"].startswith(kept)
-    assert [volume.partition(":")[2] for volume in COMPOSE[name]["volumes"]] == [kept]
     assert any(word.startswith(kept) for word in started_by_unit(name))
-    assert any(word.startswith(kept) for word in started_by_compose(name))
+    assert [volume.split(":")[1] for volume in COMPOSE[name]["volumes"]] == [kept] == [COMPOSE[name]["working_dir"]]
 
 
-def test_the_image_is_of_what_is_in_the_checkout() -> None:
-    lines = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+@pytest.mark.parametrize("name", ["site", "hub"])
+def test_a_container_may_do_nothing_but_write_its_folder(name: str) -> None:
+    one = COMPOSE[name]
+    assert (one["read_only"], one["cap_drop"], one["tmpfs"]) == (True, ["ALL"], ["/tmp"])
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert one["user"].endswith(":-10001:10001}")
+    assert "USER 10001:10001" in DOCKERFILE.splitlines()
+
+
+def test_the_image_is_of_what_is_in_the_checkout_and_of_nothing_else() -> None:
+    lines = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY") and "--from" not in line]
+    copied = {word for line in lines for word in line}
     assert all((DEPLOY.parent / word).exists() for word in copied)
-    assert all((DEPLOY / one["build"]["context"]).resolve() == DEPLOY.parent for one in COMPOSE.values())
+    first, *let_in = [
+        line for line in (DEPLOY.parent / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] != "#"
+    ]
+    assert first == "*"
+    assert {line.removeprefix("!") for line in let_in if line.startswith("!")} == copied
+
+
+def test_the_image_holds_versions_that_the_package_takes() -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [Requirement(one) for one in project["dependencies"] + project["optional-dependencies"]["postgresql"]]
+    lines = (DEPLOY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    held = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert [str(one) for one in asked if held.get(one.name) not in one.specifier] == []
+
+
+class Page(BaseHTTPRequestHandler):
+    """A health page that is well at /well only."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/well" else 503)
+        self.end_headers()
+        self.wfile.write(b"disk_full")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+def test_a_health_check_asks_this_machine_and_says_what_it_hears() -> None:
+    """Also where the machine's environment names a proxy."""
+    server = HTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{server.server_address[1]}"
+    proxied = os.environ | {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    for address, code, said in (
+        (f"{here}/well", 0, "disk_full"),
+        (f"{here}/ill", 1, "disk_full"),
+        ("http://127.0.0.1:9/", 1, ":9/"),
+    ):
+        command = [sys.executable, str(DEPLOY / "healthy"), address]
+        done = subprocess.run(command, capture_output=True, text=True, env=proxied, check=False)
+        assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stderr
+    server.shutdown()
+    server.server_close()
+    asked = [one["healthcheck"]["test"].split() for one in COMPOSE.values()]
+    assert asked == [["healthy", "http://127.0.0.1:8765/health"], ["healthy", "https://127.0.0.1:8443/v1/health"]]
+    assert "8765" in COMPOSE["site"]["command"]
+    assert "8443" in COMPOSE["hub"]["command"]
+
+
+def test_an_image_is_built_by_whichever_works(tmp_path: Path) -> None:
+    def make(more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        command = ["/bin/bash", str(DEPLOY / "image"), "--build-arg", "BASE=mirror/python"]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | more, check=False)
+
+    none = make({"PATH": str(tmp_path)})
+    assert (none.returncode, "apt-get install podman" in none.stderr) == (1, True)
+    for program, does in (("docker", "exit 1"), ("podman", 'echo "$@"')):
+        (tmp_path / program).write_text(f"#!/bin/bash\n{does}\n", encoding="utf-8")
+        (tmp_path / program).chmod(0o755)
+    built = make({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert built.returncode == 0, built.stderr
+    for said in (
+        "build -f deploy/Dockerfile -t gagyo -t gagyo:",
+        "BASE=mirror/python",
+        "image.revision=",
+        "with podman",
+    ):
+        assert said in built.stdout

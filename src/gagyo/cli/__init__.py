@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -125,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _report(error: Exception) -> int:
     """Print an error that a user may see, and give its exit code; any other goes on."""
     from gagyo.cli.exits import FAULT, USAGE, code_of
-    from gagyo.errors import FileFault, GagyoError
+    from gagyo.errors import FileFault, GagyoError, is_full
 
     if isinstance(error, USAGE_ERROR):
         if said := told(error):
@@ -134,21 +136,14 @@ def _report(error: Exception) -> int:
     if isinstance(error, typer.Abort):
         print(say("usage.aborted"), file=sys.stderr)
         return FAULT
-    if _is_full(error):
+    if is_full(error):
         error = FileFault.of("disk_full")
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+        error = FileFault.of("not_permitted", found=os.path.abspath(error.filename), expected=os.getuid())
     if not isinstance(error, GagyoError):
         raise error
     print(_text(error), file=sys.stderr)
     return code_of(error)
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether a disk is full, or a quota used up."""
-    import errno
-    import sqlite3
-
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error))
 
 
 def _text(error: GagyoError) -> str:

@@ -29,6 +29,7 @@ def init(
 
     if (certificate is None) != (key is None):
         raise typer.BadParameter(say("hub.init.both"), param_hint="--certificate --key")
+    folder = folder.absolute()
     hub = make_hub(folder, country, name=name, url=url, certificate=certificate, key=key)
     typer.echo(say("hub.init.done", name=hub.name, folder=folder, url=hub.url))
     typer.echo(say("hub.fingerprint", fingerprint=fingerprint(hub.keys.public)))

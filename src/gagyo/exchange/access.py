@@ -9,10 +9,11 @@ from typing import Literal
 Role = Literal["site", "coordinator", "hub"]
 State = Literal["waiting", "active", "revoked"]
 
-Doing = Literal["serving", "waiting", "computing", "stopped"]
-"""What a hospital's service does: nothing at the moment, wait for a person's decision, compute; or it was ended."""
+Doing = Literal["serving", "waiting", "computing", "disk_full", "stopped"]
+"""What a hospital's service does: nothing at the moment, wait for a person's decision, compute, wait for room on its
+disk; or it was ended."""
 
-DOING: tuple[Doing, ...] = ("serving", "waiting", "computing", "stopped")
+DOING: tuple[Doing, ...] = ("serving", "waiting", "computing", "disk_full", "stopped")
 ROLES: tuple[Role, ...] = ("site", "coordinator", "hub")
 STATES: tuple[State, ...] = ("waiting", "active", "revoked")
 

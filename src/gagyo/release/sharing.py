@@ -7,6 +7,7 @@ stands where.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ def sum_of(blocks: Iterable[Limbs]) -> Limbs:
 
 def heads(header: Mapping[str, Any]) -> int:
     """How many head counts the people block of this header holds."""
-    return 1 + 2 * sum(int(np.prod(entry["cells"], dtype=np.int64)) for entry in header["measures"])
+    return 1 + 2 * sum(math.prod(entry["cells"]) for entry in header["measures"])
 
 
 def pooled_cells(header: Mapping[str, Any], people: Counts) -> tuple[int, dict[str, Measure]]:
@@ -95,7 +96,7 @@ def pooled_cells(header: Mapping[str, Any], people: Counts) -> tuple[int, dict[s
     at, flag = 1, 0
     for entry in header["measures"]:
         shape, cells = tuple(entry["shape"]), tuple(entry["cells"])
-        size = int(np.prod(cells, dtype=np.int64))
+        size = math.prod(cells)
         behind, others = people[at : at + size], people[at + size : at + 2 * size]
         structural = header["structural"][flag : flag + size]
         at, flag = at + 2 * size, flag + size
@@ -130,7 +131,7 @@ def pooled_values(
     values, withheld, at = {}, {}, 0
     for entry in header["measures"]:
         shape = tuple(entry["shape"])
-        size = int(np.prod(shape, dtype=np.int64))
+        size = math.prod(shape)
         values[entry["name"]] = flat[at : at + size].reshape(shape)
         withheld[entry["name"]] = ~opened[at : at + size].reshape(shape)
         at += size

@@ -289,7 +289,7 @@ class Remote:
         for about in [about for about, post in posts.items() if post.to_site in late]:
             del posts[about]
         for site in asked.difference(late):
-            if self._client.by_courier(site) or self.states[site].doing == "reviewing":
+            if self._client.by_courier(site) or self.states[site].doing in ("reviewing", "disk_full"):
                 continue
             unheard = now - max(began[site], self._hospitals[site].heard)
             if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
@@ -297,8 +297,8 @@ class Remote:
 
     def _why_late(self, site: str) -> Finding:
         values = {"found": site, "expected": _when(self.states[site].since)}
-        why = {"waiting": "undecided", "reviewing": "unreviewed"}.get(self.states[site].doing, "silent")
-        return Finding(why, values=values)
+        why = {"waiting": "undecided", "reviewing": "unreviewed", "disk_full": "disk_full_there"}
+        return Finding(why.get(self.states[site].doing, "silent"), values=values)
 
     def _receive(self, wait: float, enough: int = 1) -> list[Message]:
         (along, apart), self._outbox = carried(self._outbox), []

@@ -87,7 +87,7 @@ def _hub(folder: Path, site: SiteFile) -> Iterator[Look]:
                 yield _fine("hub", "doctor_hub_proxied", found=membership.hub, expected=client.proxy)
             else:
                 yield _fine("hub", "doctor_hub", found=membership.hub)
-            yield _clock(client.clock_offset)
+            yield _clock(-client.clock_offset)
             yield _version(str(told.get("version", "")))
             yield from _keys(client, membership.name)
     except ExchangeFault as fault:
@@ -95,8 +95,9 @@ def _hub(folder: Path, site: SiteFile) -> Iterator[Look]:
 
 
 def _clock(offset: float) -> Look:
+    """How far this machine's clock is ahead of the hub's."""
     if abs(offset) <= CLOCK_SECONDS:
-        return _fine("clock", "doctor_clock", found=round(offset, 1))
+        return _fine("clock", "doctor_clock", found=abs(round(offset, 1)))
     return Look(
         "clock", "soon", Finding("doctor_clock_off", values={"found": round(offset), "expected": CLOCK_SECONDS})
     )

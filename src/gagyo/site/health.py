@@ -1,4 +1,7 @@
-"""A health page on loopback for the hospital's own monitoring: one JSON record, nothing of any study's content."""
+"""A health page on loopback for the hospital's own monitoring: one JSON record, nothing of any study's content.
+
+Its status is 200 while all is well, and 503 while the hospital cannot answer: `hub` and `fault` say why.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ def health_page(port: int, tell: Callable[[], dict[str, Any]]) -> Iterator[int]:
         def do_GET(self) -> None:
             """Answer."""
             found = self.path == "/health"
-            body = json.dumps(tell() if found else {"found": self.path, "expected": "/health"}).encode()
-            self.send_response(200 if found else 404)
+            told = tell() if found else {"found": self.path, "expected": "/health"}
+            body = json.dumps(told).encode()
+            self.send_response(404 if not found else 200 if told["ok"] else 503)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

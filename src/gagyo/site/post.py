@@ -74,9 +74,12 @@ class Post:
 
     def refuse(self, message: Message, code: str) -> None:
         """Say that a message cannot be answered, and the code of why: what was found may be a value of the hospital."""
+        self.answer(message, "state", {"state": "refused", "code": code})
+
+    def answer(self, message: Message, kind: str, body: Mapping[str, Any]) -> None:
+        """Write to who sent a message, about it; also where nothing is known of its study."""
         to, proposed = self._keys_of(message.study, message.sender), self._inbox.known(message.plan)
-        body = {"state": "refused", "code": code}
-        self._send(message.study, message.sender, to, "state", body, proposed, message.request or message.plan)
+        self._send(message.study, message.sender, to, kind, body, proposed, message.request or message.plan)
 
     def _keys_of(self, study: str, sender: str) -> PublicKeys:
         """The keys with which a study's leader was first heard of; before that, as the hub knows them."""

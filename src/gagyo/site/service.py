@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gagyo.canonical import digest
-from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered
+from gagyo.errors import DataFault, ExchangeFault, GagyoError, Tampered, is_full
 from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier
 from gagyo.exchange.letter import Received
@@ -42,6 +42,7 @@ WAIT_SECONDS = 10.0
 WATCH_SECONDS = 0.25
 PAUSE_SECONDS = 5.0
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 2.0, 10.0
+DISK_FULL: Doing = "disk_full"
 SHUT = frozenset({"study_not_open", "not_a_member", "no_such_recipient"})
 """Refusals of one study's letters, or of those to one coordinator: the hub takes all others."""
 PASSING = (ExchangeFault, OSError, sqlite3.Error, MemoryError)
@@ -70,6 +71,9 @@ class Service:
         self._busy: tuple[Proposed, str, float] | None = None
         self._told = 0.0
         self._state = "starting"
+        self._fault = ""
+        self._told_full: set[str] = set()
+        """Letters whose senders were told that they are not answered, since the disk is full: once is enough."""
         self._said: tuple[Doing, int] | None = None
         self._post = Post(client, self.inbox, RunKeys(client.membership.keys, self._store))
         self._telling = Telling(self._post, self.inbox, log)
@@ -80,9 +84,11 @@ class Service:
         return self._turn.locked()
 
     def health(self) -> dict[str, Any]:
-        """What the health page says."""
+        """What the health page says: all is well while the hub takes calls and this machine has no fault."""
         plans = [{"plan": one.plan, "state": one.state, "since": one.changed} for one in self.inbox.plans()]
-        return {"site": self.name, "hub": self._state, "computing": self._busy is not None, "plans": plans}
+        ok = self._state == "connected" and not self._fault
+        now = {"hub": self._state, "fault": self._fault, "computing": self._busy is not None}
+        return {"site": self.name, "ok": ok, **now, "plans": plans}
 
     def run(self, ending: threading.Event) -> None:
         """Serve until `ending` is set."""
@@ -103,6 +109,8 @@ class Service:
                 letters = self._client.receive(WAIT_SECONDS, acknowledged=done, sending=self._post.taken_out())
                 # What is not acknowledged when the service ends comes again, and is answered from the record.
                 done = [letter.id for letter in self._by_study(letters) if self._take(letter, ending)]
+                if not letters:  # also of what met a fault, since its study is closed say
+                    self._fault = ""
                 self._telling.tell_again()
             except ExchangeFault as fault:
                 if fault.code in SHUT:
@@ -136,6 +144,8 @@ class Service:
     def _connect(self) -> None:
         """At the start, and after the hub was away: say where each plan stands, for that may have changed meanwhile."""
         self._client.status(PAUSE_SECONDS)
+        # Who waits for the operator to confirm is told its own status, and nothing more.
+        self._client.directory()
         self._note_hub("connected")
         self._telling.tell_open()
 
@@ -143,7 +153,8 @@ class Service:
         """Tell the hub's operator what this service does, when that changes; what cannot be told now is told later."""
         plans = sum(one.state == "waiting" for one in self.inbox.plans())
         busy = self._busy is not None and time.monotonic() - self._busy[2] > TELL_AFTER_SECONDS
-        now: Doing = doing or ("computing" if busy else "waiting" if plans else "serving")
+        full = self._fault == DISK_FULL
+        now: Doing = doing or (DISK_FULL if full else "computing" if busy else "waiting" if plans else "serving")
         if self._state != "connected" or self._said == (now, plans):
             return
         with suppress(ExchangeFault):
@@ -167,10 +178,15 @@ class Service:
             with self._turn:
                 self._handle(letter)
         except PASSING as fault:
-            self._log({"event": "fault", "study": letter.study[:12], "fault": type(fault).__name__})
+            what = DISK_FULL if is_full(fault) else type(fault).__name__
+            if not isinstance(fault, ExchangeFault):
+                self._fault = what
+            self._log({"event": "fault", "study": letter.study[:12], "fault": what})
             self._leave_site()
             ending.wait(PAUSE_SECONDS)
             return False
+        self._fault = ""
+        self._told_full.discard(letter.id)
         return True
 
     def _handle(self, letter: Received) -> None:
@@ -186,7 +202,10 @@ class Service:
             return
         try:
             handlers[message.kind](message)
-        except PASSING:
+        except PASSING as fault:
+            if is_full(fault) and letter.id not in self._told_full:
+                self._told_full.add(letter.id)
+                self._post.answer(message, "state", {"state": DISK_FULL})
             raise
         except DataFault:
             self._refuse(message, "data_fault")
@@ -302,7 +321,8 @@ class Service:
                 self._tell_busy()
                 self._say()
             except Exception as fault:  # the watch goes on; a state that was not told is told when it is asked for
-                self._log({"event": "fault", "fault": type(fault).__name__})
+                self._log({"event": "fault", "fault": DISK_FULL if is_full(fault) else type(fault).__name__})
+                ending.wait(PAUSE_SECONDS)
 
     def _fulfil_wishes(self) -> None:
         for wish in self.inbox.wishes():
