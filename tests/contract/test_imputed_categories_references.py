@@ -158,7 +158,7 @@ def test_the_score_is_the_gradient_of_the_likelihood_and_the_information_its_cur
         np.testing.assert_allclose(here.information[j], -curve, rtol=1e-6, atol=1e-6)
 
 
-CHAINS = 60
+CHAINS = 40
 """Enough to see a model that is not R's, and few enough for a test."""
 
 

@@ -24,7 +24,7 @@ from tests.faults import Inspector, line
 ANALYSES = """\
   table: {method: describe, cohort: all, variables: [glucose, age], by: disease}
   model: {method: logistic, cohort: all, formula: "disease ~ glucose + age"}
-  checked: {method: validate, model: model, leave_out: site}
+  checked: {method: validate, model: model, folds: 0, leave_out: site}
 """
 
 
