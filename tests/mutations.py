@@ -89,6 +89,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
+SHIFT = "tests/attacks/test_offset.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
@@ -627,7 +628,7 @@ MUTATIONS = (
     ("statistics/cluster_roots.py", "if white.plain:", "if True:", GEE),
     ("statistics/cluster_roots.py", "found - none @ (none.T @ found)", "found", ROOTS),
     ("statistics/cluster_roots.py", "np.eye(none.shape[1]))", "0 * np.eye(none.shape[1]))", ROOTS),
-    ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
+    ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, beside))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/_glm_options.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
     (
@@ -637,7 +638,12 @@ MUTATIONS = (
         "tests/attacks/test_ordinary_target_trials.py",
     ),
     ("methods/_weighting_curves.py", "raise refused", "pass", "tests/contract/test_dispensable.py"),
-    ("methods/_glm_sums.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHTED_GLM),
+    (
+        "methods/_glm_sums.py",
+        "offset.beside(rows, formula), weights)",
+        "offset.beside(rows, formula), '')",
+        WEIGHTED_GLM,
+    ),
     ("methods/_sampling.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
     ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
@@ -828,7 +834,7 @@ MUTATIONS = (
     ),
     (
         "methods/glm.py",
-        "beta[0] = np.log(mean) if hazard else self.family.start(mean)",
+        "beta[0] = self.offset.start(self.family, one.family, one.link, mean, over)",
         "pass",
         "tests/contract/test_glm_references.py",
     ),
@@ -1216,7 +1222,7 @@ MUTATIONS = (
     ("methods/logistic.py", "Variance(np.nan_to_num(fit.solved.inverse))", "Variance(fit.solved.inverse)", EDGES),
     ("methods/glm.py", "np.nan_to_num(fit.solved.inverse) * fit.disp", "fit.solved.inverse * fit.disp", EDGES),
     ("methods/glm.py", "walk.pivots[0] * walk.rate", "walk.pivots[0]", EDGES),
-    ("methods/_glm_told.py", ' == "boolean" and not self.exposure', ' == "boolean"', EDGES),
+    ("methods/_glm_told.py", ' == "boolean" and not self.offset.exposure', ' == "boolean"', EDGES),
     ("methods/validate.py", "[found.get(term) is not None for term in terms]", "[True for term in terms]", EDGES),
     ("methods/_mixed_logistic_told.py", "if error is None or error > d else", "if error is None else", EDGES),
     ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),
@@ -1302,8 +1308,24 @@ MUTATIONS = (
     ("methods/_survival/times.py", "numbers[numbers > 1]", "numbers[numbers > 2]", TIES),
     ("site/ties.py", "session.history.ties.get(name))", "None)", TIES),
     ("site/history.py", 'self.ties[cursor.analysis] = int(question.arguments["ties"])', "pass", TIES),
-    ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (weights,) if name]", APART),
-    ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (exposure,) if name]", APART),
+    ("methods/_glm_sums.py", "[offset.weighing(rows, *model)] if offset.text else []", "[]", APART),
+    ("methods/_glm_sums.py", "roles += [rows[weights]] if weights else []", "", APART),
+    (
+        "methods/_glm_sums.py",
+        "widened(rows, offset.beside(rows, formula), weights)",
+        "widened(rows, formula, weights)",
+        SHIFT,
+    ),
+    ("methods/_glm_cells.py", "rows[formula.outcome] * np.exp(-offset.of(rows))", "rows[formula.outcome]", SHIFT),
+    ("methods/_offset.py", 'np.exp(-given) if family == "gamma" else', "np.exp(given) if False else", SHIFT),
+    ("methods/_offset.py", "np.exp(given) if link in PROPORTIONAL else given\n", "given\n", SHIFT),
+    ("methods/_offset.py", 'if not self.given or family != "binomial":', "if True:", SHIFT),
+    (
+        "methods/_offset.py",
+        "np.column_stack([np.ones(rows.n, bool), traits, ~traits])",
+        "np.ones((rows.n, 1), bool)",
+        SHIFT,
+    ),
     ("methods/_survival/episodes.py", "slice(size)), apart)", "slice(size)))", APART),
     ("methods/_set_apart.py", "_of_two(away > 0, sides) if has_usual", "_of_two(away > 0, sides) if False", APART),
     (

@@ -229,6 +229,11 @@ MORE = {
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
         " marginal_effects: true}\n",
     ),
+    "glm, offset": Owed(
+        "tests.contract.test_glm_references:test_coefficients_and_errors",
+        '  a: {method: glm, cohort: all, formula: "diabetic ~ glu + bmi", family: binomial, link: logit, offset: ped,'
+        " weights: age, robust: HC0}\n",
+    ),
     "cox, one baseline": Owed(
         "tests.contract.test_cox_common_references:test_robust_errors",
         '  a: {method: cox, cohort: all, formula: "died ~ age + nodes", time: days, hospitals: pooled, robust: true,'

@@ -1,0 +1,177 @@
+"""Attacks by an offset that a study chooses: it sets a few apart, or leaves a few alone with a weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gagyo.coordinator.run import Run
+from gagyo.federation.rows import Rows as Inside
+from gagyo.methods._glm_cells import by_combination
+from gagyo.methods._glm_sums import cells_of
+from gagyo.methods._offset import Offset
+from gagyo.protocol.study import Study
+from gagyo.release.aggregate import NO_SPREAD, Measure, few_or_none
+from tests.attacks.test_hostile import told
+from tests.contract.data import HEAD, boolean, divide, number
+from tests.hospitals import house
+
+SIZE = 400
+VARIABLES = "\n".join(
+    [
+        *(number(name, 0.5, 100) for name in ("x", "n")),
+        number("o", -30, 30),
+        number("w", 0.5, 8),
+        *(boolean(name) for name in ("t", "d")),
+    ]
+)
+MODELS = {
+    "logit": "d ~ x + t, binomial, logit",
+    "in_the_large": "d ~ 1, binomial, logit",
+    "probit": "d ~ x + t, binomial, probit",
+    "cloglog": "d ~ x + t, binomial, cloglog",
+    "poisson": "n ~ x + t, poisson, log",
+    "negative_binomial": "n ~ x + t, negative_binomial, log",
+    "gamma": "n ~ x + t, gamma, log",
+    "gaussian": "n ~ x + t, gaussian, identity",
+}
+FEW = np.arange(4) * 4
+"""Four people of one hospital."""
+
+
+def people(o: np.ndarray, seed: int = 3) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    data = {"x": random.uniform(20, 80, SIZE), "t": (np.arange(SIZE) // 4 % 2).astype(float), "o": o}
+    data |= {"w": random.uniform(0.5, 8, SIZE), "d": (random.random(SIZE) < 0.5).astype(float)}
+    return data | {"n": 1.0 + random.poisson(3, SIZE)}
+
+
+def asked(folder: Path, name: str, data: dict[str, np.ndarray], more: str = "") -> Run:
+    formula, family, link = MODELS[name].split(", ")
+    line = f'  a: {{method: glm, cohort: all, formula: "{formula}", family: {family}, link: {link}, offset: o{more}}}\n'
+    return house(folder, HEAD % (10, VARIABLES, line), divide(data, np.arange(SIZE) % 4)).run()
+
+
+def score() -> np.ndarray:
+    """An honest one: the log odds of a published model."""
+    return np.random.default_rng(1).normal(0, 0.7, SIZE)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_honest_score_is_told(tmp_path: Path, name: str) -> None:
+    assert asked(tmp_path, name, people(score())).stopped == {}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_offset_that_a_few_have_is_withheld(tmp_path: Path, name: str) -> None:
+    """The difference from the model without it is theirs."""
+    o = np.zeros(SIZE)
+    o[FEW] = 1.0
+    run = asked(tmp_path, name, people(o))
+    assert list(run.stopped) == ["a"]
+    assert not any(one.whole("sums") for one in told(run, "a"))
+
+
+def unmoved() -> dict[str, np.ndarray]:
+    """Four people stay in the middle of a yes/no outcome's range, all others come to its ends, as their outcomes do."""
+    random = np.random.default_rng(2)
+    o = np.where(np.arange(SIZE) // 2 % 2 == 0, 25.0, -25.0) + random.uniform(-1, 1, SIZE)
+    o[FEW] = random.uniform(-0.1, 0.1, len(FEW))
+    data = people(o)
+    data["d"] = np.where(np.abs(o) > 1, o > 0, data["d"]).astype(float)
+    data["t"][FEW] = 1.0
+    return data
+
+
+def test_without_the_rule_the_information_is_that_of_the_few_who_are_not_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = unmoved()
+    monkeypatch.setattr(Offset, "weighed", lambda *_: NO_SPREAD)
+    fits = [one["fit"] for one in told(asked(tmp_path, "logit", data), "a") if "fit" in one.values]
+    x = data["x"][FEW] - 50.25
+    information = fits[0][3:9] / fits[0][3]
+    np.testing.assert_allclose(information[[0, 1, 2, 5]], [1, x.mean(), 1, 1], rtol=1e-2)
+    np.testing.assert_allclose(information[3], (x**2).mean(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["logit", "probit"])
+def test_an_offset_that_leaves_only_a_few_a_weight_is_withheld(tmp_path: Path, name: str) -> None:
+    run = asked(tmp_path, name, unmoved())
+    assert list(run.stopped) == ["a"]
+    assert not any("fit" in one.values for one in told(run, "a"))
+
+
+def test_nor_a_few_of_those_with_a_trait(tmp_path: Path) -> None:
+    data = unmoved()
+    some = (data["t"] == 0) & (np.arange(SIZE) > FEW[-1])
+    data["o"][some] /= 25.0  # all without the trait stay in the middle, and of those with it four
+    assert list(asked(tmp_path, "logit", data).stopped) == ["a"]
+
+
+STUDY = Study.parse(HEAD % (10, VARIABLES, "  a: {method: describe, cohort: all, variables: [x], by: t}\n"))
+
+
+def cells(o: np.ndarray, family: str, link: str, formula: str = "n ~ x + t", weights: str = "") -> Measure:
+    rows = Inside("seoul", STUDY.variables, people(o), [b"p%d" % number for number in range(SIZE)])
+    return cells_of(rows, rows.formula(formula), (family, link), Offset(given="o"), weights)
+
+
+def is_one(measure: Measure) -> bool:
+    spread = measure.spread
+    return bool((spread.total - spread.largest - spread.second < 0.2 * spread.largest).any())
+
+
+def is_few(measure: Measure) -> bool:
+    return bool(((measure.people > 0) & (measure.people < 10)).any())
+
+
+def test_who_counts_for_most_is_seen_on_the_scale_of_the_mean() -> None:
+    """An offset of 20 multiplies a mean by 5e8, or a gamma's outcome divided by it, where differences are small."""
+    o = np.random.default_rng(1).uniform(-9, 9, SIZE)
+    assert not is_one(cells(o, "gaussian", "identity"))
+    o[FEW] = 20.0
+    assert is_one(cells(o, "poisson", "log"))
+    assert not is_one(cells(o, "gamma", "log", "n ~ x"))
+    assert is_one(cells(-o, "gamma", "log"))
+    assert not is_one(cells(-o, "poisson", "log", "n ~ x"))
+    assert not is_one(cells(o, "gaussian", "identity"))
+
+
+@pytest.mark.parametrize("weights", ["", "w"])
+def test_few_values_of_an_offset_are_a_trait(weights: str) -> None:
+    """Beside a trait the information is an equation in who has which of them."""
+    o = np.arange(SIZE) // 8 % 3.0
+    assert not is_few(cells(o, "poisson", "log", weights=weights))
+    having = np.flatnonzero((np.arange(SIZE) // 4 % 2 == 1) & (o == 2))
+    o[having[4:]] = 1.0
+    assert is_few(cells(o, "poisson", "log", weights=weights))
+    assert not is_few(few_or_none(np.array([len(having)])))
+
+
+def test_an_outcome_is_looked_at_over_what_the_offset_expects() -> None:
+    """A gamma's score weighs outcomes over their means, by combination of traits."""
+    o = score()
+    rows = Inside("seoul", STUDY.variables, people(o), [b"p%d" % number for number in range(SIZE)])
+    found = by_combination(rows, rows.formula("n ~ t"), Offset(given="o"))
+    np.testing.assert_allclose(found.sum(axis=1), rows["n"] * np.exp(-o))
+
+
+def test_an_exposure_and_its_logarithm_are_one_model(tmp_path: Path) -> None:
+    data = people(score())
+    data["x"], data["n"] = np.exp(data["o"]) * 5, np.round(data["n"])
+    study = HEAD % (
+        10,
+        VARIABLES,
+        '  a: {method: glm, cohort: all, formula: "n ~ w + t", family: poisson, offset: o}\n'
+        '  b: {method: glm, cohort: all, formula: "n ~ w + t", family: poisson, exposure: x}\n',
+    )
+    run = house(tmp_path, study, divide(data, np.arange(SIZE) % 4)).run()
+    assert run.stopped == {}
+    a, b = ([one.value for one in run.results[name].estimates] for name in "ab")
+    np.testing.assert_allclose(a[1:], b[1:], rtol=1e-9)
+    np.testing.assert_allclose(a[0] - b[0], np.log(5), rtol=1e-9)
+    tests = [run.results[name].table("model_test").rows[0] for name in "ab"]
+    np.testing.assert_allclose(tests[0][1:], tests[1][1:], rtol=1e-8)
