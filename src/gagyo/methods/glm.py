@@ -226,7 +226,7 @@ class Method:
 
     @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
-        """Two or three sums; score, information, likelihood a round; Pearson's chi-square; a matrix, if errors are robust."""
+        """Two sums or three; score, information, likelihood a round; Pearson's chi-square; robust errors' matrix."""
         p = len(self.terms)
         upper = p * (p + 1) // 2
         sends = [Sends("glm.outcome", 3 + bool(self.offset.text), 1), Sends("glm.step", p + upper + 1, MOST_ROUNDS)]
