@@ -78,6 +78,7 @@ COMPARED = (
     Compared("imputation", CONTRACT + "imputed_categories_references.py::test_coefficients_are_those_of_the_same_draws_on_pooled_rows", "of categories: coefficients, errors, imputed shares", "the same draws, numpy"),
     Compared("imputation", CONTRACT + "imputed_categories_references.py::test_a_model_is_the_multinomial_fit_of_statsmodels", "of categories: the imputation model", "statsmodels"),
     Compared("categorical", CONTRACT + "categorical_references.py::test_coefficients_and_errors", "coefficients, errors, likelihood", "ordinal, nnet", "categorical"),
+    Compared("categorical", CONTRACT + "categorical_weights_references.py::test_weighted_coefficients_and_errors", "weighted: coefficients, robust errors", "MASS, nnet, White's formula", "categorical_weights"),
     Compared("categorical", CONTRACT + "categorical_references.py::test_a_multinomial_fit_is_that_of_statsmodels", "coefficients", "statsmodels"),
     Compared("compare", CONTRACT + "compare_references.py::test_tests_between_two_groups", "t and Welch's test", "t.test", "compare"),
     Compared("compare", CONTRACT + "compare_references.py::test_analysis_of_variance", "F, F of unequal variances", "oneway.test", "compare"),

@@ -62,6 +62,7 @@ MIXED = "tests/contract/test_mixed_references.py"
 MARGINS = "tests/contract/test_margins_references.py"
 REPEATING, REPEATED = "tests/attacks/test_repeated.py", "tests/contract/test_repeated_references.py"
 LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit/test_laplace.py"
+LEVELLED = "tests/contract/test_categorical_weights_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 FIRST = "tests/attacks/test_first_levels.py"
 PENALISED = "tests/contract/test_penalised_references.py"
@@ -72,7 +73,6 @@ TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_w
 STANDARD = "tests/attacks/test_standardisation.py"
 STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
-WEIGHTED_GLM = "tests/contract/test_glm_weights_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
@@ -642,9 +642,9 @@ MUTATIONS = (
         "methods/_glm_sums.py",
         "offset.beside(rows, formula), weights)",
         "offset.beside(rows, formula), '')",
-        WEIGHTED_GLM,
+        SHIFT,
     ),
-    ("methods/_sampling.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
+    ("methods/_sampling.py", "for term in formula.terms)]", "for term in ())]", SHIFT),
     ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
     ("exchange/access.py", "_outside(sender, recipient, study):", "False:", ACCESS),
@@ -1316,6 +1316,15 @@ MUTATIONS = (
         "widened(rows, formula, weights)",
         SHIFT,
     ),
+    (
+        "methods/categorical.py",
+        "design_cells(rows, widened(rows, formula, weights))",
+        "design_cells(rows, formula)",
+        LEVELLED,
+    ),
+    ("methods/categorical.py", "[weighed_apart(rows, formula, rows[weights])] if weights else []", "[]", LEVELLED),
+    ("methods/categorical.py", "spread_of(each if weights else", "spread_of(0 * each if weights else", LEVELLED),
+    ("methods/categorical.py", "spread_of(one.scores**2)", "spread_of(np.ones((rows.n, 1)))", LEVELLED),
     ("methods/_glm_cells.py", "rows[formula.outcome] * np.exp(-offset.of(rows))", "rows[formula.outcome]", SHIFT),
     ("methods/_offset.py", 'np.exp(-given) if family == "gamma" else', "np.exp(given) if False else", SHIFT),
     ("methods/_offset.py", "np.exp(given) if link in PROPORTIONAL else given\n", "given\n", SHIFT),

@@ -11,9 +11,9 @@ from gagyo.coordinator.run import Run
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_sums import cells_of
-from gagyo.methods._offset import Offset
+from gagyo.methods._offset import NONE, Offset
 from gagyo.protocol.study import Study
-from gagyo.release.aggregate import NO_SPREAD, Measure, few_or_none
+from gagyo.release.aggregate import NO_SPREAD, Measure
 from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, divide, number
 from tests.hospitals import house
@@ -114,9 +114,16 @@ def test_nor_a_few_of_those_with_a_trait(tmp_path: Path) -> None:
 STUDY = Study.parse(HEAD % (10, VARIABLES, "  a: {method: describe, cohort: all, variables: [x], by: t}\n"))
 
 
-def cells(o: np.ndarray, family: str, link: str, formula: str = "n ~ x + t", weights: str = "") -> Measure:
-    rows = Inside("seoul", STUDY.variables, people(o), [b"p%d" % number for number in range(SIZE)])
-    return cells_of(rows, rows.formula(formula), (family, link), Offset(given="o"), weights)
+GIVEN = Offset(given="o")
+
+
+def inside(data: dict[str, np.ndarray]) -> Inside:
+    return Inside("seoul", STUDY.variables, data, [b"p%d" % number for number in range(SIZE)])
+
+
+def cells(o: np.ndarray, family: str, link: str, formula: str = "n ~ x + t") -> Measure:
+    rows = inside(people(o))
+    return cells_of(rows, rows.formula(formula), (family, link), GIVEN)
 
 
 def is_one(measure: Measure) -> bool:
@@ -140,22 +147,37 @@ def test_who_counts_for_most_is_seen_on_the_scale_of_the_mean() -> None:
     assert not is_one(cells(o, "gaussian", "identity"))
 
 
-@pytest.mark.parametrize("weights", ["", "w"])
-def test_few_values_of_an_offset_are_a_trait(weights: str) -> None:
+@pytest.mark.parametrize("role", ["offset", "offset with weights", "weights"])
+def test_few_values_of_an_offset_or_of_weights_are_a_trait(role: str) -> None:
     """Beside a trait the information is an equation in who has which of them."""
-    o = np.arange(SIZE) // 8 % 3.0
-    assert not is_few(cells(o, "poisson", "log", weights=weights))
-    having = np.flatnonzero((np.arange(SIZE) // 4 % 2 == 1) & (o == 2))
-    o[having[4:]] = 1.0
-    assert is_few(cells(o, "poisson", "log", weights=weights))
-    assert not is_few(few_or_none(np.array([len(having)])))
+    values = 1 + np.arange(SIZE) // 8 % 3.0
+    assert not is_few(in_role(role, values))
+    having = np.flatnonzero((np.arange(SIZE) // 4 % 2 == 1) & (values == 3))
+    values[having[4:]] = 2.0
+    assert is_few(in_role(role, values))
+
+
+def test_few_values_of_weights_are_counted_with_each_two_traits() -> None:
+    """The information has sums of weights over those with both."""
+    values, some = 1 + np.arange(SIZE) // 8 % 3.0, (people(score())["d"] == 1) & (np.arange(SIZE) // 4 % 2 == 1)
+    assert not is_few(in_role("weights", values, "n ~ x + t + d"))
+    values[np.flatnonzero(some & (values == 3))[4:]] = 2.0
+    assert is_few(in_role("weights", values, "n ~ x + t + d"))
+    assert not is_few(in_role("weights", values, "n ~ x + t"))
+    assert not is_few(in_role("weights", values, "n ~ x + d"))
+
+
+def in_role(role: str, values: np.ndarray, formula: str = "n ~ x + t") -> Measure:
+    rows = inside(people(score()) | ({"w": values} if role == "weights" else {"o": values}))
+    weights = "" if role == "offset" else "w"
+    return cells_of(rows, rows.formula(formula), ("poisson", "log"), NONE if role == "weights" else GIVEN, weights)
 
 
 def test_an_outcome_is_looked_at_over_what_the_offset_expects() -> None:
     """A gamma's score weighs outcomes over their means, by combination of traits."""
     o = score()
-    rows = Inside("seoul", STUDY.variables, people(o), [b"p%d" % number for number in range(SIZE)])
-    found = by_combination(rows, rows.formula("n ~ t"), Offset(given="o"))
+    rows = inside(people(o))
+    found = by_combination(rows, rows.formula("n ~ t"), GIVEN)
     np.testing.assert_allclose(found.sum(axis=1), rows["n"] * np.exp(-o))
 
 

@@ -229,6 +229,11 @@ MORE = {
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
         " marginal_effects: true}\n",
     ),
+    "categorical, weights": Owed(
+        "tests.contract.test_categorical_weights_references:test_weighted_coefficients_and_errors",
+        '  a: {method: categorical, cohort: all, formula: "ageband ~ glu + diabetic", model: multinomial, weights: bmi,'
+        " robust: HC1}\n",
+    ),
     "glm, offset": Owed(
         "tests.contract.test_glm_references:test_coefficients_and_errors",
         '  a: {method: glm, cohort: all, formula: "diabetic ~ glu + bmi", family: binomial, link: logit, offset: ped,'

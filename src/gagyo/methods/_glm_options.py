@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gagyo.finding import Finding
 from gagyo.methods._offset import FARTHEST
-from gagyo.methods._sampling import can_weigh, most
+from gagyo.methods._sampling import faults_of_weights, most
 from gagyo.methods._sandwich import Errors
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -91,10 +91,10 @@ def _can_be_added(options: Options, formula: Formula, study: Study) -> bool:
 
 
 def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
-    beside = {*formula.variables, options.exposure, options.offset}
-    if not can_weigh(study, options.weights) or options.weights in beside:
-        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
-        return [Finding("glm_weights", place=analysis.place("weights"), values=values)]
+    others = {*formula.variables, options.exposure, options.offset}
+    wrong = list(faults_of_weights(options.weights, others, analysis, study))
+    if wrong:
+        return wrong
     given = {"robust": options.robust, "family": options.family, "marginal_effects": options.marginal_effects}
     unfit = [
         *(["robust"] if options.robust not in WEIGHTED_ERRORS else []),
