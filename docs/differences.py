@@ -99,7 +99,7 @@ COMPARED = (
     Compared("firth", CONTRACT + "firth_references.py::test_coefficients_and_errors", "coefficients, errors", "the penalised likelihood", "firth"),
     Compared("firth", CONTRACT + "firth_references.py::test_penalised_likelihood_ratios", "likelihood, its ratio", "the penalised likelihood", "firth"),
     Compared("firth", CONTRACT + "firth_references.py::test_limits_of_profiles", "limits of profiles", "the penalised likelihood", "firth"),
-    Compared("gee", CONTRACT + "gee_references.py::test_coefficients_and_errors", "coefficients, errors, correlation", "geepack", "gee"),
+    Compared("gee", CONTRACT + "gee_references.py::test_coefficients_and_errors", "coefficients, errors, correlation, also weighted", "geepack", "gee"),
     Compared("gee", CONTRACT + "gee_references.py::test_few_hospitals_as_clusters_have_clubsandwichs_errors_and_freedom", "hospitals as clusters: CR2, freedom", "clubSandwich", "gee"),
     Compared("gee", CONTRACT + "gee_references.py::test_statsmodels_says_the_same", "coefficients, errors, correlation", "statsmodels"),
     Compared("target_trial", CONTRACT + "target_trial_references.py::test_risks_and_their_errors", "risks, curves, their errors", "glm, clones written out", "target_trial"),

@@ -74,6 +74,7 @@ STANDARD = "tests/attacks/test_standardisation.py"
 STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
+WEIGHED_WARDS = "tests/attacks/test_weighted_clusters.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 ROOTS = "tests/unit/test_cluster_roots.py"
@@ -618,11 +619,28 @@ MUTATIONS = (
     ("methods/_sandwich.py", "MOST_LEVERAGE = 0.5", "MOST_LEVERAGE = 1.5", ROBUST),
     ("methods/_sandwich.py", "side_by_side(spread_of(over**2), alone)", "alone", ROBUST),
     ("methods/_sandwich.py", "np.concatenate([own, by_cluster])", "own", ROBUST),
-    ("methods/_sandwich.py", ", own_spread(rows, formula, cluster))", ")", ROBUST),
+    ("methods/_sandwich.py", ", own_spread(rows, formula, cluster, weights))", ")", ROBUST),
     ("methods/_sandwich.py", "if unlike and", "if not unlike and", ROBUST),
     ("methods/gee.py", "if beyond > 0.5:", "if False:", GEE),
-    ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
-    ("methods/gee.py", "whole = side_by_side(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
+    ("methods/_gee_cells.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHED_WARDS),
+    ("methods/_gee_cells.py", "joined(plain, weighed_apart(rows, formula, rows[weights]))", "plain", WEIGHED_WARDS),
+    (
+        "methods/_gee_cells.py",
+        "cluster_people(rows, widened(rows, formula, weights), groups)",
+        "cluster_people(rows, formula, groups)",
+        WEIGHED_WARDS,
+    ),
+    ("methods/_gee_cells.py", "[people, *unusual, *", "[people, *", WEIGHED_WARDS),
+    ("methods/_gee_cells.py", "columns * rows[weights][:, None], _away", "_away", WEIGHED_WARDS),
+    ("methods/_gee_cells.py", ", _away(rows, weights)])", "])", WEIGHED_WARDS),
+    ("methods/glm.py", "inverse, scales, cells, weights=weights)", "inverse, scales, cells)", WEIGHED_WARDS),
+    ("methods/gee.py", "family, weights), whole, own)", "family, weights), whole)", GEE),
+    (
+        "methods/gee.py",
+        "whole = side_by_side(spread, own_spread(rows, formula, cluster, weights))",
+        "whole = spread",
+        GEE,
+    ),
     ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),
     ("methods/_gee_cells.py", "whole = own_table(", "whole = np.ravel(", GEE),
     ("statistics/cluster_roots.py", "if white.plain:", "if True:", GEE),

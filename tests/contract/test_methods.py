@@ -234,6 +234,11 @@ MORE = {
         '  a: {method: categorical, cohort: all, formula: "ageband ~ glu + diabetic", model: multinomial, weights: bmi,'
         " robust: HC1}\n",
     ),
+    "gee, weights": Owed(
+        "tests.contract.test_gee_references:test_coefficients_and_errors",
+        '  a: {method: gee, cohort: all, formula: "npreg ~ bmi", family: gaussian, cluster: ageband, weights: age}\n',
+        by_hospital="a cluster lies within a hospital",
+    ),
     "glm, offset": Owed(
         "tests.contract.test_glm_references:test_coefficients_and_errors",
         '  a: {method: glm, cohort: all, formula: "diabetic ~ glu + bmi", family: binomial, link: logit, offset: ped,'

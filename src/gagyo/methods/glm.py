@@ -159,7 +159,7 @@ def meat(
     people = People(X, one.factor, one.weight, one.variance)
     scales = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family, beside, weights))
     cells = cells_of(rows, parsed, (family, link), beside, weights)
-    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
+    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells, weights=weights)
 
 
 @local(formula=Name(), family=Name(), link=Name(), offset=Name(), coefficients=COEFFICIENTS)
