@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gagyo.coordinator.run import Run
+from gagyo.federation.line import Line
 from gagyo.federation.rows import Rows as Inside
 from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_sums import cells_of
@@ -48,10 +49,13 @@ def people(o: np.ndarray, seed: int = 3) -> dict[str, np.ndarray]:
     return data | {"n": 1.0 + random.poisson(3, SIZE)}
 
 
-def asked(folder: Path, name: str, data: dict[str, np.ndarray], more: str = "") -> Run:
+def line(name: str, at: str = "a") -> str:
     formula, family, link = MODELS[name].split(", ")
-    line = f'  a: {{method: glm, cohort: all, formula: "{formula}", family: {family}, link: {link}, offset: o{more}}}\n'
-    return house(folder, HEAD % (10, VARIABLES, line), divide(data, np.arange(SIZE) % 4)).run()
+    return f'  {at}: {{method: glm, cohort: all, formula: "{formula}", family: {family}, link: {link}, offset: o}}\n'
+
+
+def asked(folder: Path, lines: str, data: dict[str, np.ndarray]) -> Run:
+    return house(folder, HEAD % (10, VARIABLES, lines), divide(data, np.arange(SIZE) % 4)).run()
 
 
 def score() -> np.ndarray:
@@ -59,17 +63,24 @@ def score() -> np.ndarray:
     return np.random.default_rng(1).normal(0, 0.7, SIZE)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_an_honest_score_is_told(tmp_path: Path, name: str) -> None:
-    assert asked(tmp_path, name, people(score())).stopped == {}
+def test_an_honest_score_is_told_in_all_models(tmp_path: Path) -> None:
+    run = asked(tmp_path, "".join(line(name, name) for name in MODELS), people(score()))
+    assert run.stopped == {}
+    offsets = [one.values["found"] for one in run.results["logit"].methods_text if one.key == "glm.text_offset"]
+    assert offsets == ["o"]
+    assert "o" in Line(run.plan.study).methods["logit"].complete, "whoever lacks one is left out"
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_an_offset_that_a_few_have_is_withheld(tmp_path: Path, name: str) -> None:
-    """The difference from the model without it is theirs."""
+def a_few() -> np.ndarray:
     o = np.zeros(SIZE)
     o[FEW] = 1.0
-    run = asked(tmp_path, name, people(o))
+    return o
+
+
+@pytest.mark.parametrize("name", ["logit", "negative_binomial"])
+def test_an_offset_that_a_few_have_is_withheld(tmp_path: Path, name: str) -> None:
+    """The difference from the model without it is theirs."""
+    run = asked(tmp_path, line(name), people(a_few()))
     assert list(run.stopped) == ["a"]
     assert not any(one.whole("sums") for one in told(run, "a"))
 
@@ -90,7 +101,7 @@ def test_without_the_rule_the_information_is_that_of_the_few_who_are_not_moved(
 ) -> None:
     data = unmoved()
     monkeypatch.setattr(Offset, "weighed", lambda *_: NO_SPREAD)
-    fits = [one["fit"] for one in told(asked(tmp_path, "logit", data), "a") if "fit" in one.values]
+    fits = [one["fit"] for one in told(asked(tmp_path, line("logit"), data), "a") if "fit" in one.values]
     x = data["x"][FEW] - 50.25
     information = fits[0][3:9] / fits[0][3]
     np.testing.assert_allclose(information[[0, 1, 2, 5]], [1, x.mean(), 1, 1], rtol=1e-2)
@@ -99,7 +110,7 @@ def test_without_the_rule_the_information_is_that_of_the_few_who_are_not_moved(
 
 @pytest.mark.parametrize("name", ["logit", "probit"])
 def test_an_offset_that_leaves_only_a_few_a_weight_is_withheld(tmp_path: Path, name: str) -> None:
-    run = asked(tmp_path, name, unmoved())
+    run = asked(tmp_path, line(name), unmoved())
     assert list(run.stopped) == ["a"]
     assert not any("fit" in one.values for one in told(run, "a"))
 
@@ -108,7 +119,7 @@ def test_nor_a_few_of_those_with_a_trait(tmp_path: Path) -> None:
     data = unmoved()
     some = (data["t"] == 0) & (np.arange(SIZE) > FEW[-1])
     data["o"][some] /= 25.0  # all without the trait stay in the middle, and of those with it four
-    assert list(asked(tmp_path, "logit", data).stopped) == ["a"]
+    assert list(asked(tmp_path, line("logit"), data).stopped) == ["a"]
 
 
 STUDY = Study.parse(HEAD % (10, VARIABLES, "  a: {method: describe, cohort: all, variables: [x], by: t}\n"))
@@ -133,6 +144,13 @@ def is_one(measure: Measure) -> bool:
 
 def is_few(measure: Measure) -> bool:
     return bool(((measure.people > 0) & (measure.people < 10)).any())
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_a_few_who_have_an_offset_are_seen_in_all_models(model: str) -> None:
+    formula, family, link = model.split(", ")
+    assert is_few(cells(a_few(), family, link, formula))
+    assert not is_few(cells(score(), family, link, formula))
 
 
 def test_who_counts_for_most_is_seen_on_the_scale_of_the_mean() -> None:
@@ -181,16 +199,28 @@ def test_an_outcome_is_looked_at_over_what_the_offset_expects() -> None:
     np.testing.assert_allclose(found.sum(axis=1), rows["n"] * np.exp(-o))
 
 
+def test_of_two_offsets_that_are_the_same_for_all_but_a_few_one_is_told(tmp_path: Path) -> None:
+    """The difference of the two fits is these few's; `site/alike.py` compares whatever variables analyses name."""
+    data = people(score())
+    data["p"] = data["o"].copy()
+    data["p"][FEW] += 1.0
+    lines = "".join(
+        f'  {one}: {{method: glm, cohort: all, formula: "d ~ x", family: binomial, link: logit, offset: {one}}}\n'
+        for one in "op"
+    )
+    study = HEAD % (10, VARIABLES + "\n" + number("p", -30, 30), lines)
+    run = house(tmp_path, study, divide(data, np.arange(SIZE) % 4)).run()
+    assert (list(run.results), list(run.stopped)) == (["o"], ["p"])
+
+
 def test_an_exposure_and_its_logarithm_are_one_model(tmp_path: Path) -> None:
     data = people(score())
     data["x"], data["n"] = np.exp(data["o"]) * 5, np.round(data["n"])
-    study = HEAD % (
-        10,
-        VARIABLES,
-        '  a: {method: glm, cohort: all, formula: "n ~ w + t", family: poisson, offset: o}\n'
-        '  b: {method: glm, cohort: all, formula: "n ~ w + t", family: poisson, exposure: x}\n',
+    lines = "".join(
+        f'  {name}: {{method: glm, cohort: all, formula: "n ~ w + t", family: poisson, {beside}}}\n'
+        for name, beside in (("a", "offset: o"), ("b", "exposure: x"))
     )
-    run = house(tmp_path, study, divide(data, np.arange(SIZE) % 4)).run()
+    run = asked(tmp_path, lines, data)
     assert run.stopped == {}
     a, b = ([one.value for one in run.results[name].estimates] for name in "ab")
     np.testing.assert_allclose(a[1:], b[1:], rtol=1e-9)

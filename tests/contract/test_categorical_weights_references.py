@@ -115,6 +115,7 @@ def test_the_same_people_with_weights_of_many_values_pass_and_their_unit_does_no
 
 
 def test_weights_of_one_are_no_weights(tmp_path: Path) -> None:
+    assert "w" in Line(Study.parse(STUDY % ("x", WEIGHTED))).methods["a"].complete, "whoever lacks one is left out"
     found = [run(tmp_path / str(at), people(np.ones(400)), more) for at, more in enumerate((WEIGHTED, ", robust: HC0"))]
     told = [[(one.value, one.standard_error) for one in done.results["a"].estimates] for done in found]
     np.testing.assert_allclose(told[0], told[1], rtol=1e-9)

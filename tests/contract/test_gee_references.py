@@ -182,6 +182,7 @@ def test_the_unit_of_weights_does_not_matter_and_weights_of_one_are_none() -> No
     ones, plain = solved(WEIGHED, data | {"weight": np.ones(len(data["ses"]))}), solved(WEIGHED.partition(", we")[0])
     np.testing.assert_allclose(numbers(ones), numbers(plain), rtol=1e-9)
     assert [one.values["found"] for one in small.methods_text if one.key == "gee.text_weights"] == ["weight"]
+    assert "weight" in Line(Study.parse(text(WEIGHED))).methods["a"].complete, "whoever lacks one is left out"
     assert "gee.text_weights" not in [one.key for one in plain.methods_text]
 
 
