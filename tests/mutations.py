@@ -62,6 +62,7 @@ MIXED = "tests/contract/test_mixed_references.py"
 MARGINS = "tests/contract/test_margins_references.py"
 REPEATING, REPEATED = "tests/attacks/test_repeated.py", "tests/contract/test_repeated_references.py"
 LOGIT, LAPLACE = "tests/contract/test_mixed_logistic_references.py", "tests/unit/test_laplace.py"
+LEVELLED = "tests/contract/test_categorical_weights_references.py"
 CATEGORICAL = "tests/contract/test_categorical_references.py"
 FIRST = "tests/attacks/test_first_levels.py"
 PENALISED = "tests/contract/test_penalised_references.py"
@@ -72,8 +73,8 @@ TIMED, TIMES = "tests/attacks/test_weighted_survival.py", "tests/contract/test_w
 STANDARD = "tests/attacks/test_standardisation.py"
 STANDARDS = "tests/contract/test_standardisation_references.py"
 NEGATIVE = "tests/contract/test_negative_binomial_references.py"
-WEIGHTED_GLM = "tests/contract/test_glm_weights_references.py"
 FIRTH = "tests/contract/test_firth_references.py"
+WEIGHED_WARDS = "tests/attacks/test_weighted_clusters.py"
 GEE = "tests/contract/test_gee_references.py"
 ROBUST = "tests/contract/test_robust_references.py"
 ROOTS = "tests/unit/test_cluster_roots.py"
@@ -89,6 +90,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
+SHIFT = "tests/attacks/test_offset.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
@@ -617,17 +619,34 @@ MUTATIONS = (
     ("methods/_sandwich.py", "MOST_LEVERAGE = 0.5", "MOST_LEVERAGE = 1.5", ROBUST),
     ("methods/_sandwich.py", "side_by_side(spread_of(over**2), alone)", "alone", ROBUST),
     ("methods/_sandwich.py", "np.concatenate([own, by_cluster])", "own", ROBUST),
-    ("methods/_sandwich.py", ", own_spread(rows, formula, cluster))", ")", ROBUST),
+    ("methods/_sandwich.py", ", own_spread(rows, formula, cluster, weights))", ")", ROBUST),
     ("methods/_sandwich.py", "if unlike and", "if not unlike and", ROBUST),
     ("methods/gee.py", "if beyond > 0.5:", "if False:", GEE),
-    ("methods/gee.py", "family), whole, own)", "family), whole)", GEE),
-    ("methods/gee.py", "whole = side_by_side(spread, own_spread(rows, formula, cluster))", "whole = spread", GEE),
+    ("methods/_gee_cells.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHED_WARDS),
+    ("methods/_gee_cells.py", "joined(plain, weighed_apart(rows, formula, rows[weights]))", "plain", WEIGHED_WARDS),
+    (
+        "methods/_gee_cells.py",
+        "cluster_people(rows, widened(rows, formula, weights), groups)",
+        "cluster_people(rows, formula, groups)",
+        WEIGHED_WARDS,
+    ),
+    ("methods/_gee_cells.py", "[people, *unusual, *", "[people, *", WEIGHED_WARDS),
+    ("methods/_gee_cells.py", "columns * rows[weights][:, None], _away", "_away", WEIGHED_WARDS),
+    ("methods/_gee_cells.py", ", _away(rows, weights)])", "])", WEIGHED_WARDS),
+    ("methods/glm.py", "inverse, scales, cells, weights=weights)", "inverse, scales, cells)", WEIGHED_WARDS),
+    ("methods/gee.py", "family, weights), whole, own)", "family, weights), whole)", GEE),
+    (
+        "methods/gee.py",
+        "whole = side_by_side(spread, own_spread(rows, formula, cluster, weights))",
+        "whole = spread",
+        GEE,
+    ),
     ("methods/_gee_cells.py", "return [whole, *(one.ravel() for one in counts)]", "return [whole]", GEE),
     ("methods/_gee_cells.py", "whole = own_table(", "whole = np.ravel(", GEE),
     ("statistics/cluster_roots.py", "if white.plain:", "if True:", GEE),
     ("statistics/cluster_roots.py", "found - none @ (none.T @ found)", "found", ROOTS),
     ("statistics/cluster_roots.py", "np.eye(none.shape[1]))", "0 * np.eye(none.shape[1]))", ROOTS),
-    ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, exposure))", "spread)", NEGATIVE),
+    ("methods/_glm_negative_binomial.py", "spread, patterns(rows, parsed, beside))", "spread)", NEGATIVE),
     ("methods/_glm_negative_binomial.py", "> NO_MORE * poisson.mean", "> 1e300", NEGATIVE),
     ("methods/_glm_options.py", 'if options.family == "negative_binomial" and not measured:', "if False:", NEGATIVE),
     (
@@ -637,8 +656,13 @@ MUTATIONS = (
         "tests/attacks/test_ordinary_target_trials.py",
     ),
     ("methods/_weighting_curves.py", "raise refused", "pass", "tests/contract/test_dispensable.py"),
-    ("methods/_glm_sums.py", "wide = widened(rows, formula, weights)", "wide = formula", WEIGHTED_GLM),
-    ("methods/_sampling.py", "for term in formula.terms)]", "for term in ())]", WEIGHTED_GLM),
+    (
+        "methods/_glm_sums.py",
+        "offset.beside(rows, formula), weights)",
+        "offset.beside(rows, formula), '')",
+        SHIFT,
+    ),
+    ("methods/_sampling.py", "for term in formula.terms)]", "for term in ())]", SHIFT),
     ("statistics/mixed.py", "if not away.any():", "if True:", "tests/unit/test_mixed_search.py"),
     ("site/service.py", '"study_not_open", "not_a_member", "no', '"study_not_open", "no', STATES),
     ("exchange/access.py", "_outside(sender, recipient, study):", "False:", ACCESS),
@@ -832,7 +856,7 @@ MUTATIONS = (
     ),
     (
         "methods/glm.py",
-        "beta[0] = np.log(mean) if hazard else self.family.start(mean)",
+        "beta[0] = self.offset.start(self.family, one.family, one.link, mean, over)",
         "pass",
         "tests/contract/test_glm_references.py",
     ),
@@ -1231,7 +1255,7 @@ MUTATIONS = (
     ("methods/logistic.py", "Variance(np.nan_to_num(fit.solved.inverse))", "Variance(fit.solved.inverse)", EDGES),
     ("methods/glm.py", "np.nan_to_num(fit.solved.inverse) * fit.disp", "fit.solved.inverse * fit.disp", EDGES),
     ("methods/glm.py", "walk.pivots[0] * walk.rate", "walk.pivots[0]", EDGES),
-    ("methods/_glm_told.py", ' == "boolean" and not self.exposure', ' == "boolean"', EDGES),
+    ("methods/_glm_told.py", ' == "boolean" and not self.offset.exposure', ' == "boolean"', EDGES),
     ("methods/validate.py", "[found.get(term) is not None for term in terms]", "[True for term in terms]", EDGES),
     ("methods/_mixed_logistic_told.py", "if error is None or error > d else", "if error is None else", EDGES),
     ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),
@@ -1317,8 +1341,33 @@ MUTATIONS = (
     ("methods/_survival/times.py", "numbers[numbers > 1]", "numbers[numbers > 2]", TIES),
     ("site/ties.py", "session.history.ties.get(name))", "None)", TIES),
     ("site/history.py", 'self.ties[cursor.analysis] = int(question.arguments["ties"])', "pass", TIES),
-    ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (weights,) if name]", APART),
-    ("methods/_glm_sums.py", "for name in (exposure, weights) if name]", "for name in (exposure,) if name]", APART),
+    ("methods/_glm_sums.py", "[offset.weighing(rows, *model)] if offset.text else []", "[]", APART),
+    ("methods/_glm_sums.py", "roles += [rows[weights]] if weights else []", "", APART),
+    (
+        "methods/_glm_sums.py",
+        "widened(rows, offset.beside(rows, formula), weights)",
+        "widened(rows, formula, weights)",
+        SHIFT,
+    ),
+    (
+        "methods/categorical.py",
+        "design_cells(rows, widened(rows, formula, weights))",
+        "design_cells(rows, formula)",
+        LEVELLED,
+    ),
+    ("methods/categorical.py", "[weighed_apart(rows, formula, rows[weights])] if weights else []", "[]", LEVELLED),
+    ("methods/categorical.py", "spread_of(each if weights else", "spread_of(0 * each if weights else", LEVELLED),
+    ("methods/categorical.py", "spread_of(one.scores**2)", "spread_of(np.ones((rows.n, 1)))", LEVELLED),
+    ("methods/_glm_cells.py", "rows[formula.outcome] * np.exp(-offset.of(rows))", "rows[formula.outcome]", SHIFT),
+    ("methods/_offset.py", 'np.exp(-given) if family == "gamma" else', "np.exp(given) if False else", SHIFT),
+    ("methods/_offset.py", "np.exp(given) if link in PROPORTIONAL else given\n", "given\n", SHIFT),
+    ("methods/_offset.py", 'if not self.given or family != "binomial":', "if True:", SHIFT),
+    (
+        "methods/_offset.py",
+        "np.column_stack([np.ones(rows.n, bool), traits, ~traits])",
+        "np.ones((rows.n, 1), bool)",
+        SHIFT,
+    ),
     ("methods/_survival/episodes.py", "slice(size)), apart)", "slice(size)))", APART),
     ("methods/_set_apart.py", "_of_two(away > 0, sides) if has_usual", "_of_two(away > 0, sides) if False", APART),
     (

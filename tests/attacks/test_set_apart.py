@@ -93,7 +93,7 @@ def test_without_the_rule_the_one_who_came_late_and_the_one_who_counts_twice_fol
 
 def sums(run: Run, name: str) -> float:
     """The mean of a Poisson model's start: outcomes by exposures."""
-    outcomes, over = next(one["sums"] for one in told(run, name) if "sums" in one.values)
+    outcomes, *_, over = next(one["sums"] for one in told(run, name) if "sums" in one.values)
     return float(outcomes / over)
 
 
@@ -128,7 +128,7 @@ def is_one(measure: Measure) -> bool:
 
 def weighed(w: np.ndarray) -> Measure:
     rows = inside(w=w)
-    return weighed_apart(rows, rows.formula("c1 ~ x + t + s"), "w")
+    return weighed_apart(rows, rows.formula("c1 ~ x + t + s"), rows["w"])
 
 
 def test_weights_that_are_nearly_alike_hide_nobody() -> None:
@@ -149,9 +149,9 @@ def test_weights_are_counted_with_each_two_traits() -> None:
     w[np.flatnonzero(t)[:40]] = w[np.flatnonzero(~t)[:20]] = 2.0
     s[np.flatnonzero(t)[31:80]] = s[np.flatnonzero(~t)[:40]] = 1.0
     rows = inside(w=w, s=s)
-    assert is_few(weighed_apart(rows, rows.formula("c1 ~ x + t + s"), "w")), "nine others have both"
-    assert not is_few(weighed_apart(rows, rows.formula("c1 ~ x + t"), "w"))
-    assert not is_few(weighed_apart(rows, rows.formula("c1 ~ x + s"), "w"))
+    assert is_few(weighed_apart(rows, rows.formula("c1 ~ x + t + s"), rows["w"])), "nine others have both"
+    assert not is_few(weighed_apart(rows, rows.formula("c1 ~ x + t"), rows["w"]))
+    assert not is_few(weighed_apart(rows, rows.formula("c1 ~ x + s"), rows["w"]))
 
 
 def in_time(came: np.ndarray, at: np.ndarray | None = None, strata: str = "", exact: bool = True) -> Measure:

@@ -29,6 +29,8 @@ VARIABLES = "\n".join(
         number("count", 0, 70),
         number("verbal", -12, 12),
         number("ses", 0, 60),
+        number("weight", 0.1, 8),
+        number("share", 0.1, 8),
         boolean("comb"),
         boolean("pass"),
         f"  class: {{type: integer, range: [0, 200], label: {label('class')}}}",
@@ -50,6 +52,8 @@ def pupils() -> dict[str, np.ndarray]:
         "pass": (data["lang"] >= 42).astype(float),
         "count": np.rint(data["lang"]),
         "half": (data["class"] > 30).astype(float),
+        "weight": 0.5 + data["ses"] / 40 + data["class"] % 3 / 2,
+        "share": 1 + data["class"] % 5 / 2,
     }
 
 
@@ -78,7 +82,8 @@ def line(case: dict[str, Any], more: str) -> str:
 @pytest.mark.parametrize("name", golden()["cases"])
 def test_coefficients_and_errors(name: str) -> None:
     case = golden()["cases"][name]
-    result = solved(line(case, f"cluster: class, correlation: {case['correlation']}, denominator: N"))
+    weights = f", weights: {case['weights']}" if case["weights"] else ""
+    result = solved(line(case, f"cluster: class, correlation: {case['correlation']}, denominator: N{weights}"))
     np.testing.assert_allclose(numbers(result), np.transpose([case["coefficients"], case["errors"]]), rtol=TIGHT)
     working = told(result)
     assert (working["people"], working["clusters"]) == (case["people"], case["clusters"])
@@ -165,6 +170,22 @@ def test_of_independent_people_alone_it_is_whites_sandwich() -> None:
     np.testing.assert_allclose(numbers(result)[:, 1], np.sqrt(np.diag(variance)), rtol=TIGHT)
 
 
+WEIGHED = 'formula: "lang ~ verbal + comb", family: gaussian, cluster: class, weights: weight'
+
+
+def test_the_unit_of_weights_does_not_matter_and_weights_of_one_are_none() -> None:
+    data = pupils()
+    small, large = (solved(WEIGHED, data | {"weight": unit * data["weight"]}) for unit in (0.5, 2.0))
+    np.testing.assert_allclose(numbers(small), numbers(large), rtol=1e-9)
+    for name in ("dispersion", "alpha"):
+        np.testing.assert_allclose(told(small)[name], told(large)[name], rtol=1e-9)
+    ones, plain = solved(WEIGHED, data | {"weight": np.ones(len(data["ses"]))}), solved(WEIGHED.partition(", we")[0])
+    np.testing.assert_allclose(numbers(ones), numbers(plain), rtol=1e-9)
+    assert [one.values["found"] for one in small.methods_text if one.key == "gee.text_weights"] == ["weight"]
+    assert "weight" in Line(Study.parse(text(WEIGHED))).methods["a"].complete, "whoever lacks one is left out"
+    assert "gee.text_weights" not in [one.key for one in plain.methods_text]
+
+
 # What the gate lets out, and what it does not.
 
 WARDS = 'formula: "lang ~ verbal + ses", family: gaussian, cluster: class'
@@ -187,7 +208,10 @@ def mixed_up() -> dict[str, np.ndarray]:
     return data | {"comb": (np.arange(len(data["comb"])) % 2).astype(float)}
 
 
-@pytest.mark.parametrize("more", [WARDS, HALVES, WARDS.replace(", cluster: class", ""), HALVES.replace("half", "''")])
+@pytest.mark.parametrize(
+    "more",
+    [WARDS, HALVES, WARDS.replace(", cluster: class", ""), HALVES.replace("half", "''"), WARDS + ", weights: share"],
+)
 def test_ordinary_clusters_pass_and_change_nothing(tmp_path: Path, mixed_up: dict[str, np.ndarray], more: str) -> None:
     run = answer(tmp_path, more, mixed_up)
     assert run.stopped == {}
@@ -277,6 +301,10 @@ def test_people_without_anyone_beside_them_have_no_correlation() -> None:
         ('formula: "lang ~ ses", family: binomial', {"glm_outcome"}),
         ('formula: "verbal ~ ses", family: poisson', {"glm_outcome"}),
         ('formula: "lang ~ ses", family: gaussian, cluster: verbal', {"mixed_cluster"}),
+        ('formula: "lang ~ ses", family: gaussian, weights: share', {"gee_weights"}),
+        ('formula: "lang ~ ses", family: gaussian, cluster: class, errors: CR2, weights: share', {"gee_weights"}),
+        ('formula: "lang ~ ses", family: gaussian, cluster: class, weights: verbal', {"glm_weights"}),
+        ('formula: "lang ~ ses", family: gaussian, cluster: class, weights: class', {"glm_weights"}),
         ('formula: "lang ~ class", family: binomial, cluster: class', {"glm_outcome", "mixed_cluster"}),
     ],
 )

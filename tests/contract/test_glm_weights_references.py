@@ -31,7 +31,8 @@ def cases() -> dict[str, Any]:
 
 def line(name: str, case: dict[str, Any], robust: str) -> str:
     head = f'{{method: glm, cohort: all, formula: "{case["formula"]}", family: {case["family"]}'
-    return f"  {name}_{robust.lower()}: {head}, link: {case['link']}, weights: {case['weights']}, robust: {robust}}}\n"
+    more = f", weights: {case['weights']}" + (f", offset: {case['offset']}" if case["offset"] else "")
+    return f"  {name}_{robust.lower()}: {head}, link: {case['link']}{more}, robust: {robust}}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,7 @@ def test_the_same_people_with_weights_of_many_values_pass(tmp_path: Path) -> Non
         ("family: binomial, link: logit, weights: w, robust: HC0, marginal_effects: true", ["glm_weights_beside"]),
         ("family: binomial, link: logit, weights: z, robust: HC0", ["glm_weights"]),
         ("family: binomial, link: logit, weights: x, robust: HC0", ["glm_weights"]),
+        ("family: binomial, link: logit, weights: w, offset: w, robust: HC0", ["glm_weights"]),
         ("family: binomial, link: logit, weights: e, robust: HC0", ["glm_weights"]),
         ("family: binomial, link: logit, weights: nowhere, robust: HC0", ["glm_weights"]),
     ],

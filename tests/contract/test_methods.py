@@ -229,6 +229,21 @@ MORE = {
         '  a: {method: glm, cohort: all, formula: "bmi ~ skin + age + diabetic", family: gamma,'
         " marginal_effects: true}\n",
     ),
+    "categorical, weights": Owed(
+        "tests.contract.test_categorical_weights_references:test_weighted_coefficients_and_errors",
+        '  a: {method: categorical, cohort: all, formula: "ageband ~ glu + diabetic", model: multinomial, weights: bmi,'
+        " robust: HC1}\n",
+    ),
+    "gee, weights": Owed(
+        "tests.contract.test_gee_references:test_coefficients_and_errors",
+        '  a: {method: gee, cohort: all, formula: "npreg ~ bmi", family: gaussian, cluster: ageband, weights: age}\n',
+        by_hospital="a cluster lies within a hospital",
+    ),
+    "glm, offset": Owed(
+        "tests.contract.test_glm_references:test_coefficients_and_errors",
+        '  a: {method: glm, cohort: all, formula: "diabetic ~ glu + bmi", family: binomial, link: logit, offset: ped,'
+        " weights: age, robust: HC0}\n",
+    ),
     "cox, one baseline": Owed(
         "tests.contract.test_cox_common_references:test_robust_errors",
         '  a: {method: cox, cohort: all, formula: "died ~ age + nodes", time: days, hospitals: pooled, robust: true,'

@@ -29,11 +29,19 @@ def cases() -> dict[str, Any]:
 
 
 def line(name: str, case: dict[str, Any], robust: str) -> str:
-    more = f", exposure: {case['exposure']}" if case["exposure"] else ""
+    more = "".join(f", {key}: {case[key]}" for key in ("exposure", "offset") if case[key])
     return (
         f'  {name}_{robust.lower()}: {{method: glm, cohort: all, formula: "{case["formula"]}", '
         f"family: negative_binomial, robust: {robust}{more}}}\n"
     )
+
+
+SOME = [
+    (name, robust)
+    for robust in ("none", "HC0", "HC1", "HC2", "HC3")
+    for name, case in cases().items()
+    if robust in ("none", "HC0") or not case["offset"]
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     """Every case, run once; a study asks for one power of leverages only."""
     results: dict[str, Result] = {}
     for kind in (("none", "HC0", "HC1"), ("HC2",), ("HC3",)):
-        lines = [line(name, case, robust) for name, case in cases().items() for robust in kind]
+        lines = [line(name, cases()[name], robust) for name, robust in SOME if robust in kind]
         run = house(tmp_path_factory.mktemp("pima"), study("pima", "".join(lines)), hospitals("pima")).run()
         assert run.stopped == {}
         results |= run.results
@@ -53,8 +61,7 @@ def told(result: Any, table: str) -> dict[str, Any]:
     return dict(zip([column.name for column in found.columns], found.rows[0], strict=True))
 
 
-@pytest.mark.parametrize("robust", ["none", "HC0", "HC1", "HC2", "HC3"])
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize(("name", "robust"), SOME)
 def test_coefficients_and_errors(fits: dict[str, Result], name: str, robust: str) -> None:
     result, case = fits[f"{name}_{robust.lower()}"], cases()[name]
     assert result.people == case["people"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gagyo.methods._newton import wald
 from gagyo.methods._regression import middles
+from gagyo.methods._sandwich import Robust, Variance
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
 from gagyo.protocol.terms import DesignColumn
@@ -22,12 +23,12 @@ from gagyo.text import LANGUAGES, Language, Text, join, translate
 
 @dataclass(frozen=True)
 class Fit:
-    """A converged fit: coefficients (q,) of columns about their middles, NaN where aliased, and their inverse
-    information (q, q); its likelihood and the null model's.
+    """A converged fit: coefficients (q,) of columns about their middles, NaN where aliased, and their variance;
+    its likelihood and the null model's, of weighted sums no likelihoods.
     """
 
     coefficients: Floats
-    inverse: Floats
+    variance: Variance
     aliased: NDArray[np.bool_]
     likelihood: float
     null: float
@@ -43,6 +44,8 @@ class Told:
     formula: Formula
     study: Study
     model: str
+    robust: Robust
+    weights: str = ""
 
     @property
     def _levels(self) -> list[tuple[str, Text]]:
@@ -84,7 +87,7 @@ class Told:
         """The result."""
         turn = self._to_raw()
         beta = np.where(fit.aliased, np.nan, turn @ np.nan_to_num(fit.coefficients))
-        error = np.sqrt(np.diag(turn @ np.nan_to_num(fit.inverse) @ turn.T))
+        error = fit.variance.at(turn).errors
         estimates = tuple(self._estimates(beta, error))
         gone = ", ".join(name for name, out in zip(self.names, fit.aliased, strict=True) if out)
         return Result(
@@ -94,11 +97,13 @@ class Told:
             sites=fit.sites,
             rounds=fit.rounds,
             estimates=estimates,
-            tables=(self._coefficients(estimates), self._test(fit)),
+            tables=(self._coefficients(estimates), self._wald(fit) if self.weights else self._test(fit)),
             notes=(Words("regression.aliased", {"found": gone}),) if gone else (),
             methods_text=(
                 Words(f"categorical.text_{self.model}", {"formula": self.formula.text}),
+                *([Words("glm.text_weights", {"found": self.weights})] if self.weights else []),
                 Words("categorical.text_fit"),
+                *self.robust.methods_text(fit.variance),
             ),
         )
 
@@ -153,4 +158,19 @@ class Told:
             Column("p", Words("regression.p"), "p"),
         )
         row = (fit.people, fit.likelihood, chi, terms, float(chi2_sf(chi, max(terms, 1))))
+        return Table("model_test", Words("regression.model_test"), columns, (row,), notes=self.robust.under_test())
+
+    def _wald(self, fit: Fit) -> Table:
+        """All coefficients but intercepts and cuts: what weighted sums are of is no likelihood."""
+        slopes = np.array(["|" not in name and not name.endswith(".Intercept") for name in self.names])
+        kept = np.flatnonzero(slopes & ~fit.aliased)
+        beta, variance = fit.coefficients[kept], fit.variance.matrix[np.ix_(kept, kept)]
+        chi = float(beta @ np.linalg.solve(variance, beta))
+        columns = (
+            Column("people", Words("regression.people"), "count"),
+            Column("wald", Words("glm.wald"), "number", 2),
+            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+            Column("p", Words("regression.p"), "p"),
+        )
+        row = (fit.people, chi, len(kept), float(chi2_sf(chi, len(kept))))
         return Table("model_test", Words("regression.model_test"), columns, (row,))

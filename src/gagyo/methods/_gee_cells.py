@@ -8,9 +8,11 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._mixed_cells import Clusters, cluster_people, cluster_spread
 from gagyo.methods._products import product_cells
+from gagyo.methods._sampling import widened
+from gagyo.methods._set_apart import weighed_apart
 from gagyo.methods._traits import all_traits
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Counts, Floats, Measure, Spread, own_table
+from gagyo.release.aggregate import Counts, Floats, Measure, Spread, joined, own_table
 
 
 class Whole(Clusters):
@@ -39,26 +41,40 @@ def places_of(rows: Rows, cluster: str) -> list[np.ndarray]:
     return found
 
 
-def pooled_cells(rows: Rows, formula: Formula, family: str) -> Measure:
+def pooled_cells(rows: Rows, formula: Formula, family: str, weights: str = "") -> Measure:
     """What the sums over all people give away, as of a linear or a generalised linear fit."""
-    cells: Measure = rows.kept(
-        ("gee cells", formula.text, family),
-        lambda: product_cells(rows, formula) if family == "gaussian" else fit_cells(rows, formula, ""),
-    )
+
+    def count() -> Measure:
+        wide = widened(rows, formula, weights)
+        plain = product_cells(rows, wide) if family == "gaussian" else fit_cells(rows, wide, "")
+        return joined(plain, weighed_apart(rows, formula, rows[weights])) if weights else plain
+
+    cells: Measure = rows.kept(("gee cells", formula.text, family, weights), count)
     return cells
 
 
-def cluster_cells(rows: Rows, formula: Formula, family: str, cluster: str) -> Counts:
-    """Of each cluster what a mixed model gives away, and who has the outcome of those with and without each 0/1 column.
+def cluster_cells(rows: Rows, formula: Formula, family: str, cluster: str, weights: str = "") -> Counts:
+    """Of each cluster what a mixed model gives away, and who has the outcome of those with and without each 0/1 column;
+    with weights of the model that has these as a column and in products, and who has others than most people here.
 
     The middle of the sandwich is a sum of products of clusters' own sums, from which with few clusters these follow.
     """
     groups = clusters_of(rows, cluster)
-    found: Counts = rows.kept(
-        ("gee own", formula.text, family, cluster),
-        lambda: np.concatenate([cluster_people(rows, formula, groups), *_outcomes(rows, formula, family, groups)]),
-    )
+
+    def count() -> Counts:
+        people = cluster_people(rows, widened(rows, formula, weights), groups)
+        unusual = [groups.people(_away(rows, weights) > 0)] if weights else []
+        return np.concatenate([people, *unusual, *_outcomes(rows, formula, family, groups)])
+
+    found: Counts = rows.kept(("gee own", formula.text, family, cluster, weights), count)
     return found
+
+
+def _away(rows: Rows, weights: str) -> Floats:
+    """How far each person's weight is from the middle one (n,)."""
+    return np.asarray(
+        np.abs(rows[weights] - (np.partition(rows[weights], rows.n // 2)[rows.n // 2] if rows.n else 0.0))
+    )
 
 
 def _outcomes(rows: Rows, formula: Formula, family: str, groups: Clusters) -> list[Counts]:
@@ -74,10 +90,16 @@ def _outcomes(rows: Rows, formula: Formula, family: str, groups: Clusters) -> li
     return [whole, *(one.ravel() for one in counts)]
 
 
-def own_spread(rows: Rows, formula: Formula, cluster: str) -> Spread:
-    """The spread of each column's and the outcome's sum in each cluster."""
-    columns: Floats = np.column_stack([rows.design(formula), rows[formula.outcome]])
-    found: Spread = rows.kept(
-        ("gee spread", formula.text, cluster), lambda: cluster_spread(columns, clusters_of(rows, cluster))
-    )
+def own_spread(rows: Rows, formula: Formula, cluster: str, weights: str = "") -> Spread:
+    """The spread of each column's and the outcome's sum in each cluster, as they are and as they are weighted, and of
+    how far weights are from the usual one.
+    """
+
+    def measure() -> Spread:
+        columns = np.column_stack([rows.design(formula), rows[formula.outcome]])
+        if weights:
+            columns = np.column_stack([columns, columns * rows[weights][:, None], _away(rows, weights)])
+        return cluster_spread(columns, clusters_of(rows, cluster))
+
+    found: Spread = rows.kept(("gee spread", formula.text, cluster, weights), measure)
     return found

@@ -52,6 +52,7 @@ class Told:
     family: str
     cluster: str
     correlation: str
+    weights: str = ""
 
     def result(self, fit: Fit, turn: Floats, denominator: str) -> Result:
         """The result; turn (p, p): from coefficients of columns about middles to those of columns as they are."""
@@ -73,6 +74,7 @@ class Told:
                 Words(f"gee.text_{self.family}", {"formula": self.formula.text}),
                 Words(cluster, {"found": self.cluster} if self.cluster else {}),
                 Words(f"gee.text_{self.correlation}"),
+                *([Words("gee.text_weights", {"found": self.weights})] if self.weights else []),
                 Words("gee.text_less" if denominator == "N-p" else "gee.text_numbers"),
                 Words(f"gee.errors_{fit.errors}"),
             ),

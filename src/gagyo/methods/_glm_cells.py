@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.rows import Rows
+from gagyo.methods._offset import Offset
 from gagyo.methods._regression import MOST_TRAITS, design_cells
 from gagyo.methods._traits import (
     design_traits,
@@ -56,8 +57,8 @@ def _combination(rows: Rows, formula: Formula) -> NDArray[np.bool_] | None:
     return np.column_stack([having, *(one.holding() for one in columns)])
 
 
-def by_combination(rows: Rows, formula: Formula) -> Floats:
-    """The outcome of each person in the column of their combination (n, combinations), or (n, 0).
+def by_combination(rows: Rows, formula: Formula, offset: Offset) -> Floats:
+    """Each person's outcome over what the offset expects, in the column of their combination (n, c), or (n, 0).
 
     The score of a family whose link is not canonical weighs outcomes otherwise in each round: as the rounds go by, the
     sum of outcomes of each combination follows, so that nobody may make up most of one.
@@ -65,5 +66,6 @@ def by_combination(rows: Rows, formula: Formula) -> Floats:
     traits = _combination(rows, formula)
     if traits is None or rows.variables[formula.outcome].type == "boolean":
         return np.zeros((rows.n, 0))
+    over = rows[formula.outcome] * np.exp(-offset.of(rows))
     _, place = np.unique(traits, axis=0, return_inverse=True)
-    return np.asarray((place[:, None] == np.arange(place.max(initial=-1) + 1)) * rows[formula.outcome][:, None])
+    return np.asarray((place[:, None] == np.arange(place.max(initial=-1) + 1)) * over[:, None])

@@ -18,9 +18,10 @@ from gagyo.federation.local import Name, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.finding import Finding
 from gagyo.methods import _sandwich as sandwich
-from gagyo.methods._glm_sums import cells_of, offset_of, plain_of, reach_of, scales_of
+from gagyo.methods._glm_sums import cells_of, plain_of, reach_of, scales_of
 from gagyo.methods._glm_told import Fit, Shape
 from gagyo.methods._newton import MOST_ROUNDS, Solved, solve, symmetric, triangle
+from gagyo.methods._offset import NONE, Offset
 from gagyo.methods._sampling import most
 from gagyo.methods._sandwich import ARGUMENTS, People, Scales
 from gagyo.protocol.formula import Formula
@@ -37,32 +38,35 @@ LONGEST = 2.0
 LEAST = 1e-10
 """The least eigenvalue of the observed information, scaled to unit diagonal, of which a step is taken."""
 
+NAMED = ("negative_binomial", "log")
+"""The family and its link."""
+
 NO_MORE = 1e4
 """Theta over the mean count, from which on the variance is the mean's to 1e-4 and theta has no maximum to find."""
 
 
-@local("glm", formula=Name(), exposure=Name(), coefficients=Numbers((None,), -1e12, 1e12), theta=Numbers((1,), 0, 1e15))
-def dispersed(rows: Rows, formula: str, exposure: str, coefficients: Floats, theta: Floats) -> Aggregate:
+@local("glm", formula=Name(), offset=Name(), coefficients=Numbers((None,), -1e12, 1e12), theta=Numbers((1,), 0, 1e15))
+def dispersed(rows: Rows, formula: str, offset: str, coefficients: Floats, theta: Floats) -> Aggregate:
     """Score (p), expected and observed information (upper triangles), with log theta: cross terms (p), derivative and
     minus second derivative; and the log-likelihood.
 
     At coefficients (p,) of columns about the middles of their ranges, and theta (1,).
     """
-    parsed = rows.formula(formula)
-    X, one, shape = _at(rows, parsed, exposure, coefficients, float(theta[0]))
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    X, one, shape = _at(rows, parsed, beside, coefficients, float(theta[0]))
     expected, observed = ((X.T @ (X * w[:, None]))[triangle(X.shape[1])] for w in (one.weight, shape.observed))
     alone = np.column_stack([shape.first, shape.curve, one.likelihood])
     values = np.concatenate([one.factor @ X, expected, observed, shape.cross @ X, alone.sum(axis=0)])
     squares = [spread_of(X**2 * w[:, None]) for w in (one.weight, shape.observed)]
     spread = side_by_side(spread_of(X * one.factor[:, None]), *squares, spread_of(alone))
-    scales = _scales(rows, parsed)
-    return {"fit": joint(values, scales, cells_of(rows, parsed, exposure), spread, patterns(rows, parsed, exposure))}
+    cells = cells_of(rows, parsed, NAMED, beside)
+    return {"fit": joint(values, _scales(rows, parsed), cells, spread, patterns(rows, parsed, beside))}
 
 
 @local(
     "glm",
     formula=Name(),
-    exposure=Name(),
+    offset=Name(),
     coefficients=Numbers((None,), -1e12, 1e12),
     theta=Numbers((1,), 0, 1e15),
     **ARGUMENTS,
@@ -70,7 +74,7 @@ def dispersed(rows: Rows, formula: str, exposure: str, coefficients: Floats, the
 def dispersed_meat(
     rows: Rows,
     formula: str,
-    exposure: str,
+    offset: str,
     coefficients: Floats,
     theta: Floats,
     errors: str,
@@ -78,40 +82,40 @@ def dispersed_meat(
     inverse: Floats,
 ) -> Aggregate:
     """The middle of the sandwich at coefficients (p,) and theta (1,)."""
-    parsed = rows.formula(formula)
-    X, one, _ = _at(rows, parsed, exposure, coefficients, float(theta[0]))
-    people, own = People(X, one.factor, one.weight, one.variance), patterns(rows, parsed, exposure)
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    X, one, _ = _at(rows, parsed, beside, coefficients, float(theta[0]))
+    people, own = People(X, one.factor, one.weight, one.variance), patterns(rows, parsed, beside)
     scales = Scales(reach_of(rows, parsed), most(rows.variables[parsed.outcome]))
-    cells = cells_of(rows, parsed, exposure)
+    cells = cells_of(rows, parsed, NAMED, beside)
     return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells, own)
 
 
 def _scales(rows: Rows, formula: Formula) -> Floats:
     """The ring's scales: those of a Poisson fit, whose mean they are of."""
-    poisson, p = scales_of(rows, formula, "poisson"), formula.width
+    poisson, p = scales_of(rows, formula, "poisson", NONE), formula.width
     worst = most(rows.variables[formula.outcome])
     return np.concatenate([poisson[:-1], poisson[p:-1], poisson[:p], [worst, worst], poisson[-1:]])
 
 
 def _at(
-    rows: Rows, formula: Formula, exposure: str, beta: Floats, theta: float
+    rows: Rows, formula: Formula, offset: Offset, beta: Floats, theta: float
 ) -> tuple[Floats, families.Parts, families.Shape]:
     X = plain_of(rows, formula)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return X, *families.negative_binomial(rows[formula.outcome], X @ beta + offset_of(rows, exposure), theta)
+        return X, *families.negative_binomial(rows[formula.outcome], X @ beta + offset.of(rows), theta)
 
 
-def patterns(rows: Rows, formula: Formula, exposure: str) -> Counts:
+def patterns(rows: Rows, formula: Formula, offset: Offset) -> Counts:
     """How many unlike linear predictors the people of this hospital can have (1,): none, or k.
 
     With few, what is expected of each is known from outside, and the sums of digamma functions at each round's theta
     are equations in how many people have each count, whole numbers at that.
     """
-    return rows.kept(("unlike", formula.text, exposure), lambda: _patterns(rows, formula, exposure))  # type: ignore[no-any-return]
+    return rows.kept(("unlike", formula.text, offset), lambda: _patterns(rows, formula, offset))  # type: ignore[no-any-return]
 
 
-def _patterns(rows: Rows, formula: Formula, exposure: str) -> Counts:
-    each = np.column_stack([plain_of(rows, formula), offset_of(rows, exposure) + np.zeros(rows.n)])
+def _patterns(rows: Rows, formula: Formula, offset: Offset) -> Counts:
+    each = np.column_stack([plain_of(rows, formula), offset.of(rows) + np.zeros(rows.n)])
     first = len(np.unique(each[:MANY], axis=0))
     return np.array([first if first > MANY // 4 else len(np.unique(each, axis=0))])
 
@@ -166,10 +170,10 @@ def _scaled(matrix: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Dispersed:
-    """A negative binomial model of a formula, with or without an exposure, to be fitted from a Poisson fit on."""
+    """A negative binomial model of a formula, with or without an offset, to be fitted from a Poisson fit on."""
 
     formula: Formula
-    exposure: str
+    offset: Offset
 
     def fit(self, poisson: Fit) -> Generator[Ask, Pooled, Fit]:
         """The maximum in coefficients and theta.
@@ -202,7 +206,7 @@ class Dispersed:
         pooled = yield Ask(
             dispersed,
             self.named(walk.at[:-1], float(np.exp(walk.at[-1]))),
-            fit=f"{self.formula.text} {self.exposure} negative binomial",
+            fit=f"{self.formula.text} {self.offset.text} negative binomial",
             parameters=len(walk.at),
             doing="fitting",
         )
@@ -217,5 +221,5 @@ class Dispersed:
 
     def named(self, beta: Floats, theta: float) -> dict[str, object]:
         """The arguments of a step."""
-        named = {"formula": self.formula.text, "exposure": self.exposure}
+        named = {"formula": self.formula.text, "offset": self.offset.text}
         return {**named, "coefficients": beta, "theta": np.array([theta])}

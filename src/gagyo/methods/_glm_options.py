@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from gagyo.finding import Finding
-from gagyo.methods._sampling import can_weigh
+from gagyo.methods._offset import FARTHEST
+from gagyo.methods._sampling import faults_of_weights, most
 from gagyo.methods._sandwich import Errors
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
@@ -23,13 +24,16 @@ class Options(BaseModel):
     formula: str
     family: Literal["binomial", "poisson", "negative_binomial", "gamma", "gaussian"]
     """The outcome's distribution: yes or no, a count (or yes/no, for risk ratios), an overdispersed count, a positive
-    measurement, or (with `weights`) any measurement."""
+    measurement, or (with `weights` or `offset`) any measurement."""
     link: Literal["probit", "cloglog", "log", "logit", "identity"] = "log"
-    """`probit` or `cloglog` of a binomial, with `weights` also `logit`; `identity` of a gaussian; `log` of the others.
-    Without weights a binomial's logit is the method `logistic`, and a gaussian model the method `linear`."""
+    """`probit` or `cloglog` of a binomial, with `weights` or `offset` also `logit`; `identity` of a gaussian; `log` of
+    the others. Without these a binomial's logit is the method `logistic`, and a gaussian model the method `linear`."""
     exposure: str = ""
     """A variable, such as person-years, to which a mean count, or with `link: cloglog` a cumulative hazard, is
     proportional: its logarithm is the offset."""
+    offset: str = ""
+    """A variable, such as a given risk score on the scale of the linear predictor, that is added to it with a
+    coefficient of 1. Not together with `exposure`."""
     weights: str = ""
     """A variable that says how much each person counts, such as the inverse of the probability of being sampled. With
     `robust` HC0, HC1, CR0, CR1 or CR1S."""
@@ -46,7 +50,7 @@ def faults(options: Options, formula: Formula, analysis: Analysis, study: Study)
     """All that does not fit together."""
     found = []
     links = [link for family, link in (*FAMILIES, ("negative_binomial", "log")) if family == options.family]
-    links = [link for link in links if link not in WEIGHTED_LINKS or options.weights]
+    links = [link for link in links if link not in OWN_METHODS or options.weights or options.offset]
     if options.link not in links:
         values = {"found": f"{options.family}, {options.link}", "expected": ", ".join(links)}
         found.append(Finding("glm_link", place=analysis.place("link"), values=values))
@@ -62,19 +66,36 @@ def faults(options: Options, formula: Formula, analysis: Analysis, study: Study)
             expected = "family: poisson, negative_binomial; link: cloglog; number, integer; range: [> 0, …]"
             values = {"found": options.exposure, "expected": expected}
             found.append(Finding("glm_exposure", place=analysis.place("exposure"), values=values))
+    if options.offset and not _can_be_added(options, formula, study):
+        size = "" if options.link == "identity" else f"; range: [>= {-FARTHEST:g}, <= {FARTHEST:g}]"
+        values = {"found": options.offset, "expected": f"number, integer{size}"}
+        found.append(Finding("glm_offset", place=analysis.place("offset"), values=values))
     if options.weights:
         found += _faults_of_weights(options, formula, analysis, study)
-    measured = options.exposure or any(column.indicator is None for column in formula.columns(study.variables))
+    measured = (
+        options.exposure
+        or options.offset
+        or any(column.indicator is None for column in formula.columns(study.variables))
+    )
     if options.family == "negative_binomial" and not measured:
         found.append(Finding("glm_measured", place=analysis.place("formula"), values={"found": formula.text}))
     return found
 
 
+def _can_be_added(options: Options, formula: Formula, study: Study) -> bool:
+    one = study.variables.get(options.offset)
+    if one is None or one.type not in ("number", "integer"):
+        return False
+    fits = options.link == "identity" or most(one) <= FARTHEST
+    return fits and not options.exposure and options.offset not in formula.variables
+
+
 def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, study: Study) -> list[Finding]:
-    if not can_weigh(study, options.weights) or options.weights in {*formula.variables, options.exposure}:
-        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
-        return [Finding("glm_weights", place=analysis.place("weights"), values=values)]
-    beside = {"robust": options.robust, "family": options.family, "marginal_effects": options.marginal_effects}
+    others = {*formula.variables, options.exposure, options.offset}
+    wrong = list(faults_of_weights(options.weights, others, analysis, study))
+    if wrong:
+        return wrong
+    given = {"robust": options.robust, "family": options.family, "marginal_effects": options.marginal_effects}
     unfit = [
         *(["robust"] if options.robust not in WEIGHTED_ERRORS else []),
         *(["family"] if options.family == "negative_binomial" else []),
@@ -82,15 +103,13 @@ def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, s
     ]
     if not unfit:
         return []
-    found = ", ".join(
-        f"{key}: {str(beside[key]).lower() if key == 'marginal_effects' else beside[key]}" for key in unfit
-    )
+    found = ", ".join(f"{key}: {str(given[key]).lower() if key == 'marginal_effects' else given[key]}" for key in unfit)
     values = {"found": found, "expected": ", ".join(WEIGHTED_ERRORS)}
     return [Finding("glm_weights_beside", place=analysis.place("weights"), values=values)]
 
 
-WEIGHTED_LINKS = ("logit", "identity")
-"""Links of models that have methods of their own where nothing is weighted."""
+OWN_METHODS = ("logit", "identity")
+"""Links of models that have methods of their own where nothing is weighted, or has a coefficient of 1."""
 
 WEIGHTED_ERRORS = ("HC0", "HC1", "CR0", "CR1", "CR1S")
 """Errors that do not take weights for numbers of people, and need no leverages."""

@@ -7,6 +7,7 @@ import numpy as np
 from gagyo.federation.rows import Rows
 from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._newton import triangle
+from gagyo.methods._offset import Offset
 from gagyo.methods._regression import column_bounds, middles
 from gagyo.methods._sampling import heaviest, most, widened
 from gagyo.methods._set_apart import weighed_apart
@@ -22,11 +23,11 @@ DIFFERENCES = ("poisson", "gaussian")
 
 
 def design_and_parts(
-    rows: Rows, formula: Formula, family: Family, exposure: str, weights: str, beta: Floats
+    rows: Rows, formula: Formula, family: Family, offset: Offset, weights: str, beta: Floats
 ) -> tuple[Floats, Parts]:
     """The design about the middles (n, p), and every person's parts at coefficients (p,), times their weights."""
     X = plain_of(rows, formula)
-    eta = X @ beta + offset_of(rows, exposure)
+    eta = X @ beta + offset.of(rows)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # What runs past the largest number is not finite, and the gate's rule of ranges refuses it.
         parts = family.parts(rows[formula.outcome], eta)
@@ -39,20 +40,20 @@ def plain_of(rows: Rows, formula: Formula) -> Floats:
     return X
 
 
-def offset_of(rows: Rows, exposure: str) -> Floats | float:
-    """The logarithm of the exposure (n,); 0 without one."""
-    return np.log(rows[exposure]) if exposure else 0.0
+def cells_of(rows: Rows, formula: Formula, model: tuple[str, str], offset: Offset, weights: str = "") -> Measure:
+    """Every head count that a fit gives away, also beside the same fit without offset or weights.
 
-
-def cells_of(rows: Rows, formula: Formula, exposure: str, weights: str = "") -> Measure:
-    """Every head count that a fit gives away, also beside the same fit without exposure or weights."""
-    wide = widened(rows, formula, weights)
-    roles = [name for name in (exposure, weights) if name]
+    model: the family and its link.
+    """
+    wide = widened(rows, offset.beside(rows, formula), weights)
 
     def count() -> Measure:
-        return joined(fit_cells(rows, wide, exposure), *(weighed_apart(rows, formula, name) for name in roles))
+        roles = [offset.weighing(rows, *model)] if offset.text else []
+        roles += [rows[weights]] if weights else []
+        apart = (weighed_apart(rows, formula, one) for one in roles)
+        return joined(fit_cells(rows, wide, offset.exposure), *apart)
 
-    cells: Measure = rows.kept(("glm cells", wide.text, exposure), count)
+    cells: Measure = rows.kept(("glm cells", wide.text, model, offset), count)
     return cells
 
 
@@ -61,20 +62,25 @@ def reach_of(rows: Rows, formula: Formula) -> Floats:
     return column_bounds(rows, formula) - np.abs(middles(formula, rows.variables))
 
 
-def worst_of(rows: Rows, formula: Formula, family: str, weights: str = "") -> float:
+def worst_of(rows: Rows, formula: Formula, family: str, offset: Offset, weights: str = "") -> float:
     """The scale of a score factor: that of the outcome where it is a difference of its values; times the weights'."""
-    plain = most(rows.variables[formula.outcome]) if family in DIFFERENCES else WORST
+    plain = size_of(rows, formula, family, offset) if family in DIFFERENCES else WORST
     return plain * heaviest(rows, weights)
 
 
-def scales_of(rows: Rows, formula: Formula, family: str, weights: str = "") -> Floats:
+def size_of(rows: Rows, formula: Formula, family: str, offset: Offset) -> float:
+    """The greatest size of an outcome, or of its difference from the offset."""
+    return most(rows.variables[formula.outcome]) + (offset.reach(rows) if family == "gaussian" else 0.0)
+
+
+def scales_of(rows: Rows, formula: Formula, family: str, offset: Offset, weights: str = "") -> Floats:
     """The ring's scales by value, from declared ranges alone: a mean is of the size of the outcome's range.
 
     They fix the rounding, 2^-64 of each. A mean past the range fits the ring for 2^62 scales over the hospitals; what
     does not is refused.
     """
-    reach, worst = reach_of(rows, formula), worst_of(rows, formula, family, weights)
+    reach, worst = reach_of(rows, formula), worst_of(rows, formula, family, offset, weights)
     upper, right = triangle(len(reach))
     weight = worst if family == "poisson" else heaviest(rows, weights)
-    likelihood = worst * most(rows.variables[formula.outcome]) if family == "gaussian" else WORST * worst
+    likelihood = worst * (size_of(rows, formula, family, offset) if family == "gaussian" else WORST)
     return np.concatenate([reach * worst, reach[upper] * reach[right] * weight, [likelihood]])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gagyo.methods._newton import Solved
+from gagyo.methods._offset import NONE, Offset
 from gagyo.methods._regression import alias_notes, estimate
 from gagyo.methods._sandwich import Robust, Variance, with_freedom
 from gagyo.methods._spline_told import with_splines
@@ -79,6 +80,10 @@ RATIO_WORDS = {"odds_ratio": "regression.odds_ratio"}
 """Names of ratios that other methods have too."""
 
 
+DISPERSED = ("gamma", "gaussian")
+"""Families whose dispersion is estimated."""
+
+
 @dataclass(frozen=True)
 class Told:
     """What a study asks to be told of a fit."""
@@ -88,7 +93,7 @@ class Told:
     family: str
     link: str
     robust: Robust
-    exposure: str = ""
+    offset: Offset = NONE
     weights: str = ""
 
     @property
@@ -98,7 +103,7 @@ class Told:
         With an exposure a yes/no outcome is a count of events, at most one each, whose rates are compared.
         """
         outcome = self.study.variables[self.formula.outcome]
-        risk = self.family == "poisson" and outcome.type == "boolean" and not self.exposure
+        risk = self.family == "poisson" and outcome.type == "boolean" and not self.offset.exposure
         return RATIOS["risk" if risk else self.link if self.family == "binomial" else self.family]
 
     def result(self, fit: Fit, variance: Variance) -> Result:
@@ -116,7 +121,8 @@ class Told:
             notes=(*alias_notes(columns, fit.solved.aliased), *self._notes(fit), *self.robust.notes(variance)),
             methods_text=(
                 Words(f"glm.text_{self.family}_{self.link}", {"formula": self.formula.text}),
-                *([Words("glm.text_exposure", {"found": self.exposure})] if self.exposure else []),
+                *([Words("glm.text_exposure", {"found": self.offset.exposure})] if self.offset.exposure else []),
+                *([Words("glm.text_offset", {"found": self.offset.given})] if self.offset.given else []),
                 *([Words("glm.text_weights", {"found": self.weights})] if self.weights else []),
                 Words("glm.text_fit" if fit.shape is None else "glm.text_fit_dispersed"),
                 *self.robust.methods_text(variance),
@@ -127,7 +133,7 @@ class Told:
 
     def _freedom(self, fit: Fit) -> float:
         """Of the dispersion, where it is estimated."""
-        return fit.freedom if self.family in ("gamma", "gaussian") else np.inf
+        return fit.freedom if self.family in DISPERSED else np.inf
 
     def _notes(self, fit: Fit) -> tuple[Words, ...]:
         if self.ratio == "risk_ratio" and self.robust.errors == "none":
@@ -169,18 +175,18 @@ class Told:
     def _tests(self, fit: Fit, variance: Variance) -> tuple[Table, ...]:
         if self.weights:
             return (_wald_test(fit, variance.matrix, self.formula.intercept, likelihood=False),)
-        if fit.shape is None and not (self.exposure and self.family == "binomial"):
+        if fit.shape is None and not (self.offset.text and self.family == "binomial"):
             return (self._model_test(fit),)
         if fit.shape is None:
             return (_wald_test(fit, variance.matrix, self.formula.intercept),)
         return (_wald_test(fit, variance.matrix, self.formula.intercept), _dispersion(fit.shape))
 
     def _model_test(self, fit: Fit) -> Table:
-        """The likelihood ratio against the null model; of a gamma the F test of the deviance, as R's `anova`."""
+        """The likelihood ratio against the null model; where the dispersion is estimated the F test, as R's `anova`."""
         terms = int((~fit.solved.aliased).sum()) - int(self.formula.intercept)
         chi = 2 * (fit.likelihood - fit.null)
         known = terms > 0 and bool(np.isfinite(chi))
-        if self.family == "gamma":
+        if self.family in DISPERSED:
             value = chi / max(terms, 1) / fit.dispersion
             p = f_sf(value, max(terms, 1), fit.freedom)
             fitted, test = ("deviance", -2 * fit.likelihood), Column("f", Words("regression.f"), "number", 2)
@@ -191,7 +197,7 @@ class Told:
         counted = bool(np.isfinite(fit.overdispersion))
         columns = (
             Column("people", Words("regression.people"), "count"),
-            Column(fitted[0], Words("glm.deviance" if self.family == "gamma" else "regression.log_likelihood")),
+            Column(fitted[0], Words("glm.deviance" if self.family in DISPERSED else "regression.log_likelihood")),
             *([Column("dispersion", Words("glm.dispersion"))] if counted else []),
             test,
             Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
@@ -203,7 +209,7 @@ class Told:
 
 
 def _wald_test(fit: Fit, variance: Floats, intercept: bool, likelihood: bool = True) -> Table:
-    """All coefficients but the intercept: a null model's theta, or hazard over exposures, would be a fit of its own,
+    """All coefficients but the intercept: a null model's theta, or odds with an offset, would be a fit of its own,
     and is not fitted; and what weighted sums are of is no likelihood.
     """
     kept = np.flatnonzero(~fit.solved.aliased)[int(intercept) :]

@@ -92,6 +92,10 @@ class Clusters:
         every = [np.bincount(self.place, weights=column, minlength=m) for column in columns.T]
         return np.stack(every, axis=1) if every else np.zeros((m, 0))
 
+    def people(self, some: Bools) -> Counts:
+        """How many of some people (n,) are in each cluster (m,)."""
+        return np.bincount(self.place[some], minlength=len(self.sizes)).astype(np.int64)
+
 
 def cluster_people(rows: Rows, formula: Formula, clusters: Clusters) -> Counts:
     """Of each cluster how many people, how many have each trait and how many do not, and of each measurement how many

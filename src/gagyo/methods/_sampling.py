@@ -1,12 +1,15 @@
-"""Weights of a survey: what they could single out, and how great they may be."""
+"""Weights of a survey: what they could single out, how great they may be, and which variables can weigh."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from gagyo.federation.rows import Rows
+from gagyo.finding import Finding
 from gagyo.protocol.formula import Formula
-from gagyo.protocol.study import Study
+from gagyo.protocol.study import Analysis, Study
 from gagyo.protocol.variables import Variable
 
 
@@ -30,6 +33,13 @@ def heaviest(rows: Rows, weights: str) -> float:
 def most(variable: Variable) -> float:
     """The greatest size that a variable's declared range allows."""
     return float(np.abs(variable.bounds).max())
+
+
+def faults_of_weights(weights: str, others: Iterable[str], analysis: Analysis, study: Study) -> Iterator[Finding]:
+    """A finding where weights are no such variable, or one of the others of the analysis."""
+    if not can_weigh(study, weights) or weights in others:
+        values = {"found": weights, "expected": "number, integer; range: [> 0, …]"}
+        yield Finding("glm_weights", place=analysis.place("weights"), values=values)
 
 
 def can_weigh(study: Study, weights: str) -> bool:

@@ -80,9 +80,12 @@ def meat(
     scales: Scales,
     cells: Measure,
     own: Counts = NOBODY,
+    weights: str = "",
 ) -> Aggregate:
     """The middle of the sandwich (upper triangle). Of clusters it is in units of 1 over the root of M's diagonal, and
     is followed by what CR2's degrees of freedom need, and by the number of clusters.
+
+    weights: the variable by which `people` are weighted already.
     """
     M = symmetric(inverse, formula.width)
     if errors in DIVIDED:
@@ -99,8 +102,9 @@ def meat(
     middle = over_clusters(members, Scale.of(M), "CR2" if errors == "CR2" else "sandwich", contrasts)
     size = formula.width * (formula.width + 1) // 2
     bounds = np.concatenate([np.full(size, scales.worst**2), np.ones(len(middle) - size)]) * ROOM
-    spread = side_by_side(spread_of((people.X * people.factor[:, None]) ** 2), own_spread(rows, formula, cluster))
-    by_cluster = cluster_cells(rows, formula, _kind(rows, formula), cluster)
+    squares = spread_of((people.X * people.factor[:, None]) ** 2)
+    spread = side_by_side(squares, own_spread(rows, formula, cluster, weights))
+    by_cluster = cluster_cells(rows, formula, _kind(rows, formula), cluster, weights)
     values, bounds = np.append(middle, float(len(groups))), np.append(bounds, 1.0)
     return {"meat": joint(values, bounds, cells, spread, np.concatenate([own, by_cluster]))}
 

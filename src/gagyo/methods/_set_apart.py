@@ -1,4 +1,4 @@
-"""Whom weights or exposures set apart, which the same model without them does not have; and the cells of such a part.
+"""Whom weights or an offset set apart, which the same model without them does not have; and the cells of such a part.
 
 Two models that are the same but that one has weights, of which all but one person's are 1, differ by that person: a
 study, or two, would ask for both. So whoever such a variable sets apart is nobody, or k, over all hospitals, with and
@@ -19,12 +19,12 @@ from gagyo.release.few_values import Bools
 from gagyo.release.parts import spread_apart
 
 
-def weighed_apart(rows: Rows, formula: Formula, name: str) -> Measure:
-    """Of weights, or exposures: who has others than most; none where there is no one value that most have.
+def weighed_apart(rows: Rows, formula: Formula, x: Floats) -> Measure:
+    """Of weights, or exposures (n,): who has others than most; none where there is no one value that most have.
 
     Weights that are nearly alike for all but a few weigh these few alone: they may not be most of what differs.
     """
-    x, sides = rows[name], sides_of(rows, formula)
+    sides = sides_of(rows, formula)
     usual = np.partition(x, rows.n // 2)[rows.n // 2] if rows.n else 0.0
     away = np.abs(x - usual)
     has_usual = 2 * np.count_nonzero(away) < rows.n

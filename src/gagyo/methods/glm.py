@@ -1,14 +1,14 @@
 """Generalised linear models, equal to the pooled fit: Fisher scoring on summed score and information (lossless).
 
-Binomial with a probit or complementary log-log link, Poisson, negative binomial (NB2) and gamma with a log link; a
-model of counts, or of hazards (complementary log-log), may have an exposure, whose logarithm is the offset, and a
-Poisson model of a yes/no outcome gives risk ratios (Zou 2004, Am J Epidemiol 159:702). People may have weights, as of a
-survey; then there are logit and gaussian models too. Each round a hospital sends the score, the expected information
-and the log-likelihood, and once Pearson's chi-square where standard errors depend on it; of a negative binomial also
-two sums that theta's maximum likelihood needs.
+Binomial with a probit or complementary log-log link, Poisson, negative binomial (NB2) and gamma with a log link. Any
+may have an offset, such as a given risk score; of counts, or hazards (complementary log-log), it may be the logarithm
+of an exposure. A Poisson model of a yes/no outcome gives risk ratios (Zou 2004, Am J Epidemiol 159:702). People may
+have weights, as of a survey; with these or an offset there are logit and gaussian models too. Each round a hospital
+sends the score, the expected information and the log-likelihood, and once Pearson's chi-square where standard errors
+depend on it; of a negative binomial also two sums that theta's maximum likelihood needs.
 Nelder & Wedderburn (1972) J R Stat Soc A 135:370; McCullagh & Nelder (1989); Lawless (1987) Can J Stat 15:209; robust
 errors: papers in `gagyo.methods._sandwich`. Reference: R `glm(epsilon = 1e-14)`, MASS `glm.nb`, `sandwich` and
-`clubSandwich`, statsmodels `GLM` and `NegativeBinomial`. The logit link without weights is the method `logistic`.
+`clubSandwich`, statsmodels `GLM` and `NegativeBinomial`. The plain logit link is the method `logistic`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from gagyo.methods._glm_sums import (
     WORST,
     cells_of,
     design_and_parts,
-    offset_of,
     reach_of,
     scales_of,
+    size_of,
     worst_of,
 )
 from gagyo.methods._glm_told import Fit, Told
@@ -56,6 +56,7 @@ from gagyo.methods._newton import (
     symmetric,
     triangle,
 )
+from gagyo.methods._offset import Offset
 from gagyo.methods._regression import about_zero, middles
 from gagyo.methods._sampling import heaviest, most, widened
 from gagyo.methods._sandwich import ARGUMENTS, People, Robust, Scales, Variance
@@ -82,22 +83,24 @@ KNOTS = knots.Knots(present, value_bins)
 COEFFICIENTS = Numbers((None,), -1e12, 1e12)
 
 FITTED: dict[str, Name | Numbers] = {
-    **{name: Name() for name in ("formula", "family", "link", "exposure", "weights")},
+    **{name: Name() for name in ("formula", "family", "link", "offset", "weights")},
     "coefficients": COEFFICIENTS,
 }
 """What the steps of a fit are asked with."""
 
 
-@local(formula=Name(), exposure=Name(), weights=Name())
-def outcome(rows: Rows, formula: str, exposure: str, weights: str) -> Aggregate:
-    """How many people; the sums of their outcomes and of their exposures (1 each, where there is none), weighted."""
-    parsed = rows.formula(formula)
-    over = rows[exposure] if exposure else np.ones(rows.n)
+@local(formula=Name(), family=Name(), link=Name(), offset=Name(), weights=Name())
+def outcome(rows: Rows, formula: str, family: str, link: str, offset: str, weights: str) -> Aggregate:
+    """How many people; the sums of their outcomes, of their weights, and with an offset of what a null model with it
+    begins with: exposures, exponentials of the offset, or how far the outcome is from it.
+    """
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    each = [(rows[parsed.outcome], most(rows.variables[parsed.outcome])), (np.ones(rows.n), 1.0)]
+    each += [beside.over(rows, parsed.outcome, family, link)] if offset else []
     times = rows[weights] if weights else np.ones(rows.n)
-    columns = np.column_stack([rows[parsed.outcome], over]) * times[:, None]
-    reach = np.array([most(rows.variables[parsed.outcome]), most(rows.variables[exposure]) if exposure else 1.0])
-    reach *= heaviest(rows, weights)
-    cells = cells_of(rows, parsed, exposure, weights)
+    columns = np.column_stack([one for one, _ in each]) * times[:, None]
+    reach = np.array([size for _, size in each]) * heaviest(rows, weights)
+    cells = cells_of(rows, parsed, (family, link), beside, weights)
     return {
         "people": everybody(rows.n),
         "sums": joint(columns.sum(axis=0), reach, cells, spread_of(columns)),
@@ -106,35 +109,35 @@ def outcome(rows: Rows, formula: str, exposure: str, weights: str) -> Aggregate:
 
 @local(**FITTED)
 def step(
-    rows: Rows, formula: str, family: str, link: str, exposure: str, weights: str, coefficients: Floats
+    rows: Rows, formula: str, family: str, link: str, offset: str, weights: str, coefficients: Floats
 ) -> Aggregate:
     """Score (p), expected information (upper triangle) and log-likelihood at coefficients (p,).
 
     Measured columns are about the middles of their ranges.
     """
-    parsed = rows.formula(formula)
-    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, weights, coefficients)
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], beside, weights, coefficients)
     information = X.T @ (X * one.weight[:, None])
     values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
     wide = widened(rows, parsed, weights)
-    combined = by_combination(rows, wide) if family == "gamma" else np.zeros((rows.n, 0))
+    combined = by_combination(rows, wide, beside) if family == "gamma" else np.zeros((rows.n, 0))
     others = np.column_stack([one.likelihood, combined])
-    spread = side_by_side(spread_of(X * one.factor[:, None]), spread_of(X**2 * one.weight[:, None]), spread_of(others))
-    return {
-        "fit": joint(
-            values, scales_of(rows, parsed, family, weights), cells_of(rows, parsed, exposure, weights), spread
-        )
-    }
+    sums = (X * one.factor[:, None], X**2 * one.weight[:, None], others)
+    weighed = beside.weighed(rows, parsed, family, one.weight)
+    spread = side_by_side(*(spread_of(each) for each in sums), weighed)
+    cells = cells_of(rows, parsed, (family, link), beside, weights)
+    return {"fit": joint(values, scales_of(rows, parsed, family, beside, weights), cells, spread)}
 
 
-@local(formula=Name(), family=Name(), link=Name(), exposure=Name(), coefficients=COEFFICIENTS)
-def pearson(rows: Rows, formula: str, family: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+@local(formula=Name(), family=Name(), link=Name(), offset=Name(), coefficients=COEFFICIENTS)
+def pearson(rows: Rows, formula: str, family: str, link: str, offset: str, coefficients: Floats) -> Aggregate:
     """Pearson's chi-square at coefficients (p,)."""
-    parsed = rows.formula(formula)
-    _, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, "", coefficients)
-    bound = WORST * worst_of(rows, parsed, family)
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    _, one = design_and_parts(rows, parsed, FAMILIES[family, link], beside, "", coefficients)
+    bound = WORST * worst_of(rows, parsed, family, beside)
     spread = spread_of(one.pearson[:, None])
-    return {"pearson": joint(one.pearson.sum(keepdims=True), bound, cells_of(rows, parsed, exposure), spread)}
+    cells = cells_of(rows, parsed, (family, link), beside)
+    return {"pearson": joint(one.pearson.sum(keepdims=True), bound, cells, spread)}
 
 
 @local(**FITTED, **ARGUMENTS)
@@ -143,7 +146,7 @@ def meat(
     formula: str,
     family: str,
     link: str,
-    exposure: str,
+    offset: str,
     weights: str,
     coefficients: Floats,
     errors: str,
@@ -151,22 +154,22 @@ def meat(
     inverse: Floats,
 ) -> Aggregate:
     """The middle of the sandwich, of columns about the middles of their ranges."""
-    parsed = rows.formula(formula)
-    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], exposure, weights, coefficients)
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    X, one = design_and_parts(rows, parsed, FAMILIES[family, link], beside, weights, coefficients)
     people = People(X, one.factor, one.weight, one.variance)
-    scales = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family, weights))
-    cells = cells_of(rows, parsed, exposure, weights)
-    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells)
+    scales = Scales(reach_of(rows, parsed), worst_of(rows, parsed, family, beside, weights))
+    cells = cells_of(rows, parsed, (family, link), beside, weights)
+    return sandwich.meat(rows, parsed, people, errors, cluster, inverse, scales, cells, weights=weights)
 
 
-@local(formula=Name(), link=Name(), exposure=Name(), coefficients=COEFFICIENTS)
-def marginal(rows: Rows, formula: str, link: str, exposure: str, coefficients: Floats) -> Aggregate:
+@local(formula=Name(), family=Name(), link=Name(), offset=Name(), coefficients=COEFFICIENTS)
+def marginal(rows: Rows, formula: str, family: str, link: str, offset: str, coefficients: Floats) -> Aggregate:
     """Sums over people of each marginal effect, and of its derivatives in the coefficients (effects, 1 + p)."""
-    parsed = rows.formula(formula)
-    middle, offset = middles(parsed, rows.variables), np.zeros(rows.n) + offset_of(rows, exposure)
-    reach, worst = reach_of(rows, parsed), most(rows.variables[parsed.outcome])
-    cells = cells_of(rows, parsed, exposure)
-    return {"effects": average(rows, parsed, link, coefficients, offset, middle, reach, worst, cells)}
+    parsed, beside = rows.formula(formula), Offset.read(offset)
+    middle, added = middles(parsed, rows.variables), np.zeros(rows.n) + beside.of(rows)
+    reach, worst = reach_of(rows, parsed), size_of(rows, parsed, family, beside)
+    cells = cells_of(rows, parsed, (family, link), beside)
+    return {"effects": average(rows, parsed, link, coefficients, added, middle, reach, worst, cells)}
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class Method:
 
     @classmethod
     def read(cls, analysis: Analysis, study: Study) -> Method:
-        """The method of an analysis; FileFault where formula, outcome, link or exposure do not fit."""
+        """The method of an analysis; FileFault where formula, outcome, link or offset do not fit."""
         options = Options(**analysis.options)
         formula = knots.parse(options.formula, analysis, study)
         robust = Robust(options.robust, options.cluster)
@@ -197,9 +200,14 @@ class Method:
 
     @property
     def complete(self) -> frozenset[str]:
-        """All variables of the formula, the exposure and the cluster."""
-        others = frozenset(one for one in (self.options.exposure, self.options.weights) if one)
+        """All variables of the formula, the offset, the weights and the cluster."""
+        others = frozenset([*self.offset, self.options.weights]) - {""}
         return frozenset(self.formula.variables) | others | self.robust.variables
+
+    @property
+    def offset(self) -> Offset:
+        """What has a coefficient of 1."""
+        return Offset(self.options.exposure, self.options.offset)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -218,10 +226,10 @@ class Method:
 
     @KNOTS.sent
     def sends(self) -> tuple[Sends, ...]:
-        """Two sums; score, information and log-likelihood a round; Pearson's chi-square; a matrix for robust errors."""
+        """Two sums or three; score, information, likelihood a round; Pearson's chi-square; robust errors' matrix."""
         p = len(self.terms)
         upper = p * (p + 1) // 2
-        sends = [Sends("glm.outcome", 3, 1), Sends("glm.step", p + upper + 1, MOST_ROUNDS)]
+        sends = [Sends("glm.outcome", 3 + bool(self.offset.text), 1), Sends("glm.step", p + upper + 1, MOST_ROUNDS)]
         sends += [Sends("glm.pearson", 1, 1)] if self._asks_pearson else []
         if self._negative_binomial:
             sends.insert(2, Sends("glm.dispersed", 2 * (p + upper) + 3, MOST_ROUNDS))
@@ -261,34 +269,31 @@ class Method:
             variance = yield from self._robust(fit)
         to_raw = about_zero(middles(self.formula, self.study.variables))
         one = self.options
-        told = Told(self.formula, self.study, one.family, one.link, self.robust, one.exposure, one.weights)
+        told = Told(self.formula, self.study, one.family, one.link, self.robust, self.offset, one.weights)
         result = told.result(fit.at(to_raw), variance.at(to_raw))
         if not self._tells_effects:
             return result
-        given = self._named(np.nan_to_num(fit.coefficients))
-        named = {name: one for name, one in given.items() if name not in ("family", "weights")}
-        ask = Ask(marginal, named, doing="fitting")
+        ask = Ask(marginal, self._unweighted(fit.coefficients), doing="fitting")
         return (yield from effects_told(result, ask, self.formula, self.study, variance))
 
     def _fit_dispersed(self) -> Generator[Ask, Pooled, Fit]:
         """A negative binomial fit, from the Poisson fit on."""
         options = self.options.model_copy(update={"family": "poisson", "robust": "HC0"})
         poisson = yield from replace(self, options=options)._fit()
-        return (yield from Dispersed(self.formula, self.options.exposure).fit(poisson))
+        return (yield from Dispersed(self.formula, self.offset).fit(poisson))
 
     def _fit(self) -> Generator[Ask, Pooled, Fit]:
-        named = {"formula": self.formula.text, "exposure": self.options.exposure, "weights": self.options.weights}
-        first = yield Ask(outcome, named, doing="counting")
+        first = yield Ask(outcome, self._model, doing="counting")
         if not (first.whole("people") and first.whole("sums")):
             raise Stopped(Finding("withheld_fit"))
-        people, (whole, over) = int(first["people"][0]), first["sums"]
-        gaussian = self.options.family == "gaussian"
-        if not gaussian and (whole <= 0 or (self.options.family == "binomial" and whole >= self._all(people, over))):
+        people, (whole, weight, *_) = int(first["people"][0]), first["sums"]
+        family = self.options.family
+        if family != "gaussian" and (whole <= 0 or (family == "binomial" and whole >= weight)):
             raise Stopped(Finding("outcome_constant", values={"found": self.formula.outcome}))
-        walk = Walk(self._start(whole / over), -np.inf, np.zeros(len(self.terms)), 1, [])
-        walk.weight = over / people if self.options.weights and not self.options.exposure else 1.0
-        if self.options.family == "poisson" and not self.formula.intercept:
-            walk.rate = whole / over
+        walk = Walk(self._start(first["sums"]), -np.inf, np.zeros(len(self.terms)), 1, [])
+        walk.weight = weight / people
+        if family == "poisson" and not self.formula.intercept:
+            walk.rate = whole / first["sums"][-1]
         while True:
             pooled, solved = yield from self._round(walk, people)
             if solved is not None and solved.decrement < DECREMENT * max(walk.weight, 1.0):
@@ -315,24 +320,17 @@ class Method:
         )
 
     def _pearson(self, beta: Floats) -> Generator[Ask, Pooled, float]:
-        unweighted = {name: one for name, one in self._named(np.nan_to_num(beta)).items() if name != "weights"}
-        answer = yield Ask(pearson, unweighted, doing="fitting")
+        answer = yield Ask(pearson, self._unweighted(beta), doing="fitting")
         if not answer.whole("pearson"):
             raise Stopped(Finding("withheld_fit"))
         return float(answer["pearson"][0])
 
-    def _all(self, people: int, over: float) -> float:
-        """The sum of a yes/no outcome that everyone has; with exposures and weights it is not known."""
-        if not self.options.exposure:
-            return over
-        return np.inf if self.options.weights else people
-
-    def _start(self, mean: float) -> Floats:
-        """The null model, where there is an intercept; with exposures of a yes/no outcome its first step."""
+    def _start(self, sums: Floats) -> Floats:
+        """The null model, where there is an intercept; with an offset of a yes/no outcome what is near it."""
         beta = np.zeros(len(self.terms))
         if self.formula.intercept:
-            hazard = self.options.exposure and self.options.family == "binomial"
-            beta[0] = np.log(mean) if hazard else self.family.start(mean)
+            one, (mean, over) = self.options, sums[[0, -1]] / sums[1]
+            beta[0] = self.offset.start(self.family, one.family, one.link, mean, over)
         return beta
 
     def _round(self, walk: Walk, people: int) -> Generator[Ask, Pooled, tuple[Pooled, Solved | None]]:
@@ -364,20 +362,26 @@ class Method:
 
     def _ask(self, beta: Floats) -> Ask:
         one = self.options
-        fit = f"{self.formula.text} {one.family} {one.link} {one.exposure} {one.weights}"
+        fit = f"{self.formula.text} {one.family} {one.link} {self.offset.text} {one.weights}"
         return Ask(step, self._named(beta), fit=fit, parameters=len(beta), doing="fitting")
 
+    @property
+    def _model(self) -> dict[str, object]:
+        one, named = self.options, {"formula": self.formula.text, "offset": self.offset.text}
+        return {**named, "family": one.family, "link": one.link, "weights": one.weights}
+
     def _named(self, beta: Floats) -> dict[str, object]:
-        one = self.options
-        named = {"formula": self.formula.text, "family": one.family, "link": one.link, "exposure": one.exposure}
-        return {**named, "weights": one.weights, "coefficients": beta}
+        return {**self._model, "coefficients": beta}
+
+    def _unweighted(self, beta: Floats) -> dict[str, object]:
+        return {name: one for name, one in self._named(np.nan_to_num(beta)).items() if name != "weights"}
 
     def _robust(self, fit: Fit) -> Generator[Ask, Pooled, Variance]:
         beta, inverse = np.nan_to_num(fit.coefficients), np.nan_to_num(fit.solved.inverse)
         step, named = meat, self._named(beta)
         if fit.shape is not None:
             step = dispersed_meat
-            named = Dispersed(self.formula, self.options.exposure).named(beta, fit.shape.theta)
+            named = Dispersed(self.formula, self.offset).named(beta, fit.shape.theta)
         answer = yield Ask(step, {**named, **self.robust.arguments(inverse)}, doing="robust_errors")
         if not answer.whole("meat"):
             raise Stopped(Finding("withheld_fit"))

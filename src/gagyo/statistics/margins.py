@@ -34,5 +34,16 @@ def log(eta: Floats) -> Floats:
     return np.tile(np.exp(np.clip(eta, -700, 700)), (3, 1))
 
 
-MEANS: dict[str, Callable[[Floats], Floats]] = {"logit": logit, "probit": probit, "cloglog": cloglog, "log": log}
+def identity(eta: Floats) -> Floats:
+    """mu = eta with its derivatives (3, n)."""
+    return np.array([eta, np.ones_like(eta), np.zeros_like(eta)])
+
+
+MEANS: dict[str, Callable[[Floats], Floats]] = {
+    "logit": logit,
+    "probit": probit,
+    "cloglog": cloglog,
+    "log": log,
+    "identity": identity,
+}
 """By link."""

@@ -4,7 +4,7 @@
 suppressMessages({library(MASS); library(sandwich); library(jsonlite)})
 pima <- within(read.csv("tests/golden/data/pima.csv"), ageband <- factor(ageband, c("young", "middle", "old")))
 
-one <- function(formula, gagyo, exposure = "") {
+one <- function(formula, gagyo, exposure = "", offset = "") {
   start <- eval(bquote(glm.nb(.(formula), pima, control = glm.control(epsilon = 1e-12, maxit = 200))))
   theta <- start$theta
   X <- model.matrix(start); y <- start$y; n <- nrow(X); beta <- coef(start)
@@ -31,7 +31,7 @@ one <- function(formula, gagyo, exposure = "") {
   like <- sum(dnbinom(y, size = theta, mu = mu, log = TRUE))
   chi <- 2 * (like - as.numeric(logLik(poisson)))
   b <- beta[-1]
-  c(list(formula = gagyo, exposure = exposure, people = n, coefficients = unname(beta), theta = theta,
+  c(list(formula = gagyo, exposure = exposure, offset = offset, people = n, coefficients = unname(beta), theta = theta,
     theta_error = as.numeric(attr(now, "SE")), log_likelihood = like, against_poisson = c(chi, pchisq(chi, 1, lower.tail = FALSE) / 2),
     wald = drop(b %*% solve(bread[-1, -1], b))), errors)
 }
@@ -39,6 +39,7 @@ cases <- list(
   measured = one(npreg ~ age + bmi + diabetic, "npreg ~ age + bmi + diabetic"),
   factors = one(npreg ~ ageband * glu, "npreg ~ C(ageband) * glu"),
   rate = one(npreg ~ bmi + diabetic + offset(log(age)), "npreg ~ bmi + diabetic", "age"),
+  offset = one(npreg ~ glu + diabetic + offset(ped), "npreg ~ glu + diabetic", offset = "ped"),
   alone = one(npreg ~ diabetic + offset(log(age)), "npreg ~ diabetic", "age"))
 out <- list(script = "tests/golden/r/negative_binomial.R", R = R.version.string,
   MASS = as.character(packageVersion("MASS")), sandwich = as.character(packageVersion("sandwich")), cases = cases)

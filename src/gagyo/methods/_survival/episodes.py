@@ -120,7 +120,7 @@ class Changing:
         set apart by them is counted.
         """
         if weights:
-            apart = weighed_apart(self.rows, formula, weights)
+            apart = weighed_apart(self.rows, formula, self.rows[weights])
             formula = widened(self.rows, formula, weights)
             traits = joined(design_cells(self.rows, formula, slice(size)), apart)
         else:
