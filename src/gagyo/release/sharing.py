@@ -87,7 +87,7 @@ def sum_of(blocks: Iterable[Limbs]) -> Limbs:
 
 def heads(header: Mapping[str, Any]) -> int:
     """How many head counts the people block of this header holds."""
-    return 1 + 2 * sum(math.prod(entry["cells"]) for entry in header["measures"])
+    return 1 + 2 * sum(int(math.prod(entry["cells"])) for entry in header["measures"])
 
 
 def pooled_cells(header: Mapping[str, Any], people: Counts) -> tuple[int, dict[str, Measure]]:
