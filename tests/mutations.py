@@ -811,7 +811,7 @@ MUTATIONS = (
     ),
     ("site/masked_sum.py", "if [one.site for one in shares] != list(opening.roster):", "if False:", DOOR),
     ("release/sharing.py", "share.payload[block].shape != (size, 2)", "False", DOOR),
-    ("release/rules/range.py", "if outside.any() or not heads:", "if outside.any():", RULES),
+    ("release/rules/range.py", "[[case.people], measure.people.ravel(), measure.others.ravel()]", "[[1]]", RULES),
     ("release/ring.py", "heads.max() < 2**32 // max(sites, 1)", "heads.max() < 2**32", RING),
     ("release/ring.py", "heads.min() >= 0 and", "", RING),
     ("release/masks.py", "_label(summand, block, summand.site))", '_label(summand, "", summand.site))', DOOR),

@@ -391,6 +391,10 @@ def test_head_counts_that_overflow_the_ring_stay(cells: str, heads: int) -> None
     assert "range" in broken("share", {"sum": measure})
 
 
+def test_a_cohort_whose_size_overflows_the_ring_stays() -> None:
+    assert "range" in broken("share", {"sum": total(np.ones(500), 1.0)}, people=2**32)
+
+
 def test_a_gate_without_rules_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="without rules"):
         Gate(())

@@ -19,6 +19,6 @@ def value_range(case: Case) -> Iterator[Breach]:
             continue  # an own scalar that is not finite is shown as withheld
         scale = np.broadcast_to(measure.scale, measure.values.shape)
         outside = ~ring.fits(measure.values, scale, case.hospitals)
-        heads = ring.heads_fit(measure.people, case.hospitals) and ring.heads_fit(measure.others, case.hospitals)
-        if outside.any() or not heads:
+        heads = np.concatenate([[case.people], measure.people.ravel(), measure.others.ravel()])
+        if outside.any() or not ring.heads_fit(heads, case.hospitals):
             yield Breach("range", name, np.ones(measure.values.shape, bool))
