@@ -23,13 +23,17 @@ ONE_THREAD = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the results: what was done, by whom, how long or large, and what that is held against."""
+    """One line of the results: what was done, by whom, how long or large, and what that is held against.
+
+    ratio: ours to theirs. limit: the most that the ratio may be, or the value itself where there is none.
+    """
 
     work: str
     who: str
     value: float
     unit: str
-    must: str = ""
+    ratio: float | None = None
+    limit: float | None = None
     note: str = ""
 
 

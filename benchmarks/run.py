@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from measure import HERE, ONE_THREAD, machine
@@ -31,12 +32,21 @@ def rows(script: str) -> list[dict[str, Any]]:
 
 def table(found: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
-    head = "| work | who | measured | ours / theirs, or limit | note |\n|---|---|---|---|---|\n"
-    lines = (
-        f"| {one['work']} | {one['who']} | {one['value']:.3g} {one['unit']} | {one['must']} | {one['note']} |"
-        for one in found
-    )
-    return head + "\n".join(lines) + "\n"
+    head = "| work | who | measured | ours / theirs | limit | | note |\n|---|---|---|---|---|---|---|\n"
+    return head + "".join(f"| {' | '.join(cells(one))} |\n" for one in found)
+
+
+def cells(one: dict[str, Any]) -> Iterator[str]:
+    """One row's texts: a limit holds for the ratio where there is one, else for what was measured."""
+    ratio, limit = one["ratio"], one["limit"]
+    yield from (one["work"], one["who"], f"{one['value']:.3g} {one['unit']}")
+    yield "" if ratio is None else f"{ratio:.3g}"
+    if limit is None:
+        yield from ("", "")
+    else:
+        yield f"{limit:.3g}" if ratio is not None else f"{limit:.3g} {one['unit']}"
+        yield "met" if (one["value"] if ratio is None else ratio) <= limit else "**not met**"
+    yield one["note"]
 
 
 def main() -> None:
@@ -49,6 +59,7 @@ def main() -> None:
 
 Written by `make bench` on {datetime.date.today().isoformat()}: {machine()}.
 One thread each; every row in a process of its own. CPU seconds are of the work alone, data in memory.
+Earlier figures, on this machine and on others: [history](history.md).
 
 {table(found)}"""
     print(text)
