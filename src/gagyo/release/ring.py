@@ -46,19 +46,25 @@ def decode(limbs: Limbs, scale: Floats) -> Floats:
 
 def heads_fit(heads: Counts, sites: int) -> bool:
     """Whether head counts can be summed over so many hospitals in 32 bits each."""
-    return not heads.size or bool(heads.min() >= 0 and heads.max() < 2**32 // max(sites, 1))
+    return bool((np.abs(heads) < _raised_by(sites)).all())
 
 
-def encode_heads(heads: Counts) -> Limbs:
-    """Head counts (n,) as limbs (entries, 2), the last filled up with nobody. The caller has checked `heads_fit`."""
-    lanes = np.zeros((entries_of(heads.size), ABREAST), "<u4")
-    lanes.ravel()[: heads.size] = heads
-    return from_bytes(lanes.tobytes())
+def _raised_by(sites: int) -> int:
+    """What each hospital adds to a head count: one hospital's part may be below zero, an entry's quarter may not."""
+    return int(2**31 // max(sites, 1))
 
 
-def decode_heads(limbs: Limbs, heads: int) -> Counts:
-    """The first `heads` head counts of limbs (entries, 2)."""
-    return np.frombuffer(limbs.astype("<u8").tobytes(), "<u4")[:heads].astype(np.int64)
+def encode_heads(heads: Counts, sites: int) -> Limbs:
+    """Head counts (n,) as limbs (entries, 2), for a sum over so many hospitals. The caller has checked `heads_fit`."""
+    quarters = np.zeros(entries_of(heads.size) * ABREAST, "<u4")
+    quarters[: heads.size] = heads + _raised_by(sites)
+    return from_bytes(quarters.tobytes())
+
+
+def decode_heads(limbs: Limbs, heads: int, sites: int) -> Counts:
+    """The first `heads` head counts of limbs (entries, 2) that are the sum over so many hospitals."""
+    quarters = np.frombuffer(limbs.astype("<u8").tobytes(), "<u4")[:heads]
+    return quarters.astype(np.int64) - sites * _raised_by(sites)
 
 
 def entries_of(heads: int) -> int:

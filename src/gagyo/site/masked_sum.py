@@ -24,7 +24,7 @@ Publics = Mapping[str, PublicKeys]
 
 def masked(share: Share, summand: Summand, keys: Keys, publics: Publics) -> dict[str, Any]:
     """A share's payload: both blocks under pairwise masks and this hospital's own."""
-    people, values = ring.encode_heads(share.people), ring.encode(share.values, share.scales)
+    people, values = ring.encode_heads(share.people, len(summand.roster)), ring.encode(share.values, share.scales)
     return {
         "header": share.header,
         "people": _mask(people, "people", summand, keys, publics),
@@ -75,7 +75,7 @@ def pooled_people(opening: Request, first: Summand, shares: list[Answer], keys: 
             key = keys.unseal(box.payload["boxes"][first.site], first.statement.encode())
             masks.append(_mask_of(key, entries, box.site))
     total = sharing.sum_of(share.payload["people"] for share in shares)
-    return ring.decode_heads(ring.subtract(total, sharing.sum_of(masks)), heads)
+    return ring.decode_heads(ring.subtract(total, sharing.sum_of(masks)), heads, len(shares))
 
 
 def _mask_of(key: bytes, entries: int, sender: str) -> Limbs:
