@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,7 @@ def test_an_edition_is_of_one_language_and_leads_to_its_own(pages: list[Path]) -
 # Commands.
 
 
+@cache
 def known_commands() -> dict[str, set[str]]:
     """Every command by its whole name, with its options."""
     root = typer.main.get_command(application())

@@ -206,7 +206,7 @@ def test_weights_of_traits_alone_tell_how_many_there_are_of_each() -> None:
 
 # What must pass.
 
-STUDIES = 16
+STUDIES = 8
 CONFOUNDERS = ("age", "nodes", "chemo", "grade3", "C(tumour)")
 
 

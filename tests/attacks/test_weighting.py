@@ -350,7 +350,7 @@ def test_weights_of_one_treatment_that_differ_for_a_few_are_no_study(one: str, o
 
 # What must pass.
 
-STUDIES = 24
+STUDIES = 12
 MEASURED = {"age": (10, 100), "weight": (25, 200), "karnofsky": (0, 100), "cd4": (0, 3000), "cd8": (0, 10000)}
 TRAITS = ("female", "white", "injected", "symptoms")
 

@@ -465,7 +465,7 @@ def test_a_run_that_is_interrupted_twice_comes_out_the_same(tmp_path: Path, exam
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
 def test_it_does_not_depend_on_how_people_are_divided(name: str, seed: int, shares: list[float]) -> None:
     data = columns("pima")
