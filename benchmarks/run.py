@@ -33,7 +33,7 @@ def rows(script: str) -> list[dict[str, Any]]:
 def table(found: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
     head = "| work | who | measured | ours / theirs | limit | | note |\n|---|---|---|---|---|---|---|\n"
-    return head + "".join(f"| {' | '.join(cells(one))} |\n" for one in found)
+    return head + "".join(f"| {' | '.join(text.replace('|', '&#124;') for text in cells(one))} |\n" for one in found)
 
 
 def cells(one: dict[str, Any]) -> Iterator[str]:
