@@ -56,7 +56,7 @@ chaos: .venv/.test
 
 # Ten minutes of coverage-guided fuzzing of the decoders, or SECONDS= of it.
 fuzz: .venv/.test
-	$(PIP) install --editable '.[fuzz]'
+	$(PIP) install --no-compile --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS),600)
 
 # Break each line that keeps a promise, and see which test notices.
@@ -83,22 +83,23 @@ image:
 clean:
 	rm -rf .venv demo-out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# Stamps: made again when pyproject.toml changes, so that a second run installs nothing.
+# Stamps: made again when pyproject.toml changes, so that a second run installs nothing. What is never imported is not
+# compiled: that takes as long as the rest of the installation.
 
 .venv/.made:
 	@.ci/venv "$(PYTHON)"
 	@touch $@
 
 .venv/.demo: .venv/.made pyproject.toml
-	$(PIP) install --editable '.[demo]'
+	$(PIP) install --no-compile --editable '.[demo]'
 	@touch $@
 
 .venv/.test: .venv/.made pyproject.toml
-	$(PIP) install --editable '.[test]'
+	$(PIP) install --no-compile --editable '.[test]'
 	@touch $@ .venv/.demo
 
 .venv/.bench: .venv/.made pyproject.toml
-	$(PIP) install --editable '.[bench]'
+	$(PIP) install --no-compile --editable '.[bench]'
 	@touch $@ .venv/.demo
 
 # The browser and the fonts with which tests look at the reports.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gagyo.errors import FileFault
 from gagyo.protocol.analytes import ANALYTES
+from gagyo.protocol.ucum import USUAL, unit
 from gagyo.site.mapping.units import conversion
 
 # (from, to, analyte, value, expected, relative tolerance); the factors are those of SI conversion tables (AMA Manual of
@@ -80,3 +81,8 @@ def test_there_and_back_is_the_same(analyte: str, value: float) -> None:
     units = ("%", "mmol/mol") if analyte == "hba1c" else ("mg/dL", "umol/L")
     there, back = conversion(*units, analyte), conversion(*reversed(units), analyte)
     assert back.factor * (there.factor * value + there.offset) + back.offset == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.parametrize("code", sorted(USUAL))
+def test_usual_codes_are_those_of_the_registry(code: str) -> None:
+    assert unit(code).magnitude

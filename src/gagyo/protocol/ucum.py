@@ -1,4 +1,4 @@
-"""UCUM unit codes as pint units: one registry a process, made when the first unit is read."""
+"""UCUM unit codes as pint units: one registry a process, made when the first unit is read that is not a usual one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ SHOWN = {
 }
 """Codes that people write otherwise."""
 
+
+_USUAL = """
+1 % a mo wk d h min s ms /min /h m cm mm um m2 mm2 L dL mL uL fL kg g mg ug ng pg mol/L mmol/L umol/L nmol/L pmol/L
+mmol/mol g/L g/dL mg/L mg/dL mg/mL ug/L ug/dL ug/mL ng/L ng/dL ng/mL pg/mL mg/g mg/mmol meq/L mosm/kg U/L kU/L [IU]/L
+m[IU]/L m[IU]/mL u[IU]/mL /uL 10*3/uL 10*6/uL 10*9/L 10*12/L mm[Hg] kPa Pa Cel [degF] K kg/m2 mL/min
+mL/min/{1.73_m2} L/min m/s mg/kg ug/kg mg/d g/d kcal J W mV Hz mm/h
+"""
+USUAL = frozenset(_USUAL.split())
+"""Codes of clinical data, of which no registry need be asked whether they are UCUM: making it takes a second."""
 
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -55,6 +64,8 @@ def unit(code: str) -> Any:
 
 def is_unit(code: str) -> bool:
     """Whether a code is a UCUM unit."""
+    if code in USUAL:
+        return True
     if len(code) > 60:
         return False
     try:
