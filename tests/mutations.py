@@ -1256,6 +1256,12 @@ MUTATIONS = (
     ("methods/glm.py", "np.nan_to_num(fit.solved.inverse) * fit.disp", "fit.solved.inverse * fit.disp", EDGES),
     ("methods/glm.py", "walk.pivots[0] * walk.rate", "walk.pivots[0]", EDGES),
     ("methods/_glm_told.py", ' == "boolean" and not self.offset.exposure', ' == "boolean"', EDGES),
+    (
+        "methods/_glm_told.py",
+        "self.offset.given and len(estimates) == 1",
+        "False",
+        "tests/contract/test_glm_references.py",
+    ),
     ("methods/validate.py", "[found.get(term) is not None for term in terms]", "[True for term in terms]", EDGES),
     ("methods/_mixed_logistic_told.py", "if error is None or error > d else", "if error is None else", EDGES),
     ("statistics/comparisons.py", "special.bdtr(min(b, c), b + c", "special.bdtr(max(b, c), b + c", EDGES),

@@ -255,3 +255,20 @@ def test_what_does_not_fit_together_is_said_at_once(more: str, codes: set[str]) 
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(FEW % f"  a: {{method: glm, cohort: all, {more}}}\n"))
     assert {one.code for one in caught.value.findings} == codes
+
+
+def test_beside_a_given_score_alone_the_intercept_is_an_odds_ratio_and_nothing_is_tested(tmp_path: Path) -> None:
+    """Calibration in the large, by statsmodels."""
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(4)
+    score = np.clip(rng.normal(-0.5, 1, 400), -6, 6)
+    d = (rng.random(400) < 1 / (1 + np.exp(-score - 0.3))).astype(float)
+    line = '  a: {method: glm, cohort: all, formula: "d ~ 1", family: binomial, link: logit, offset: score}\n'
+    text = HEAD % (10, "\n".join([number("score", -6, 6), boolean("d")]), line)
+    result = house(tmp_path, text, divide({"score": score, "d": d}, np.arange(400) % 4)).run().results["a"]
+    expected = sm.GLM(d, np.ones((400, 1)), family=sm.families.Binomial(), offset=score).fit(tol=1e-14)
+    ((_, coefficient, error, ratio, p),) = result.table("coefficients").rows
+    np.testing.assert_allclose([coefficient, error, p], [expected.params[0], expected.bse[0], expected.pvalues[0]])
+    np.testing.assert_allclose([ratio.lower, ratio.upper], np.exp(expected.conf_int()[0]))
+    assert [one.name for one in result.tables] == ["coefficients"]

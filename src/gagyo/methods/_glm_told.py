@@ -169,17 +169,18 @@ class Told:
             else []
         )
         columns.append(Column("p", Words("regression.p"), "p"))
-        rows = tuple(_row(one, bool(self.ratio)) for one in estimates)
+        # Beside a given score alone, the intercept is what is asked for: calibration in the large.
+        hidden = "" if self.offset.given and len(estimates) == 1 else "Intercept"
+        rows = tuple(_row(one, bool(self.ratio), hidden) for one in estimates)
         return Table("coefficients", Words("regression.coefficients"), tuple(columns), rows)
 
     def _tests(self, fit: Fit, variance: Variance) -> tuple[Table, ...]:
-        if self.weights:
-            return (_wald_test(fit, variance.matrix, self.formula.intercept, likelihood=False),)
-        if fit.shape is None and not (self.offset.text and self.family == "binomial"):
+        shape = () if fit.shape is None else (_dispersion(fit.shape),)
+        if not self.weights and not shape and not (self.offset.text and self.family == "binomial"):
             return (self._model_test(fit),)
-        if fit.shape is None:
-            return (_wald_test(fit, variance.matrix, self.formula.intercept),)
-        return (_wald_test(fit, variance.matrix, self.formula.intercept), _dispersion(fit.shape))
+        if not self.formula.predictors:
+            return shape  # the null model is all there is
+        return (_wald_test(fit, variance.matrix, self.formula.intercept, likelihood=not self.weights), *shape)
 
     def _model_test(self, fit: Fit) -> Table:
         """The likelihood ratio against the null model; where the dispersion is estimated the F test, as R's `anova`."""
@@ -214,7 +215,7 @@ def _wald_test(fit: Fit, variance: Floats, intercept: bool, likelihood: bool = T
     """
     kept = np.flatnonzero(~fit.solved.aliased)[int(intercept) :]
     beta = fit.coefficients[kept]
-    chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else None
+    chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else None  # all may be aliased
     columns = (
         Column("people", Words("regression.people"), "count"),
         *([Column("log_likelihood", Words("regression.log_likelihood"))] if likelihood else []),
@@ -238,11 +239,12 @@ def _dispersion(shape: Shape) -> Table:
     return Table("overdispersion", Words("glm.overdispersion"), columns, (row,))
 
 
-def _row(one: Estimate, ratio: bool) -> tuple[Cell, ...]:
+def _row(one: Estimate, ratio: bool, hidden: str) -> tuple[Cell, ...]:
+    """hidden: the name whose exponential is no ratio."""
     if one.value is None or one.lower is None or one.upper is None:
         return (one.label, Words("regression.is_aliased"), None, *([None] if ratio else []), None)
     if not ratio:
         return (one.label, Interval(one.value, one.lower, one.upper), one.standard_error, one.p)
     exponentials = Interval(*(float(np.exp(value)) for value in (one.value, one.lower, one.upper)))
-    shown = None if one.name == "Intercept" else exponentials
+    shown = None if one.name == hidden else exponentials
     return (one.label, one.value, one.standard_error, shown, one.p)
