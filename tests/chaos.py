@@ -32,7 +32,7 @@ from gagyo.site.inbox import Inbox
 from tests.faults import BadLine, line
 
 DEADLINE_SECONDS = 120.0
-DROPPED = re.compile(r"\n    (folds|bootstrap|joining|nonlinearity|likelihood_ratio|countries|threshold): .*")
+DROPPED = re.compile(r"\n    (folds|bootstrap|joining|nonlinearity|likelihood_ratio|countries): .*")
 EVENTS = ("kill", "kill", "kill", "halt", "cut")
 TOGETHER = 50
 """Runs at the same hospitals, whose whole ledgers are verified after each; then others are founded."""

@@ -271,10 +271,11 @@ def test_a_share_whose_block_is_not_as_long_as_its_header_says_is_no_share(tmp_p
     one, (honest, *_) = stopped_at(tmp_path, "logistic.newton")
     shares = [one.sites[site].answer(replace(honest, site=site)) for site in SITES]
     sharing.check_same_header(shares)
-    for entries in (1, len(shares[1].payload[block]) - 1):
-        short = {**shares[1].payload, block: shares[1].payload[block][:entries]}
+    honest_block = shares[1].payload[block]
+    for other in (honest_block[:1], honest_block[:-1], honest_block.astype(np.float64), "block", None):
+        payload = {**shares[1].payload, block: other}
         with pytest.raises(Tampered, match="layout"):
-            sharing.check_same_header([shares[0], replace(shares[1], payload=short), *shares[2:]])
+            sharing.check_same_header([shares[0], replace(shares[1], payload=payload), *shares[2:]])
 
 
 def test_people_counts_are_not_opened_to_the_coordinator(tmp_path: Path) -> None:

@@ -217,3 +217,16 @@ def every_case(
         assert run.stopped == {}, [(name, str(why)[:60]) for name, why in run.stopped.items()]
         out |= dict.fromkeys(names, run)
     return out
+
+
+def every_error(
+    folder: Callable[[str], Path], cases: Mapping[str, Any], line: Callable[[str, dict[str, Any], str], str]
+) -> dict[str, Run]:
+    """By data set, a run of its cases with each of their `errors`, as `line` writes them; `folder` makes a folder."""
+    out = {}
+    for data in dict.fromkeys(case["data"] for case in cases.values()):
+        some = {name: case for name, case in cases.items() if case["data"] == data}
+        lines = [line(name, case, robust) for name, case in some.items() for robust in case["errors"]]
+        out[data] = house(folder(data), study(data, "".join(lines)), hospitals(data)).run()
+        assert out[data].stopped == {}
+    return out

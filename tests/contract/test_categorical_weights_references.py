@@ -17,7 +17,7 @@ from gagyo.federation.rows import Rows as Inside
 from gagyo.methods.categorical import levels, meat, step
 from gagyo.protocol.study import Study
 from tests.attacks.test_offset import is_few, is_one
-from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
+from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, every_error, number
 from tests.contract.few_weights import FEW, single_out
 from tests.hospitals import house
 
@@ -40,13 +40,7 @@ def line(name: str, case: dict[str, Any], robust: str) -> str:
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Every case with each of its errors."""
-    out = {}
-    for data in ("rotterdam", "pima"):
-        some = {name: case for name, case in cases().items() if case["data"] == data}
-        lines = [line(name, case, robust) for name, case in some.items() for robust in case["errors"]]
-        out[data] = house(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data)).run()
-        assert out[data].stopped == {}
-    return out
+    return every_error(tmp_path_factory.mktemp, cases(), line)
 
 
 @pytest.mark.parametrize("robust", ["HC0", "HC1"])
@@ -150,9 +144,9 @@ def test_each_sum_is_looked_at_as_it_is_weighted(model: str) -> None:
     ("more", "code"),
     [
         (", weights: w", "weights_robust"),
-        (", weights: x, robust: HC0", "glm_weights"),
-        (", weights: e, robust: HC0", "glm_weights"),
-        (", weights: nowhere, robust: HC0", "glm_weights"),
+        (", weights: x, robust: HC0", "weights_variable"),
+        (", weights: e, robust: HC0", "weights_variable"),
+        (", weights: nowhere, robust: HC0", "weights_variable"),
     ],
 )
 def test_what_does_not_go_with_weights_is_said(more: str, code: str) -> None:

@@ -140,11 +140,11 @@ def test_the_same_people_with_weights_of_many_values_pass(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("more", "codes"),
     [
-        ("weights: z", ["cox_weights"]),
-        ("weights: x", ["cox_weights"]),
-        ("weights: e", ["cox_weights"]),
-        ("weights: nowhere", ["cox_weights"]),
-        ("weights: w, entry: w", ["cox_weights"]),
+        ("weights: z", ["weights_variable"]),
+        ("weights: x", ["weights_variable"]),
+        ("weights: e", ["weights_variable"]),
+        ("weights: nowhere", ["weights_variable"]),
+        ("weights: w, entry: w", ["weights_variable"]),
         ("weights: w, proportional: identity", ["cox_weights_beside"]),
         ("weights: w, hospitals: pooled", ["cox_pooled"]),
     ],

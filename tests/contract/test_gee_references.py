@@ -303,8 +303,8 @@ def test_people_without_anyone_beside_them_have_no_correlation() -> None:
         ('formula: "lang ~ ses", family: gaussian, cluster: verbal', {"mixed_cluster"}),
         ('formula: "lang ~ ses", family: gaussian, weights: share', {"gee_weights"}),
         ('formula: "lang ~ ses", family: gaussian, cluster: class, errors: CR2, weights: share', {"gee_weights"}),
-        ('formula: "lang ~ ses", family: gaussian, cluster: class, weights: verbal', {"glm_weights"}),
-        ('formula: "lang ~ ses", family: gaussian, cluster: class, weights: class', {"glm_weights"}),
+        ('formula: "lang ~ ses", family: gaussian, cluster: class, weights: verbal', {"weights_variable"}),
+        ('formula: "lang ~ ses", family: gaussian, cluster: class, weights: class', {"weights_variable"}),
         ('formula: "lang ~ class", family: binomial, cluster: class', {"glm_outcome", "mixed_cluster"}),
     ],
 )

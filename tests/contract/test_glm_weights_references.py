@@ -15,7 +15,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
-from tests.contract.data import GOLDEN, HEAD, boolean, divide, hospitals, number, study
+from tests.contract.data import GOLDEN, HEAD, boolean, divide, every_error, number
 from tests.contract.few_weights import FEW, single_out
 from tests.hospitals import house
 
@@ -38,13 +38,7 @@ def line(name: str, case: dict[str, Any], robust: str) -> str:
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Every case with each of its errors."""
-    out = {}
-    for data in ("rotterdam", "pima"):
-        some = {name: case for name, case in cases().items() if case["data"] == data}
-        lines = [line(name, case, robust) for name, case in some.items() for robust in case["errors"]]
-        out[data] = house(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data)).run()
-        assert out[data].stopped == {}
-    return out
+    return every_error(tmp_path_factory.mktemp, cases(), line)
 
 
 def found(fits: dict[str, Run], name: str, robust: str = "HC0") -> tuple[Result, Any]:
@@ -141,11 +135,11 @@ def test_the_same_people_with_weights_of_many_values_pass(tmp_path: Path) -> Non
         ("family: binomial, link: logit, weights: w", ["glm_weights_beside"]),
         ("family: binomial, link: logit, weights: w, robust: HC3", ["glm_weights_beside"]),
         ("family: binomial, link: logit, weights: w, robust: HC0, marginal_effects: true", ["glm_weights_beside"]),
-        ("family: binomial, link: logit, weights: z, robust: HC0", ["glm_weights"]),
-        ("family: binomial, link: logit, weights: x, robust: HC0", ["glm_weights"]),
-        ("family: binomial, link: logit, weights: w, offset: w, robust: HC0", ["glm_weights"]),
-        ("family: binomial, link: logit, weights: e, robust: HC0", ["glm_weights"]),
-        ("family: binomial, link: logit, weights: nowhere, robust: HC0", ["glm_weights"]),
+        ("family: binomial, link: logit, weights: z, robust: HC0", ["weights_variable"]),
+        ("family: binomial, link: logit, weights: x, robust: HC0", ["weights_variable"]),
+        ("family: binomial, link: logit, weights: w, offset: w, robust: HC0", ["weights_variable"]),
+        ("family: binomial, link: logit, weights: e, robust: HC0", ["weights_variable"]),
+        ("family: binomial, link: logit, weights: nowhere, robust: HC0", ["weights_variable"]),
     ],
 )
 def test_what_does_not_go_with_weights_is_said(more: str, codes: list[str]) -> None:

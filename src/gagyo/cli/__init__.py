@@ -116,9 +116,8 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code (cli/exits.py)."""
-    gc.set_threshold(
-        50_000, 20, 20
-    )  # what is imported stays: looking through it again and again takes a tenth of a start
+    # What is imported stays: to look through it for garbage again and again took a tenth of each start.
+    gc.set_threshold(50_000, 20, 20)
     given = list(sys.argv[1:] if arguments is None else arguments)
     speak(wanted(given))
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.methods._newton import wald
-from gagyo.methods._regression import middles
+from gagyo.methods._regression import middles, wald_table
 from gagyo.methods._sandwich import Robust, Variance
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Study
@@ -164,13 +164,4 @@ class Told:
         """All coefficients but intercepts and cuts: what weighted sums are of is no likelihood."""
         slopes = np.array(["|" not in name and not name.endswith(".Intercept") for name in self.names])
         kept = np.flatnonzero(slopes & ~fit.aliased)
-        beta, variance = fit.coefficients[kept], fit.variance.matrix[np.ix_(kept, kept)]
-        chi = float(beta @ np.linalg.solve(variance, beta))
-        columns = (
-            Column("people", Words("regression.people"), "count"),
-            Column("wald", Words("glm.wald"), "number", 2),
-            Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
-            Column("p", Words("regression.p"), "p"),
-        )
-        row = (fit.people, chi, len(kept), float(chi2_sf(chi, len(kept))))
-        return Table("model_test", Words("regression.model_test"), columns, (row,))
+        return wald_table(fit.people, fit.coefficients[kept], fit.variance.matrix[np.ix_(kept, kept)])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.finding import Finding
-from gagyo.methods._sampling import can_weigh
+from gagyo.methods._sampling import faults_of_weights
 from gagyo.methods._survival.episodes import Change, unused_faults
 from gagyo.methods._survival.times import per_faults, time_faults
 from gagyo.protocol.formula import Formula
@@ -79,9 +79,9 @@ def _faults_of_pooling(options: Options, analysis: Analysis) -> list[Finding]:
 
 def _faults_of_weights(options: Options, formula: Formula, analysis: Analysis, known: Study) -> list[Finding]:
     times = {options.time, options.entry, options.strata, *(one.at for one in options.changes.values())}
-    if not can_weigh(known, options.weights) or options.weights in {*formula.variables, *times}:
-        values = {"found": options.weights, "expected": "number, integer; range: [> 0, …]"}
-        return [Finding("cox_weights", place=analysis.place("weights"), values=values)]
+    wrong = list(faults_of_weights(options.weights, {*formula.variables, *times}, analysis, known))
+    if wrong:
+        return wrong
     if "proportional" in options.model_fields_set and options.proportional != "none":
         values = {"found": f"proportional: {options.proportional}"}
         return [Finding("cox_weights_beside", place=analysis.place("proportional"), values=values)]

@@ -9,10 +9,10 @@ from gagyo.methods._glm_cells import fit_cells
 from gagyo.methods._mixed_cells import Clusters, cluster_people, cluster_spread
 from gagyo.methods._products import product_cells
 from gagyo.methods._sampling import widened
-from gagyo.methods._set_apart import weighed_apart
+from gagyo.methods._set_apart import from_usual, weighed_apart
 from gagyo.methods._traits import all_traits
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import Counts, Floats, Measure, Spread, joined, own_table
+from gagyo.release.aggregate import Counts, Measure, Spread, joined, own_table
 
 
 class Whole(Clusters):
@@ -63,18 +63,11 @@ def cluster_cells(rows: Rows, formula: Formula, family: str, cluster: str, weigh
 
     def count() -> Counts:
         people = cluster_people(rows, widened(rows, formula, weights), groups)
-        unusual = [groups.people(_away(rows, weights) > 0)] if weights else []
+        unusual = [groups.people(from_usual(rows[weights]) > 0)] if weights else []
         return np.concatenate([people, *unusual, *_outcomes(rows, formula, family, groups)])
 
     found: Counts = rows.kept(("gee own", formula.text, family, cluster, weights), count)
     return found
-
-
-def _away(rows: Rows, weights: str) -> Floats:
-    """How far each person's weight is from the middle one (n,)."""
-    return np.asarray(
-        np.abs(rows[weights] - (np.partition(rows[weights], rows.n // 2)[rows.n // 2] if rows.n else 0.0))
-    )
 
 
 def _outcomes(rows: Rows, formula: Formula, family: str, groups: Clusters) -> list[Counts]:
@@ -98,7 +91,7 @@ def own_spread(rows: Rows, formula: Formula, cluster: str, weights: str = "") ->
     def measure() -> Spread:
         columns = np.column_stack([rows.design(formula), rows[formula.outcome]])
         if weights:
-            columns = np.column_stack([columns, columns * rows[weights][:, None], _away(rows, weights)])
+            columns = np.column_stack([columns, columns * rows[weights][:, None], from_usual(rows[weights])])
         return cluster_spread(columns, clusters_of(rows, cluster))
 
     found: Spread = rows.kept(("gee spread", formula.text, cluster, weights), measure)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gagyo.methods._newton import Solved
 from gagyo.methods._offset import NONE, Offset
-from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._regression import alias_notes, estimate, wald_table
 from gagyo.methods._sandwich import Robust, Variance, with_freedom
 from gagyo.methods._spline_told import with_splines
 from gagyo.protocol.formula import Formula
@@ -180,7 +180,11 @@ class Told:
             return (self._model_test(fit),)
         if not self.formula.predictors:
             return shape  # the null model is all there is
-        return (_wald_test(fit, variance.matrix, self.formula.intercept, likelihood=not self.weights), *shape)
+        # A null model's theta, or odds with an offset, would be a fit of its own, and is not fitted.
+        kept = np.flatnonzero(~fit.solved.aliased)[int(self.formula.intercept) :]
+        likelihood = None if self.weights else fit.likelihood
+        named = fit.coefficients[kept], variance.matrix[np.ix_(kept, kept)]
+        return (wald_table(fit.people, *named, likelihood), *shape)
 
     def _model_test(self, fit: Fit) -> Table:
         """The likelihood ratio against the null model; where the dispersion is estimated the F test, as R's `anova`."""
@@ -207,25 +211,6 @@ class Told:
         told: tuple[Cell, ...] = (float(value), terms, float(p)) if known else (None, terms, None)
         row = (fit.people, fitted[1], *([fit.overdispersion] if counted else []), *told)
         return Table("model_test", Words("regression.model_test"), columns, (row,), notes=self.robust.under_test())
-
-
-def _wald_test(fit: Fit, variance: Floats, intercept: bool, likelihood: bool = True) -> Table:
-    """All coefficients but the intercept: a null model's theta, or odds with an offset, would be a fit of its own,
-    and is not fitted; and what weighted sums are of is no likelihood.
-    """
-    kept = np.flatnonzero(~fit.solved.aliased)[int(intercept) :]
-    beta = fit.coefficients[kept]
-    chi = float(beta @ np.linalg.solve(variance[np.ix_(kept, kept)], beta)) if len(kept) else None  # all may be aliased
-    columns = (
-        Column("people", Words("regression.people"), "count"),
-        *([Column("log_likelihood", Words("regression.log_likelihood"))] if likelihood else []),
-        Column("wald", Words("glm.wald"), "number", 2),
-        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
-        Column("p", Words("regression.p"), "p"),
-    )
-    p = None if chi is None else float(chi2_sf(chi, len(kept)))
-    row = (fit.people, *([fit.likelihood] if likelihood else []), chi, len(kept), p)
-    return Table("model_test", Words("regression.model_test"), columns, (row,))
 
 
 def _dispersion(shape: Shape) -> Table:

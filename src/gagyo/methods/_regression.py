@@ -28,7 +28,8 @@ from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Floats, Measure, count, crossed, few_or_none, joined
 from gagyo.release.few_values import Bools, Chosen, Measured, both, combined, supported, supported_beside
 from gagyo.release.parts import spread_in_parts
-from gagyo.result import Equation, Estimate, Words
+from gagyo.result import Column, Equation, Estimate, Table, Words
+from gagyo.statistics.distributions import chi2_sf
 from gagyo.text import Text, join
 
 NO_INFORMATION = np.zeros((0, 0))
@@ -214,6 +215,23 @@ def estimate(column: DesignColumn, value: float, error: float, reach: float, p: 
     if np.isnan(value):
         return Estimate(column.name, label, None)
     return Estimate(column.name, label, value, error, value - reach * error, value + reach * error, p)
+
+
+def wald_table(people: int, beta: Floats, variance: Floats, likelihood: float | None = None) -> Table:
+    """Whether coefficients (q,) with a variance (q, q) are all 0, where no likelihood ratio says it; of none an empty
+    cell. likelihood: of the model; None of weighted sums, which have none.
+    """
+    chi = float(beta @ np.linalg.solve(variance, beta)) if len(beta) else None
+    p = None if chi is None else float(chi2_sf(chi, len(beta)))
+    columns = (
+        Column("people", Words("regression.people"), "count"),
+        *([] if likelihood is None else [Column("log_likelihood", Words("regression.log_likelihood"))]),
+        Column("wald", Words("glm.wald"), "number", 2),
+        Column("degrees_of_freedom", Words("regression.degrees_of_freedom"), "count"),
+        Column("p", Words("regression.p"), "p"),
+    )
+    row = (people, *([] if likelihood is None else [likelihood]), chi, len(beta), p)
+    return Table("model_test", Words("regression.model_test"), columns, (row,))
 
 
 def equation(

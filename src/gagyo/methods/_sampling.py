@@ -39,7 +39,7 @@ def faults_of_weights(weights: str, others: Iterable[str], analysis: Analysis, s
     """A finding where weights are no such variable, or one of the others of the analysis."""
     if not can_weigh(study, weights) or weights in others:
         values = {"found": weights, "expected": "number, integer; range: [> 0, …]"}
-        yield Finding("glm_weights", place=analysis.place("weights"), values=values)
+        yield Finding("weights_variable", place=analysis.place("weights"), values=values)
 
 
 def can_weigh(study: Study, weights: str) -> bool:

@@ -25,11 +25,16 @@ def weighed_apart(rows: Rows, formula: Formula, x: Floats) -> Measure:
     Weights that are nearly alike for all but a few weigh these few alone: they may not be most of what differs.
     """
     sides = sides_of(rows, formula)
-    usual = np.partition(x, rows.n // 2)[rows.n // 2] if rows.n else 0.0
-    away = np.abs(x - usual)
+    away = from_usual(x)
     has_usual = 2 * np.count_nonzero(away) < rows.n
     of_two = _of_two(away > 0, sides) if has_usual else np.full(_pairs(sides), rows.n, np.int64)
     return apart(few_or_none(of_two), away, sides, hospitals=1)
+
+
+def from_usual(x: Floats) -> Floats:
+    """How far each number (n,) is from the middle one, which is that of most where most have one."""
+    middle = len(x) // 2
+    return np.asarray(np.abs(x - np.partition(x, middle)[middle])) if len(x) else x
 
 
 def sides_of(rows: Rows, formula: Formula) -> Bools:

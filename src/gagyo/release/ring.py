@@ -51,7 +51,7 @@ def heads_fit(heads: Counts, sites: int) -> bool:
 
 def _raised_by(sites: int) -> int:
     """What each hospital adds to a head count: one hospital's part may be below zero, an entry's quarter may not."""
-    return int(2**31 // max(sites, 1))
+    return 2**31 // max(sites, 1)
 
 
 def encode_heads(heads: Counts, sites: int) -> Limbs:
@@ -70,6 +70,11 @@ def decode_heads(limbs: Limbs, heads: int, sites: int) -> Counts:
 def entries_of(heads: int) -> int:
     """How many entries of the ring hold so many head counts."""
     return -(-heads // ABREAST)
+
+
+def is_block(found: object, entries: int) -> bool:
+    """Whether something that came from elsewhere is so many limbs."""
+    return isinstance(found, np.ndarray) and found.dtype == np.uint64 and found.shape == (entries, 2)
 
 
 def add(left: Limbs, right: Limbs) -> Limbs:
