@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import threading
@@ -256,6 +257,27 @@ def test_a_full_disk_is_told_to_all_and_the_hospital_goes_on_when_there_is_room(
         (answer,) = remote.ask([preflight(plan, "busan")])
         assert answer.outcome == "released"
         assert asked(port) == (200, "")
+
+
+def test_a_letter_that_is_answered_ends_what_it_met_before(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not when no letter comes any more: a busy hospital would be called full for as long."""
+    monkeypatch.setattr(service_module, "PAUSE_SECONDS", 0.0)
+    here.stop("busan")
+    busan, letter, ending = here.services["busan"], Received("1", "lead", "study", b""), threading.Event()
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    try:
+        with monkeypatch.context() as full:
+            full.setattr(busan, "_handle", no_room)
+            assert not busan._take(letter, ending)
+            assert busan.health()["fault"] == "disk_full"
+            full.setattr(busan, "_handle", lambda _: None)
+            assert busan._take(letter, ending)
+        assert busan.health()["fault"] == ""
+    finally:
+        here.start("busan")
 
 
 def test_a_hospital_that_waits_for_the_operator_is_not_connected(
