@@ -21,7 +21,7 @@ from gagyo.release.decision import Answer
 from gagyo.result import Interval
 from gagyo.runtime.embedded import Embedded
 from gagyo.runtime.journal import Journal
-from gagyo.site.ends import End, _on_scale, _score
+from gagyo.site.ends import End, _made, _on_scale, _set
 from gagyo.site.scores_told import SCORES
 from tests.attacks.test_amended import Years
 from tests.contract.data import HEAD, boolean, divide, number
@@ -207,9 +207,9 @@ def test_scores_by_models_of_folds_are_the_same_only_by_the_same_models() -> Non
     asked["sets"] = np.array([[0.0, 0, 0], [1, 0, 0]])
     other = {**asked, "coefficients": np.array([[1.0, 2], [3, 5]])}
     for which, expected in ((0, 1), (1, 0)):
-        now = _score(asked, which, study.variables)
+        now = _made(asked, study.variables) | {"set": _set(asked, which)}
         for said, size in ((asked, 1), (other, expected)):
-            of = canonical(_score(said, which, study.variables)).decode()
+            of = canonical(_made(said, study.variables) | {"set": _set(said, which)}).decode()
             assert _on_scale(End("", "", SCORES, of, "", np.array([1.5])), now, study.variables).size == size
 
 

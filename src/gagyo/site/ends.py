@@ -62,7 +62,7 @@ class End:
 
     @cached_property
     def score(self) -> Mapping[str, Any]:
-        """How scores were made, as `_score` says it."""
+        """How scores were made, as `_made` says it, and of which set they are."""
         found: Mapping[str, Any] = json.loads(self.of)
         return found
 
@@ -124,8 +124,9 @@ class Ends:
 
     def of_scores(self, session: Session, asked: Mapping[str, Any], number: int) -> Known:
         """Where other plans divided a question's scores, or such as order people alike by everyone's model."""
-        now, variables = _score(asked, number, session.study.variables), session.study.variables
-        mine = (one for one in self._others(session) if one.kind == SCORES and one.score["set"] == now["set"])
+        of, variables = _set(asked, number), session.study.variables
+        mine = [one for one in self._others(session) if one.kind == SCORES and one.score["set"] == of]
+        now = {**_made(asked, variables), "set": of} if mine else {}
         return _by_people((one, _on_scale(one, now, variables)) for one in mine)
 
     def members(self, session: Session, people: str) -> Bools:
@@ -152,10 +153,10 @@ def _opened(
     elif kind in GRIDS:
         yield from ((one.variable, one.cuts) for one in cells_opened(kind, cohort, asked, told["bins"]))
     elif kind == SCORES:
-        variables = session.study.variables
+        made = _made(asked, session.study.variables)
         places = [tuple(one) for one in asked["sets"]]
         for one in scores_opened(request.analysis, cohort, asked, told["bins"]):
-            yield canonical(_score(asked, places.index(one.which), variables)).decode(), one.cuts
+            yield canonical({**made, "set": _set(asked, places.index(one.which))}).decode(), one.cuts
     elif kind == STEP and not levels_of(session.study.variables[asked["variable"]]) and not withheld["groups"].any():
         yield str(asked["variable"]), asked["cuts"]
 
@@ -172,14 +173,19 @@ def _places(session: Session, cohort: str) -> Iterator[tuple[str, float]]:
                     yield name, float(low.max())
 
 
-def _score(asked: Mapping[str, Any], number: int, variables: Mapping[str, Variable]) -> dict[str, Any]:
-    """How the scores of a question's set are made."""
+def _set(asked: Mapping[str, Any], number: int) -> list[float]:
+    found: list[float] = np.asarray(asked["sets"][number]).tolist()
+    return found
+
+
+def _made(asked: Mapping[str, Any], variables: Mapping[str, Variable]) -> dict[str, Any]:
+    """How the scores of a question are made, whichever the set."""
     coefficients = np.asarray(asked["coefficients"]).tolist()
     every = {"formula": asked["formula"], "coefficients": coefficients, "layout": np.asarray(asked["layout"]).tolist()}
     named = sorted(formulas.parse(asked["formula"], variables).variables)
     declared = {name: [variables[name].type, [one.name for one in variables[name].levels]] for name in named}
     made = {"formula": asked["formula"], "coefficients": coefficients[:1], "variables": declared}
-    return {**made, "set": np.asarray(asked["sets"][number]).tolist(), "models": digest(every)}
+    return {**made, "models": digest(every)}
 
 
 def _on_scale(one: End, now: Mapping[str, Any], variables: Mapping[str, Variable]) -> Floats:

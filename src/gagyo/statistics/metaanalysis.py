@@ -105,10 +105,14 @@ def paule_mandel(values: Floats, variances: Floats) -> float:
     return _root(excess, 0.0, top)
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    from scipy import optimize  # only here: hospitals that check a question need it seldom, and it takes long to load
+def _root(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function turns from above zero to zero or less, to the last digit.
 
-    return float(optimize.brentq(function, low, high, xtol=1e-300, rtol=1e-14))
+    By halving: each hospital of a study would otherwise load an optimiser, for a third of a second, for a root or two.
+    """
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return high
 
 
 def _prediction(mean: float, variance: float, k: int, level: float) -> tuple[float, float] | None:

@@ -61,11 +61,15 @@ def aliased_columns(information: Floats) -> NDArray[np.bool_]:
     return aliased
 
 
-def step(score: Floats, information: Floats) -> tuple[Floats, Floats]:
+def step(score: Floats, information: Floats, free: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:
     """Newton steps (models, p) and squared decrements (models,) of many fits, scaled to unit diagonal first.
 
-    A fit whose information is singular gets a NaN step: it is not estimable.
+    free (models, p): which coefficients move; the others' steps are 0. A fit whose information is singular gets a NaN
+    step: it is not estimable.
     """
+    if free is not None:
+        both = free[:, :, None] & free[:, None, :]
+        score, information = np.where(free, score, 0.0), np.where(both, information, np.eye(score.shape[1]))
     diagonal = np.einsum("mii->mi", information)
     size = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, np.nan))
     scaled = information * size[:, :, None] * size[:, None, :]

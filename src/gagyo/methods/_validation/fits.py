@@ -124,27 +124,24 @@ def newton_fits(ask: Asking, start: Floats, free: NDArray[np.bool_]) -> Fitting:
     at, best = start.copy(), np.full(m, -np.inf)
     settled, information, likelihood = start.copy(), np.full((m, p, p), np.nan), np.full(m, np.nan)
     done, failed, first = np.zeros(m, bool), np.zeros(m, bool), np.zeros((m, p))
+    own = np.flatnonzero(np.equal(*triangle(p)))
     for _ in range(MOST_STEPS):
         active = np.flatnonzero(~done & ~failed)
         if not len(active):
             break
         pooled = yield ask(at[active], active)
         found = pooled["fit"]
-        for row, model in enumerate(active):
-            score, matrix, value = found[row, :p], symmetric(found[row, p:-1], p), float(found[row, -1])
-            if value < best[model] - 1e-9 * (1 + abs(best[model])):
-                at[model] = (settled[model] + at[model]) / 2
-                continue
-            moves = np.flatnonzero(free[model])
-            change, decrement = step(score[None, moves], matrix[np.ix_(moves, moves)][None])
-            settled[model], best[model], information[model] = at[model], value, matrix
-            first[model] = np.where(first[model] == 0, np.diag(matrix), first[model])
-            runaway = bool(np.any(np.diag(matrix)[moves] < VANISHED * first[model][moves]))
-            failed[model] = not np.isfinite(decrement[0]) or runaway
-            if failed[model]:
-                continue
-            at[model, moves] += change[0]
-            done[model], likelihood[model] = decrement[0] < DECREMENT, value
+        worse = found[:, -1] < best[active] - 1e-9 * (1 + np.abs(best[active]))
+        halved, moved, found = active[worse], active[~worse], found[~worse]
+        at[halved] = (settled[halved] + at[halved]) / 2
+        matrix, diagonal = symmetric(found[:, p:-1], p), found[:, p:-1][:, own]
+        change, decrement = step(found[:, :p], matrix, free[moved])
+        settled[moved], best[moved], information[moved] = at[moved], found[:, -1], matrix
+        first[moved] = np.where(first[moved] == 0, diagonal, first[moved])
+        runaway = (free[moved] & (diagonal < VANISHED * first[moved])).any(axis=1)
+        failed[moved] = lost = ~np.isfinite(decrement) | runaway
+        at[moved[~lost]] += change[~lost]
+        done[moved], likelihood[moved] = ~lost & (decrement < DECREMENT), found[:, -1]
     at[~done] = np.nan
     return Fits(at, information, likelihood)
 
