@@ -78,6 +78,9 @@ def test_a_hub_and_its_first_institution(typed: Typed, tmp_path: Path) -> None:
     assert (hub / "server.pem").read_bytes() != before
     typed("hub", "revoke", "seoul", "--hub", hub)
     assert "revoked" in typed("hub", "status", hub, "--json")
+    typed("hub", "invite", "busan", "--country", "KR", "--out", tmp_path / "astray", "--hub", hub)
+    assert "taken back" in typed("hub", "revoke", "busan", "--hub", hub)
+    assert "busan" not in typed("hub", "members", "--hub", hub)
 
 
 def test_a_copy_serves_in_the_place_of_a_lost_hub(typed: Typed, tmp_path: Path) -> None:

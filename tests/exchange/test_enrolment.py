@@ -209,6 +209,21 @@ def test_a_revoked_name_may_be_invited_again(place: Place, tmp_path: Path) -> No
     assert place.client_of(joined).receive(0) == []
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_an_invitation_that_nobody_used_is_taken_back(place: Place, tmp_path: Path, known: bool) -> None:
+    name = f"astray{int(known)}"
+    if known:
+        place.enrol(name)
+        operator.revoke(place.hub, name)
+    startup, pin = invited(place, tmp_path, name)
+    assert operator.revoke(place.hub, name) is None
+    assert code_of(joining.join, startup, pin, tmp_path / name) == "bad_invitation"
+    states = {one["name"]: one["state"] for one in operator.members(place.hub)}
+    assert states.get(name) == ("revoked" if known else None)
+    if not known:
+        assert code_of(operator.revoke, place.hub, name) == "no_such_institution"
+
+
 def test_whoever_was_revoked_joins_again_where_its_keys_and_ledger_are(place: Place, tmp_path: Path) -> None:
     startup, pin = invited(place, tmp_path, "back")
     folder = tmp_path / "back"

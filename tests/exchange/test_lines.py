@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gagyo.errors import ExchangeFault
+from gagyo.exchange import line as line_module
 from gagyo.exchange.certificates import Pair, make_authority, make_server
 from gagyo.exchange.client import Client
 from tests.exchange.hubs import Place, free_port, trust
@@ -246,9 +248,29 @@ def test_a_hub_that_is_away_is_named_after_the_patience_and_not_later(place: Pla
     assert 0.1 < time.monotonic() - start < 2
 
 
-def test_closing_ends_a_call_that_waits_to_be_tried_again(place: Place) -> None:
-    import threading
+def test_trouble_is_told_while_calls_are_still_tried_and_ends_with_the_first_answer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module, "TROUBLE_SECONDS", 0.2)
+    membership = place.enrol("troubled")
+    with line(BadLine(place.hub.address[1])) as one:
+        client = place.client_of(replace(membership, hub=f"https://127.0.0.1:{one.port}"), patience=30)
+        assert client.status()["state"] == "active"
+        one.down = True
+        one.cut()
+        told: list[str] = []
+        asking = threading.Thread(target=lambda: told.append(str(client.status()["state"])))
+        asking.start()
+        until = time.monotonic() + 10
+        while not client.trouble and time.monotonic() < until:
+            time.sleep(0.02)
+        assert (client.trouble, told) == ("hub_unreachable", [])
+        one.down = False
+        asking.join(10)
+        assert (client.trouble, told) == ("", ["active"])
 
+
+def test_closing_ends_a_call_that_waits_to_be_tried_again(place: Place) -> None:
     membership = replace(place.enrol("closing"), hub=f"https://127.0.0.1:{free_port()}")
     client = place.client_of(membership, patience=60)
     threading.Timer(0.3, client.close).start()

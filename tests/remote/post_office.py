@@ -76,6 +76,7 @@ class Caller:
     """What `exchange.client.Client` offers, at this office."""
 
     clock_offset = 0.0
+    trouble = ""
 
     def __init__(self, office: Office, membership: Membership) -> None:
         self._office, self.membership = office, membership

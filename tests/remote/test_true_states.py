@@ -280,6 +280,14 @@ def test_a_letter_that_is_answered_ends_what_it_met_before(here: Town, monkeypat
         here.start("busan")
 
 
+def test_a_hub_that_does_not_answer_is_told_while_it_is_still_tried(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Caller, "trouble", "hub_unreachable")
+    told = here.services["busan"].health()
+    assert (told["ok"], told["hub"]) == (False, "hub_unreachable")
+
+
 def test_a_hospital_that_waits_for_the_operator_is_not_connected(
     here: Town, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

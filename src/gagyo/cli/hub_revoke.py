@@ -1,4 +1,4 @@
-"""`gagyo hub revoke`: refuse an institution from its next call on."""
+"""`gagyo hub revoke`: refuse an institution from its next call on, or take back an invitation that nobody used."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def revoke(
     from gagyo.exchange.hub_folder import HubFolder
     from gagyo.exchange.operator import revoke as refuse
 
-    refuse(HubFolder.open(folder), name)
-    typer.echo(say("hub.revoke.done", name=name))
+    came = refuse(HubFolder.open(folder), name)
+    typer.echo(say("hub.revoke.done" if came else "hub.revoke.taken_back", name=name))

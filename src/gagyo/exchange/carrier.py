@@ -24,6 +24,11 @@ class Carrier(Protocol):
         """Seconds that the common clock is ahead of this machine's."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """What keeps letters from being carried while that is still tried, as a code; empty where nothing does."""
+        ...
+
     def send(self, recipient: str, study: str, body: bytes) -> str:
         """Hand over a letter and give its id; the same letter is carried once."""
         ...

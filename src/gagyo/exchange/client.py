@@ -77,6 +77,11 @@ class Client:
         """Seconds that the hub's clock is ahead of this machine's; learned with every answer."""
         return self._line.clock_offset
 
+    @property
+    def trouble(self) -> str:
+        """Why the hub has not answered for some seconds, as a code; empty while it does."""
+        return self._line.trouble
+
     def close(self) -> None:
         """Close the connections."""
         self._line.close()

@@ -55,6 +55,7 @@ class Courier:
     """One institution's letters by courier: what `Carrier` asks for, and the files to and from the others."""
 
     clock_offset = 0.0
+    trouble = ""
 
     def __init__(self, folder: Path, membership: Membership) -> None:
         self.membership = membership
@@ -233,6 +234,11 @@ class Both:
     def clock_offset(self) -> float:
         """By the hub's clock."""
         return self._client.clock_offset
+
+    @property
+    def trouble(self) -> str:
+        """That of the hub's line."""
+        return self._client.trouble
 
     def by_courier(self, name: str) -> bool:
         """Whether the courier knows the institution."""

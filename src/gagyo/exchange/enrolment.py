@@ -220,11 +220,18 @@ def confirm(rows: Rows, name: str, said: str) -> Enrolled:
     return confirmed
 
 
-def revoke(rows: Rows, name: str) -> Enrolled:
-    """From the next call on, this institution is refused; what waits in its box is removed."""
+def revoke(rows: Rows, name: str) -> Enrolled | None:
+    """From the next call on, this institution is refused. None where it had not come: its invitation alone is void.
+
+    Raises:
+        ExchangeFault: `no_such_institution`, where it was not invited either.
+    """
+    known, invited = register.member(rows, name), register.invitation(rows, name)
+    register.drop_invitation(rows, name)
+    if invited and (known is None or known.state == "revoked"):
+        return None
     revoked = replace(own_member(rows, name), state="revoked")
     register.put_member(rows, revoked)
-    register.drop_invitation(rows, name)
     return revoked
 
 

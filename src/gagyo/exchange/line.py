@@ -27,6 +27,8 @@ READ_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 STALE_SECONDS = 15.0
 """A hub that has just started refuses signatures of its first second, or two where clocks differ a little."""
+TROUBLE_SECONDS = 5.0
+"""How long a hub is not there before that is called trouble: one that is started anew is back by then."""
 PASSWORD_SECONDS = 300.0
 """How long a password that a proxy refused is not tried again: many directories lock an account after a few tries."""
 
@@ -64,6 +66,7 @@ class Line:
         self._proxy = membership.proxy or _environment_proxy(membership.hub)
         self._closing = threading.Event()
         self._barred: tuple[float, ExchangeFault] | None = None
+        self._away: tuple[float, str] | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._http = httpx.Client(
             verify=_trust(membership),
@@ -96,8 +99,11 @@ class Line:
         pause, stale, stale_until = FIRST_PAUSE, 0, time.monotonic() + STALE_SECONDS
         while True:
             try:
-                return self._once(method, path, urlencode(query or {}, quote_via=quote), body, wait)
+                reply = self._once(method, path, urlencode(query or {}, quote_via=quote), body, wait)
+                self._away = None
+                return reply
             except ExchangeFault as fault:
+                self._away = None
                 late = fault.code == "stale_signature"
                 stale += late
                 if fault.code not in refusals.TEMPORARY and not (late and time.monotonic() < stale_until):
@@ -105,6 +111,7 @@ class Line:
                 failed: ExchangeFault = fault
                 least = 1.0 if fault.code == "too_many" else 0.3 * (stale > 1)
             except Unreachable as attempt:
+                self._away = (self._away[0] if self._away else time.monotonic(), attempt.code)
                 failed = ExchangeFault.of(attempt.code, found=attempt.found, expected=self.membership.hub)
                 least = attempt.pause
                 if least >= PASSWORD_SECONDS:
@@ -114,6 +121,12 @@ class Line:
             if time.monotonic() + wanted > give_up or self._closing.wait(wanted if stale != 1 else 0.0):
                 raise failed
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    @property
+    def trouble(self) -> str:
+        """Why the hub has not answered for some seconds, as a code, while it is still tried; empty while it does."""
+        away = self._away
+        return away[1] if away and time.monotonic() - away[0] > TROUBLE_SECONDS else ""
 
     @property
     def proxy(self) -> str:

@@ -60,11 +60,15 @@ def confirm(hub: HubFolder, name: str, said: str) -> Enrolled:
     return hub.operate(lambda rows: enrolment.confirm(rows, name, said))
 
 
-def revoke(hub: HubFolder, name: str) -> Enrolled:
-    """Refuse an institution from its next call on, and remove what waits in its box."""
+def revoke(hub: HubFolder, name: str) -> Enrolled | None:
+    """Refuse an institution from its next call on, and remove what waits in its box.
 
-    def work(rows: Rows) -> Enrolled:
-        revoked = enrolment.revoke(rows, name)
+    None where it had been invited and had not come: then its startup file is worth nothing any more.
+    """
+
+    def work(rows: Rows) -> Enrolled | None:
+        if (revoked := enrolment.revoke(rows, name)) is None:
+            return None
         ids = [letter.id for letter in letters.waiting(rows, name, 1 << 30, 1 << 60)]
         letters.acknowledge(rows, name, ids)
         return revoked

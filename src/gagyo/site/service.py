@@ -86,8 +86,9 @@ class Service:
     def health(self) -> dict[str, Any]:
         """What the health page says: all is well while the hub takes calls and this machine has no fault."""
         plans = [{"plan": one.plan, "state": one.state, "since": one.changed} for one in self.inbox.plans()]
-        ok = self._state == "connected" and not self._fault
-        now = {"hub": self._state, "fault": self._fault, "computing": self._busy is not None}
+        hub = self._client.trouble or self._state
+        ok = hub == "connected" and not self._fault
+        now = {"hub": hub, "fault": self._fault, "computing": self._busy is not None}
         return {"site": self.name, "ok": ok, **now, "plans": plans}
 
     def run(self, ending: threading.Event) -> None:
