@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -139,6 +140,7 @@ def parse(text: str, variables: Mapping[str, Variable]) -> Expression:
     return Expression(condition, used)
 
 
+@lru_cache(maxsize=4096)  # a study is read by its plan, too, and by each hospital
 def usable(name: str) -> bool:
     """Whether a variable of this name can be spoken of in an expression: SQL keeps some words for itself."""
     probe = Variable(name, "number", Text(name))

@@ -69,8 +69,16 @@ class Formula:
 
     def columns(self, variables: Mapping[str, Variable]) -> tuple[DesignColumn, ...]:
         """The columns of the design matrix, in order; `Intercept` first where there is one."""
-        first = [DesignColumn("Intercept", INTERCEPT, 1.0, ())] if self.intercept else []
-        return (*first, *(column for term in self.terms for column in term.columns(variables)))
+        if id(variables) not in self._columns:  # asked some ten times a round
+            first = [DesignColumn("Intercept", INTERCEPT, 1.0, ())] if self.intercept else []
+            found = (*first, *(column for term in self.terms for column in term.columns(variables)))
+            self._columns[id(variables)] = variables, found
+        return self._columns[id(variables)][1]
+
+    @cached_property
+    def _columns(self) -> dict[int, tuple[Mapping[str, Variable], tuple[DesignColumn, ...]]]:
+        """By the identity of the variables, which are held here so that no others have it."""
+        return {}
 
     def design(self, columns: Mapping[str, Floats]) -> Floats:
         """The design matrix (n, p), float64 in Fortran order; a row with a missing predictor has NaN in its columns.
