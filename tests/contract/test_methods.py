@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gagyo.coordinator.folder import finish, open_folder
@@ -809,6 +809,7 @@ POOLED_AGES = (
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1), shares=st.lists(st.floats(0.02, 1), min_size=4, max_size=4))
+@example(2401, [0.984375, 0.34375, 0.0234375, 0.96875])  # nobody at one of the hospitals
 def test_one_baseline_hazard_does_not_depend_on_how_people_are_divided(seed: int, shares: list[float]) -> None:
     for name, line in (("pima", POOLED_COX), ("pima", POOLED_MORE), ("mgus_ages", POOLED_AGES)):
         data, text = columns(name), study(name, line)

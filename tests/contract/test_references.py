@@ -75,9 +75,9 @@ def test_likelihood_and_its_ratio_for_each_term(fits: dict[tuple[str, str], Run]
     np.testing.assert_allclose(model[2], case["log_likelihood"], rtol=TIGHT)
     chi, freedom, p = np.array([row[1:] for row in result.table("term_tests").rows], dtype=float).T
     wanted = np.array(case["drop"])
-    np.testing.assert_allclose(chi, wanted[:, 0], rtol=1e-7)
+    np.testing.assert_allclose(chi, wanted[:, 0], rtol=1e-12)
     np.testing.assert_array_equal(freedom, wanted[:, 1])
-    np.testing.assert_allclose(p, wanted[:, 2], rtol=1e-6)
+    np.testing.assert_allclose(p, wanted[:, 2], rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", reference()["linear"])

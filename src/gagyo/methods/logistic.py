@@ -151,6 +151,9 @@ Fitting = Generator[Ask, Pooled, Fit]
 DECREMENT_A_PERSON = 1e-17
 """A squared decrement of this a person moves people's linear predictors by less than 1e-8 on average."""
 
+NEARLY = 1e-9
+"""Of the squared decrement, where only the likelihood is wanted: all but exactly half of that is what it lacks."""
+
 NEAR = 8.0
 """Rough rounds end once the squared decrement is of the size that chance gives a part; a last step is then taken."""
 
@@ -379,10 +382,10 @@ class Method:
                 solve(one, matrix, gone | fit.solved.aliased)
                 for one, matrix, gone in zip(score, information, out, strict=True)
             ]
-            if all(one.decrement < DECREMENT for one in solved):
+            if all(one.decrement < NEARLY for one in solved):
                 break
             beta = beta + np.array([one.step for one in solved])
-        chi = 2 * (fit.likelihood - likelihood)
+        chi = 2 * (fit.likelihood - likelihood) - np.array([one.decrement for one in solved])
         freedom = np.array([(gone & ~fit.solved.aliased).sum() for gone in out])
         return np.column_stack([chi, freedom, chi2_sf(chi, freedom)])
 

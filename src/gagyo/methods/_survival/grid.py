@@ -94,7 +94,7 @@ class _Counted:
             table = np.bincount(number * classes + kind.astype(np.int64), minlength=len(times) * classes)
             tables.append(table.reshape(len(times), classes // kinds, kinds))
         whole = np.concatenate(tables, axis=1)
-        return cls(times, np.concatenate([np.zeros_like(whole[:1]), np.cumsum(whole, axis=0)]))
+        return cls(times, np.cumsum(np.pad(whole, ((1, 0), (0, 0), (0, 0))), axis=0))
 
     def until(self, edges: Floats) -> NDArray[np.int64]:
         """(len(edges), groups, 2) who left by each edge; nobody left before time zero."""
