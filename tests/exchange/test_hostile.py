@@ -166,7 +166,7 @@ def test_a_gigabyte_is_refused_before_it_is_read(place: Place, evil: Membership,
 def test_a_flood_is_refused_and_others_are_not_slower(
     place: Place, evil: Membership, pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(RATES, "site", Rate(20, 40, 8))
+    monkeypatch.setitem(RATES, "site", Rate(5, 40, 8))
     seen: list[int] = []
 
     def flood() -> None:
