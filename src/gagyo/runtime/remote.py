@@ -390,4 +390,5 @@ def _works(message: Message) -> bool:
 
 
 def _when(since: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(since))
+    """In UTC, as the hub and the hospitals tell times: people compare them over a border."""
+    return time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(since))
