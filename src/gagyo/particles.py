@@ -1,7 +1,7 @@
 """Korean particles suit what stands before them: of `이(가)` after a filled name or number, the one that is said.
 
 Which one depends on whether the last syllable ends in a consonant. Of Hangul and of numbers that is certain. Of a Latin
-word, and of one with brackets after it, people say it in more ways than one: there both forms stay, as is usual in print.
+word, and of one with brackets after it, people say it in more ways than one: there both forms stay, as usual in print.
 """
 
 from __future__ import annotations
