@@ -138,7 +138,7 @@ def faults(folder: Path, text: str = SITE, rows: str = ROWS) -> list[str]:
         (",예,1", ",SECRET,1", "values_unmapped"),
         (",예,1", ",예,3", "values_unmapped"),
         ("2020.01.02", "2020-01-02", "dates_unread"),
-        ("2020.01.02", "1999.12.31", "values_out_of_range"),
+        ("2020.01.02", "1999.12.31", "dates_out_of_range"),
         ("혈당", "SECRET", "column_not_found"),
     ],
 )

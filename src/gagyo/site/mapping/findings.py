@@ -37,7 +37,8 @@ def check_values(report: VariableReport, mapping: VariableMapping, site_file: Si
     low, high = (said(end, mapping.variable.type) for end in mapping.variable.bounds)
     if report.out_of_range:
         values = {"variable": report.name, "found": report.out_of_range, "expected": f"[{low}, {high}]"}
-        yield Finding("values_out_of_range", place=place, values=values)
+        dated = mapping.variable.type == "date"
+        yield Finding("dates_out_of_range" if dated else "values_out_of_range", place=place, values=values)
     if report.unreadable and mapping.variable.type == "date" and mapping.column:
         values = {"variable": report.name, "found": report.unreadable, "expected": mapping.column.date_format}
         yield Finding("dates_unread", place=place, values=values)
