@@ -70,7 +70,7 @@ def test_a_file_where_a_folder_is_needed_is_named(
         main(["hub", "init", str(tmp_path / "taken" / below), "--country", "KR", "--language", "en"])
     assert left.value.code == exits.FAULT
     assert f"{tmp_path / 'taken'}" in (told := capsys.readouterr().err)
-    assert "file" in told.lower() and "folder" in told.lower()
+    assert "a file of this name" in told
 
 
 def test_a_question_that_is_broken_off_leaves_with_a_sentence(

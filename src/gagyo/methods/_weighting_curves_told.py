@@ -39,8 +39,8 @@ class Curves:
         dropped = (Words("survival.gave_way", {"found": ", ".join(gone)}),) if gone else ()
         if self.tau and not means:
             last = f"{min(one.edges[-1] for one in self._tables):g}"
-            lacked = {"found": f"{self.tau:g}", "expected": last, "number": self._least}
-            dropped = (*dropped, Words("weighting.no_means", lacked))
+            said: dict[str, int | float | str] = {"found": f"{self.tau:g}", "expected": last, "number": self._least}
+            dropped = (*dropped, Words("weighting.no_means", said))
         return replace(
             outcome,
             estimates=(*outcome.estimates, *self._risks(), *means),
