@@ -974,6 +974,12 @@ MUTATIONS = (
     ("runtime/remote.py", '"disk_full": "disk_full_there"', "", STATES),
     ("site/doctor.py", "_clock(-client", "_clock(client", "tests/unit/test_doctor.py"),
     ("cli/__init__.py", "(errno.EACCES, errno.EPERM, errno.EROFS)", "(errno.EPERM,)", "tests/unit/test_cli_files.py"),
+    (
+        "site/connectors/csv.py",
+        "[index + 1 for index, name in",
+        "[name for index, name in",
+        "tests/unit/test_connectors.py",
+    ),
     ("site/wishes.py", "refuse(proposed.plan, wish.reason)", "refuse(proposed.plan)", ACTS),
     ("site/decided.py", '        self._note_decision("withdraw", plan)\n', "", ACTS),
     ("coordinator/acts.py", 'return bool(after) and after == told["state"]', "return True", ACTS),

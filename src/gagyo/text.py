@@ -10,6 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
 
+from gagyo.particles import settled
+
 Language = Literal["en", "ko", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FOLDERS: dict[Language, str] = {"en": "en", "ko": "ko", "zh": "zh_Hans"}
@@ -70,7 +72,8 @@ def translate(key: str, language: Language, **values: object) -> str:
         KeyError: the key is in no catalogue (a test forbids it).
     """
     filled = {name: _words(value, language) for name, value in values.items()}
-    return fill(catalogue(language)[key], filled)
+    said = fill(catalogue(language)[key], filled)
+    return settled(said) if language == "ko" else said
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:

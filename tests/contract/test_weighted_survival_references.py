@@ -179,6 +179,10 @@ def test_what_curves_cannot_tell_leaves_the_hazard_ratio(
     told, plain = (run.results[name] for name in ("with", "without"))
     assert told.estimate("hazard_ratio") == plain.estimate("hazard_ratio")
     assert note in [one.key for one in told.notes]
+    if note == "weighting.no_means":
+        # What a tau may be at most is where the curve that is drawn ends.
+        last = max(point for series in told.curves[0].series for point in series.x)
+        assert [one.values["expected"] for one in told.notes if one.key == note] == [f"{last:g}"]
     assert len(told.curves) - len(plain.curves) == curves
     assert not [one for one in told.estimates if one.name.startswith("restricted_mean")]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gagyo.cli import main
+from gagyo.cli import exits, main
 from gagyo.text import LANGUAGES, Language, translate
 
 WRONG = {
@@ -59,6 +59,18 @@ def test_help_has_its_headings_in_one_language(capsys: pytest.CaptureFixture[str
         assert translate(f"cli.usage.{key}", language) in told
     if language != "en":
         assert not re.search("Usage|Arguments|Options|Show this|required", told)
+
+
+@pytest.mark.parametrize("below", ["", "out"])
+def test_a_file_where_a_folder_is_needed_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], below: str
+) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SystemExit) as left:
+        main(["hub", "init", str(tmp_path / "taken" / below), "--country", "KR", "--language", "en"])
+    assert left.value.code == exits.FAULT
+    assert f"{tmp_path / 'taken'}" in (told := capsys.readouterr().err)
+    assert "a file of this name" in told
 
 
 def test_a_question_that_is_broken_off_leaves_with_a_sentence(

@@ -76,6 +76,7 @@ ATTACKS = [
     ("case when disease then age end", "expression_query"),
     ("age like 'a'", "expression_query"),
     ("agee > 1", "unknown_variable"),
+    ("smoking = former", "level_unquoted"),
     ("smoking = 'formr'", "unknown_level"),
     ("smoking > 5", "expression_types"),
     ("smoking < 'never'", "expression_order"),

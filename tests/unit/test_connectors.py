@@ -69,6 +69,8 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path, text: str, encoding: str
         (KOREAN.encode("utf-8"), "ascii", "not_decodable"),
         (KOREAN.encode("cp949"), "utf-8", "not_decodable"),
         (CHINESE.encode("gb18030"), "utf-8", "not_decodable"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "utf-8", "data_is_workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "cp949", "data_is_workbook"),
         (b"", "utf-8", "data_empty"),
         (b"a,a\n1,2\n", "utf-8", "column_repeated"),
         (b"a,b\n1,2\n1\n", "utf-8", "row_ragged"),
@@ -93,6 +95,13 @@ def test_messages_say_where_and_never_what(tmp_path: Path) -> None:
         assert fault.value.findings[0].values["row"] == 3
         assert fault.value.__cause__ is None
         assert fault.value.__suppress_context__ or fault.value.__context__ is None
+
+
+def test_columns_of_one_name_are_told_by_their_places(tmp_path: Path) -> None:
+    with pytest.raises(DataFault) as fault:
+        read_rows(site(tmp_path, b"id,SECRET,age,SECRET,age\n1,2,3,4,5\n"))
+    assert fault.value.findings[0].values["found"] == "2, 3, 4, 5"
+    assert "SECRET" not in str(fault.value)
 
 
 def test_quotes_that_polars_cannot_read_are_a_fault_without_the_row(tmp_path: Path) -> None:

@@ -196,6 +196,22 @@ def test_missing_values_stay_missing() -> None:
     assert design.dtype == np.float64
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Surv(age, disease) ~ x", "time: days"),
+        ("disease ~ factor(drug)", "C(…), or by its name"),
+        ("disease ~ ns(age)", "curved effect"),
+        ("disease ~ age + offset(x)", "offset: variable"),
+        ("disease ~ log(age)", "is mapped"),
+    ],
+)
+def test_functions_of_other_formulas_are_told_with_what_stands_here(written: str, said: str) -> None:
+    with pytest.raises(FileFault) as fault:
+        parse(written, VARIABLES)
+    assert said in fault.value.text("en")
+
+
 ATTACKS = [
     ("disease ~ __import__('os')", "formula_function"),
     ("disease ~ log(age)", "formula_function"),

@@ -15,6 +15,7 @@ from gagyo.errors import FileFault
 from gagyo.protocol.study import Study
 from gagyo.rehearsal import Expected, Rehearsed, rehearse
 from gagyo.rehearsal.draw import people_of
+from gagyo.rehearsal.expected import Spread
 from gagyo.report import write
 from gagyo.text import LANGUAGES, translate
 from tests.contract.test_methods import EXAMPLES
@@ -75,8 +76,29 @@ def test_people_fit_the_dictionary_and_what_the_study_relates(study: Study) -> N
     assert (people["came"] < people["days"]).all(), "nobody comes under observation after they leave"
     lacking = {name: one.null_count() / 4000 for name, one in people.items()}
     assert lacking["grafted"] == pytest.approx(0.5, abs=0.05), "a time that not everyone has"
+    assert drawn(study, Expected.of(study, 100_000))["grafted"].min() > 0, "of the few at zero nothing could be told"
     assert lacking["glucose"] == pytest.approx(0.1, abs=0.03), "what the study imputes lacks for some"
     assert all(share == 0 for name, share in lacking.items() if name not in ("grafted", "glucose"))
+
+
+def test_starts_of_a_treatment_come_while_people_are_observed() -> None:
+    people = drawn(Study.parse(EXAMPLES["target_trial"].study))
+    assert 0.1 < people["start"].is_not_null().mean() < 0.5
+    assert (people["start"] > 0).all(), "nobody starts at time zero itself"
+    assert (people["start"] <= people["days"]).all(), "a start after the end of follow-up is no start"
+    assert (people["start"] <= 90).mean() > 0.4, "the grace period has people who start in it"
+
+
+def test_clusters_hold_as_many_people_as_are_expected(study: Study) -> None:
+    ward = "  ward: {type: integer, range: [1, 500], label: {en: Ward, ko: 병동, zh: 病区}}\n  seen:"
+    wards = '  wards: {method: gee, cohort: all, formula: "died ~ age", family: binomial, cluster: ward}\n'
+    clustered = Study.parse(HEAD.replace("  seen:", ward) + wards)
+    assert drawn(clustered)["ward"].value_counts()["count"].mean() == 80
+    assert drawn(clustered)["ward"].min() == 1
+    few = Expected({"busan": 4000}, {}, {"ward": Spread(cluster_size=20)})
+    assert drawn(clustered, few)["ward"].n_unique() == 200
+    told = Expected({"busan": 4000}, {}, {"ward": Spread(mean=250.0, sd=50.0)})
+    assert 240 < drawn(clustered, told)["ward"].mean() < 260
 
 
 def test_the_same_seed_draws_the_same_people(study: Study) -> None:
@@ -98,6 +120,7 @@ variables:
   days: {mean: 400}
   died: {share: 0.1, missing: 0.2}
   stage: {shares: {early: 0.9, late: 0.1}}
+  came: {cluster_size: 400}
 """
 
 
@@ -105,6 +128,7 @@ def test_what_is_expected_is_drawn(study: Study, tmp_path: Path) -> None:
     (tmp_path / "expected.yaml").write_text(EXPECTED)
     expected = Expected.read(tmp_path / "expected.yaml", study, 300)
     assert expected.people == {"seoul": 300, "busan": 4000, "beijing": 60}
+    assert expected.variables["came"].cluster_size == 400
     assert expected.countries == {"seoul": "KR", "busan": "KR", "beijing": "CN"}
     people = drawn(study, expected)
     assert (people["age"].mean(), people["age"].std()) == pytest.approx((69.5, 4), abs=0.3)

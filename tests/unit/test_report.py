@@ -725,3 +725,12 @@ def test_numbers_of_a_table_stand_on_one_line_where_they_all_fit(document: dict[
 
     assert 'class="table wide fits"' in page(3)
     assert 'class="table wide"' in page(5)
+
+
+def test_a_column_that_says_nothing_in_any_row_is_left_out() -> None:
+    seoul, busan, none, few = (Words(text=Text(one)) for one in ("Seoul", "Busan", "none", "too few"))
+    heads = tuple(Column(name, Words(text=Text(name)), "text") for name in ("hospital", "kept", "reason"))
+    silent = Table("egress", Words(text=Text("What left")), heads, ((seoul, none, None), (busan, none, None)))
+    assert [head.text for head in speak(silent, Voice("en")).heads] == ["hospital", "kept"]
+    told = replace(silent, rows=((seoul, none, None), (busan, few, few)))
+    assert [head.text for head in speak(told, Voice("en")).heads] == ["hospital", "kept", "reason"]

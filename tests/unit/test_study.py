@@ -200,6 +200,13 @@ def test_a_cohort_of_everyone_and_one_taken_from_the_model() -> None:
     assert study.analyses["validation"].cohort == "adults"
 
 
+@pytest.mark.parametrize("written", ["Logistic", "logistic-", "logistik"])
+def test_a_method_that_is_not_quite_called_so_is_told_the_nearest(written: str) -> None:
+    (finding,) = check_options(Study.parse(changed("method: logistic", f"method: {written}")), MODELS)
+    assert finding.code == "unknown_method"
+    assert "Did you mean logistic?" in finding.text("en")
+
+
 def test_models_that_go_round_in_a_circle_have_no_cohort() -> None:
     circle = "  one: {method: validate, model: two}\n  two: {method: validate, model: one}\n\nrelease:"
     assert [code for code, *_ in faults(EXAMPLE.replace("release:", circle))] == ["missing_key", "missing_key"]

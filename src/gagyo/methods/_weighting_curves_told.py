@@ -38,8 +38,9 @@ class Curves:
         gone = [f"{one:g}" for one in self.at if one not in self._edges]
         dropped = (Words("survival.gave_way", {"found": ", ".join(gone)}),) if gone else ()
         if self.tau and not means:
-            lacked = Words("weighting.no_means", {"found": f"{self.tau:g}", "number": self._least})
-            dropped = (*dropped, lacked)
+            last = f"{min(one.edges[-1] for one in self._tables):g}"
+            said: dict[str, int | float | str] = {"found": f"{self.tau:g}", "expected": last, "number": self._least}
+            dropped = (*dropped, Words("weighting.no_means", said))
         return replace(
             outcome,
             estimates=(*outcome.estimates, *self._risks(), *means),

@@ -99,6 +99,8 @@ def _check_word(word: str, following: str, variables: Mapping[str, Variable]) ->
         return
     elif word.lower() in SQL_WORDS:
         yield Finding("expression_query", values={"found": word})
+    elif whose := next((one.name for one in variables.values() if word in (level.name for level in one.levels)), None):
+        yield Finding("level_unquoted", values={"found": word, "variable": whose})
     else:
         yield unknown_variable(word, variables)
 

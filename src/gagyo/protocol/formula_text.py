@@ -16,6 +16,7 @@ from gagyo.errors import FileFault
 from gagyo.finding import Finding
 from gagyo.protocol.guards import short, too_long, too_nested, unknown_variable
 from gagyo.protocol.variables import Variable
+from gagyo.result import Words
 
 MOST_TERMS = 500
 MOST_FACTORS = 4
@@ -25,6 +26,13 @@ TOKEN = re.compile(
     re.DOTALL,
 )
 CALLS = ("C", "rcs")
+INSTEAD = {
+    "Surv": "survival",
+    "factor": "category",
+    **dict.fromkeys(("bs", "ns", "poly", "s"), "curve"),
+    **dict.fromkeys(("cluster", "offset", "strata"), "beside"),
+}
+"""What stands here in place of a function of R's formulas."""
 
 Tokens = list[tuple[str, str]]
 Factors = tuple[str, ...]
@@ -113,7 +121,8 @@ def _check_word(word: str, following: str, variables: Mapping[str, Variable]) ->
     if following == "(" and word in CALLS:
         return
     if following == "(" or word.startswith("__"):
-        yield Finding("formula_function", values={"found": short(word), "expected": "C(…), rcs(…)"})
+        hint = Words(f"expected.instead_{INSTEAD.get(word, 'derived')}", {"name": short(word)})
+        yield Finding("formula_function", values={"found": short(word), "expected": "C(…), rcs(…)", "hint": hint})
     elif word not in variables:
         yield unknown_variable(word, variables)
 

@@ -336,7 +336,8 @@ def _analyses(keys: Table, known: Mapping[str, Cohort], file: str) -> dict[str, 
     for name, inner in tables.items():
         lines = {"": entries[name].line, **dict(entries[name].lines())}
         options = {key: option.plain() for key, option in inner.items() if key not in {"method", "cohort", "label"}}
-        method = _text(inner, "method", r"[a-z][a-z0-9_]*")
+        # Looser than methods are called: of `kaplan-meier` or `Cox` the nearest installed one is told.
+        method = _text(inner, "method", r"[A-Za-z][A-Za-z0-9_-]*")
         label = inner["label"].label() if "label" in inner else Text("")
         found[name] = Analysis(name, method, _whom(name, entries[name], tables, known), options, label, lines, file)
     return found

@@ -24,7 +24,7 @@ class Spread:
     """What is expected of a variable; None where nothing is said.
 
     mean, sd: of a number (a date's as days since 1970-01-01) before its declared range cuts it off. share: who has a
-    yes. shares: by level, which add up to one. missing: who lacks it.
+    yes. shares: by level, which add up to one. missing: who lacks it. cluster_size: people in a cluster of that number.
     """
 
     mean: float | None = None
@@ -32,6 +32,7 @@ class Spread:
     share: float | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
     missing: float | None = None
+    cluster_size: int | None = None
 
 
 NOTHING = Spread()
@@ -92,8 +93,14 @@ def _variables(keys: Table, study: Study) -> list[tuple[str, Entry]]:
     return [(name, entry) for name, entry in inner.items() if name in study.variables]
 
 
-KEYS = {"boolean": ("share",), "category": ("shares",), "number": ("mean", "sd"), "integer": ("mean", "sd")}
-KEYS["date"] = KEYS["number"]
+MEASURED = ("mean", "sd")
+KEYS: dict[str, tuple[str, ...]] = {
+    "boolean": ("share",),
+    "category": ("shares",),
+    "number": MEASURED,
+    "integer": (*MEASURED, "cluster_size"),
+    "date": MEASURED,
+}
 """What can be expected of a variable of each type, besides `missing`."""
 
 
@@ -110,7 +117,8 @@ def _spread(entry: Entry, variable: Variable) -> Spread:
     by_level = {name: _share(one) or 0.0 for name, one in levels.items()}
     if by_level and abs(sum(by_level.values()) - 1) > 1e-6:
         keys["shares"].fault("shares_not_one", found=f"{sum(by_level.values()):g}")
-    return Spread(**numbers, **shares, shares=by_level)
+    size = keys["cluster_size"].whole(1) if "cluster_size" in keys else None
+    return Spread(**numbers, **shares, shares=by_level, cluster_size=size)
 
 
 def _share(entry: Entry) -> float | None:

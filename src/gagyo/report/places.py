@@ -44,6 +44,7 @@ PLACES = (
         ),
         ("weighted_survival",),
     ),
+    Place("balance", ("balance", "overlap"), ("overlap",)),
     Place(
         "trial",
         (
@@ -59,7 +60,6 @@ PLACES = (
         ("trial_survival",),
     ),
     Place("course", ("adjusted_means", "adjusted_differences", "visit_covariance", "visit_patterns"), ("course",)),
-    Place("balance", ("balance", "overlap"), ("overlap",)),
     Place(
         "agreement",
         (

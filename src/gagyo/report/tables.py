@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gagyo.report.svg import width
 from gagyo.report.voice import Voice
@@ -46,7 +46,8 @@ class Spoken:
 
 
 def speak(table: Table, voice: Voice) -> Spoken:
-    """A table in the voice's language."""
+    """A table in the voice's language, without the columns that say nothing in any row."""
+    table = _filled(table)
     heads = tuple(Entry(voice.say(column.label), _kind(table, i)) for i, column in enumerate(table.columns))
     lines = tuple(_line(row, table, voice) for row in table.rows)
     if len(heads) > TOO_WIDE and len(lines) <= TOO_WIDE:
@@ -55,6 +56,12 @@ def speak(table: Table, voice: Voice) -> Spoken:
     if any("′" in line.entries[0].text for line in lines):
         notes = (*notes, voice.own("spline_columns"))
     return Spoken(voice.say(table.title), heads, lines, notes, len(heads) > 4, _fits(lines))
+
+
+def _filled(table: Table) -> Table:
+    kept = [i for i in range(len(table.columns)) if i == 0 or any(row[i] is not None for row in table.rows)]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows) if table.rows else table
 
 
 def _fits(lines: tuple[Line, ...]) -> bool:

@@ -2,8 +2,8 @@
 
 Method 1: a region's effect is more than a fraction of the overall one, with a probability of at least 0.8. Method 2:
 all regions' effects point the same way. Basic principles on global clinical trials (Japan's Ministry of Health, Labour
-and Welfare, 2007); ICH E17 (2017). Closed forms: Kawai et al. (2008) Drug Inf J 42:139; Quan et al. (2010) Stat
-Med 29:2033. Interaction: the part of Cochran's Q between groups, Borenstein et al. (2009) Introduction to
+and Welfare, 2007); ICH E17 (2017). Closed forms: Kawai et al. (2008) Drug Inf J 42:139; Quan et al. (2010) Pharm
+Stat 9:100. Interaction: the part of Cochran's Q between groups, Borenstein et al. (2009) Introduction to
 Meta-Analysis, ch. 19. Reference: R mvtnorm, metafor.
 """
 

@@ -13,6 +13,7 @@ import polars
 
 from gagyo.errors import DataFault
 from gagyo.finding import Finding
+from gagyo.protocol.guards import listed
 
 if TYPE_CHECKING:
     from gagyo.site.site_file import SiteFile
@@ -25,6 +26,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (b"\x84\x31\x95\x33", "gb18030"),
 )
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""How .xlsx (a ZIP archive) and .xls files begin."""
 QUOTE = ord('"')
 NEWLINE = ord("\n")
 
@@ -33,14 +36,16 @@ def read(site_file: SiteFile, folder: Path) -> polars.DataFrame:
     """The file's rows as text columns; an empty field is null.
 
     Raises:
-        DataFault: no such file, not the declared encoding, another file's byte order mark, a row with more or fewer
-            fields than the header, or a column name twice. Rows count from 1, the header included.
+        DataFault: no such file, a workbook, not the declared encoding, another file's byte order mark, a row with more
+            or fewer fields than the header, or a column name twice. Rows count from 1, the header included.
     """
     source = site_file.data
     try:
         raw = (folder / source.path).read_bytes()
     except OSError:
         raise _fault("data_not_found", found=source.path) from None
+    if raw.startswith(WORKBOOKS):
+        raise _fault("data_is_workbook")
     text = decode(raw, source.encoding)
     del raw
     plain = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").encode()
@@ -73,9 +78,8 @@ def _header(plain: bytes, delimiter: str, written: bool) -> list[str]:
     if not written:
         return [str(index + 1) for index in range(len(first))]
     names = [name.strip() for name in first]
-    repeated = len(names) - len(set(names))
-    if repeated:
-        raise _fault("column_repeated", found=repeated)
+    if repeated := [index + 1 for index, name in enumerate(names) if names.count(name) > 1]:
+        raise _fault("column_repeated", found=listed(repeated))
     return names
 
 

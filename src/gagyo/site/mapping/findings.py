@@ -20,13 +20,15 @@ def check_columns(site_file: SiteFile, frame: polars.DataFrame) -> Iterator[Find
     wanted = {f"variables.{name}": column.column for name, column in site_file.variables.items()}
     if site_file.person:
         wanted["person"] = site_file.person
+    if frame.width == 1 and len(wanted) > 1 and site_file.data.connector == "csv":
+        # Then no column is found, and why is told once.
+        place = site_file.place("data")
+        yield Finding("one_column", place=place, values={"found": site_file.data.delimiter})
+        return
     for path, name in wanted.items():
         if name not in frame.columns:
             values = {"expected": name, "found": frame.width, "encoding": site_file.data.encoding or "-"}
             yield Finding("column_not_found", place=site_file.place(path), values=values)
-    if frame.width == 1 and len(wanted) > 1 and site_file.data.connector == "csv":
-        place = site_file.place("data")
-        yield Finding("one_column", place=place, values={"found": site_file.data.delimiter})
 
 
 def check_values(report: VariableReport, mapping: VariableMapping, site_file: SiteFile) -> Iterator[Finding]:
@@ -35,13 +37,15 @@ def check_values(report: VariableReport, mapping: VariableMapping, site_file: Si
     low, high = (said(end, mapping.variable.type) for end in mapping.variable.bounds)
     if report.out_of_range:
         values = {"variable": report.name, "found": report.out_of_range, "expected": f"[{low}, {high}]"}
-        yield Finding("values_out_of_range", place=place, values=values)
+        dated = mapping.variable.type == "date"
+        yield Finding("dates_out_of_range" if dated else "values_out_of_range", place=place, values=values)
     if report.unreadable and mapping.variable.type == "date" and mapping.column:
         values = {"variable": report.name, "found": report.unreadable, "expected": mapping.column.date_format}
         yield Finding("dates_unread", place=place, values=values)
     elif report.unreadable:
         values = {"variable": report.name, "found": report.unreadable, "expected": choices(mapping.variable)}
-        yield Finding("values_unmapped", place=place, values=values)
+        measured = mapping.variable.type in {"number", "integer"}
+        yield Finding("numbers_unread" if measured else "values_unmapped", place=place, values=values)
     if report.in_file and report.people and not report.present and not report.unreadable:
         yield Finding("variable_empty", "warning", place, {"variable": report.name})
 
