@@ -90,7 +90,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
-SHIFT = "tests/attacks/test_offset.py"
+SHIFT, COMBINED = "tests/attacks/test_offset.py", "tests/attacks/test_weighted_combinations.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
@@ -1349,7 +1349,7 @@ MUTATIONS = (
     ("methods/_survival/times.py", "numbers[numbers > 1]", "numbers[numbers > 2]", TIES),
     ("site/ties.py", "session.history.ties.get(name))", "None)", TIES),
     ("site/history.py", 'self.ties[cursor.analysis] = int(question.arguments["ties"])', "pass", TIES),
-    ("methods/_glm_sums.py", "[offset.weighing(rows, *model)] if offset.text else []", "[]", APART),
+    ("methods/_glm_sums.py", "offset.weighing(rows, *model) if offset.text else []", "[]", APART),
     ("methods/_glm_sums.py", "roles += [rows[weights]] if weights else []", "", APART),
     (
         "methods/_glm_sums.py",
@@ -1367,8 +1367,11 @@ MUTATIONS = (
     ("methods/categorical.py", "spread_of(each if weights else", "spread_of(0 * each if weights else", LEVELLED),
     ("methods/categorical.py", "spread_of(one.scores**2)", "spread_of(np.ones((rows.n, 1)))", LEVELLED),
     ("methods/_glm_cells.py", "rows[formula.outcome] * np.exp(-offset.of(rows))", "rows[formula.outcome]", SHIFT),
-    ("methods/_offset.py", 'np.exp(-given) if family == "gamma" else', "np.exp(given) if False else", SHIFT),
-    ("methods/_offset.py", "np.exp(given) if link in PROPORTIONAL else given\n", "given\n", SHIFT),
+    ("methods/_offset.py", '-given if family == "gamma" else given)]', "given)]", SHIFT),
+    ("methods/_offset.py", "return [given, np.exp(", "return [np.exp(", COMBINED),
+    ("methods/_offset.py", 'np.exp(-given if family == "gamma" else given)]', "given]", SHIFT),
+    ("methods/_offset.py", '[given, given**2] if link == "probit" else', "", COMBINED),
+    ("methods/_offset.py", "spread_of_two(weight, sides)", "spread_of_two(weight, sides[:, :1])", COMBINED),
     ("methods/_offset.py", 'if not self.given or family != "binomial":', "if True:", SHIFT),
     (
         "methods/_offset.py",
@@ -1380,9 +1383,26 @@ MUTATIONS = (
     ("methods/_set_apart.py", "_of_two(away > 0, sides) if has_usual", "_of_two(away > 0, sides) if False", APART),
     (
         "methods/_set_apart.py",
-        "apart(few_or_none(of_two), away, sides",
-        "apart(few_or_none(of_two), 0 * away, sides",
+        "side_by_side(spread_of_two(away, sides), ",
+        "side_by_side(NO_SPREAD, ",
         APART,
+    ),
+    ("methods/_set_apart.py", "few_or_none(of_two), *combinations)", "few_or_none(of_two))", COMBINED),
+    ("methods/_set_apart.py", "(away > 0) | (not has_usual))", "np.ones(rows.n, bool))", COMBINED),
+    ("methods/_set_apart.py", ", *_by_combination(rows, formula, away))", ")", COMBINED),
+    ("methods/_set_apart.py", "spread_of_two(away, sides)", "spread_of_two(away, sides[:, :1])", COMBINED),
+    (
+        "methods/glm.py",
+        "by_combination(rows, parsed, beside, weights)",
+        "by_combination(rows, parsed, beside)",
+        COMBINED,
+    ),
+    ("release/parts.py", "np.argwhere(np.triu(unsettled))", "np.argwhere(np.diag(np.diag(unsettled)))", COMBINED),
+    (
+        "release/parts.py",
+        " + min(max(missing + OTHERS, 0), OTHERS) * some[3 * len(some) // 4]",
+        "",
+        COMBINED,
     ),
     ("methods/_set_apart.py", "[np.triu_indices(sides.shape[1])]", "[np.diag_indices(sides.shape[1])]", APART),
     ("methods/_survival/set_apart.py", "found.append(of_part(came > 0, sides))", "pass", APART),

@@ -57,8 +57,9 @@ def _combination(rows: Rows, formula: Formula) -> NDArray[np.bool_] | None:
     return np.column_stack([having, *(one.holding() for one in columns)])
 
 
-def by_combination(rows: Rows, formula: Formula, offset: Offset) -> Floats:
-    """Each person's outcome over what the offset expects, in the column of their combination (n, c), or (n, 0).
+def by_combination(rows: Rows, formula: Formula, offset: Offset, weights: str = "") -> Floats:
+    """Each person's outcome over what the offset expects, times their weight, in the column of their combination
+    (n, c), or (n, 0).
 
     The score of a family whose link is not canonical weighs outcomes otherwise in each round: as the rounds go by, the
     sum of outcomes of each combination follows, so that nobody may make up most of one.
@@ -66,6 +67,6 @@ def by_combination(rows: Rows, formula: Formula, offset: Offset) -> Floats:
     traits = _combination(rows, formula)
     if traits is None or rows.variables[formula.outcome].type == "boolean":
         return np.zeros((rows.n, 0))
-    over = rows[formula.outcome] * np.exp(-offset.of(rows))
+    over = rows[formula.outcome] * np.exp(-offset.of(rows)) * (rows[weights] if weights else 1.0)
     _, place = np.unique(traits, axis=0, return_inverse=True)
     return np.asarray((place[:, None] == np.arange(place.max(initial=-1) + 1)) * over[:, None])
