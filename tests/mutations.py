@@ -46,7 +46,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
-ALIKE = "tests/attacks/test_alike.py"
+ALIKE, ON_LINES = "tests/attacks/test_alike.py", "tests/attacks/test_lines.py"
 TABLES_ALIKE, TIES = "tests/attacks/test_tables_alike.py", "tests/attacks/test_ties.py"
 APART = "tests/attacks/test_set_apart.py"
 PREFLIGHT = "tests/attacks/test_preflight_asked.py"
@@ -508,7 +508,7 @@ MUTATIONS = (
     ),
     ("methods/_survival/common_people.py", "values[self.size :])", "0 * values[self.size :])", GRIDDED),
     ("methods/_cox_options.py", "return named | {", "return named or {", COMMON),
-    ("site/alike.py", "return named | changes_told(line, analysis)", "return named", EPISODES),
+    ("site/alike.py", "named | changes_told(line, analysis)", "named", EPISODES),
     ("site/groups_told.py", "levels |= {name: [", "_ = {name: [", EPISODES),
     ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
     ("methods/_survival/episodes.py", "joined(design_cells(", "joined(trait_cells(", WEIGHTED_COX),
@@ -1328,7 +1328,7 @@ MUTATIONS = (
     ("site/divided.py", "if any(map(len, known)) else None", "if False else None", SCORED),
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
-    ("site/compared.py", "cells.append(unlike_cells(pairs,", "(unlike_cells(pairs,", ALIKE),
+    ("site/compared.py", "[unlike_cells(pairs, columns, self.variables, both), ", "[", ALIKE),
     ("site/alike.py", "update(_forming(line, name) |", "update(set() |", ALIKE),
     ("site/alike.py", " | _beside(line, name, mine, analysis))", ")", TABLES_ALIKE),
     ("site/alike.py", "if grouped or not levels_of", "if not levels_of", TABLES_ALIKE),
@@ -1417,6 +1417,22 @@ MUTATIONS = (
     ),
     ("methods/_cox_steps.py", '"apart": apart}', "}", APART),
     ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
+    ("site/alike.py", " | exposures_told(line, analysis)", "", ON_LINES),
+    ("site/compared.py", ", lines[-1].people]", "]", ON_LINES),
+    ("site/compared.py", "spreads = [one.spread for one in lines]", "spreads = []", ON_LINES),
+    ("site/own_compared.py", "yield off_lines(*told_of).people", "pass", ON_LINES),
+    (
+        "site/lines.py",
+        "np.median(np.abs(up[known] / across[known]))",
+        "np.mean(np.abs(up[known] / across[known]))",
+        ON_LINES,
+    ),
+    ("site/lines.py", "sign * slope if", "slope if", ON_LINES),
+    ("site/lines.py", "off if 2 * off < len(away) else", "off if True else", ON_LINES),
+    ("site/lines.py", "return first if len(first) == len(x) else", "return first if True else", ON_LINES),
+    ("site/lines.py", "away[away <= EXACT", "away[away < 0 * EXACT", ON_LINES),
+    ("site/lines.py", "((across != 0) | (up != 0))", "True", ON_LINES),
+    ("site/lines.py", "away = np.where(known,", "away = np.where(True,", ON_LINES),
     ("site/alike.py", "[differ, (people - differ)[both]]", "[differ]", ALIKE),
     ("site/alike.py", "(differ < MANY) | both", "False & both", ALIKE),
     ("federation/weighing.py", 'plain.get("times", ())', 'plain["times"]', "tests/unit/test_scores_told.py"),
