@@ -1371,6 +1371,7 @@ MUTATIONS = (
     ("methods/_offset.py", "return [given, np.exp(", "return [np.exp(", COMBINED),
     ("methods/_offset.py", 'np.exp(-given if family == "gamma" else given)]', "given]", SHIFT),
     ("methods/_offset.py", '[given, given**2] if link == "probit" else', "", COMBINED),
+    ("methods/_offset.py", '{self.exposure or self.given}") if self.text', '{self.given}") if self.given', COMBINED),
     ("methods/_offset.py", "spread_of_two(weight, sides)", "spread_of_two(weight, sides[:, :1])", COMBINED),
     ("methods/_offset.py", 'if not self.given or family != "binomial":', "if True:", SHIFT),
     (

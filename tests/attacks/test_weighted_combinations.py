@@ -17,10 +17,11 @@ from gagyo.methods._glm_cells import by_combination
 from gagyo.methods._glm_sums import cells_of
 from gagyo.methods._offset import NONE, Offset
 from gagyo.methods.categorical import _cells as cells_of_levels
-from gagyo.methods.glm import step
+from gagyo.methods.glm import Method, step
 from gagyo.protocol.study import Study
 from gagyo.release.aggregate import Measure, Spread
 from gagyo.release.parts import spread_of_two
+from gagyo.statistics.families import cloglog
 from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, category, divide, number
 from tests.hospitals import house
@@ -32,6 +33,7 @@ VARIABLES = "\n".join(
         number("m", 0, 100),
         number("o", -30, 30),
         number("w", 1e-9, 8),
+        number("e", 0.5, 4),
         *(boolean(name) for name in ("t", "s", "u", "d")),
         category("g", ("low", "middle", "high")),
     ]
@@ -48,7 +50,12 @@ def people(only: bool) -> dict[str, np.ndarray]:
     eta = 0.8 * data["t"] - 0.6 * data["s"] + 0.5 * data["u"] - 0.3
     data |= {"x": random.uniform(20, 80, SIZE), "d": (random.random(SIZE) < special.expit(eta)).astype(float)}
     data |= {"n": 1.0 + random.poisson(3 * np.exp(eta / 2)), "g": random.integers(0, 3, SIZE).astype(float)}
-    data |= {"w": random.uniform(0.9, 1.1, SIZE), "o": random.normal(0, 0.7, SIZE), "m": np.zeros(SIZE)}
+    data |= {
+        "w": random.uniform(0.9, 1.1, SIZE),
+        "o": random.normal(0, 0.7, SIZE),
+        "m": np.zeros(SIZE),
+        "e": np.ones(SIZE),
+    }
     data["d"][every[0]], data["g"][every[0]] = 1.0, 2.0
     return data
 
@@ -94,6 +101,49 @@ def test_a_combination_that_one_has_is_told_of_no_weighted_fit(tmp_path: Path, o
     run = asked(tmp_path, f"  a: {LOGIT}\n", people(only))
     assert list(run.stopped) == ["a"] * only
     assert bool(fits(run, "a")) != only
+
+
+HAZARD = "  a: {method: glm, cohort: all, formula: 'd ~ t + s', family: binomial, link: cloglog, exposure: e}\n"
+
+
+def years(few: bool) -> dict[str, np.ndarray]:
+    """Of those with both traits one was there for three years, all others for one or two; or more were."""
+    data = people(only=False)
+    having = data["t"] + 2 * data["s"] + 4 * data["d"]
+    for one in range(8):
+        data["e"][having == one] = 1.0 + np.arange((having == one).sum()) % 3
+    long = np.flatnonzero(data["t"] * data["s"] * (data["e"] == 3))
+    data["e"][long[1:]] = 2.0 if few else 3.0
+    return data
+
+
+def test_without_the_rule_it_is_told_how_long_those_with_each_combination_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hazard's weights bend: ten rounds are equations enough in who has which exposure."""
+    monkeypatch.setattr(Offset, "beside", lambda _, rows, formula: formula)
+    at: list[np.ndarray] = []
+    named = Method._named
+    monkeypatch.setattr(Method, "_named", lambda self, beta: at.append(beta) or named(self, beta))
+    data = years(few=True)
+    opened = fits(asked(tmp_path, HAZARD, data), "a")
+    having = np.array([[1, a, b] for a in (0, 1) for b in (0, 1)], float)
+    equations, sums = [], []
+    for beta, one in zip(dict.fromkeys(map(tuple, at)), opened, strict=True):
+        mean = np.add.outer(having @ np.array(beta), np.log([1, 2, 3]))
+        weight = cloglog(np.zeros(12), mean.ravel()).weight
+        equations += [
+            weight * np.repeat(having[:, j] * having[:, k], 3) for j, k in zip(*np.triu_indices(3), strict=True)
+        ]
+        sums += one[3:9].tolist()
+    found = np.linalg.lstsq(np.array(equations), np.array(sums), rcond=1e-14)[0]
+    years_of_both = data["e"][data["t"] * data["s"] == 1]
+    np.testing.assert_allclose(found[-3:], [(years_of_both == one).sum() for one in (1, 2, 3)], atol=1e-3)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_values_of_an_exposure_are_counted_in_each_combination(tmp_path: Path, few: bool) -> None:
+    assert list(asked(tmp_path, HAZARD, years(few)).stopped) == ["a"] * few
 
 
 def inside(data: dict[str, np.ndarray]) -> Inside:

@@ -11,23 +11,20 @@ from gagyo.methods._regression import MOST_TRAITS, design_cells
 from gagyo.methods._traits import (
     design_traits,
     first_levels,
-    variable_of,
     variables_of,
 )
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats, Measure, behind, few_or_none, joined
-from gagyo.release.few_values import combined, supported
+from gagyo.release.few_values import combined
 
 
-def fit_cells(rows: Rows, formula: Formula, exposure: str) -> Measure:
+def fit_cells(rows: Rows, formula: Formula) -> Measure:
     """The cells of any fit; and of a count, how many people have one that is not zero, in every column.
 
     A level's score is its people's outcomes less what is expected: where two of twelve had any event, the sum over the
     twelve is what these two had.
     """
     parts = [design_cells(rows, formula), *_combinations(rows, formula)]
-    if exposure:
-        parts.append(supported([variable_of(rows, exposure)]))
     if rows.variables[formula.outcome].type != "boolean":
         parts += _with_outcome(rows, formula)
     return joined(*parts)

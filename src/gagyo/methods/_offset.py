@@ -45,8 +45,8 @@ class Offset(NamedTuple):
         return np.log(rows[self.exposure]) if self.exposure else rows[self.given] if self.given else 0.0
 
     def beside(self, rows: Rows, formula: Formula) -> Formula:
-        """The formula with what is given as a column."""
-        return rows.formula(f"{formula.text} + {self.given}") if self.given else formula
+        """The formula with the variable as a column."""
+        return rows.formula(f"{formula.text} + {self.exposure or self.given}") if self.text else formula
 
     def weighing(self, rows: Rows, family: str, link: str) -> list[Floats]:
         """By which each person (n,) counts otherwise than in the model without it: as it is in the likelihood, where an
