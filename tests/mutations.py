@@ -1372,6 +1372,8 @@ MUTATIONS = (
     ("methods/_offset.py", 'np.exp(-given if family == "gamma" else given)]', "given]", SHIFT),
     ("methods/_offset.py", '[given, given**2] if link == "probit" else', "", COMBINED),
     ("methods/_offset.py", '{self.exposure or self.given}") if self.text', '{self.given}") if self.given', COMBINED),
+    ("methods/glm.py", "side_by_side(told.spread, *weighed)", "told.spread", SHIFT),
+    ("methods/_marginal.py", "for level in one.levels or ())", "for level in (one.levels or ())[:1])", SHIFT),
     ("methods/_offset.py", "spread_of_two(weight, sides)", "spread_of_two(weight, sides[:, :1])", COMBINED),
     ("methods/_offset.py", 'if not self.given or family != "binomial":', "if True:", SHIFT),
     (

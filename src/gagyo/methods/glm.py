@@ -42,7 +42,7 @@ from gagyo.methods._glm_sums import (
 )
 from gagyo.methods._glm_told import Fit, Told
 from gagyo.methods._glm_walk import Walk
-from gagyo.methods._marginal import average, effects_told, numbers
+from gagyo.methods._marginal import average, effects_told, numbers, steep_at_levels
 from gagyo.methods._newton import (
     MOST_ROUNDS,
     VANISHED,
@@ -168,7 +168,12 @@ def marginal(rows: Rows, formula: str, family: str, link: str, offset: str, coef
     middle, added = middles(parsed, rows.variables), np.zeros(rows.n) + beside.of(rows)
     reach, worst = reach_of(rows, parsed), size_of(rows, parsed, family, beside)
     cells = cells_of(rows, parsed, (family, link), beside)
-    return {"effects": average(rows, parsed, link, coefficients, added, middle, reach, worst, cells)}
+    told = average(rows, parsed, link, coefficients, added, middle, reach, worst, cells)
+    if not beside.given:
+        return {"effects": told}
+    steep = steep_at_levels(rows, parsed, link, coefficients, added, middle)
+    weighed = (beside.weighed(rows, parsed, family, one) for one in steep)
+    return {"effects": replace(told, spread=side_by_side(told.spread, *weighed))}
 
 
 @dataclass(frozen=True)
