@@ -90,6 +90,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
+SAMPLES = "tests/attacks/test_samples.py"
 SHIFT, COMBINED = "tests/attacks/test_offset.py", "tests/attacks/test_weighted_combinations.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
@@ -1420,6 +1421,11 @@ MUTATIONS = (
     ),
     ("methods/_cox_steps.py", '"apart": apart}', "}", APART),
     ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
+    ("federation/rows.py", 'f"{self.n} {label}".encode()', 'f"{self.n}".encode()', SAMPLES),
+    ("federation/rows.py", 'f"{self.n} {label}".encode()', "label.encode()", SAMPLES),
+    ("federation/rows.py", "gagyo part {self._secret_text}", "gagyo part ", SAMPLES),
+    ("federation/rows.py", "self.slices(size, part, formula.text):", "self.slices(size, part):", SAMPLES),
+    ("federation/rows.py", "chosen = slice(first, first + size)", "chosen = slice(size)", SAMPLES),
     ("site/alike.py", " | exposures_told(line, analysis)", "", ON_LINES),
     ("site/compared.py", ", lines[-1].people]", "]", ON_LINES),
     ("site/compared.py", "spreads = [one.spread for one in lines]", "spreads = []", ON_LINES),
