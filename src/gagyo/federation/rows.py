@@ -87,10 +87,15 @@ class Rows:
         return found
 
     def _place(self, label: str, room: int) -> int:
-        """A number from 0 to `room`, for a label and as many people, that only this hospital can make."""
+        """A number from 0 to `room`, for a label and these people, that only this hospital can make."""
         key = f"gagyo part {self._secret_text}{self._seed} {self.site}".encode()
-        raw = hmac.digest(key, f"{self.n} {label}".encode(), hashlib.sha256)
+        raw = hmac.digest(key, self._who + label.encode(), hashlib.sha256) if room else b""
         return int.from_bytes(raw[:8], "big") % (room + 1)
+
+    @cached_property
+    def _who(self) -> bytes:
+        """A digest of who these people are, in their order."""
+        return hashlib.sha256(b"\0".join(self._persons)).digest()
 
     def blocks(
         self, formula: Formula, size: int, part: int = 1, outcome: bool = False
