@@ -1436,6 +1436,8 @@ MUTATIONS = (
         "np.mean(np.abs(up[known] / across[known]))",
         ON_LINES,
     ),
+    ("site/lines.py", "spread_apart(away, hospitals=1) if", "spread_of(away[:, None]) if", ON_LINES),
+    ("site/lines.py", "if np.median(away) <= ROUNDING * apart", "if True", ON_LINES),
     ("site/lines.py", "sign * slope if", "slope if", ON_LINES),
     ("site/lines.py", "off if 2 * off < len(away) else", "off if True else", ON_LINES),
     ("site/lines.py", "return first if len(first) == len(x) else", "return first if True else", ON_LINES),

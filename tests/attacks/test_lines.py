@@ -127,8 +127,13 @@ def test_who_is_off_a_line_is_counted_wherever_they_stand() -> None:
     rounded = y + random.uniform(-1e-4, 1e-4, 5000)
     assert not is_one(off(x, rounded))
     assert off(x, rounded).people.tolist() == [5000]
-    rounded[4999] += 9.0
-    assert is_one(off(x, rounded))
+    rounded[-4:] += 9.0
+    assert is_one(off(x, rounded)), "four"
+    loose = y[:40] + random.uniform(-0.05, 0.05, 40)
+    loose[-4:] += 20.0
+    assert not is_one(off(x[:40], loose)), "most are not on a line, and nobody alone is most"
+    loose[-4:-1] -= 20.0
+    assert is_one(off(x[:40], loose))
 
 
 def test_who_lacks_a_value_is_off_no_line_and_what_most_have_is_none() -> None:

@@ -20,7 +20,7 @@ from gagyo.methods._traits import all_traits, design_traits, outcome_columns, va
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.variables import levels_of
 from gagyo.release.aggregate import NO_SPREAD, Floats, Measure, Spread, few_or_none, joined, side_by_side
-from gagyo.release.few_values import Bools, combined
+from gagyo.release.few_values import FEW, Bools, combined
 from gagyo.release.parts import spread_apart, spread_of_two
 
 
@@ -80,13 +80,16 @@ def _of_combinations(rows: Rows, formula: Formula, part: Bools) -> Iterator[Meas
 
 def _by_combination(rows: Rows, formula: Formula, away: Floats) -> Iterator[Spread]:
     """Who makes up most of how far those are set apart who have each combination of a design without measurements."""
-    columns = variables_of(rows, formula.predictors)
-    if any(one.values is None for one in columns):
+    columns, having = variables_of(rows, formula.predictors), design_traits(rows, formula)
+    if having.shape[1] > MOST_TRAITS or any(one.values is None for one in columns):
         return
-    outcome, having = outcome_columns(rows, formula), design_traits(rows, formula)
-    every = np.column_stack([outcome, having, *(one.holding() for one in columns)])
-    _, place, people = np.unique(every, axis=0, return_inverse=True, return_counts=True)
-    for size in np.split(away[np.argsort(place, kind="stable")], np.cumsum(people)[:-1]):
+    codes = having.astype(np.int64) @ (1 << np.arange(having.shape[1]))
+    for one in columns:
+        codes = codes * (FEW + 1) + np.searchsorted(np.zeros(0) if one.values is None else one.values, one.x)
+    if levels := levels_of(rows.variables[formula.outcome]):
+        codes = codes * levels + rows[formula.outcome].astype(np.int64)
+    order = np.argsort(codes, kind="stable")
+    for size in np.split(away[order], np.flatnonzero(np.diff(codes[order])) + 1):
         yield spread_apart(size, hospitals=1)
 
 

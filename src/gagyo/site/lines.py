@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gagyo.protocol.variables import Variable, levels_of
-from gagyo.release.aggregate import NO_SPREAD, NOBODY, Counts, Floats, Spread, side_by_side
+from gagyo.release.aggregate import NO_SPREAD, NOBODY, Counts, Floats, Spread, side_by_side, spread_of
 from gagyo.release.few_values import Bools
 from gagyo.release.parts import OTHERS, spread_apart
 from gagyo.site.groups_told import column_of, variable_of
@@ -22,6 +22,9 @@ FIRST = 1 << 10
 
 TOGETHER = 0.3
 """Of how many of them more go the same way than the other where two measurements may be on a line, as a share."""
+
+ROUNDING = 0.01
+"""A distance from a line, as a share of how far people are apart, that may be rounding."""
 
 EXACT = 1e-9
 """A distance from a line, as a share of the largest value, that is rounding: as if there were none."""
@@ -58,7 +61,7 @@ def _each(
             yield int(np.count_nonzero(who)), NO_SPREAD
         else:
             off = int(np.count_nonzero(away))
-            yield (off if 2 * off < len(away) else len(away)), spread_apart(away, hospitals=1)
+            yield (off if 2 * off < len(away) else len(away)), _spread(away, some[pair[1]])
 
 
 def _together(some: Mapping[str, Floats]) -> set[tuple[str, str]]:
@@ -90,6 +93,12 @@ def _off(pair: tuple[str, str], some: Mapping[str, Floats], variables: Mapping[s
     if 2 * np.count_nonzero(first) > len(first) and first.sum() > OTHERS * reach:
         return None
     return first if len(first) == len(x) else _away(x, y, slope)
+
+
+def _spread(away: Floats, y: Floats) -> Spread:
+    """Who is most of how far people are off: one of them, or where most are on the line but for rounding, a few."""
+    apart = float(np.nanmedian(np.abs(y - np.nanmedian(y))))
+    return spread_apart(away, hospitals=1) if np.median(away) <= ROUNDING * apart else spread_of(away[:, None])
 
 
 def _reach(variable: Variable) -> float:
