@@ -46,7 +46,7 @@ MESSAGE, PACKING, ONCE = (f"tests/unit/test_{name}.py" for name in ("message", "
 HUB, STATES = "tests/remote/test_hostile_hub.py", "tests/remote/test_true_states.py"
 DECLARED = "tests/attacks/test_declared_measurements.py"
 COMPARED = "tests/attacks/test_compared.py"
-ALIKE = "tests/attacks/test_alike.py"
+ALIKE, ON_LINES = "tests/attacks/test_alike.py", "tests/attacks/test_lines.py"
 TABLES_ALIKE, TIES = "tests/attacks/test_tables_alike.py", "tests/attacks/test_ties.py"
 APART = "tests/attacks/test_set_apart.py"
 PREFLIGHT = "tests/attacks/test_preflight_asked.py"
@@ -90,7 +90,8 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
-SHIFT = "tests/attacks/test_offset.py"
+SAMPLES = "tests/attacks/test_samples.py"
+SHIFT, COMBINED = "tests/attacks/test_offset.py", "tests/attacks/test_weighted_combinations.py"
 LETTERS = "tests/exchange/test_letters.py"
 MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
@@ -508,7 +509,7 @@ MUTATIONS = (
     ),
     ("methods/_survival/common_people.py", "values[self.size :])", "0 * values[self.size :])", GRIDDED),
     ("methods/_cox_options.py", "return named | {", "return named or {", COMMON),
-    ("site/alike.py", "return named | changes_told(line, analysis)", "return named", EPISODES),
+    ("site/alike.py", "named | changes_told(line, analysis)", "named", EPISODES),
     ("site/groups_told.py", "levels |= {name: [", "_ = {name: [", EPISODES),
     ("methods/_survival/episodes.py", "formula = widened(self.rows, formula, weights)", "", WEIGHTED_COX),
     ("methods/_survival/episodes.py", "joined(design_cells(", "joined(trait_cells(", WEIGHTED_COX),
@@ -1337,7 +1338,7 @@ MUTATIONS = (
     ("site/divided.py", "if any(map(len, known)) else None", "if False else None", SCORED),
     ("site/divided.py", "if kind == AT_CUTS else None", "if False else None", SCORED),
     ("site/before.py", "any(0 < number < least for number in numbers)", "False", EMULATING),
-    ("site/compared.py", "cells.append(unlike_cells(pairs,", "(unlike_cells(pairs,", ALIKE),
+    ("site/compared.py", "[unlike_cells(pairs, columns, self.variables, both), ", "[", ALIKE),
     ("site/alike.py", "update(_forming(line, name) |", "update(set() |", ALIKE),
     ("site/alike.py", " | _beside(line, name, mine, analysis))", ")", TABLES_ALIKE),
     ("site/alike.py", "if grouped or not levels_of", "if not levels_of", TABLES_ALIKE),
@@ -1358,7 +1359,7 @@ MUTATIONS = (
     ("methods/_survival/times.py", "numbers[numbers > 1]", "numbers[numbers > 2]", TIES),
     ("site/ties.py", "session.history.ties.get(name))", "None)", TIES),
     ("site/history.py", 'self.ties[cursor.analysis] = int(question.arguments["ties"])', "pass", TIES),
-    ("methods/_glm_sums.py", "[offset.weighing(rows, *model)] if offset.text else []", "[]", APART),
+    ("methods/_glm_sums.py", "offset.weighing(rows, *model) if offset.text else []", "[]", APART),
     ("methods/_glm_sums.py", "roles += [rows[weights]] if weights else []", "", APART),
     (
         "methods/_glm_sums.py",
@@ -1376,8 +1377,14 @@ MUTATIONS = (
     ("methods/categorical.py", "spread_of(each if weights else", "spread_of(0 * each if weights else", LEVELLED),
     ("methods/categorical.py", "spread_of(one.scores**2)", "spread_of(np.ones((rows.n, 1)))", LEVELLED),
     ("methods/_glm_cells.py", "rows[formula.outcome] * np.exp(-offset.of(rows))", "rows[formula.outcome]", SHIFT),
-    ("methods/_offset.py", 'np.exp(-given) if family == "gamma" else', "np.exp(given) if False else", SHIFT),
-    ("methods/_offset.py", "np.exp(given) if link in PROPORTIONAL else given\n", "given\n", SHIFT),
+    ("methods/_offset.py", '-given if family == "gamma" else given)]', "given)]", SHIFT),
+    ("methods/_offset.py", "return [given, np.exp(", "return [np.exp(", COMBINED),
+    ("methods/_offset.py", 'np.exp(-given if family == "gamma" else given)]', "given]", SHIFT),
+    ("methods/_offset.py", '[given, given**2] if link == "probit" else', "", COMBINED),
+    ("methods/_offset.py", '{self.exposure or self.given}") if self.text', '{self.given}") if self.given', COMBINED),
+    ("methods/glm.py", "side_by_side(told.spread, *weighed)", "told.spread", SHIFT),
+    ("methods/_marginal.py", "for level in one.levels or ())", "for level in (one.levels or ())[:1])", SHIFT),
+    ("methods/_offset.py", "spread_of_two(weight, sides)", "spread_of_two(weight, sides[:, :1])", COMBINED),
     ("methods/_offset.py", 'if not self.given or family != "binomial":', "if True:", SHIFT),
     (
         "methods/_offset.py",
@@ -1389,9 +1396,26 @@ MUTATIONS = (
     ("methods/_set_apart.py", "_of_two(away > 0, sides) if has_usual", "_of_two(away > 0, sides) if False", APART),
     (
         "methods/_set_apart.py",
-        "apart(few_or_none(of_two), away, sides",
-        "apart(few_or_none(of_two), 0 * away, sides",
+        "side_by_side(spread_of_two(away, sides), ",
+        "side_by_side(NO_SPREAD, ",
         APART,
+    ),
+    ("methods/_set_apart.py", "few_or_none(of_two), *combinations)", "few_or_none(of_two))", COMBINED),
+    ("methods/_set_apart.py", "(away > 0) | (not has_usual))", "np.ones(rows.n, bool))", COMBINED),
+    ("methods/_set_apart.py", ", *_by_combination(rows, formula, away))", ")", COMBINED),
+    ("methods/_set_apart.py", "spread_of_two(away, sides)", "spread_of_two(away, sides[:, :1])", COMBINED),
+    (
+        "methods/glm.py",
+        "by_combination(rows, parsed, beside, weights)",
+        "by_combination(rows, parsed, beside)",
+        COMBINED,
+    ),
+    ("release/parts.py", "np.argwhere(np.triu(unsettled))", "np.argwhere(np.diag(np.diag(unsettled)))", COMBINED),
+    (
+        "release/parts.py",
+        " + min(max(missing + OTHERS, 0), OTHERS) * some[3 * len(some) // 4]",
+        "",
+        COMBINED,
     ),
     ("methods/_set_apart.py", "[np.triu_indices(sides.shape[1])]", "[np.diag_indices(sides.shape[1])]", APART),
     ("methods/_survival/set_apart.py", "found.append(of_part(came > 0, sides))", "pass", APART),
@@ -1406,6 +1430,29 @@ MUTATIONS = (
     ),
     ("methods/_cox_steps.py", '"apart": apart}', "}", APART),
     ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
+    ("federation/rows.py", "self._who + label.encode()", "self._who", SAMPLES),
+    ("federation/rows.py", "self._who + label.encode()", "label.encode()", SAMPLES),
+    ("federation/rows.py", "gagyo part {self._secret_text}", "gagyo part ", SAMPLES),
+    ("federation/rows.py", "self.slices(size, part, formula.text):", "self.slices(size, part):", SAMPLES),
+    ("federation/rows.py", "chosen = slice(first, first + size)", "chosen = slice(size)", SAMPLES),
+    ("site/alike.py", " | exposures_told(line, analysis)", "", ON_LINES),
+    ("site/compared.py", ", lines[-1].people]", "]", ON_LINES),
+    ("site/compared.py", "spreads = [one.spread for one in lines]", "spreads = []", ON_LINES),
+    ("site/own_compared.py", "yield off_lines(*told_of).people", "pass", ON_LINES),
+    (
+        "site/lines.py",
+        "np.median(np.abs(up[known] / across[known]))",
+        "np.mean(np.abs(up[known] / across[known]))",
+        ON_LINES,
+    ),
+    ("site/lines.py", "spread_apart(away, hospitals=1) if", "spread_of(away[:, None]) if", ON_LINES),
+    ("site/lines.py", "if np.median(away) <= ROUNDING * apart", "if True", ON_LINES),
+    ("site/lines.py", "sign * slope if", "slope if", ON_LINES),
+    ("site/lines.py", "off if 2 * off < len(away) else", "off if True else", ON_LINES),
+    ("site/lines.py", "return first if len(first) == len(x) else", "return first if True else", ON_LINES),
+    ("site/lines.py", "away[away <= EXACT", "away[away < 0 * EXACT", ON_LINES),
+    ("site/lines.py", "((across != 0) | (up != 0))", "True", ON_LINES),
+    ("site/lines.py", "away = np.where(known,", "away = np.where(True,", ON_LINES),
     ("site/alike.py", "[differ, (people - differ)[both]]", "[differ]", ALIKE),
     ("site/alike.py", "(differ < MANY) | both", "False & both", ALIKE),
     ("federation/weighing.py", 'plain.get("times", ())', 'plain["times"]', "tests/unit/test_scores_told.py"),

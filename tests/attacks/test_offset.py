@@ -227,3 +227,39 @@ def test_an_exposure_and_its_logarithm_are_one_model(tmp_path: Path) -> None:
     np.testing.assert_allclose(a[0] - b[0], np.log(5), rtol=1e-9)
     tests = [run.results[name].table("model_test").rows[0] for name in "ab"]
     np.testing.assert_allclose(tests[0][1:], tests[1][1:], rtol=1e-8)
+
+
+def only_as_others() -> dict[str, np.ndarray]:
+    """Four people without the trait would stand in the middle of the range if they had it, and no others would."""
+    random, place = np.random.default_rng(8), np.arange(SIZE) // 4
+    o = np.where(place < 50, -10.0, np.where(place < 63, 0.0, 14.0)) + random.uniform(-0.5, 0.5, SIZE)
+    o[WOULD] = -10 + random.uniform(-0.3, 0.3, len(WOULD))
+    data = people(o)
+    data["t"] = (place < 50).astype(float)
+    data["d"] = np.where(place < 63, random.random(SIZE) < 0.5, o > 0).astype(float)
+    return data
+
+
+WOULD = np.arange(380, 396, 4)
+EFFECTS = line("logit").replace("offset: o", "offset: o, marginal_effects: true").replace("x + t", "t + x")
+
+
+def test_without_the_rule_the_effect_of_a_trait_tells_of_those_whom_it_would_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The effect's derivatives, less the information of those with the trait and of the others, are the four's."""
+    data = only_as_others()
+    monkeypatch.setattr("gagyo.methods.glm.steep_at_levels", lambda *_: ())
+    opened = told(asked(tmp_path, EFFECTS, data), "a")
+    of_trait = opened[-1]["effects"][0][1:]
+    information = opened[-2]["fit"]
+    everyone, having = information[[3, 5]], information[[4, 7]]  # in the intercept and in x
+    theirs = of_trait[[0, 2]] - (having - (everyone - having))
+    assert theirs[1] / theirs[0] + 50.25 == pytest.approx(data["x"][WOULD].mean(), abs=0.5)
+
+
+def test_effects_that_move_only_a_few_are_withheld(tmp_path: Path) -> None:
+    run = asked(tmp_path, EFFECTS, only_as_others())
+    assert not any(one.whole("effects") for one in told(run, "a") if "effects" in one.values)
+    run = asked(tmp_path / "honest", EFFECTS, people(score()))
+    assert any("effects" in one.values for one in told(run, "a"))

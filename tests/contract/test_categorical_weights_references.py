@@ -124,7 +124,7 @@ def test_each_sum_is_looked_at_as_it_is_weighted(model: str) -> None:
     w = 1 + np.random.default_rng(1).random(400) * 1e-9
     most, apart = (np.where(np.arange(400) < some, much, w) for some, much in ((1, 8e4), (3, 2.0)))
     level = np.where((people(w)["g"] == 2) & (np.cumsum(people(w)["g"] == 2) > 1), 1e-4, 1.0)
-    square = np.where(np.arange(400) == 0, 8.0, np.random.default_rng(1).uniform(0.05, 0.15, 400))
+    square = np.where(np.arange(400) == 0, 8.0, np.random.default_rng(1).uniform(0.01, 0.2, 400))
     asked = {"formula": "g ~ x + e", "weights": "w"}
     at = {**asked, "model": model, "coefficients": np.array([-0.2, 0.4, 0, 0] if model == "ordinal" else [0.0] * 6)}
     for weighed, expected in ((w, "000"), (most, "111"), (apart, "111"), (level, "100"), (square, "001")):

@@ -63,10 +63,39 @@ class Rows:
         matrix: Floats = self.kept(("design", formula.text), lambda: formula.design(self._columns))
         return matrix
 
-    def slices(self, size: int, part: int = 1) -> list[slice]:
-        """The rows in blocks of `size`; of each block only the first `part`-th, so that a part is from all over."""
-        starts = range(0, self.n, size)
-        return [slice(start, min(start + -(-size // part), self.n)) for start in starts]
+    def slices(self, size: int, part: int = 1, label: str = "") -> list[slice]:
+        """The rows in blocks of `size`; of each block only a `part`-th, so that a part is from all over.
+
+        label: what the part is for. For something else it is other rows, and which only this hospital can know: else
+        what two fits have of one part would differ by the few people there by whom two variables differ.
+        """
+        width = -(-size // part)
+        first = self._place(label, max(min(size, self.n) - width, 0))
+        return [slice(start, min(start + width, self.n)) for start in range(first, self.n, size)]
+
+    def window(self, part: int, label: str) -> Rows:
+        """One row in `part` of these, from a place as that of `slices`; kept for the next round."""
+
+        def make() -> Rows:
+            size = self.n // part
+            first = self._place(label, self.n - size)
+            chosen = slice(first, first + size)
+            columns = {name: self._columns[name][chosen] for name in self._columns}
+            return Rows(self.site, self.variables, columns, self._persons[chosen], self._seed, self._secret)
+
+        found: Rows = self if part == 1 else self.kept(("window", part, label), make)
+        return found
+
+    def _place(self, label: str, room: int) -> int:
+        """A number from 0 to `room`, for a label and these people, that only this hospital can make."""
+        key = f"gagyo part {self._secret_text}{self._seed} {self.site}".encode()
+        raw = hmac.digest(key, self._who + label.encode(), hashlib.sha256) if room else b""
+        return int.from_bytes(raw[:8], "big") % (room + 1)
+
+    @cached_property
+    def _who(self) -> bytes:
+        """A digest of who these people are, in their order."""
+        return hashlib.sha256(b"\0".join(self._persons)).digest()
 
     def blocks(
         self, formula: Formula, size: int, part: int = 1, outcome: bool = False
@@ -78,7 +107,7 @@ class Rows:
         names = formula.predictors or (formula.outcome,)
         columns = {name: self._columns[name] for name in names}
         buffer = np.empty((min(-(-size // part), self.n), formula.width + outcome), order="F")
-        for rows in self.slices(size, part):
+        for rows in self.slices(size, part, formula.text):
             block = buffer[: rows.stop - rows.start]
             formula.fill({name: column[rows] for name, column in columns.items()}, block)
             if outcome:

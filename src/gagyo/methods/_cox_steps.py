@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gagyo.canonical import canonical
 from gagyo.federation.local import Name, Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._newton import triangle
@@ -76,9 +77,11 @@ def people(
 @local("cox", **MODEL, part=Whole(1, 64))
 def newton(rows: Rows, *, part: int, **model: Any) -> Aggregate:
     """Score (p), information (upper triangle), log-likelihood, and log-likelihood of no effect, of the hospital's own
-    partial likelihood. part: use one row in `part` only, for the first rounds on many people; 1 is everyone.
+    partial likelihood. part: use one row in `part` only, for the first rounds on many people, other ones for another
+    model; 1 is everyone.
     """
-    size = rows.n // part
+    rows = rows.window(part, canonical({name: model[name] for name in MODEL if name != "coefficients"}).decode())
+    size = rows.n
     there, parsed, fits = _evaluated(rows, size, **model)
     named = tuple(model[name] for name in ("formula", "time", "entry", "strata", "weights", "ties"))
     ties = TIES[model["ties"]]

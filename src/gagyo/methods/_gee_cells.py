@@ -46,7 +46,7 @@ def pooled_cells(rows: Rows, formula: Formula, family: str, weights: str = "") -
 
     def count() -> Measure:
         wide = widened(rows, formula, weights)
-        plain = product_cells(rows, wide) if family == "gaussian" else fit_cells(rows, wide, "")
+        plain = product_cells(rows, wide) if family == "gaussian" else fit_cells(rows, wide)
         return joined(plain, weighed_apart(rows, formula, rows[weights])) if weights else plain
 
     cells: Measure = rows.kept(("gee cells", formula.text, family, weights), count)

@@ -11,23 +11,20 @@ from gagyo.methods._regression import MOST_TRAITS, design_cells
 from gagyo.methods._traits import (
     design_traits,
     first_levels,
-    variable_of,
     variables_of,
 )
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import Floats, Measure, behind, few_or_none, joined
-from gagyo.release.few_values import combined, supported
+from gagyo.release.few_values import combined
 
 
-def fit_cells(rows: Rows, formula: Formula, exposure: str) -> Measure:
+def fit_cells(rows: Rows, formula: Formula) -> Measure:
     """The cells of any fit; and of a count, how many people have one that is not zero, in every column.
 
     A level's score is its people's outcomes less what is expected: where two of twelve had any event, the sum over the
     twelve is what these two had.
     """
     parts = [design_cells(rows, formula), *_combinations(rows, formula)]
-    if exposure:
-        parts.append(supported([variable_of(rows, exposure)]))
     if rows.variables[formula.outcome].type != "boolean":
         parts += _with_outcome(rows, formula)
     return joined(*parts)
@@ -57,8 +54,9 @@ def _combination(rows: Rows, formula: Formula) -> NDArray[np.bool_] | None:
     return np.column_stack([having, *(one.holding() for one in columns)])
 
 
-def by_combination(rows: Rows, formula: Formula, offset: Offset) -> Floats:
-    """Each person's outcome over what the offset expects, in the column of their combination (n, c), or (n, 0).
+def by_combination(rows: Rows, formula: Formula, offset: Offset, weights: str = "") -> Floats:
+    """Each person's outcome over what the offset expects, times their weight, in the column of their combination
+    (n, c), or (n, 0).
 
     The score of a family whose link is not canonical weighs outcomes otherwise in each round: as the rounds go by, the
     sum of outcomes of each combination follows, so that nobody may make up most of one.
@@ -66,6 +64,6 @@ def by_combination(rows: Rows, formula: Formula, offset: Offset) -> Floats:
     traits = _combination(rows, formula)
     if traits is None or rows.variables[formula.outcome].type == "boolean":
         return np.zeros((rows.n, 0))
-    over = rows[formula.outcome] * np.exp(-offset.of(rows))
+    over = rows[formula.outcome] * np.exp(-offset.of(rows)) * (rows[weights] if weights else 1.0)
     _, place = np.unique(traits, axis=0, return_inverse=True)
     return np.asarray((place[:, None] == np.arange(place.max(initial=-1) + 1)) * over[:, None])

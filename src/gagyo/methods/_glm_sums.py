@@ -48,10 +48,10 @@ def cells_of(rows: Rows, formula: Formula, model: tuple[str, str], offset: Offse
     wide = widened(rows, offset.beside(rows, formula), weights)
 
     def count() -> Measure:
-        roles = [offset.weighing(rows, *model)] if offset.text else []
+        roles = offset.weighing(rows, *model) if offset.text else []
         roles += [rows[weights]] if weights else []
         apart = (weighed_apart(rows, formula, one) for one in roles)
-        return joined(fit_cells(rows, wide, offset.exposure), *apart)
+        return joined(fit_cells(rows, wide), *apart)
 
     cells: Measure = rows.kept(("glm cells", wide.text, model, offset), count)
     return cells

@@ -42,7 +42,7 @@ def sample_of(rows: Rows, formula: Formula, part: int) -> Sample:
     if part == 1:
         return everyone(rows, formula)
     chosen = np.zeros(rows.n, bool)
-    for one in rows.slices(BLOCK, part):
+    for one in rows.slices(BLOCK, part, formula.text):
         chosen[one] = True
     cells, whole = design_cells(rows, formula, chosen), everyone(rows, formula)
     # Who may make up most of what a part of a sample has need not of what the part has.

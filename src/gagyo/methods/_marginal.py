@@ -100,6 +100,17 @@ def average(
     return joint(values, np.broadcast_to(bounds, values.shape), behind, spread.spread())
 
 
+def steep_at_levels(
+    rows: Rows, formula: Formula, link: str, beta: Floats, offset: Floats, middle: Floats
+) -> Iterator[Floats]:
+    """How steep each person's mean is (n,) at each level that an effect gives everybody, as for `average`."""
+    columns = {name: rows[name] for name in formula.predictors}
+    effects = effects_of(formula, rows.variables)
+    for name, level in dict.fromkeys((one.variable, level) for one in effects for level in one.levels or ()):
+        X = formula.design({**columns, name: np.full(rows.n, level)}) - middle
+        yield MEANS[link](X @ beta + offset)[1]
+
+
 @dataclass(frozen=True)
 class _Place:
     """The fit at which effects are taken."""

@@ -15,8 +15,8 @@ from gagyo.federation.rows import Rows
 from gagyo.methods._sampling import most
 from gagyo.methods._traits import all_traits
 from gagyo.protocol.formula import Formula
-from gagyo.release.aggregate import NO_SPREAD, Floats, Spread, side_by_side
-from gagyo.release.parts import spread_apart
+from gagyo.release.aggregate import NO_SPREAD, Floats, Spread
+from gagyo.release.parts import spread_of_two
 from gagyo.statistics.families import Family
 
 FARTHEST = 30.0
@@ -45,15 +45,17 @@ class Offset(NamedTuple):
         return np.log(rows[self.exposure]) if self.exposure else rows[self.given] if self.given else 0.0
 
     def beside(self, rows: Rows, formula: Formula) -> Formula:
-        """The formula with what is given as a column."""
-        return rows.formula(f"{formula.text} + {self.given}") if self.given else formula
+        """The formula with the variable as a column."""
+        return rows.formula(f"{formula.text} + {self.exposure or self.given}") if self.text else formula
 
-    def weighing(self, rows: Rows, family: str, link: str) -> Floats:
-        """By which each person (n,) counts otherwise than in the model without it."""
-        if self.exposure:
-            return rows[self.exposure]
-        given = rows[self.given]
-        return np.exp(-given) if family == "gamma" else np.exp(given) if link in PROPORTIONAL else given
+    def weighing(self, rows: Rows, family: str, link: str) -> list[Floats]:
+        """By which each person (n,) counts otherwise than in the model without it: as it is in the likelihood, where an
+        outcome is multiplied by it, or of a probit by as much as its square; and as what multiplies a mean.
+        """
+        given = np.zeros(rows.n) + self.of(rows)
+        if link in PROPORTIONAL:
+            return [given, np.exp(-given if family == "gamma" else given)]
+        return [given, given**2] if link == "probit" else [given]
 
     def over(self, rows: Rows, outcome: str, family: str, link: str) -> tuple[Floats, float]:
         """What a null model begins with beside the outcome (n,), and the greatest size of it."""
@@ -80,14 +82,14 @@ class Offset(NamedTuple):
         return float(np.log(mean / over)) if link in PROPORTIONAL else family.start(mean) - over
 
     def weighed(self, rows: Rows, formula: Formula, family: str, weight: Floats) -> Spread:
-        """Who makes up most of the weights (n,) that a fit of a yes/no outcome gives people, of each side: what a few
-        have of the information is theirs. None without an offset, whose coefficient is the data's to choose.
+        """Who makes up most of the weights (n,) that a fit of a yes/no outcome gives people, of each side and each two:
+        what a few have of the information is theirs. None without an offset, whose coefficient is the data's to choose.
         """
         if not self.given or family != "binomial":
             return NO_SPREAD
         traits = all_traits(rows, formula)
         sides = np.column_stack([np.ones(rows.n, bool), traits, ~traits])
-        return side_by_side(NO_SPREAD, *(spread_apart(weight[side], hospitals=1) for side in sides.T))
+        return spread_of_two(weight, sides)
 
 
 NONE = Offset()

@@ -42,7 +42,7 @@ from gagyo.methods._glm_sums import (
 )
 from gagyo.methods._glm_told import Fit, Told
 from gagyo.methods._glm_walk import Walk
-from gagyo.methods._marginal import average, effects_told, numbers
+from gagyo.methods._marginal import average, effects_told, numbers, steep_at_levels
 from gagyo.methods._newton import (
     MOST_ROUNDS,
     VANISHED,
@@ -58,7 +58,7 @@ from gagyo.methods._newton import (
 )
 from gagyo.methods._offset import Offset
 from gagyo.methods._regression import about_zero, middles
-from gagyo.methods._sampling import heaviest, most, widened
+from gagyo.methods._sampling import heaviest, most
 from gagyo.methods._sandwich import ARGUMENTS, People, Robust, Scales, Variance
 from gagyo.methods._values import bins_step, present_step
 from gagyo.protocol.formula import Formula
@@ -119,8 +119,7 @@ def step(
     X, one = design_and_parts(rows, parsed, FAMILIES[family, link], beside, weights, coefficients)
     information = X.T @ (X * one.weight[:, None])
     values = np.concatenate([one.factor @ X, information[triangle(X.shape[1])], [one.likelihood.sum()]])
-    wide = widened(rows, parsed, weights)
-    combined = by_combination(rows, wide, beside) if family == "gamma" else np.zeros((rows.n, 0))
+    combined = by_combination(rows, parsed, beside, weights) if family == "gamma" else np.zeros((rows.n, 0))
     others = np.column_stack([one.likelihood, combined])
     sums = (X * one.factor[:, None], X**2 * one.weight[:, None], others)
     weighed = beside.weighed(rows, parsed, family, one.weight)
@@ -169,7 +168,12 @@ def marginal(rows: Rows, formula: str, family: str, link: str, offset: str, coef
     middle, added = middles(parsed, rows.variables), np.zeros(rows.n) + beside.of(rows)
     reach, worst = reach_of(rows, parsed), size_of(rows, parsed, family, beside)
     cells = cells_of(rows, parsed, (family, link), beside)
-    return {"effects": average(rows, parsed, link, coefficients, added, middle, reach, worst, cells)}
+    told = average(rows, parsed, link, coefficients, added, middle, reach, worst, cells)
+    if not beside.given:
+        return {"effects": told}
+    steep = steep_at_levels(rows, parsed, link, coefficients, added, middle)
+    weighed = (beside.weighed(rows, parsed, family, one) for one in steep)
+    return {"effects": replace(told, spread=side_by_side(told.spread, *weighed))}
 
 
 @dataclass(frozen=True)

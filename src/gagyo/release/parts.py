@@ -66,12 +66,23 @@ def spread_apart(size: Floats, hospitals: int) -> Spread:
     """How far people (n,) are set apart: in all, the farthest of them, and the next, who are as many as make k - 1 with
     that one: that two or three are, and all others by next to nothing, is as if these were alone. None where nobody is.
 
-    hospitals: at so many people are as here; those who are missing to a part of k are as these on average.
+    hospitals: at so many people are as here; those who are missing to a part of k are as these on average, and of as
+    many more, who are elsewhere, as the fourth part of these who are set apart least.
     """
     some = np.sort(size[size > 0])[::-1]
     if not len(some):
         return NO_SPREAD
     most = np.repeat(some[:OTHERS], hospitals)[: OTHERS - 1]
-    elsewhere = max(OTHERS - hospitals * len(some), 0) * float(some.mean())
+    missing = OTHERS - hospitals * len(some)
+    elsewhere = max(missing, 0) * float(some.mean()) + min(max(missing + OTHERS, 0), OTHERS) * some[3 * len(some) // 4]
     sums = hospitals * some.sum() + elsewhere, most[0], most[1:].sum()
     return Spread(*(np.array([float(one)]) for one in sums))
+
+
+def spread_of_two(size: Floats, sides: Bools) -> Spread:
+    """`spread_apart` of those on both of each two sides (n, s), and on each, as far as somebody may be most of it."""
+    whole = sides.astype(np.float64)
+    sums = whole.T @ (size[:, None] * whole)
+    unsettled = (sums > 0) & (sums < OTHERS * size.max(initial=0.0))
+    pairs = (sides[:, a] & sides[:, b] for a, b in np.argwhere(np.triu(unsettled)))
+    return side_by_side(NO_SPREAD, *(spread_apart(size[both], hospitals=1) for both in pairs))

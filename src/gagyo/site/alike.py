@@ -15,7 +15,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.variables import Variable, levels_of
 from gagyo.release.aggregate import NOBODY, Counts, Floats
 from gagyo.release.few_values import Bools
-from gagyo.site.groups_told import changes_told, column_of, names_in, variable_of
+from gagyo.site.groups_told import changes_told, column_of, exposures_told, names_in, variable_of
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -50,13 +50,13 @@ def nested(one: Bools, other: Bools) -> Bools:
 
 def _forming(line: Line, analysis: str) -> set[str]:
     """The variables of an analysis; of a table those alone that form its groups, since of others it counts. And who had
-    changed when they left, of a covariate that changes.
+    changed when they left, of a covariate that changes; and the logarithm of an exposure.
     """
     one = line.study.analyses[analysis]
     named = set(names_in(line, analysis)) & (
         {str(one.options.get("by", ""))} if one.method in TABLES else {*line.study.variables}
     )
-    return named | changes_told(line, analysis)
+    return named | changes_told(line, analysis) | exposures_told(line, analysis)
 
 
 def _beside(line: Line, table: str, mine: Collection[str], analysis: str) -> set[str]:

@@ -45,6 +45,7 @@ from gagyo.site.divided import about, between_cuts, between_grids, between_times
 from gagyo.site.equations import Given, scored_unlike
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, measurements_told, texts_of
+from gagyo.site.lines import off_lines
 from gagyo.site.resampled import Dealing, Dealt, in_plan, sums_over
 from gagyo.site.session import Session
 from gagyo.site.subgroups import subgroups_between
@@ -136,10 +137,14 @@ class Compared:
             for signs in ((1, 1), (1, -1), (-1, 1)):
                 left = now.astype(np.int8) - signs[0] * people[one] - signs[1] * people[two]
                 cells.append(there.counts(left != 0, singly))
+        lines = []
         for name, pairs in self.alike.items():
-            cells.append(unlike_cells(pairs, columns, self.variables, nested(now, people[name])))
+            both = nested(now, people[name])
+            lines.append(off_lines(pairs, columns, self.variables, both))
+            cells += [unlike_cells(pairs, columns, self.variables, both), lines[-1].people]
         found = measure_of(np.concatenate([NOBODY, *cells]), over)
-        spreads = [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
+        spreads = [one.spread for one in lines]
+        spreads += [there.spread(now ^ people[name], told, self.sums[name]) for name, told in self._groups()]
         spreads += self._unlike(columns, people)
         return replace(found, spread=side_by_side(NO_SPREAD, *spreads))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
+
 from gagyo.federation.line import Line
 from gagyo.methods._survival.episodes import came_before
 from gagyo.protocol.variables import Variable, levels_of
@@ -50,6 +52,8 @@ def names_in(line: Line, analysis: str) -> list[str]:
 
 BEFORE = " < "
 """Between the variables of a change's time and of the time of exit: no variable has such a name."""
+LOG = "log "
+"""Before a variable that is an exposure: no variable has such a name."""
 
 
 def changes_told(line: Line, analysis: str) -> set[str]:
@@ -58,14 +62,25 @@ def changes_told(line: Line, analysis: str) -> set[str]:
     return {f"{one['at']}{BEFORE}{options['time']}" for one in dict(options.get("changes") or {}).values()}
 
 
+def exposures_told(line: Line, analysis: str) -> set[str]:
+    """The logarithm of an exposure, which is an offset: as `column_of` and `variable_of` know it."""
+    exposure = line.study.analyses[analysis].options.get("exposure")
+    return {f"{LOG}{exposure}"} if exposure else set()
+
+
 def column_of(name: str, columns: Mapping[str, Floats]) -> Floats:
-    """The values of a variable, or who had changed."""
+    """The values of a variable, or an exposure's logarithms, or who had changed."""
+    if name.startswith(LOG):
+        return np.asarray(np.log(columns[name.removeprefix(LOG)]))
     at, before, time = name.partition(BEFORE)
     return came_before(columns[at], columns[time]) if before else columns[name]
 
 
 def variable_of(name: str, variables: Mapping[str, Variable]) -> Variable:
-    """A variable, or that people had changed."""
+    """A variable, or an exposure's logarithm, or that people had changed."""
+    if name.startswith(LOG):
+        low, high = np.log(variables[name.removeprefix(LOG)].bounds).tolist()
+        return Variable(name, "number", Text(name), range=(low, high))
     return Variable(name, "boolean", Text(name)) if BEFORE in name else variables[name]
 
 

@@ -21,6 +21,7 @@ from gagyo.site.alike import nested, unlike_cells
 from gagyo.site.before import Earlier
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, names_in
+from gagyo.site.lines import off_lines
 from gagyo.site.session import Session
 from gagyo.site.subgroups import Told, left_of_two, outcome_of
 
@@ -85,7 +86,9 @@ def _alike(session: Session, now: str, before: list[str]) -> Iterator[Counts]:
     who = session.cohorts[analyses[now].cohort].complete
     for cohort, some in pairs.items():
         there = nested(who, session.cohorts[cohort].complete)
-        yield unlike_cells(tuple(sorted(some)), session.data.columns, session.study.variables, there)
+        told_of = tuple(sorted(some)), session.data.columns, session.study.variables, there
+        yield unlike_cells(*told_of)
+        yield off_lines(*told_of).people
 
 
 def own_names(line: Line, analysis: str) -> set[str]:
