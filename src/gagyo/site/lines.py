@@ -6,8 +6,9 @@ column. An offset and an exposure that is its exponential are one offset, so an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -53,15 +54,21 @@ def _each(
     pairs: Sequence[tuple[str, str]], columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools
 ) -> Iterator[tuple[int, Spread]]:
     measured = [pair for pair in pairs if not any(levels_of(variable_of(name, variables)) for name in pair)]
-    some = {name: column_of(name, columns)[who] for name in sorted({name for pair in measured for name in pair})}
-    together = _together(some)
+    some = np.flatnonzero(who)[:FIRST]
+    first = {name: column_of(name, columns)[some] for name in sorted({name for pair in measured for name in pair})}
+    together, people = _together(first), int(np.count_nonzero(who))
+
+    @cache
+    def whole(name: str) -> Floats:  # of a million people only of the columns that may be on a line
+        return column_of(name, columns)[who]
+
     for pair in measured:
-        away = _off(pair, some, variables) if pair in together else None
+        away = _off(pair, first, whole, variables) if pair in together else None
         if away is None:
-            yield int(np.count_nonzero(who)), NO_SPREAD
+            yield people, NO_SPREAD
         else:
             off = int(np.count_nonzero(away))
-            yield (off if 2 * off < len(away) else len(away)), _spread(away, some[pair[1]])
+            yield (off if 2 * off < people else people), _spread(away, whole(pair[1]))
 
 
 def _together(some: Mapping[str, Floats]) -> set[tuple[str, str]]:
@@ -77,22 +84,26 @@ def _together(some: Mapping[str, Floats]) -> set[tuple[str, str]]:
 
 def _steps(x: Floats) -> Floats:
     """From some of the first people to others."""
-    half = min(len(x), FIRST) // 2
+    half = len(x) // 2
     return x[half : 2 * half] - x[:half]
 
 
-def _off(pair: tuple[str, str], some: Mapping[str, Floats], variables: Mapping[str, Variable]) -> Floats | None:
+def _off(
+    pair: tuple[str, str],
+    first: Mapping[str, Floats],
+    whole: Callable[[str], Floats],
+    variables: Mapping[str, Variable],
+) -> Floats | None:
     """How far people are off the line that most are on; None where nobody can be most of that, or there is no line."""
     one, other = pair
-    x, y = some[one], some[other]
-    slope = _slope(_steps(x), _steps(y))
+    slope = _slope(_steps(first[one]), _steps(first[other]))
     if not slope:
         return None
     reach = _reach(variable_of(other, variables)) + abs(slope) * _reach(variable_of(one, variables))
-    first = _away(x[:FIRST], y[:FIRST], slope)
-    if 2 * np.count_nonzero(first) > len(first) and first.sum() > OTHERS * reach:
+    away = _away(first[one], first[other], slope)
+    if 2 * np.count_nonzero(away) > len(away) and away.sum() > OTHERS * reach:
         return None
-    return first if len(first) == len(x) else _away(x, y, slope)
+    return _away(whole(one), whole(other), slope)
 
 
 def _spread(away: Floats, y: Floats) -> Spread:
