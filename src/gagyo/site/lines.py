@@ -47,22 +47,25 @@ def off_lines(
     """Of the pairs of two measurements, among some people (n,)."""
     found = list(_each(pairs, columns, variables, who))
     people = np.array([one for one, _ in found], np.int64)
-    return OffLines(np.concatenate([NOBODY, people]), side_by_side(NO_SPREAD, *(spread for _, spread in found)))
+    spreads = (spread for _, spread in found if spread is not NO_SPREAD)
+    return OffLines(np.concatenate([NOBODY, people]), side_by_side(NO_SPREAD, *spreads))
 
 
 def _each(
     pairs: Sequence[tuple[str, str]], columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools
 ) -> Iterator[tuple[int, Spread]]:
-    measured = [pair for pair in pairs if not any(levels_of(variable_of(name, variables)) for name in pair)]
+    names = sorted({name for pair in pairs for name in pair})
     some = np.flatnonzero(who)[:FIRST]
-    first = {name: column_of(name, columns)[some] for name in sorted({name for pair in measured for name in pair})}
+    first = {name: column_of(name, columns)[some] for name in names if not levels_of(variable_of(name, variables))}
     together, people = _together(first), int(np.count_nonzero(who))
 
     @cache
     def whole(name: str) -> Floats:  # of a million people only of the columns that may be on a line
         return column_of(name, columns)[who]
 
-    for pair in measured:
+    for pair in pairs:
+        if pair[0] not in first or pair[1] not in first:
+            continue
         away = _off(pair, first, whole, variables) if pair in together else None
         if away is None:
             yield people, NO_SPREAD
