@@ -249,4 +249,5 @@ def test_columns_and_rows_agree(tree: Tree, people: list[tuple[int | None, ...]]
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(FileFault):
-        parse(text, VARIABLES)
+        found = parse(text, VARIABLES)
+        assert parse(str(found), VARIABLES) == found

@@ -111,7 +111,8 @@ class Line:
                 failed: ExchangeFault = fault
                 least = 1.0 if fault.code == "too_many" else 0.3 * (stale > 1)
             except Unreachable as attempt:
-                self._away = (self._away[0] if self._away else time.monotonic(), attempt.code)
+                before = self._away  # read once: a call of another thread may be answered meanwhile
+                self._away = (before[0] if before else time.monotonic(), attempt.code)
                 failed = ExchangeFault.of(attempt.code, found=attempt.found, expected=self.membership.hub)
                 least = attempt.pause
                 if least >= PASSWORD_SECONDS:
