@@ -114,13 +114,15 @@ def cluster_spread(columns: Floats, clusters: Clusters) -> Spread:
     """The spread (m * q,) of each column's sum in each cluster: nobody may make up most of one."""
     if not len(clusters.sizes):
         return NO_SPREAD
-    size = np.abs(columns)
+    total = clusters.sums(np.abs(columns)).ravel()
     order = np.argsort(clusters.place, kind="stable")
-    parts = np.split(size[order], np.cumsum(clusters.sizes)[:-1])
-    top = np.array([_two_largest(part) for part in parts])
-    return Spread(clusters.sums(size).ravel(), top[:, 0].ravel(), top[:, 1].ravel())
-
-
-def _two_largest(part: Floats) -> Floats:
-    padded = np.vstack([part, np.zeros((1, part.shape[1]))])
-    return np.asarray(-np.sort(-padded, axis=0)[:2])
+    place, starts = clusters.place[order], np.cumsum(clusters.sizes) - clusters.sizes
+    largest, second = np.zeros((2, len(starts), columns.shape[1]))
+    for j in range(columns.shape[1]):
+        size = np.abs(columns[order, j])
+        largest[:, j] = np.maximum.reduceat(size, starts)
+        # Without the first of those who have the most, the most is the second: another may have just as much.
+        most = np.flatnonzero(size == largest[place, j])
+        size[most[np.append(True, place[most[1:]] != place[most[:-1]])]] = 0.0
+        second[:, j] = np.maximum.reduceat(size, starts)
+    return Spread(total, largest.ravel(), second.ravel())

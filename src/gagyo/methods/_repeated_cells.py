@@ -48,11 +48,22 @@ def pattern_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
 
     def make() -> Measure:
         many = len(patterns)
-        parts = [_group(laid, whole, design_cells, many), *(_group(laid, one, part_cells, many) for one in others)]
-        return joined(*parts, part_traits(laid.rows, laid.design.people, laid.having(())))
+        first = _group(laid, whole, design_cells, many)
+        parts = _each(laid, others, lambda one: _group(laid, one, part_cells, many))
+        return joined(first, *parts, part_traits(laid.rows, laid.design.people, laid.having(())))
 
     cells: Measure = laid.rows.kept(("pattern cells", laid.design.formula.text, len(patterns)), make)
     return cells
+
+
+def _each(laid: Laid, patterns: Sequence[Sequence[int]], cells: Callable[[Sequence[int]], Measure]) -> list[Measure]:
+    """The cells of each pattern; those of patterns that nobody has are looked at once for each number of visits.
+
+    They are the same zeros, and of many visits nearly all patterns are such.
+    """
+    of_nobody = {len(one): one for one in reversed(patterns) if not laid.having(one).any()}
+    zeros = {size: cells(one) for size, one in of_nobody.items()}
+    return [cells(one) if laid.having(one).any() else zeros[len(one)] for one in patterns]
 
 
 def _group(laid: Laid, pattern: Sequence[int], rule: Rule, many: int) -> Measure:
@@ -74,14 +85,17 @@ def own_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
     """
     rows, ever = laid.rows, ~laid.having(())
     parts = [behind(np.append(ever.sum(), _sides(laid, ever))), few_or_none(np.array([(~ever).sum()]))]
-    for pattern in patterns:
-        inside = laid.having(pattern)
-        columns = [
-            *measured_columns(rows, laid.design.people),
-            *variables_of(rows, [laid.design.visits[one] for one in pattern]),
-        ]
-        parts += [few_or_none(np.append(inside.sum(), _sides(laid, inside))), supported(columns, inside)]
-    return joined(*parts)
+    return joined(*parts, *_each(laid, patterns, lambda one: _own_group(laid, one)))
+
+
+def _own_group(laid: Laid, pattern: Sequence[int]) -> Measure:
+    """Of the people of a pattern at this hospital nobody or k, whichever way they are looked at."""
+    rows, inside = laid.rows, laid.having(pattern)
+    columns = [
+        *measured_columns(rows, laid.design.people),
+        *variables_of(rows, [laid.design.visits[one] for one in pattern]),
+    ]
+    return joined(few_or_none(np.append(inside.sum(), _sides(laid, inside))), supported(columns, inside))
 
 
 def _sides(laid: Laid, inside: Bools) -> Counts:

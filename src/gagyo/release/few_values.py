@@ -126,8 +126,7 @@ def supported(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Meas
     constant column says nothing.
     """
     everyone = np.ones((len(columns[0].x[chosen]) if columns else 0, 1), bool)
-    of_values = (_by_value(one, chosen, everyone) for one in columns)
-    return joined(few_or_none(away(columns, chosen)), *of_values)
+    return _with_values(away(columns, chosen), columns, chosen, everyone)
 
 
 def away(columns: Sequence[Measured], chosen: Chosen = slice(None)) -> Counts:
@@ -156,8 +155,7 @@ def supported_beside(traits: Bools, columns: Sequence[Measured], chosen: Chosen 
     """
     sides = np.concatenate([traits, ~traits], axis=1)
     beside = [one for one in columns if not one.made and sides.shape[1]]
-    away_there = few_or_none(_away_beside(sides, beside, chosen))
-    return joined(away_there, *(_by_value(one, chosen, sides) for one in columns))
+    return _with_values(_away_beside(sides, beside, chosen), columns, chosen, sides)
 
 
 def _away_beside(sides: Bools, columns: list[Measured], chosen: Chosen) -> Counts:
@@ -221,14 +219,24 @@ def _away_from_both(columns: Sequence[Measured], chosen: Chosen) -> Counts:
     return np.concatenate(counts)
 
 
-def _by_value(column: Measured, chosen: Chosen, sides: Bools) -> Measure:
-    """How many of the people on each side (chosen, s) hold each value, by its place (PLACES, s)."""
-    if column.values is None:
-        return few_or_none(np.full(PLACES * sides.shape[1], len(sides), np.int64))
-    counts, places = _crossed(column.holding(chosen), sides), _places(column.values)
-    table = np.zeros((PLACES, sides.shape[1]), np.int64)
-    np.add.at(table, places, counts)
-    return replace(few_or_none(table.ravel()), own=counts[_shared(column)].ravel())
+def _with_values(people: Counts, columns: Sequence[Measured], chosen: Chosen, sides: Bools) -> Measure:
+    """Head counts, and how many on each side (chosen, s) hold each of few values: nobody, or k."""
+    tables, own = [people], [NOBODY]
+    for one in columns:
+        if one.values is None:
+            tables.append(np.full(PLACES * sides.shape[1], len(sides), np.int64))
+        else:
+            counts = _crossed(one.holding(chosen), sides)
+            tables.append(_by_place(one.values, counts))
+            own.append(counts[_shared(one)].ravel())
+    return replace(few_or_none(np.concatenate(tables)), own=np.concatenate(own))
+
+
+def _by_place(values: Floats, counts: Counts) -> Counts:
+    """The people of values (m, s) by the places of these (PLACES * s,)."""
+    table = np.zeros((PLACES, counts.shape[1]), np.int64)
+    np.add.at(table, _places(values), counts)
+    return table.ravel()
 
 
 def _shared(column: Measured) -> Bools:
