@@ -41,14 +41,12 @@ def sample_of(rows: Rows, formula: Formula, part: int) -> Sample:
     part = max(1, min(part, rows.n // ENOUGH_ROWS))
     if part == 1:
         return everyone(rows, formula)
-    chosen = np.zeros(rows.n, bool)
-    for one in rows.slices(BLOCK, part, formula.text):
-        chosen[one] = True
+    chosen = np.concatenate([np.arange(one.start, one.stop) for one in rows.slices(BLOCK, part, formula.text)])
     cells, whole = design_cells(rows, formula, chosen), everyone(rows, formula)
     # Who may make up most of what a part of a sample has need not of what the part has.
     if _fewer(cells, whole.cells) or cells.spread.total.size:
         return sample_of(rows, formula, part // 2)
-    return Sample(part, int(chosen.sum()), cells)
+    return Sample(part, len(chosen), cells)
 
 
 def everyone(rows: Rows, formula: Formula) -> Sample:

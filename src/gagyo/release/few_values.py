@@ -24,7 +24,8 @@ from gagyo.release.aggregate import NOBODY, Counts, Floats, Measure, few_or_none
 
 Ends = tuple[float, float]
 Bools = NDArray[np.bool_]
-Chosen = slice | Bools
+Chosen = slice | Bools | Counts
+"""Some of the rows: a slice, whether each is among them, or their places."""
 
 FEW = 3
 """Values whose counts follow from the number of people, the sum and the sum of squares."""
@@ -72,7 +73,7 @@ class Measured:
         mean = float(self.x.mean()) if len(self.x) else 0.0
         return float(np.nan_to_num(np.nansum(self.x) / max((~np.isnan(self.x)).sum(), 1))) if np.isnan(mean) else mean
 
-    def away(self, at: Chosen | Counts) -> Floats:
+    def away(self, at: Chosen) -> Floats:
         """How far those at some places are from the mean; 0 of a missing value."""
         size = np.abs(self.x[at] - self.middle)
         return np.nan_to_num(size, copy=False)
@@ -98,7 +99,7 @@ class Measured:
         values = np.zeros(0) if self.values is None else self.values
         return np.asarray(self.x[chosen][:, None] == values)
 
-    def at_place(self, place: int, chosen: Chosen | Counts = slice(None)) -> Bools:
+    def at_place(self, place: int, chosen: Chosen = slice(None)) -> Bools:
         """Which of the chosen people hold one of the few values at a place; all, where there are more values."""
         x = self.x[chosen]
         if self.values is None:
@@ -176,7 +177,7 @@ def _away_beside(sides: Bools, columns: list[Measured], chosen: Chosen) -> Count
     return found.ravel()
 
 
-def _usual(column: Measured, chosen: Chosen | Counts) -> tuple[Bools, Bools]:
+def _usual(column: Measured, chosen: Chosen) -> tuple[Bools, Bools]:
     """Who is at the value that many may share: zero, or the least where that is not in the range; and at the greatest.
 
     A sum of products follows for columns counted from any value, so that those at it add nothing.

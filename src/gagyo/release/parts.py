@@ -25,7 +25,7 @@ HOSPITALS = 3
 
 
 def spread_in_parts(
-    columns: Sequence[Measured], parts: Bools, chosen: Chosen | Counts = slice(None), squares: bool = False
+    columns: Sequence[Measured], parts: Bools, chosen: Chosen = slice(None), squares: bool = False
 ) -> Spread:
     """How far the people of each part (chosen, s) are from the mean of everybody here, in each column of many values.
 
