@@ -97,6 +97,7 @@ MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
 FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
+TERMS = "tests/unit/test_logistic_terms.py"
 OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
@@ -1209,6 +1210,14 @@ MUTATIONS = (
         REPEATING,
     ),
     ("methods/_repeated_cells.py", ", *between_knots(rows, people, inside))", ")", REPEATING),
+    ("methods/_logistic_terms.py", "astray = fresh & (decrement > last)", "astray = fresh & False", TERMS),
+    (
+        "methods/_logistic_terms.py",
+        "near = beta - inverse[:, some] @ np",
+        "near = beta - 0 * inverse[:, some] @ np",
+        TERMS,
+    ),
+    ("methods/_logistic_terms.py", "likelihood) - decrement", "likelihood)", "tests/contract/test_references.py"),
     ("methods/_repeated_cells.py", "if laid.having(one).any() else zeros[", "if len(one) < 0 else zeros[", REPEATING),
     ("methods/repeated.py", "spread_by_pattern([one**2 for one in columns])", "spread_of(np.zeros((0, 0)))", REPEATING),
     ("methods/repeated.py", "own_cells(laid, patterns), spread)", "count(np.ones(rows.n, bool)), spread)", REPEATING),

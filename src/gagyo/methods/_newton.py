@@ -131,3 +131,25 @@ def secant(inverse: Floats, step: Floats, change: Floats) -> Floats:
     push = np.eye(len(step)) - np.outer(step, change) / along
     learnt: Floats = push @ inverse @ push.T + np.outer(step, step) / along
     return learnt
+
+
+def opened_score(values: Floats) -> Floats:
+    """A score (p,).
+
+    Raises:
+        Stopped: a privacy rule withheld it.
+    """
+    if np.isnan(values).any():
+        raise Stopped(Finding("withheld_fit"))
+    return values
+
+
+def opened_fits(values: Floats, p: int) -> tuple[Floats, Floats, Floats]:
+    """Scores (models, p), informations (models, p, p) and log-likelihoods (models,) of a stack of fits.
+
+    Raises:
+        Stopped: a privacy rule withheld the fit.
+    """
+    if np.isnan(values).any():
+        raise Stopped(Finding("withheld_fit"))
+    return values[:, :p], symmetric(values[:, p:-1], p), values[:, -1]

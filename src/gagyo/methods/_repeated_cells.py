@@ -83,7 +83,7 @@ def own_cells(laid: Laid, patterns: Sequence[Sequence[int]]) -> Measure:
     Of its people at least k with and without each 0/1 column; of each pattern nobody or k: in all, with and without
     each 0/1 column, away from zero and from the ends of each range, and with each of few values.
     """
-    rows, ever = laid.rows, ~laid.having(())
+    ever = ~laid.having(())
     parts = [behind(np.append(ever.sum(), _sides(laid, ever))), few_or_none(np.array([(~ever).sum()]))]
     return joined(*parts, *_each(laid, patterns, lambda one: _own_group(laid, one)))
 

@@ -34,6 +34,7 @@ from gagyo.methods._logistic_sums import (
     sample_of,
     score_sums,
 )
+from gagyo.methods._logistic_terms import term_tests
 from gagyo.methods._logistic_told import Fit, Told
 from gagyo.methods._marginal import average, effects_told, numbers
 from gagyo.methods._newton import (
@@ -43,10 +44,11 @@ from gagyo.methods._newton import (
     aliased_columns,
     check_running_away,
     check_separation,
+    opened_fits,
+    opened_score,
     pivots,
     secant,
     solve,
-    symmetric,
 )
 from gagyo.methods._regression import about_zero, middles, term_columns, yes_or_no
 from gagyo.methods._sandwich import ARGUMENTS, Errors, People, Robust, Scales, Variance
@@ -55,7 +57,6 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
 from gagyo.release.aggregate import Aggregate, Floats, count, joint
 from gagyo.result import Result
-from gagyo.statistics.distributions import chi2_sf
 
 MANY_PEOPLE = 200_000
 """From here on a fit starts on a part of the people, since its first rounds need not be exact."""
@@ -150,9 +151,6 @@ Fitting = Generator[Ask, Pooled, Fit]
 
 DECREMENT_A_PERSON = 1e-17
 """A squared decrement of this a person moves people's linear predictors by less than 1e-8 on average."""
-
-NEARLY = 1e-9
-"""Of the squared decrement, where only the likelihood is wanted: all but exactly half of that is what it lacks."""
 
 NEAR = 8.0
 """Rough rounds end once the squared decrement is of the size that chance gives a part; a last step is then taken."""
@@ -301,7 +299,7 @@ class Method:
             # Where the data are separated, the fit runs away and the gate refuses it; the reason is told.
             check_running_away(walk.pivots, walk.terms)
             raise
-        score, information, likelihood = split(pooled["fit"], len(walk.terms))
+        score, information, likelihood = opened_fits(pooled["fit"], len(walk.terms))
         walk.note(information[0], float(likelihood[0]))
         return pooled, solve(score[0], information[0], aliased_columns(information[0]))
 
@@ -327,7 +325,7 @@ class Method:
             asked = {"formula": self.formula.text, "coefficients": walk.beta}
             answer = yield self._about_fit(score, asked, len(start), "fit")
             walk.rounds += 1
-            now = split_score(answer["score"])
+            now = opened_score(answer["score"])
             if np.isfinite(last):
                 inverse = secant(inverse, step, before - now)
             step, before = inverse @ now, now
@@ -369,44 +367,6 @@ class Method:
         return self.robust.variance(answer["meat"], inverse, fit.people, int((~fit.solved.aliased).sum()))
 
     def _without_each_term(self, fit: Fit) -> Generator[Ask, Pooled, Floats]:
-        """Likelihood-ratio chi-square, degrees of freedom and p of each term: all reduced models a round at once."""
-        columns = self.formula.columns(self.study.variables)
-        groups = term_columns(self.formula, self.study)
-        out = np.array([[j in group for j in range(len(columns))] for group in groups], bool)
-        # From the null model: far from it, a few people would carry the score, and dominance would refuse.
-        beta = np.tile(self._start(fit.events, fit.people), (len(groups), 1))
-        for _ in range(MOST_ROUNDS):
-            pooled = yield self._ask(beta, name="without terms")
-            score, information, likelihood = split(pooled["fit"], len(columns))
-            solved = [
-                solve(one, matrix, gone | fit.solved.aliased)
-                for one, matrix, gone in zip(score, information, out, strict=True)
-            ]
-            if all(one.decrement < NEARLY for one in solved):
-                break
-            beta = beta + np.array([one.step for one in solved])
-        chi = 2 * (fit.likelihood - likelihood) - np.array([one.decrement for one in solved])
-        freedom = np.array([(gone & ~fit.solved.aliased).sum() for gone in out])
-        return np.column_stack([chi, freedom, chi2_sf(chi, freedom)])
-
-
-def split_score(values: Floats) -> Floats:
-    """A score (p,).
-
-    Raises:
-        Stopped: a privacy rule withheld it.
-    """
-    if np.isnan(values).any():
-        raise Stopped(Finding("withheld_fit"))
-    return values
-
-
-def split(values: Floats, p: int) -> tuple[Floats, Floats, Floats]:
-    """Scores (models, p), informations (models, p, p) and log-likelihoods (models,) of a stack of fits.
-
-    Raises:
-        Stopped: a privacy rule withheld the fit.
-    """
-    if np.isnan(values).any():
-        raise Stopped(Finding("withheld_fit"))
-    return values[:, :p], symmetric(values[:, p:-1], p), values[:, -1]
+        """Chi-square, degrees of freedom and p of each term."""
+        null, groups = self._start(fit.events, fit.people), term_columns(self.formula, self.study)
+        return (yield from term_tests(fit, null, groups, lambda beta: self._ask(beta, name="without terms")))

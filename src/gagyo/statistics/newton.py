@@ -16,6 +16,9 @@ ALIAS = 1e-10
 DECREMENT = 1e-12
 """Stop where the squared Newton decrement g' H^-1 g is under this; the step taken there squares the error again."""
 
+NEARLY = 1e-9
+"""Of the squared decrement, where only the likelihood is wanted: all but exactly half of that is what it lacks."""
+
 MOST_STEPS = 25
 """Well-posed fits converge in under 10 steps; separated data move their estimates by about one a step, for ever."""
 

@@ -261,8 +261,17 @@ class Grown(Descent):
         """The point under which a share of the people lie, people even within a bin on the tree's scale."""
         people = self.counts.sum(axis=1)
         under = np.concatenate([[0.0], np.cumsum(people)]) / people.sum()
-        ends = self.tree.share(np.concatenate([[self.leaves[0].low], [leaf.high for leaf in self.leaves]]))
-        return float(np.clip(self.tree.at(np.interp(share, under, ends)), self.tree.low, self.tree.high))
+        return float(np.clip(self.tree.at(np.interp(share, under, self._ends)), self.tree.low, self.tree.high))
+
+    @property
+    def middles(self) -> Floats:
+        """The middle of each bin on the tree's scale (bins,)."""
+        return np.clip(self.tree.at((self._ends[:-1] + self._ends[1:]) / 2), self.tree.low, self.tree.high)
+
+    @property
+    def _ends(self) -> Floats:
+        """Where bins begin, and the last one ends, on the tree's scale (bins + 1,)."""
+        return self.tree.share(np.concatenate([[self.leaves[0].low], [leaf.high for leaf in self.leaves]]))
 
     def below(self, cut: float) -> Floats:
         """Counts by class under a cut that is an edge; NaN where it is none."""

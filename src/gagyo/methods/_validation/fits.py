@@ -24,6 +24,9 @@ from gagyo.statistics.newton import DECREMENT, MOST_STEPS, VANISHED, step
 BLOCK = 4_000_000
 """Products of columns held at a time."""
 
+ESTIMATES = 1e-8
+"""The squared decrement that is enough where coefficients alone are wanted: the last step takes it to under 1e-16."""
+
 MOST_WEIGHT = 32.0
 """Over the greatest Poisson weight that a person can draw."""
 
@@ -118,8 +121,11 @@ Asking = Callable[[Floats, NDArray[np.intp]], Ask]
 """The question for coefficients (active, p) of the models whose numbers are given; its answer is named `fit`."""
 
 
-def newton_fits(ask: Asking, start: Floats, free: NDArray[np.bool_]) -> Fitting:
-    """Newton-Raphson with step halving for models (m, p) from `start`; free (m, p): which coefficients move."""
+def newton_fits(ask: Asking, start: Floats, free: NDArray[np.bool_], enough: float = DECREMENT) -> Fitting:
+    """Newton-Raphson with step halving for models (m, p) from `start`; free (m, p): which coefficients move.
+
+    enough: the squared decrement at which a last step is taken; the likelihood is that after it, to the second order.
+    """
     m, p = start.shape
     at, best = start.copy(), np.full(m, -np.inf)
     settled, information, likelihood = start.copy(), np.full((m, p, p), np.nan), np.full(m, np.nan)
@@ -141,7 +147,7 @@ def newton_fits(ask: Asking, start: Floats, free: NDArray[np.bool_]) -> Fitting:
         runaway = (free[moved] & (diagonal < VANISHED * first[moved])).any(axis=1)
         failed[moved] = lost = ~np.isfinite(decrement) | runaway
         at[moved[~lost]] += change[~lost]
-        done[moved], likelihood[moved] = ~lost & (decrement < DECREMENT), found[:, -1]
+        done[moved], likelihood[moved] = ~lost & (decrement < enough), found[:, -1] + decrement / 2
     at[~done] = np.nan
     return Fits(at, information, likelihood)
 
@@ -165,4 +171,4 @@ def fit_models(
         )
 
     many = np.tile(start, (len(models), 1))
-    return newton_fits(ask, many, np.tile(keep, (len(models), 1)))
+    return newton_fits(ask, many, np.tile(keep, (len(models), 1)), ESTIMATES)

@@ -149,7 +149,7 @@ def leave_one_out(
                 doing="leaving_out",
             )
 
-        found = yield from fits.newton_fits(ask, start[None, :], keep[None, :])
+        found = yield from fits.newton_fits(ask, start[None, :], keep[None, :], fits.ESTIMATES)
         return {"others": found.coefficients[0] if found.estimable[0] else np.zeros(0)}
 
     def allows(site: str) -> tuple[Allowed]:

@@ -25,8 +25,9 @@ from gagyo.protocol.formula import Formula
 from gagyo.protocol.terms import Plain
 from gagyo.protocol.variables import Variable
 from gagyo.release.aggregate import Aggregate, Floats, count, joint, side_by_side
-from gagyo.statistics import calibration
+from gagyo.statistics import calibration, newton
 from gagyo.statistics.distributions import chi2_sf
+from gagyo.statistics.newton import NEARLY
 
 BASIS = 512.0
 """Over any spline of a linear predictor: each is at most 5 times the reach of the scale, 72."""
@@ -85,12 +86,20 @@ def calibration_curve(
         arguments = {**asked.arguments([one]), "knots": knots, "curve": curve}
         return Ask(smooth, arguments, fit=f"{name}.smooth", parameters=len(knots), doing="fitting")
 
-    start = np.array([[0.0, 1.0, *[0.0] * (len(knots) - 2)]])
+    start = _on_bins(grown, knots)[None, :]
     found = yield from fits.newton_fits(ask, start, np.ones(start.shape, bool))
     if not found.estimable[0]:
         return None
     grid = np.linspace(grown.quantile(0.01), grown.quantile(0.99), 60)
     return calibration.recalibration_curve(grid, knots, found.coefficients[0], found.covariance()[0])
+
+
+def _on_bins(grown: Grown, knots: Floats) -> Floats:
+    """Coefficients (knots,) near those of the curve: of bins that are open, everyone in the middle of theirs."""
+    people, cases = grown.counts.sum(axis=1), grown.counts[:, 1]
+    X = np.column_stack([np.ones(len(people)), calibration.spline_basis(grown.middles, knots)])
+    found = newton.fit(X, cases / np.maximum(people, 1), people)
+    return found.coefficients if found.estimable else np.array([0.0, 1.0, *[0.0] * (len(knots) - 2)])
 
 
 def _knots(grown: Grown, number: int) -> Floats:
@@ -184,7 +193,7 @@ def _bends(
         )
 
     many = np.tile(np.concatenate([start, np.zeros(added)]), (len(names), 1))
-    found = yield from fits.newton_fits(ask, many, np.ones(many.shape, bool))
+    found = yield from fits.newton_fits(ask, many, np.ones(many.shape, bool), NEARLY)
     chi = np.where(found.estimable, 2 * (found.likelihood - likelihood), np.nan)
     return {
         one: Bend(one, at, float(value), added, float(chi2_sf(value, added)))
