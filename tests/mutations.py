@@ -97,6 +97,7 @@ MANY = "tests/unit/test_many_studies.py"
 APPROVED = "tests/attacks/test_told.py"
 FORETOLD, TOLD = "tests/unit/test_cli_files.py", "tests/end_to_end/test_breast.py"
 ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_asked.py"
+KNOWN = "tests/unit/test_known_sums.py"
 TERMS = "tests/unit/test_logistic_terms.py"
 OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
@@ -1210,6 +1211,16 @@ MUTATIONS = (
         REPEATING,
     ),
     ("methods/_repeated_cells.py", ", *between_knots(rows, people, inside))", ")", REPEATING),
+    ("federation/known.py", "self._sums[analysis.cohort, question", 'self._sums["", question', KNOWN),
+    ("federation/line.py", "{*self.methods[name].needs, *self.shared[name]}", "self.methods[name].needs", KNOWN),
+    ("federation/line.py", "max(result.rounds - self._given, 0)", "result.rounds", KNOWN),
+    ("methods/_survival/grid.py", 'doing="counting_exits", common=True)', 'doing="counting_exits")', KNOWN),
+    (
+        "methods/_values.py",
+        'Ask(self.bins, arguments, doing="counting_values", common=True)',
+        "Ask(self.bins, arguments)",
+        KNOWN,
+    ),
     ("methods/_logistic_terms.py", "astray = fresh & (decrement > last)", "astray = fresh & False", TERMS),
     (
         "methods/_logistic_terms.py",

@@ -32,8 +32,8 @@ class Text:
 
 
 def join(between: str, *texts: Text) -> Text:
-    """One text of several, in each language; between Chinese texts stands the Chinese colon."""
-    marks: dict[Language, str] = {"en": between, "ko": between, "zh": "：" if between == ": " else between}
+    """One text of several, in each language; between Chinese texts stands the Chinese colon or semicolon."""
+    marks: dict[Language, str] = {"en": between, "ko": between, "zh": {": ": "：", "; ": "；"}.get(between, between)}
     return Text(*(marks[language].join(text.to(language) for text in texts) for language in LANGUAGES))
 
 

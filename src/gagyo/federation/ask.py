@@ -49,7 +49,8 @@ class Ask:
     under the name `fit`, and as no fewer than the numbers of one fit); None counts the numbers themselves.
     `fits_at_once`: how many fits share those parameters. `every_round`: count the numbers of every round all the same,
     as its arguments are not derived. `doing` is a key `progress.<doing>` of the catalogue. `dispensable`: it is of a
-    part that hospitals may withhold while the analysis goes on, see `dispensable.py`.
+    part that hospitals may withhold while the analysis goes on, see `dispensable.py`. `common`: other analyses of the
+    cohort may ask for the same sum, see `known.py`; the rules look at what it opens whichever of them asked.
     """
 
     step: LocalStep
@@ -61,6 +62,7 @@ class Ask:
     every_round: bool = False
     doing: str = "summing"
     dispensable: bool = False
+    common: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ Both walk the same line on the same opened numbers, so each hospital knows what 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Conversation, Question
 from gagyo.federation.dispensable import AnswerWithheld, NotAsked
+from gagyo.federation.known import KnownSums, shared_note
 from gagyo.federation.method import Method, imputed_by, may_lack, patterned_by, read_method
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
@@ -82,9 +84,12 @@ class Line:
         self.complete = complete_variables(study, self.methods)
         self.results: dict[str, Result] = {}
         self.stopped: dict[str, Stopped] = {}
+        self.shared: dict[str, set[str]] = defaultdict(set)
+        """By analysis, the analyses that had asked for sums of it before."""
         self._left = list(study.analyses)
         self._conversation: Conversation | None = None
-        self._withheld = 0
+        self._known = KnownSums()
+        self._withheld, self._given = 0, 0
         self.question: Question | None = None
         self.cursor: Cursor | None = None
         self._open_next()
@@ -119,6 +124,9 @@ class Line:
 
     def answer(self, value: Any) -> None:
         """Give the current question's answer (Pooled, or Numerals by hospital) and move to the next question."""
+        assert self.cursor is not None
+        assert self.question is not None
+        self._known.note(self.study.analyses[self.cursor.analysis], self.question, value)
         self._advance(lambda conversation: conversation.send(value))
 
     def withhold(self, sites: Collection[str]) -> None:
@@ -147,7 +155,7 @@ class Line:
         """An analysis that had a result has none, for a reason that came to light later; nor has what stands on it."""
         gone: set[str] = set()
         for name in self.study.analyses:
-            lost = gone.intersection(self.methods[name].needs)
+            lost = gone.intersection({*self.methods[name].needs, *self.shared[name]})
             if name in self.results and (name == analysis or lost):
                 del self.results[name]
                 gone.add(name)
@@ -161,24 +169,43 @@ class Line:
             self.question = self._to_ask(step(self._conversation))
             self.cursor = Cursor(self.cursor.analysis, self.cursor.round + 1)
         except StopIteration as end:
-            self.results[self.cursor.analysis] = end.value
+            self.results[self.cursor.analysis] = self._told(end.value)
             self._open_next()
         except Stopped as why:
             self.stop(why)
 
     def _to_ask(self, question: Question) -> Question:
-        """The question, or the next one that is asked: of parts no more once so many were withheld."""
+        """The question, or the next one that is asked: no sum that is known, and of parts no more once so many were
+        withheld.
+        """
         assert self._conversation is not None
-        while question.dispensable and self._withheld >= MOST_WITHHELD:
-            question = self._conversation.throw(NotAsked(Finding("withheld_fit")))
-        return question
+        assert self.cursor is not None
+        analysis = self.study.analyses[self.cursor.analysis]
+        while True:
+            if (known := self._known.find(analysis, question)) is not None:
+                self.shared[analysis.name].add(known.analysis)
+                self._given += 1
+                question = self._conversation.send(known.value)
+            elif question.dispensable and self._withheld >= MOST_WITHHELD:
+                question = self._conversation.throw(NotAsked(Finding("withheld_fit")))
+            else:
+                return question
+
+    def _told(self, result: Result) -> Result:
+        """A result without the rounds that were not asked, and with whose sums it has."""
+        assert self.cursor is not None
+        others = self.shared.get(self.cursor.analysis)
+        if not others:
+            return result
+        note = shared_note([one for one in self.study.analyses.values() if one.name in others])
+        return replace(result, rounds=max(result.rounds - self._given, 0), notes=(*result.notes, note))
 
     def _end(self, why: Stopped) -> None:
         assert self.cursor is not None
         self.stopped[self.cursor.analysis] = why
 
     def _open_next(self) -> None:
-        self.question, self._conversation, self._withheld = None, None, 0
+        self.question, self._conversation, self._withheld, self._given = None, None, 0, 0
         if not self._left:
             self.cursor = None
             return

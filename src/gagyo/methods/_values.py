@@ -103,7 +103,8 @@ class Asked:
 
     def begin(self) -> Generator[Ask, Pooled, tuple[Pooled, dict[str, Floats]]]:
         """Who has values; by variable the people (groups,), without those that a few people of a group lack or have."""
-        first = yield Ask(self.present, {"variables": list(self.names), "by": self.by}, doing="counting_values")
+        named = {"variables": list(self.names), "by": self.by}
+        first = yield Ask(self.present, named, doing="counting_values", common=True)
         least, people = self.study.release.minimum_people, {}
         for name in self.names:
             table = first[f"{name}.present"]
@@ -137,7 +138,7 @@ class Asked:
                 "edges": edges,
                 "filled": np.array(filled, dtype=np.float64),
             }
-            return Ask(self.bins, arguments, doing="counting_values")
+            return Ask(self.bins, arguments, doing="counting_values", common=True)
 
         if names:
             yield from descend(list(values.values()), self.study.release.minimum_people, ask)

@@ -168,7 +168,7 @@ class Asked:
     def question(self, edges: Floats) -> Ask:
         """The question for intervals (m, parts + 1)."""
         names: Mapping[str, Any] = {"time": self.time.name, "event": self.event, "by": list(self.by)}
-        return Ask(self.step, {**names, "edges": edges}, doing="counting_exits")
+        return Ask(self.step, {**names, "edges": edges}, doing="counting_exits", common=True)
 
 
 def on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,54 @@
+"""Sums that several analyses of a cohort ask for alike: what one of them opened, the others are given without asking.
+
+Curves and mean survival times stand on one grid of times, models of one formula on the same knots. The same question to
+the same people has the same answer, which left the hospitals once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gagyo.federation.ask import Ask, Pooled, Question
+from gagyo.federation.asked import same_arguments
+from gagyo.protocol.study import Analysis
+from gagyo.result import Words
+from gagyo.text import LANGUAGES, Text, join, translate
+
+
+class Opened(NamedTuple):
+    """A sum, the analysis that asked for it, and with which arguments."""
+
+    analysis: str
+    arguments: Mapping[str, Any]
+    value: Pooled
+
+
+class KnownSums:
+    """Sums by cohort and by the function that hospitals ran, whatever method they ran it for."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, Callable[..., Any]], list[Opened]] = defaultdict(list)
+
+    def note(self, analysis: Analysis, question: Question, value: Any) -> None:
+        """A question was answered."""
+        if isinstance(question, Ask) and question.common:
+            self._alike(analysis, question).append(Opened(analysis.name, question.arguments, value))
+
+    def find(self, analysis: Analysis, question: Question) -> Opened | None:
+        """The same question of another analysis, but for how a processor rounds what is derived anew."""
+        if not isinstance(question, Ask) or not question.common:
+            return None
+        others = (one for one in self._alike(analysis, question) if one.analysis != analysis.name)
+        return next((one for one in others if same_arguments(question.arguments, one.arguments)), None)
+
+    def _alike(self, analysis: Analysis, question: Ask) -> list[Opened]:
+        return self._sums[analysis.cohort, question.step.function]
+
+
+def shared_note(analyses: Sequence[Analysis]) -> Words:
+    """The note that a result has sums which these analyses had asked for."""
+    named = join("; ", *(one.label if one.label.en else Text(one.name) for one in analyses))
+    said = (translate("kept.shared", language, found=named.to(language)) for language in LANGUAGES)
+    return Words("kept.shared", text=Text(*said))

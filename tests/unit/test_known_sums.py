@@ -1,0 +1,106 @@
+"""Sums that several analyses ask for alike leave the hospitals once, and each result is what it is by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gagyo.coordinator.folder import finish, open_folder
+from gagyo.coordinator.run import Run
+from gagyo.coordinator.verify import verify
+from gagyo.errors import Stopped
+from gagyo.exchange.envelope import Keys
+from gagyo.federation.line import Line
+from gagyo.finding import Finding
+from gagyo.protocol.study import Study
+from gagyo.release.ledger import read
+from gagyo.result import Result
+from gagyo.runtime.journal import Journal
+from gagyo.text import LANGUAGES
+from tests.hospitals import STUDY, breast, house
+
+CURVE = """  curve:
+    label: {en: Curve, ko: 곡선, zh: 曲线}
+    method: kaplan_meier
+    cohort: all
+    time: texture
+    event: malignant
+"""
+MEAN = "  mean: {method: restricted_mean, cohort: all, time: texture, event: malignant, tau: 24}\n"
+INCIDENCE = "  incidence: {method: cumulative_incidence, cohort: all, time: texture, cause: size}\n"
+MODELS = """  odds: {method: logistic, cohort: all, formula: "malignant ~ rcs(texture, 3) + smoothness"}
+  slopes: {method: linear, cohort: all, formula: "radius ~ rcs(texture, 3) + smoothness"}
+"""
+PART = STUDY.replace("  all: {}\n", "  all: {}\n  part: {where: radius > 14}\n")
+
+
+def ran(folder: Path, text: str) -> tuple[Run, Counter[str], dict[str, int]]:
+    """A run, how many rounds each analysis asked for, and the number of its first."""
+    one = house(folder, text, breast())
+    run = one.run()
+    asked = _asked(one.sites["seoul"].ledger.path)
+    first = {name: number for name, number in sorted(asked, reverse=True)}
+    return run, Counter(name for name, _ in asked), first
+
+
+def _asked(path: Path) -> set[tuple[str, int]]:
+    records = [entry.record for entry in read(path)]
+    return {(one["analysis"], one["round"]) for one in records if one.get("analysis")}
+
+
+def without_notes(result: Result) -> dict[str, object]:
+    told = result.to_json()
+    return {name: value for name, value in told.items() if name not in ("notes", "rounds")}
+
+
+def test_curves_and_means_stand_on_one_grid_that_is_asked_for_once(tmp_path: Path) -> None:
+    run, asked, _ = ran(tmp_path / "both", STUDY + CURVE + MEAN)
+    assert asked["curve"] > 3
+    assert "mean" not in asked
+    alone, own, _ = ran(tmp_path / "alone", STUDY + MEAN)
+    assert own["mean"] == asked["curve"] == alone.results["mean"].rounds
+    assert without_notes(run.results["mean"]) == without_notes(alone.results["mean"])
+    assert run.results["mean"].rounds == 0
+    notes = [note.to(language) for note in run.results["mean"].notes for language in LANGUAGES]
+    assert [any(label in note for note in notes) for label in (": Curve.", ": 곡선.", "：曲线。")] == [True] * 3
+
+
+def test_models_of_one_variable_stand_on_the_same_knots(tmp_path: Path) -> None:
+    run, asked, first = ran(tmp_path / "both", STUDY + MODELS)
+    alone, own, _ = ran(tmp_path / "alone", STUDY + MODELS.splitlines(keepends=True)[1])
+    saved = own["slopes"] - asked["slopes"]
+    assert saved > 3
+    assert run.results["slopes"].rounds == alone.results["slopes"].rounds - saved
+    assert first["slopes"] == 0, "the rules compare an analysis with earlier ones at the first sum that it asks for"
+    assert without_notes(run.results["slopes"]) == without_notes(alone.results["slopes"])
+
+
+def test_other_people_are_another_question(tmp_path: Path) -> None:
+    other = MEAN.replace("cohort: all", "cohort: part")
+    _, asked, _ = ran(tmp_path, PART + CURVE + other)
+    assert "mean" in asked
+
+
+def test_other_events_are_another_question(tmp_path: Path) -> None:
+    _, asked, _ = ran(tmp_path, STUDY + CURVE + INCIDENCE)
+    assert asked["incidence"] > 3
+
+
+def test_the_record_of_a_run_with_common_sums_verifies(tmp_path: Path) -> None:
+    one = house(tmp_path, STUDY + CURVE + MEAN, breast())
+    open_folder(tmp_path, one.plan)
+    ledgers = {name: site.ledger.path for name, site in one.sites.items()}
+    finish(tmp_path, one.run(), "embedded", one.journal.answers, ledgers)
+    assert verify(tmp_path, Journal(tmp_path / "journal.jsonl", Keys.make())).analyses == 2
+
+
+@pytest.mark.parametrize("lost", ["curve", "mean"])
+def test_whoever_was_given_a_disputed_sum_has_no_result(lost: str) -> None:
+    line = Line(Study.parse(STUDY + CURVE + MEAN))
+    result = Result(method="any", lossless=True, people=10, sites=("seoul",), rounds=1)
+    line.results.update(curve=result, mean=result)
+    line.shared["mean"].add("curve")
+    line.take_back(lost, Stopped(Finding("withheld_fit")))
+    assert set(line.results) == ({"curve"} if lost == "mean" else set())
