@@ -79,8 +79,10 @@ def test_models_of_one_variable_stand_on_the_same_knots(tmp_path: Path) -> None:
 
 def test_other_people_are_another_question(tmp_path: Path) -> None:
     other = MEAN.replace("cohort: all", "cohort: part")
-    _, asked, _ = ran(tmp_path, PART + CURVE + other)
-    assert "mean" in asked
+    run, asked, _ = ran(tmp_path / "both", PART + CURVE + other)
+    alone, own, _ = ran(tmp_path / "alone", PART + other)
+    assert asked["mean"] == own["mean"]
+    assert without_notes(run.results["mean"]) == without_notes(alone.results["mean"])
 
 
 def test_other_events_are_another_question(tmp_path: Path) -> None:
