@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gagyo.coordinator.folder import finish, open_folder
@@ -12,9 +14,13 @@ from gagyo.coordinator.run import Run
 from gagyo.coordinator.verify import verify
 from gagyo.errors import Stopped
 from gagyo.exchange.envelope import Keys
+from gagyo.federation.ask import Ask, Pooled
+from gagyo.federation.known import KnownSums
 from gagyo.federation.line import Line
 from gagyo.finding import Finding
-from gagyo.protocol.study import Study
+from gagyo.methods.kaplan_meier import exits
+from gagyo.methods.log_rank import within
+from gagyo.protocol.study import Analysis, Study
 from gagyo.release.ledger import read
 from gagyo.result import Result
 from gagyo.runtime.journal import Journal
@@ -33,7 +39,6 @@ INCIDENCE = "  incidence: {method: cumulative_incidence, cohort: all, time: text
 MODELS = """  odds: {method: logistic, cohort: all, formula: "malignant ~ rcs(texture, 3) + smoothness"}
   slopes: {method: linear, cohort: all, formula: "radius ~ rcs(texture, 3) + smoothness"}
 """
-PART = STUDY.replace("  all: {}\n", "  all: {}\n  part: {where: radius > 14}\n")
 
 
 def ran(folder: Path, text: str) -> tuple[Run, Counter[str], dict[str, int]]:
@@ -77,12 +82,26 @@ def test_models_of_one_variable_stand_on_the_same_knots(tmp_path: Path) -> None:
     assert without_notes(run.results["slopes"]) == without_notes(alone.results["slopes"])
 
 
-def test_other_people_are_another_question(tmp_path: Path) -> None:
-    other = MEAN.replace("cohort: all", "cohort: part")
-    run, asked, _ = ran(tmp_path / "both", PART + CURVE + other)
-    alone, own, _ = ran(tmp_path / "alone", PART + other)
-    assert asked["mean"] == own["mean"]
-    assert without_notes(run.results["mean"]) == without_notes(alone.results["mean"])
+def test_a_sum_is_known_to_other_analyses_of_the_same_people_who_ask_the_same() -> None:
+    first, second, elsewhere = (
+        Analysis(name, "kaplan_meier", cohort) for name, cohort in (("a", "all"), ("b", "all"), ("c", "part"))
+    )
+    edges = np.array([[0.0, 24.0, 60.0]])
+    asked = Ask(exits, {"time": "texture", "event": "malignant", "by": [""], "edges": edges}, common=True)
+    known, value = KnownSums(), Pooled({}, {})
+    known.note(first, asked, value)
+    found = known.find(second, replace(asked, arguments={**asked.arguments, "edges": edges * (1 + 1e-12)}))
+    assert found is not None
+    assert (found.analysis, found.value) == ("a", value)
+    unlike = [
+        (elsewhere, asked),
+        (first, asked),
+        (second, replace(asked, common=False)),
+        (second, replace(asked, arguments={**asked.arguments, "edges": edges + 1})),
+        (second, replace(asked, arguments={**asked.arguments, "event": "other"})),
+        (second, replace(asked, step=within)),
+    ]
+    assert [known.find(*one) for one in unlike] == [None] * len(unlike)
 
 
 def test_other_events_are_another_question(tmp_path: Path) -> None:
