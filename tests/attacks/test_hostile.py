@@ -755,24 +755,31 @@ class Noted:
         return answers
 
 
-def test_what_a_hospital_adds_to_the_last_sum_of_a_study_is_no_result(tmp_path: Path, monkeypatch: Any) -> None:
-    """Nothing is asked after the last sum: the others see only at the end that it is more than people can add."""
+@pytest.mark.parametrize("last", [True, False])
+def test_what_a_hospital_adds_to_the_last_sum_of_an_analysis_is_no_result(
+    tmp_path: Path, monkeypatch: Any, last: bool
+) -> None:
+    """The others see only with what is asked next, or at the end, that it is more than people can add."""
     lay_out, turn = sharing.lay_out, {"site": ""}
 
     def lying(aggregate: Any, cohort: int) -> Any:
         share = lay_out(aggregate, cohort)
-        last = turn["site"] == "busan" and "residuals" in aggregate
-        return replace(share, values=np.full_like(share.values, 1e12)) if last else share
+        lies = turn["site"] == "busan" and "residuals" in aggregate
+        return replace(share, values=np.full_like(share.values, 1e12)) if lies else share
 
     monkeypatch.setattr(sharing, "lay_out", lying)
-    text = STUDY + described() + '  line: {method: linear, cohort: all, formula: "radius ~ texture"}\n'
-    one = house(tmp_path, text, breast(), wrap=lambda inner: Noted(inner, turn))
-    told: list[str] = []
+    line = '  line: {method: linear, cohort: all, formula: "radius ~ texture"}\n'
+    one = house(
+        tmp_path,
+        STUDY + (described() + line if last else line + described()),
+        breast(),
+        wrap=lambda inner: Noted(inner, turn),
+    )
     run = Run(one.plan, one.journal)
-    told += [name for name, _ in run]
-    assert told == ["table", "line"]
-    assert set(run.results) == {"table"}
+    told = [(name, isinstance(found, Stopped)) for name, found in run]
+    assert told == ([("table", False), ("line", True)] if last else [("line", False), ("line", True), ("table", True)])
+    assert set(run.results) == ({"table"} if last else set())
     assert {one.code for one in run.stopped["line"].findings} == {"answer_bad_record"}
     again = Run(one.plan, one.journal)
-    assert [name for name, _ in again] == told
-    assert set(again.results) == {"table"}
+    assert [(name, isinstance(found, Stopped)) for name, found in again] == told
+    assert set(again.results) == set(run.results)

@@ -78,9 +78,9 @@ class Run:
         return self._line.never(cohort)
 
     def __iter__(self) -> Iterator[tuple[str, Result | Stopped]]:
-        """Each analysis as it ends."""
+        """Each analysis as it ends; once more where hospitals dispute afterwards what it ended with."""
         self._ask_preflight()
-        shown: set[str] = set()
+        shown: dict[str, Result | Stopped] = {}
         while self._line.cursor is not None:
             yield from self._ended(shown)
             self._history.append(self._next())
@@ -88,11 +88,12 @@ class Run:
         self._close()
         yield from self._ended(shown)
 
-    def _ended(self, shown: set[str]) -> Iterator[tuple[str, Result | Stopped]]:
+    def _ended(self, shown: dict[str, Result | Stopped]) -> Iterator[tuple[str, Result | Stopped]]:
         for name in self.study.analyses:
-            if name not in shown and (name in self.results or name in self.stopped):
-                shown.add(name)
-                yield name, self.results.get(name) or self.stopped[name]
+            ended = self.results.get(name) or self.stopped.get(name)
+            if ended is not None and ended is not shown.get(name):
+                shown[name] = ended
+                yield name, ended
 
     # Preflight and closing.
 
@@ -114,9 +115,13 @@ class Run:
         )
 
     def _close(self) -> None:
-        """Closing receipts. What was opened last the hospitals see only now: if one disputes it, there is no result."""
+        """Closing receipts."""
         sites = tuple(site for site in self.preflight if site not in self.silent)
         answers = self._ask([Request(self.plan.digest, "", "", len(self._history), site, "close") for site in sites])
+        self._heed(answers)
+
+    def _heed(self, answers: Sequence[Answer]) -> None:
+        """What was opened last the hospitals see only with what is asked next: if one disputes it, it is no result."""
         disputed = [answer for answer in answers if answer.code == "bad_record"]
         if disputed and self._history:
             found = IncompleteError(disputed).findings
@@ -160,6 +165,7 @@ class Run:
         self, cursor: Cursor, roster: tuple[str, ...], incomplete: IncompleteError, dispensable: bool
     ) -> Opened:
         """Go on with fewer hospitals where the study allows it and no sum was opened yet; else without the part."""
+        self._heed(incomplete.answers)
         refused = {answer.site for answer in incomplete.answers}
         fewer = tuple(site for site in roster if site not in refused)
         gone = len(self.study.sites) - len(fewer)
