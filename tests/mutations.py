@@ -1322,7 +1322,12 @@ MUTATIONS = (
     ("site/history.py", 'cursor.analysis, cursor.round, "refused"', 'cursor.analysis, about[2], "refused"', LACKING),
     ("federation/line.py", "question.dispensable and self._withheld >= MOST_WITHHELD", "False", DISPENSABLE),
     ("federation/line.py", "        if not self.question.dispensable:\n", "        if False:\n", DISPENSABLE),
-    ("federation/line.py", "_conversation, self._withheld = None, None, 0", "_conversation = None, None", DISPENSABLE),
+    (
+        "federation/line.py",
+        "_given = None, None, 0\n        self._withheld = 0\n",
+        "_given = None, None, 0\n",
+        DISPENSABLE,
+    ),
     ("federation/dispensable.py", "isinstance(thrown, AnswerWithheld) or", "True or", DISPENSABLE),
     ("federation/dispensable.py", "asked=refused or not isinstance(thrown, NotAsked)", "asked=True", DISPENSABLE),
     ("federation/once.py", '({"refused": refused} if refused else {})', "{}", LACKING),

@@ -205,7 +205,8 @@ class Line:
         self.stopped[self.cursor.analysis] = why
 
     def _open_next(self) -> None:
-        self.question, self._conversation, self._withheld, self._given = None, None, 0, 0
+        self.question, self._conversation, self._given = None, None, 0
+        self._withheld = 0
         if not self._left:
             self.cursor = None
             return
