@@ -82,8 +82,9 @@ def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping
     names = {name for pair in pairs for name in pair}
     variables = {name: variable_of(name, variables) for name in names}
     some = {name: column_of(name, columns)[chosen] for name in names}
-    levels = [pair for pair in pairs if "category" in {variables[name].type for name in pair}]
-    plain = sorted(set(pairs) - set(levels))
+    of_levels = {name for name, one in variables.items() if one.type == "category"}
+    levels = [pair for pair in pairs if not of_levels.isdisjoint(pair)]
+    plain = [pair for pair in pairs if of_levels.isdisjoint(pair)]
     by_level = [_by_level(some[a], some[b], variables[a], variables[b]) for a, b in levels]
     return np.concatenate([NOBODY, _plain(plain, some, variables), *by_level])
 
@@ -102,8 +103,9 @@ def _plain(pairs: Sequence[tuple[str, str]], some: Mapping[str, Floats], variabl
     names = sorted({name for pair in pairs for name in pair})
     at = {name: number for number, name in enumerate(names)}
     first = np.asfortranarray(np.column_stack([some[name][:FIRST] for name in names]))
-    differ = _unlike(first)[tuple(np.array([(at[a], at[b]) for a, b in pairs]).T)]
-    both = np.array([variables[a].type == variables[b].type == "boolean" for a, b in pairs])
+    places = np.array([(at[a], at[b]) for a, b in pairs])
+    differ = _unlike(first)[tuple(places.T)]
+    both = np.array([variables[name].type == "boolean" for name in names])[places].all(axis=1)
     people = np.full(len(pairs), len(first))
     for number in np.flatnonzero((differ < MANY) | both & (people - differ < MANY)).tolist():
         x, y = (some[name] for name in pairs[number])

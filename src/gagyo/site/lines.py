@@ -6,14 +6,14 @@ column. An offset and an exposure that is its exponential are one offset, so an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from gagyo.protocol.variables import Variable, levels_of
-from gagyo.release.aggregate import NO_SPREAD, NOBODY, Counts, Floats, Spread, side_by_side, spread_of
+from gagyo.release.aggregate import NO_SPREAD, Counts, Floats, Spread, side_by_side, spread_of
 from gagyo.release.few_values import Bools
 from gagyo.release.parts import OTHERS, spread_apart
 from gagyo.site.groups_told import column_of, variable_of
@@ -45,44 +45,36 @@ def off_lines(
     pairs: Sequence[tuple[str, str]], columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools
 ) -> OffLines:
     """Of the pairs of two measurements, among some people (n,)."""
-    found = list(_each(pairs, columns, variables, who))
-    people = np.array([one for one, _ in found], np.int64)
-    spreads = (spread for _, spread in found if spread is not NO_SPREAD)
-    return OffLines(np.concatenate([NOBODY, people]), side_by_side(NO_SPREAD, *spreads))
-
-
-def _each(
-    pairs: Sequence[tuple[str, str]], columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools
-) -> Iterator[tuple[int, Spread]]:
     names = sorted({name for pair in pairs for name in pair})
-    some = np.flatnonzero(who)[:FIRST]
-    first = {name: column_of(name, columns)[some] for name in names if not levels_of(variable_of(name, variables))}
-    together, people = _together(first), int(np.count_nonzero(who))
+    measured = [name for name in names if not levels_of(variable_of(name, variables))]
+    some, number = np.flatnonzero(who)[:FIRST], {name: at for at, name in enumerate(measured)}
+    first = {name: column_of(name, columns)[some] for name in measured}
+    chosen = [(number[a], number[b]) for a, b in pairs if a in number and b in number]
+    every = int(np.count_nonzero(who))
+    people, spreads = np.full(len(chosen), every, np.int64), []
 
     @cache
     def whole(name: str) -> Floats:  # of a million people only of the columns that may be on a line
         return column_of(name, columns)[who]
 
-    for pair in pairs:
-        if pair[0] not in first or pair[1] not in first:
-            continue
-        away = _off(pair, first, whole, variables) if pair in together else None
-        if away is None:
-            yield people, NO_SPREAD
-        else:
+    for at in np.flatnonzero(_together([first[name] for name in measured], chosen)).tolist():
+        one, other = (measured[name] for name in chosen[at])
+        away = _off((one, other), first, whole, variables)
+        if away is not None:
             off = int(np.count_nonzero(away))
-            yield (off if 2 * off < people else people), _spread(away, whole(pair[1]))
+            people[at] = off if 2 * off < every else every
+            spreads.append(_spread(away, whole(other)))
+    return OffLines(people, side_by_side(NO_SPREAD, *spreads))
 
 
-def _together(some: Mapping[str, Floats]) -> set[tuple[str, str]]:
-    """Each two measurements (n,) that go up and down together, or against each other, as two on a line do."""
-    names = list(some)
-    if not names:
-        return set()
-    signs = np.array([np.nan_to_num(np.sign(_steps(some[name]))) for name in names], np.float32)
+def _together(some: Sequence[Floats], pairs: Sequence[tuple[int, int]]) -> Bools:
+    """Which two measurements (n,) go up and down together, or against each other, as two on a line do."""
+    if not pairs:
+        return np.zeros(0, bool)
+    signs = np.array([np.nan_to_num(np.sign(_steps(one))) for one in some], np.float32)
     moving = np.count_nonzero(signs, axis=1)
     alike = np.abs(signs @ signs.T) > TOGETHER * np.minimum.outer(moving, moving)
-    return {(names[a], names[b]) for a, b in np.argwhere(alike)}
+    return np.asarray(alike[tuple(np.array(pairs).T)])
 
 
 def _steps(x: Floats) -> Floats:
