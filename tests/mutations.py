@@ -1495,6 +1495,13 @@ MUTATIONS = (
     ("tree.py", "if depth > DEEPEST_FILE:", "if False:", TREE),
     ("tree.py", "text.translate(HIDE)", "text", TREE),
     ("tree.py", "_scalar(event.value) if event.implicit[0] else event.value", "_scalar(event.value)", TREE),
+    ("federation/secure_sum.py", "one.copy() for name, one in found.values", "one for name, one in found.values", RUN),
+    (
+        "federation/secure_sum.py",
+        "one.copy() for name, one in found.withheld",
+        "one for name, one in found.withheld",
+        RUN,
+    ),
     ("exchange/hub_folder.py", "or key.raw in self:", ":", "tests/exchange/test_commands.py"),
 )
 
