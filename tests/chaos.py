@@ -144,7 +144,7 @@ def _run(at: Place, name: str, disturb: Callable[[_Coordinator, float], None]) -
             coordinator.process.kill()
             raise Failed(f"still running after {DEADLINE_SECONDS:.0f} s; {_states(out)}")
         _approve(at.world)
-        time.sleep(0.05)
+        time.sleep(0.1)
     if code:
         raise Failed(f"the run ended with {code}: {coordinator.said()}")
     _check(at, out)

@@ -20,6 +20,7 @@ YES = "tests/attacks/test_approvals.py"
 DOSSIER = "tests/unit/test_dossier.py"
 ROTATED = "tests/attacks/test_rotation.py"
 DISK = "tests/attacks/test_full_disk.py"
+TREE = "tests/unit/test_tree.py"
 CARRIED = "tests/attacks/test_carried_approvals.py"
 RULED = "tests/attacks/test_ruled.py"
 SPREAD = "tests/unit/test_spread.py"
@@ -1513,6 +1514,22 @@ MUTATIONS = (
     ("site/divided.py", "known = np.unique(_together(", "known = np.unique(0 * _together(", COMPARED),
     ("methods/_survival/grid.py", "2 * len(asked.cuts)", "len(asked.cuts)", ENDS),
     ("protocol/written.py", "replace(one.place, file=file)", "one.place", "tests/unit/test_study.py"),
+    ("tree.py", "if event.anchor:", "if False:", TREE),
+    ("tree.py", "if isinstance(event, yaml.ScalarEvent) and", "if False and", TREE),
+    ("tree.py", 'tag not in (None, "", "!")', "False", TREE),
+    ("tree.py", "event.version not in (None, (1, 2))", "False", TREE),
+    ("tree.py", "documents > 1 or", "False or", TREE),
+    ("tree.py", "if depth > DEEPEST_FILE:", "if False:", TREE),
+    ("tree.py", "text.translate(HIDE)", "text", TREE),
+    ("tree.py", "_scalar(event.value) if event.implicit[0] else event.value", "_scalar(event.value)", TREE),
+    ("federation/secure_sum.py", "one.copy() for name, one in found.values", "one for name, one in found.values", RUN),
+    (
+        "federation/secure_sum.py",
+        "one.copy() for name, one in found.withheld",
+        "one for name, one in found.withheld",
+        RUN,
+    ),
+    ("exchange/hub_folder.py", "or key.raw in self:", ":", "tests/exchange/test_commands.py"),
 )
 
 

@@ -95,12 +95,6 @@ def _names(record: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record))
 
 
-@lru_cache(maxsize=4096)
-def _canonical_name(name: str) -> bytes:
-    """A name as `_canonical_text`: records have the same ones, over and over."""
-    return _canonical_text(name)
-
-
 def _canonical_text(text: str) -> bytes:
     return encode_basestring(text).encode()
 
@@ -156,8 +150,14 @@ WRITERS: dict[type, Callable[[Any], bytes]] = {
 
 def joined(parts: Mapping[str, bytes]) -> bytes:
     """The canonical bytes of a record from those of its entries, so that what was written once is not written again."""
-    names = sorted(parts, key=None if all(map(str.isascii, parts)) else _utf_16)
-    return b"{" + b",".join([b"%s:%s" % (_canonical_name(name), parts[name]) for name in names]) + b"}"
+    return b"{" + b",".join([said + parts[name] for name, said in _in_order(tuple(parts))]) + b"}"
+
+
+@lru_cache(maxsize=4096)
+def _in_order(names: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """Names in their order, each with what is written of it: records have the same ones, over and over."""
+    ordered = sorted(names, key=None if all(map(str.isascii, names)) else _utf_16)
+    return [(name, _canonical_text(name) + b":") for name in ordered]
 
 
 def _utf_16(name: str) -> bytes:

@@ -43,8 +43,20 @@ def test_nothing_is_unpickled_and_nothing_is_run_in_a_shell() -> None:
         for name in _imported(node)
         if name.split(".")[0] in forbidden
     ]
-    # The demo on machines of their own starts hubs and hospitals as an operator does.
-    assert found == [("demo/world.py", "subprocess")]
+    # The demo on machines of their own starts hubs and hospitals as an operator does; YAML is taken apart in one file.
+    assert found == [("demo/world.py", "subprocess"), ("tree.py", "yaml"), ("tree.py", "yaml")]
+
+
+def test_of_yaml_there_are_events_alone() -> None:
+    """What makes objects of tags is never called."""
+    nodes = [node for node in ast.walk(trees()["tree.py"]) if isinstance(node, ast.Attribute)]
+    used = {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == "yaml"}
+    assert {name for name in used if not name.endswith(("Event", "Error"))} == {
+        "parse",
+        "emit",
+        "CSafeLoader",
+        "CSafeDumper",
+    }
 
 
 def _imported(node: ast.AST) -> list[str]:

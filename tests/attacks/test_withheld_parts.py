@@ -29,6 +29,8 @@ PARTS = (
     + "  validation: {method: validate, model: model, folds: 3, leave_out: site, subgroups: [size], bootstrap: 3}\n"
     + "  table: {method: describe, cohort: all, variables: [radius]}\n"
 )
+# The dearest part by far, which no other stands on.
+WITHOUT_LEFT_OUT = PARTS.replace("leave_out: site, ", "")
 When = Callable[[Request], bool]
 
 
@@ -101,8 +103,8 @@ def test_a_refused_part_leaves_the_rest_as_it_is(tmp_path: Path, whole: Result) 
 )
 def test_each_part_may_be_withheld(tmp_path: Path, whole: Result, step: str, told: str, lost: set[str]) -> None:
     steps, text = ("receive", step), STUDY + PARTS
-    if step != "validate.left_out":  # the dearest part by far, which no other stands on
-        steps, text = (step,), text.replace("leave_out: site, ", "")
+    if step != "validate.left_out":
+        steps, text = (step,), STUDY + WITHOUT_LEFT_OUT
         whole = replace(whole, tables=tuple(one for one in whole.tables if one.name != "external"))
     one = house(tmp_path, text, breast())
     refusing(one, of_step(*steps))
@@ -147,7 +149,7 @@ def test_what_is_no_part_stops_its_analysis(tmp_path: Path) -> None:
 
 
 def test_what_is_refused_for_another_reason_stops_its_analysis(tmp_path: Path) -> None:
-    one = house(tmp_path, STUDY + PARTS, breast())
+    one = house(tmp_path, STUDY + WITHOUT_LEFT_OUT, breast())
     refusing(one, of_step("validate.draws"))
     refusing(one, of_step("validate.draws"), ("tianjin",), "data_fault")
     run = one.run()
@@ -155,10 +157,16 @@ def test_what_is_refused_for_another_reason_stops_its_analysis(tmp_path: Path) -
     assert "table" in run.results
 
 
-@pytest.mark.parametrize("receivers", [("coordinator",), ("seoul", "beijing")], ids=["not asked", "between hospitals"])
-def test_a_run_with_refused_parts_is_derived_again_from_the_record(tmp_path: Path, receivers: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("parts", "receivers"),
+    [(WITHOUT_LEFT_OUT, ("coordinator",)), (PARTS, ("seoul", "beijing"))],
+    ids=["not asked", "between hospitals"],
+)
+def test_a_run_with_refused_parts_is_derived_again_from_the_record(
+    tmp_path: Path, parts: str, receivers: tuple[str, ...]
+) -> None:
     """With a part that was not asked for after two, and with sums refused to hospitals that are left out."""
-    one = house(tmp_path, STUDY + PARTS, breast())
+    one = house(tmp_path, STUDY + parts, breast())
     refused = of_step("validate.own", "validate.newton")
     refusing(one, lambda asked: refused(asked) and asked.receiver in receivers)
     finished(tmp_path / "out", one)
@@ -174,12 +182,11 @@ class Standing:
     """A run that stands at the question after a refused part, and all that its coordinator holds."""
 
     def __init__(self, folder: Path, step: str = "validate.draws") -> None:
-        self.one = house(folder, STUDY + PARTS, breast())
+        self.one = house(folder, STUDY + WITHOUT_LEFT_OUT, breast())
         refusing(self.one, of_step(step))
         run = self.one.run()
         self.history = run._history
         self.at = next(number for number, opened in enumerate(self.history) if opened.refused)
-        self.again = house(folder / "again", STUDY + PARTS, breast())
 
     def receipt(self) -> tuple[str, Entry]:
         return self.history[self.at].refused[0]

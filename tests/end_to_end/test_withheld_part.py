@@ -19,7 +19,7 @@ from gagyo.report import write
 from gagyo.result import Result, Withheld
 from gagyo.runtime.journal import Journal
 from gagyo.text import LANGUAGES, Language, translate
-from tests.attacks.test_withheld_parts import PARTS, of_step, refusing
+from tests.attacks.test_withheld_parts import WITHOUT_LEFT_OUT, of_step, refusing
 from tests.hospitals import STUDY, House, breast, house
 from tests.unit.test_run_and_verify import Stopping, released
 
@@ -90,7 +90,12 @@ class Nowhere:
 
 def standing(folder: Path, after: int | None) -> House:
     """A house that refuses two parts, which is interrupted after so many requests."""
-    one = house(folder, STUDY + PARTS, breast(), wrap=lambda inner: inner if after is None else Stopping(inner, after))
+    one = house(
+        folder,
+        STUDY + WITHOUT_LEFT_OUT,
+        breast(),
+        wrap=lambda inner: inner if after is None else Stopping(inner, after),
+    )
     refusing(one, of_step("validate.own", "validate.draws"), ("busan", "tianjin"))
     return one
 

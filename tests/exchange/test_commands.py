@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gagyo.cli import exits, main
+from gagyo.errors import FileFault
 from gagyo.exchange import enrolment
-from gagyo.exchange.hub_folder import HubFolder
+from gagyo.exchange.hub_folder import HubFolder, make_hub
 from gagyo.exchange.membership import Membership
 from tests.exchange.hubs import Place, free_port, served
 
@@ -110,6 +111,31 @@ def test_every_fault_of_a_hub_file_is_told_at_once(typed: Typed, tmp_path: Path)
     told = typed("hub", "status", hub, code=exits.FAULT)
     for part in ("Korea", "colour", "key", "-1", "hub.yaml:"):
         assert part in told
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("- KR\n", ""),
+        ("name: a\nname: b\n", ":2"),
+        ("limits:\n  [a]: 1\n", ":2"),
+        ("name: [\n", ":2"),
+        ("a: &b c\n", ":1"),
+    ],
+)
+def test_a_hub_file_that_is_no_table_is_told_with_its_line(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "hub.yaml").write_text(text)
+    with pytest.raises(FileFault) as fault:
+        HubFolder.open(tmp_path)
+    (found,) = fault.value.findings
+    assert (found.code, str(found.place)) == ("hub_file_unreadable", f"{tmp_path / 'hub.yaml'}{line}")
+
+
+def test_a_hub_file_without_limits_has_the_usual_ones(tmp_path: Path) -> None:
+    usual = make_hub(tmp_path, "KR").limits
+    text = (tmp_path / "hub.yaml").read_text()
+    (tmp_path / "hub.yaml").write_text(text[: text.index("limits:")] + "limits:\n")
+    assert HubFolder.open(tmp_path).limits == usual
 
 
 def test_a_port_that_is_taken_and_a_certificate_that_is_none(typed: Typed, tmp_path: Path) -> None:

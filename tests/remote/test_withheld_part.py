@@ -9,7 +9,7 @@ from tests.remote.post_office import Town
 
 STUDY = """analyses:
   algorithm: {method: logistic, cohort: all, formula: "malignant ~ texture + smoothness + compactness + symmetry"}
-  checked: {method: validate, model: algorithm, leave_out: site, folds: 3, bootstrap: 500}
+  checked: {method: validate, model: algorithm, folds: 3, bootstrap: 500}
   characteristics: {method: describe, cohort: all, variables: [radius, texture], by: malignant}
 """
 

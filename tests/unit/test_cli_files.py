@@ -209,7 +209,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "check" in done.stdout
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "gagyo.cli" in loaded
-    assert not loaded & {"numpy", "polars", "pydantic", "sqlglot", "pint", "ruamel.yaml", "scipy"}
+    assert not loaded & {"numpy", "polars", "pydantic", "sqlglot", "pint", "yaml", "scipy"}
 
 
 # ── every code has three languages ────────────────────────────────────────────────────────────────────────────────

@@ -13,14 +13,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
-from ruamel.yaml import YAML
 
 from gagyo.cli import main
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-COMPOSE = YAML(typ="safe").load(DEPLOY / "compose.yaml")["services"]
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
 
 
 def unit(name: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from gagyo.cli import application
@@ -16,6 +15,7 @@ from gagyo.coordinator.sizes import required
 from gagyo.errors import FileFault
 from gagyo.protocol.schema import study_schema
 from gagyo.protocol.study import Study
+from gagyo.protocol.written import read_entries
 from gagyo.statistics.sizes.means import TwoMeans
 
 START = (files("gagyo.cli") / "start" / "study.yaml").read_text(encoding="utf-8")
@@ -142,9 +142,7 @@ def test_a_study_without_planning_keeps_its_digest_and_one_with_it_has_another()
 
 def test_the_schema_takes_what_the_reader_takes() -> None:
     def plain(*designs: str) -> Any:
-        made = YAML(typ="safe", pure=True).load(written(*designs))
-        made["period"] = {key: str(day) for key, day in made["period"].items()}
-        return made
+        return read_entries(written(*designs), "study.yaml").plain()
 
     schema = Draft202012Validator(study_schema())
     assert schema.is_valid(plain("design: two_means, difference: 5, sd: 10, power: 0.9, group: disease"))

@@ -22,6 +22,7 @@ from gagyo.errors import GagyoError, Stopped, Tampered
 from gagyo.exchange.enrolment import fingerprint
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.federation.line import Line
+from gagyo.federation.secure_sum import pooled as pooled_sum
 from gagyo.finding import Finding
 from gagyo.protocol.study import Study
 from gagyo.release.ledger import Entry, check_chain, read
@@ -61,6 +62,20 @@ def test_a_finished_run_verifies(tmp_path: Path, small_house: House) -> None:
     checked = verify(tmp_path, audit(tmp_path))
     assert checked.analyses == 1
     assert all(count > 0 for count in checked.ledgers.values())
+
+
+def test_whoever_opens_a_sum_has_arrays_of_their_own(small_house: House) -> None:
+    """It is worked out once for all who follow a run, and a method may write into what it is told."""
+    run = small_house.run()
+    record = next(opened.record for opened in run._history if opened.record and opened.record.shares)
+    spoiled, kept = pooled_sum(record), pooled_sum(record)
+    for part in (spoiled.values, spoiled.withheld):
+        for array in part.values():
+            array[...] = 1
+    again = pooled_sum(record)
+    assert canonical([again.values, again.withheld]) == canonical([kept.values, kept.withheld])
+    assert canonical(again.values) != canonical(spoiled.values)
+    assert canonical(again.withheld) != canonical(spoiled.withheld)
 
 
 @pytest.mark.parametrize("what", ["estimate", "people", "egress"])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 
 from gagyo.protocol import declared, schema, study
 from gagyo.protocol.study import Study
+from gagyo.protocol.written import read_entries
 from gagyo.site import connectors, policy, site_file
 
 START = files("gagyo.cli") / "start"
@@ -18,15 +18,7 @@ START = files("gagyo.cli") / "start"
 
 def plain(page: str) -> Any:
     """A YAML file as JSON data: keys and dates as text."""
-
-    def told(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(key): told(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [told(entry) for entry in value]
-        return value.isoformat() if hasattr(value, "isoformat") else value
-
-    return told(YAML(typ="safe", pure=True).load((START / page).read_text(encoding="utf-8")))
+    return read_entries((START / page).read_text(encoding="utf-8"), page).plain()
 
 
 @pytest.mark.parametrize("made", [schema.study_schema(), schema.site_schema()])

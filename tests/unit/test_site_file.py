@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 
 from gagyo.errors import FileFault
 from gagyo.protocol.schema import site_schema
+from gagyo.protocol.written import read_entries
 from gagyo.site.folder import site_files
 from gagyo.site.policy import Policy
 from gagyo.site.site_file import Marker, SiteFile
@@ -70,7 +70,7 @@ def test_what_is_left_out_has_its_default() -> None:
 def test_an_encoding_may_be_written_in_capitals_and_by_another_name(written: str, meant: str) -> None:
     text = EXAMPLE.replace("encoding: cp949", f"encoding: {written}")
     assert SiteFile.parse(text).data.encoding == meant
-    Draft202012Validator(site_schema()).validate(YAML(typ="safe").load(text))
+    Draft202012Validator(site_schema()).validate(read_entries(text, "site.yaml").plain())
 
 
 def test_absent_may_say_why() -> None:

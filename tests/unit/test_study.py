@@ -133,7 +133,7 @@ NOT_YAML = [
     ("a: [1\n", "yaml_syntax"),
     ("a: 1\n---\nb: 2\n", "yaml_document"),
     ("%YAML 1.1\n---\na: NO\n", "yaml_document"),
-    ("a: " + "[" * 5_000 + "]" * 5_000, "yaml_nesting"),
+    ("a: " + "[" * 900 + "]" * 900, "yaml_nesting"),
     ("a: " + "x" * 1_000_001, "file_too_large"),
     ("", "file_empty"),
     ("just text", "wrong_type"),

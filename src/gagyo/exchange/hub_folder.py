@@ -17,6 +17,7 @@ from gagyo.exchange.mailbox.letters import Limits
 from gagyo.exchange.mailbox.port import Rows, T
 from gagyo.exchange.membership import write_private
 from gagyo.finding import Finding, Place
+from gagyo.tree import Items, Node, Pairs, Scalar, tree_of
 
 FILE = "hub.yaml"
 COUNTRY = re.compile(r"[A-Z]{2}")
@@ -58,7 +59,7 @@ class HubFolder:
             raise ExchangeFault.of("no_hub", found=folder)
         record = _read(folder / FILE)
         check_none(_faults(record, folder / FILE))
-        limits = record.get("limits", {})
+        limits = record.get("limits") or {}
         texts = {name: str(record[name]) for name in ("name", "country", "url", "listen", "mailbox")}
         return cls(
             folder,
@@ -158,17 +159,35 @@ def renew(folder: Path) -> None:
     _write_server(folder, make_server(authority, urlsplit(hub.url).hostname or ""))
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+class _Table(dict[str, Any]):
+    """A table of the file, with the line of each key."""
 
+    def __init__(self, pairs: Pairs) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
+        for key, node in pairs.nodes:
+            if not isinstance(key, Scalar) or key.raw in self:
+                raise FileFault(Finding("hub_file_unreadable", place=Place(line=key.line)))
+            self[key.raw], self.lines[key.raw] = _value(node), key.line
+
+
+def _value(node: Node) -> Any:
+    if isinstance(node, Pairs):
+        return _Table(node)
+    return [_value(item) for item in node.nodes] if isinstance(node, Items) else node.value
+
+
+def _read(path: Path) -> _Table:
+    line = None
     try:
-        record = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError):
-        raise FileFault(Finding("hub_file_unreadable", place=Place(str(path)))) from None
-    if not isinstance(record, dict):
-        raise FileFault(Finding("hub_file_unreadable", place=Place(str(path))))
-    return record
+        record = _value(tree_of(path.read_text(encoding="utf-8")))
+        if isinstance(record, _Table):
+            return record
+    except FileFault as fault:
+        line = fault.findings[0].place.line
+    except UnicodeDecodeError:
+        pass
+    raise FileFault(Finding("hub_file_unreadable", place=Place(str(path), line)))
 
 
 def _is_url(value: Any) -> bool:
@@ -226,6 +245,5 @@ def _faults(record: Mapping[str, Any], path: Path) -> Iterator[Finding]:
 
 
 def _fault(code: str, path: Path, record: Mapping[str, Any], name: Any, found: Any, expected: str) -> Finding:
-    marks = getattr(record, "lc", None)
-    line = marks.key(name)[0] + 1 if marks is not None else None
+    line = record.lines[name] if isinstance(record, _Table) else None
     return Finding(code, place=Place(str(path), line, str(name)), values={"found": found, "expected": expected})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from gagyo.errors import GagyoError, Tampered
@@ -46,6 +47,17 @@ class Record:
 
     values: tuple[Answer, ...]
     shares: tuple[Answer, ...] = ()
+
+    @cached_property
+    def _sum(self) -> Pooled:
+        """Worked out once: whoever follows a run looks at it before the method does."""
+        header = sharing.check_same_header(self.shares)
+        masked = sharing.sum_of(answer.payload["values"] for answer in self.shares)
+        openings = [(answer.payload["opened"], answer.payload["mask"]) for answer in self.values]
+        if any(opened.size != len(masked) or int(opened.sum()) != len(mask) for opened, mask in openings):
+            raise Tampered.of("unlike_openings")
+        values, withheld = sharing.pooled_values(header, masked, openings)
+        return Pooled(values, withheld, sites=tuple(answer.site for answer in self.shares))
 
 
 def secure_sum(first: Request) -> Asking:
@@ -86,13 +98,11 @@ def _check_released(answers: Sequence[Answer]) -> None:
 
 def pooled(record: Record) -> Pooled:
     """The sum that a record opens."""
-    header = sharing.check_same_header(record.shares)
-    masked = sharing.sum_of(answer.payload["values"] for answer in record.shares)
-    openings = [(answer.payload["opened"], answer.payload["mask"]) for answer in record.values]
-    if any(opened.size != len(masked) or int(opened.sum()) != len(mask) for opened, mask in openings):
-        raise Tampered.of("unlike_openings")
-    values, withheld = sharing.pooled_values(header, masked, openings)
-    return Pooled(values, withheld, sites=tuple(answer.site for answer in record.shares))
+    found = record._sum
+    # Each who asks has arrays of their own, which a method may write into.
+    values = {name: one.copy() for name, one in found.values.items()}
+    withheld = {name: one.copy() for name, one in found.withheld.items()}
+    return Pooled(values, withheld, sites=found.sites)
 
 
 def each(record: Record) -> dict[str, Numerals]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,14 @@ from gagyo.finding import Finding, Place
 from gagyo.protocol.guards import listed, nearest, short
 from gagyo.result import Words
 from gagyo.text import LANGUAGES, Text
+from gagyo.tree import Items, Node, Pairs, Scalar, tree_of
 
 LARGEST = 1_000_000
-DEEPEST_FILE = 30
 NAME = r"[a-z][a-z0-9_]*"
 ID = r"[a-z][a-z0-9-]*"
 SITE = r"[a-z][a-z0-9_-]*"
 COUNTRY = r"[A-Z]{2}"
 EPOCH = date(1970, 1, 1)
-CORE = "tag:yaml.org,2002:"
 
 Table = dict[str, "Entry"]
 
@@ -232,138 +229,40 @@ def read_entries(text: str, file: str) -> Entry:
     if len(text.encode()) > LARGEST:
         raise _fault("file_too_large", file, found=len(text.encode()), expected=LARGEST)
     try:
-        root = _tree(text)
+        root = tree_of(text)
     except FileFault as fault:
-        found = [replace(one, place=replace(one.place, file=file)) for one in fault.findings]
+        found = [replace(one, place=replace(one.place, file=file), values=_cut(one.values)) for one in fault.findings]
         raise FileFault(*found) from None
     return _entry(root, "", Document(file))
 
 
-@lru_cache(maxsize=32)
-def _tree(text: str) -> Any:
-    """The nodes of a text, which nobody changes; faults name no file: a study and its plan hold the same text."""
-    root = _composed(_checked_events(text))
-    if root is None:
-        raise _fault("file_empty", "")
-    return root
+def _cut(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: short(value) for name, value in values.items()}
 
 
-def _fault(code: str, file: str, line: int | None = None, **values: object) -> FileFault:
-    return FileFault(Finding(code, place=Place(file, line), values=values))
+def _fault(code: str, file: str, **values: object) -> FileFault:
+    return FileFault(Finding(code, place=Place(file), values=values))
 
 
-def _yaml() -> Any:
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe", pure=True)
-
-
-def _checked_events(text: str) -> list[Any]:
-    """The text's events, which are made without recursion, each looked at before a tree is built of them."""
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        return list(_check_each(_yaml().parse(text)))
-    except MarkedYAMLError as fault:
-        mark = fault.problem_mark
-        raise _fault("yaml_syntax", "", mark.line + 1 if mark else None, found=short(fault.problem or "")) from None
-    except YAMLError as fault:
-        raise _fault("yaml_syntax", "", found=short(fault)) from None
-
-
-def _check_each(events: Iterable[Any]) -> Iterator[Any]:
-    depth = documents = 0
-    for event in events:
-        kind, line = type(event).__name__, event.start_mark.line + 1
-        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
-        documents += kind == "DocumentStartEvent"
-        if documents > 1 or getattr(event, "version", None) not in (None, (1, 2)):
-            raise _fault("yaml_document", "", line)
-        if kind == "AliasEvent" or getattr(event, "anchor", None):
-            raise _fault("yaml_anchor", "", line, found=short(event.anchor))
-        if _tag(event) not in ("", "!"):
-            raise _fault("yaml_tag", "", line, found=short(_tag(event)))
-        if depth > DEEPEST_FILE:
-            raise _fault("yaml_nesting", "", line, found=depth, expected=DEEPEST_FILE)
-        yield event
-
-
-def _composed(events: Iterable[Any]) -> Any:
-    """The tree of events, which come from their list: reading the text again would take as long as the first time."""
-    yaml = _yaml()
-    yaml.Parser = lambda loader: _Events(events)
-    return yaml.composer.get_single_node()
-
-
-class _Events:
-    """Events as ruamel's composer takes them from its parser."""
-
-    def __init__(self, events: Iterable[Any]) -> None:
-        self._left = deque(events)
-
-    def check_event(self, *kinds: type) -> bool:
-        """Whether the next one is of some kind."""
-        return isinstance(self._left[0], kinds)
-
-    def peek_event(self) -> Any:
-        """The next one, which stays."""
-        return self._left[0]
-
-    def get_event(self) -> Any:
-        """The next one."""
-        return self._left.popleft()
-
-
-def _tag(event: Any) -> str:
-    return str(getattr(event, "tag", None) or "") if not type(event).__name__.startswith("Document") else ""
-
-
-def _entry(node: Any, path: str, document: Document, line: int | None = None) -> Entry:
-    line = node.start_mark.line + 1 if line is None else line
-    kind = type(node).__name__
-    if kind == "MappingNode":
+def _entry(node: Node, path: str, document: Document, line: int | None = None) -> Entry:
+    line = node.line if line is None else line
+    if isinstance(node, Pairs):
         return Entry(document, line, path, _table(node, path, document))
-    if kind == "SequenceNode":
-        items = [_entry(item, f"{path}[{index}]", document) for index, item in enumerate(node.value)]
+    if isinstance(node, Items):
+        items = [_entry(item, f"{path}[{index}]", document) for index, item in enumerate(node.nodes)]
         return Entry(document, line, path, items)
-    return Entry(document, line, path, _scalar(node.tag, node.value), node.value)
+    return Entry(document, line, path, node.value, node.raw)
 
 
-def _table(node: Any, path: str, document: Document) -> Table:
+def _table(pairs: Pairs, path: str, document: Document) -> Table:
     entries: Table = {}
-    for key, value in node.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key.value, str):
-            document.findings.append(Finding("yaml_key", place=Place(document.file, line, path)))
+    for key, node in pairs.nodes:
+        if not isinstance(key, Scalar):
+            document.findings.append(Finding("yaml_key", place=Place(document.file, key.line, path)))
             continue
-        inner = f"{path}.{key.value}" if path else key.value
-        entry = _entry(value, inner, document, line)
-        if key.value in entries:
-            entry.fault("yaml_duplicate_key", found=short(key.value), expected=entries[key.value].line)
-        entries[key.value] = entry
+        inner = f"{path}.{key.raw}" if path else key.raw
+        entry = _entry(node, inner, document, key.line)
+        if key.raw in entries:
+            entry.fault("yaml_duplicate_key", found=short(key.raw), expected=entries[key.raw].line)
+        entries[key.raw] = entry
     return entries
-
-
-def _scalar(tag: str, text: str) -> Any:
-    """A scalar by YAML 1.2's core schema; a date stays text."""
-    kind = str(tag).removeprefix(CORE)
-    if kind == "null":
-        return None
-    if kind == "bool":
-        return text.lower() == "true"
-    try:
-        return SCALARS[kind](text.replace("_", "")) if kind in SCALARS else text
-    except ValueError:
-        return text
-
-
-def _float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-SCALARS: Mapping[str, Callable[[str], Any]] = {"int": lambda text: int(text, _base(text)), "float": _float}
-
-
-def _base(text: str) -> int:
-    digits = text.lstrip("+-")
-    return 0 if digits[:2].lower() in {"0x", "0o", "0b"} else 10

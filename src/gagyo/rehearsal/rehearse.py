@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from gagyo.api import Finished, run_embedded
 from gagyo.coordinator.planning import check
@@ -22,6 +20,7 @@ from gagyo.rehearsal.expected import Expected
 from gagyo.result import Result
 from gagyo.site.folder import state_folder
 from gagyo.text import LANGUAGES, translate
+from gagyo.tree import changed
 
 
 @dataclass(frozen=True)
@@ -95,15 +94,11 @@ def _said(study: Study) -> str:
 
     Without its governance part: the law has nothing to say of people who are none.
     """
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
-    written = yaml.load(study.source)
-    written.pop("governance", None)
-    written["title"] = {one: translate("rehearsal.title", one, title=study.title.to(one)) for one in LANGUAGES}
-    written["notice"] = {one: translate("rehearsal.notice", one) for one in LANGUAGES}
-    text = io.StringIO()
-    yaml.dump(written, text)
-    return text.getvalue()
+    put = {
+        "title": {one: translate("rehearsal.title", one, title=study.title.to(one)) for one in LANGUAGES},
+        "notice": {one: translate("rehearsal.notice", one) for one in LANGUAGES},
+    }
+    return changed(study.source, {*put, "governance"}, json.dumps(put, ensure_ascii=False))
 
 
 def _site_file(study: Study, expected: Expected, site: str) -> str:
