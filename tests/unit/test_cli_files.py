@@ -68,6 +68,13 @@ def test_a_folder_of_another_user_is_named(
         assert str(os.getuid()) in err
 
 
+def test_a_place_that_cannot_be_made_is_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in (study / "study.yaml" / "out", Path("/proc/gagyo/out")):
+        code, _, said = run(capsys, "rehearse", study / "study.yaml", "--out", place)
+        assert (code, "Traceback" in said) == (exits.FAULT, False)
+        assert str(place.parent) in said
+
+
 def test_new_never_overwrites(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "new", study)[0] == exits.USAGE
 

@@ -145,6 +145,8 @@ def _report(error: Exception) -> int:
         error = FileFault.of("not_permitted", found=os.path.abspath(error.filename), expected=os.getuid())
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         error = FileFault.of("file_in_the_way", found=os.path.abspath(error.filename))
+    if isinstance(error, OSError) and error.errno and error.filename:
+        error = FileFault.of("not_made", found=os.path.abspath(error.filename), expected=error.strerror)
     if not isinstance(error, GagyoError):
         raise error
     print(_text(error), file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gagyo.cli.asking import check_agreed
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def approve(
     _check_data(signed)
     if not yes:
         typer.echo((_plan_text(about.plan) + "\n\n" if about.plan else "") + statement_text(signed))
-        typer.confirm(say("approve.ask"), abort=True)
+        check_agreed(say("approve.ask"))
     out.write_bytes(signed.to_bytes())
     typer.echo(say("approve.done_withdraw" if withdraw else "approve.done", file=out))
 
