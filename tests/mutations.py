@@ -890,6 +890,8 @@ MUTATIONS = (
         HOSTILE,
     ),
     ("site/left_out.py", "        session.history.check_all_others(inner)\n", "", HOSTILE),
+    ("site/left_out.py", "turns is not None and len(turns) != turn", "False", LEFT),
+    ("site/left_out.py", "turn == 0 or turns is not None", "turn == 0", LEFT),
     (
         "site/admission.py",
         "all(_is_near(inner.arguments.get(name), near, reach) for name, near in one.near.items())",

@@ -1,4 +1,4 @@
-"""What commands ask: a person in the language in use, a program through a pipe; and what a run says of a courier's way."""
+"""What commands ask, of a person and of a program; and what a run says on the terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from gagyo.cli import asking, main, speech
+from gagyo.cli import asking, feasibility, main, speech
 from gagyo.cli.progress import Teller
+from gagyo.result import Result
 from gagyo.runtime.remote import SiteState
 
 SECRET = "a long passphrase"
@@ -48,9 +49,7 @@ def test_a_passphrase_through_a_pipe_is_asked_once_and_without_a_warning(
     assert capsys.readouterr().err.splitlines() == ["Passphrase: "]
 
 
-def test_a_person_types_a_passphrase_until_both_are_alike(
-    typed: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_person_types_a_passphrase_until_both_are_alike(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     speech.speak("zh")
     typed[:] = [SECRET, "another", SECRET, SECRET]
     assert asking.secret("口令", "请再次输入口令") == SECRET
@@ -85,7 +84,8 @@ def test_a_key_has_a_name_and_what_is_there_is_said_before_a_passphrase_is_asked
     assert _left("approval", "key", "--role", "lead", "--name", " ", "--out", tmp_path / "key", "--language", "en") == 2
     assert _left("approval", "key", "--role", "lead", "--name", "Kim", "--out", tmp_path, "--language", "en") == 1
     said = capsys.readouterr().err
-    assert "a name is expected" in said and f"There is a file {tmp_path} already" in said
+    assert "a name is expected" in said
+    assert f"There is a file {tmp_path} already" in said
 
 
 def test_every_walk_of_a_courier_is_told_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +96,15 @@ def test_every_walk_of_a_courier_is_told_with_its_command(capsys: pytest.Capture
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2
     assert all("gagyo courier export FILE --hub coordinator --to jeju" in line for line in told)
+
+
+def test_numbers_of_people_look_as_in_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever a person reads them: two thousand without a comma, a hundred thousand with a narrow space."""
+    speech.speak("en")
+    for people, said in ((2139, "2139"), (120000, "120\u202f000")):
+        Teller().ended("effect", Result("weighting", True, people, ("seoul", "busan", "beijing"), 3))
+        assert f"effect: done, {said} people" in capsys.readouterr().err
+        assert feasibility._number(people) == said
 
 
 def _left(*arguments: object) -> int:

@@ -31,7 +31,9 @@ def key(
     from gagyo.governance.roles import ROLES
 
     if role not in ROLES:
-        raise typer.BadParameter(say("approval_key.no_role", found=role, expected=", ".join(ROLES)), param_hint="--role")
+        raise typer.BadParameter(
+            say("approval_key.no_role", found=role, expected=", ".join(ROLES)), param_hint="--role"
+        )
     if not name.strip():
         raise typer.BadParameter(say("approval_key.no_name"), param_hint="--name")
     if out.exists():

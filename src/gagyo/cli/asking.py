@@ -1,4 +1,4 @@
-"""What a command asks of whoever calls it: yes or no, a PIN, a passphrase; a program answers through a pipe, a line each.
+"""What a command asks: yes or no, a PIN, a passphrase; a program answers through a pipe, a line each.
 
 A person's words are in the language in use. From a pipe nothing is asked twice, and nothing is said about echoes.
 """

@@ -61,11 +61,12 @@ class Teller:
     def ended(self, name: str, outcome: Result | Stopped) -> None:
         """An analysis ended."""
         from gagyo.errors import Stopped
+        from gagyo.report.numbers import count
 
         if isinstance(outcome, Stopped):
             line = translate("progress.stopped", language(), analysis=name, why=outcome.text(language()))
         else:
             sites = len(outcome.sites)
             key = "progress.done_in_part" if outcome.lacks_parts else "progress.done"
-            line = translate(key, language(), analysis=name, people=outcome.people, sites=sites)
+            line = translate(key, language(), analysis=name, people=count(outcome.people), sites=sites)
         print(f"\r\033[2K{line}" if self._live else line, file=sys.stderr, flush=True)

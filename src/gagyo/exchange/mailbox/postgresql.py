@@ -44,7 +44,7 @@ class PostgresqlMailbox:
 
     @classmethod
     async def open(cls, url: str) -> PostgresqlMailbox:
-        """Connect, and make the tables where there are none; ExchangeFault `hub_database` with what the database says."""
+        """Connect, and make the tables where there are none; ExchangeFault `hub_database`."""
         mailbox = cls(url)
         try:
             await mailbox._run(_make_tables, durable=True, rings=())
