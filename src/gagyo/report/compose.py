@@ -15,7 +15,7 @@ from gagyo.report.checklists import checklists
 from gagyo.report.flow import read_flow
 from gagyo.report.places import DESCRIBING, ON_GRIDS, PLACES, UNBINNED, Place, kind_of, stands_for
 from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
-from gagyo.text import LANGUAGES, Text, catalogue, join
+from gagyo.text import LANGUAGES, Text, catalogue, join, translate
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,8 @@ def _lacking(table: Table) -> Block:
     """Of a table of missing values the rows in which something is missing, or not told; results.json holds them all."""
     rows = tuple(row for row in table.rows if len(row) == 1 or any(cell != 0 for cell in row[1:]))
     if not rows:
-        return Prose((own("nothing_missing", title=table.title),))
+        said = (translate("report.nothing_missing", one, title=table.title.to(one)) for one in LANGUAGES)
+        return Prose((Words(text=Text(*said)),))
     others = len(table.rows) - len(rows)
     notes = (own("nothing_else_missing", number=others), *table.notes) if others else table.notes
     return Grid(replace(table, rows=rows, notes=notes))
