@@ -75,6 +75,19 @@ def test_a_place_that_cannot_be_made_is_named(study: Path, capsys: pytest.Captur
         assert str(place.parent) in said
 
 
+def test_a_file_of_the_other_kind_is_called_what_it_is(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not by thirty faults of a file that is sound."""
+    seoul, folder = study / "sites" / "seoul.yaml", study / "sites"
+    assert run(capsys, "--language", "en", "check", seoul)[2].splitlines() == [
+        f"{seoul}: this is a hospital's site file. Expected: a study file, such as study.yaml; name that one."
+    ]
+    said = run(capsys, "--language", "zh", "site", "ledger", study / "study.yaml")[2]
+    assert said.splitlines() == [
+        f"{study / 'study.yaml'}: 这是研究文件，应为医院的机构文件（例如 seoul.yaml）。请指定该文件。"
+    ]
+    assert run(capsys, "--language", "en", "check", folder)[2] == f"{folder} is a folder. Name a file in it.\n"
+
+
 def test_new_never_overwrites(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "new", study)[0] == exits.USAGE
 
