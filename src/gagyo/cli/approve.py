@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gagyo.cli.asking import check_agreed
+from gagyo.cli.fresh import check_fresh
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def approve(
     from gagyo.governance.approval import sign
     from gagyo.governance.role_key import RoleKey
 
+    check_fresh(out)
     about = _about(plan, site, site_file, data)
     draft = _draft(about, (start, until), tuple(analysis or ()), conditions, withdraw)
     holder = RoleKey.read(key, passphrase())

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def start(
     site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
-    health: Annotated[int, typer.Option(help=say("site_start.health"))] = 0,
+    health: Annotated[int, typer.Option(min=0, max=65535, help=say("site_start.health"))] = 0,
 ) -> None:
     """Serve."""
     from gagyo.site.serving import serve

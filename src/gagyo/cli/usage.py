@@ -26,6 +26,8 @@ SAID = (
     (r"(?:Value '.*' is not|Input should be) a valid int(?:eger)?\b", "not_whole"),
     (r"(?:Value '.*' is not|Input should be) a valid (?:float|number)\b", "not_number"),
     (r"(?:Value error, )?'(?P<found>.*)' is not one of (?P<expected>.*?)\.?$", "not_one_of"),
+    (r"(?:\S+ is not in the range (?:\S+<=)?x<=|Input should be less than or equal to )(?P<expected>\d+)", "at_most"),
+    (r"Input should be greater than or equal to (?P<expected>\d+)", "at_least"),
     (r"(?:File|Path|Directory) '(?P<found>.*)' does not exist\.", "no_file"),
 )
 """Sentences of Typer and click, and the keys `cli.usage.<key>` that stand for them."""
