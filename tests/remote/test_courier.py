@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from gagyo.api import run_embedded, run_remote, verify
+from gagyo.canonical import digest
 from gagyo.cli import application
 from gagyo.errors import ExchangeFault, FileFault
 from gagyo.exchange import courier as carrying
@@ -20,6 +22,7 @@ from gagyo.exchange.envelope import Keys
 from gagyo.exchange.membership import FILE, KEYS, Membership
 from gagyo.exchange.parcel import Card
 from gagyo.protocol.study import Study
+from gagyo.runtime.remote import Remote
 from gagyo.site import courier as at_site
 from gagyo.site import decisions
 from gagyo.site.folder import held, state_folder
@@ -129,6 +132,27 @@ def test_a_mixed_study_has_the_same_results(here: Town, files: Files, lead: Path
     receipts = (state_folder(here.files[FAR]) / "ledger.jsonl").read_text().splitlines()
     requests = [json.loads(one)["record"]["request"] for one in receipts]
     assert len(requests) == len(set(requests)), "nothing is released twice"
+
+
+@pytest.mark.usefixtures("mixed")
+def test_where_hospitals_stand_is_told_by_one_thread(files: Files, lead: Path) -> None:
+    """Each telling rewrites progress.json; of two at once one would find that its file is gone, and end the run."""
+    told: list[threading.Thread] = []
+    with Courier(lead, Membership.open(lead)) as courier:
+        card = Membership(FAR, "CN", "site", "courier", "lead", Keys.make().public, Keys.make())
+        with Courier(lead.parent / "far", card) as other:
+            other.export("lead", lead.parent / "card")
+        courier.take_in(lead.parent / "card", yes)
+    with closing(carrying.open_carrier(lead)) as carrier:
+        about = digest(files.study.canonical())
+        remote = Remote(
+            carrier, Keys.make(), about, files.study.sites, 60, lambda _: told.append(threading.current_thread())
+        )
+        post = remote._post("propose", FAR, {})
+        remote._send([post])
+        remote._send([post])
+        remote.close()
+    assert told == [threading.current_thread()]
 
 
 def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_a_file_of_the_other_kind_is_called_what_it_is(study: Path, capsys: pyte
 
 def test_new_never_overwrites(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "new", study)[0] == exits.USAGE
+    assert run(capsys, "new", study / "none" / "..")[0] == exits.USAGE
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
