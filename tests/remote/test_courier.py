@@ -167,7 +167,9 @@ def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tm
     with pytest.raises(ExchangeFault):
         run("courier", "import", first, "--site", site, "--fingerprint", wrong)
     assert not (state_folder(here.files[FAR]) / FILE).exists(), "nothing is half done"
-    assert own in run("courier", "import", first, "--site", site, "--fingerprint", own)
+    taken = run("courier", "import", first, "--site", site, "--fingerprint", own)
+    assert own in taken
+    assert f"gagyo courier export FILE --site {site}" in taken
     keys = Membership.open(state_folder(here.files[FAR])).keys.public
     assert fingerprint(keys) in run("courier", "export", answer, "--site", site)
     run("courier", "import", answer, "--hub", str(lead), input="y\n")

@@ -40,7 +40,7 @@ def take_in(
         with Courier(hub, Membership.open(hub)) as courier:
             parcel, fresh = courier.take_in(file, _asking(told))
     typer.echo(say("courier_import.done", name=parcel.sender.name, letters=len(parcel.letters), fresh=fresh))
-    typer.echo(say("courier_import.next_site" if site is not None else "courier_import.next_lead"))
+    typer.echo(say("courier_import.next_lead") if site is None else say("courier_import.next_site", site=site))
 
 
 def _asking(told: str) -> Trust:

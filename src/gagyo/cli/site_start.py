@@ -20,10 +20,12 @@ def start(
     health: Annotated[int, typer.Option(min=0, max=65535, help=say("site_start.health"))] = 0,
 ) -> None:
     """Serve."""
+    from gagyo.exchange.courier import HUB
     from gagyo.site.serving import serve
 
     def ready(name: str, hub: str, page: int) -> None:
         # A program that started this waits for the line: it must not lie in a buffer.
-        print(say("site_start.ready", name=name, hub=hub, page=f"http://127.0.0.1:{page}/health"), flush=True)
+        key = "site_start.ready_courier" if hub == HUB else "site_start.ready"
+        print(say(key, name=name, hub=hub, page=f"http://127.0.0.1:{page}/health"), flush=True)
 
     serve(site_file, health, ready)

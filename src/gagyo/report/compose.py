@@ -186,7 +186,7 @@ def _lacking(table: Table) -> Block:
     rows = tuple(row for row in table.rows if len(row) == 1 or any(cell != 0 for cell in row[1:]))
     if not rows:
         said = (translate("report.nothing_missing", one, title=table.title.to(one)) for one in LANGUAGES)
-        return Prose((Words(text=Text(*said)),))
+        return Prose((Words(text=Text(*said)), *table.notes[1:]))
     others = len(table.rows) - len(rows)
     notes = (own("nothing_else_missing", number=others), *table.notes) if others else table.notes
     return Grid(replace(table, rows=rows, notes=notes))
