@@ -172,7 +172,11 @@ def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tm
     assert f"gagyo courier export FILE --site {site}" in taken
     keys = Membership.open(state_folder(here.files[FAR])).keys.public
     assert fingerprint(keys) in run("courier", "export", answer, "--site", site)
+    assert f"{FAR} has sent no file yet" in written
     run("courier", "import", answer, "--hub", str(lead), input="y\n")
+    assert "no file yet" not in run("courier", "export", str(tmp_path / "second"), "--hub", str(lead), "--to", FAR)
+    other = run("courier", "export", str(tmp_path / "other"), "--hub", str(lead), "--to", "tjanjin")
+    assert f"By courier so far: {FAR}." in other
     with Courier(lead, Membership.open(lead)) as courier:
         assert courier.directory()[FAR].keys == keys
 
