@@ -68,6 +68,16 @@ def test_a_folder_of_another_user_is_named(
         assert str(os.getuid()) in err
 
 
+def test_a_database_that_cannot_be_opened_is_no_traceback(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever types a command as another user than the service's reads whose it is."""
+    (study / "sites" / "state" / "seoul" / "inbox.sqlite").mkdir(parents=True)
+    for language, word in (("en", "whose service it is"), ("ko", "데이터베이스"), ("zh", "数据库")):
+        code, _, said = run(capsys, "--language", language, "site", "inbox", study / "sites" / "seoul.yaml")
+        assert code == exits.FAULT
+        assert word in said
+        assert str(os.getuid()) in said
+
+
 def test_a_place_that_cannot_be_made_is_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in (study / "study.yaml" / "out", Path("/proc/gagyo/out")):
         code, _, said = run(capsys, "rehearse", study / "study.yaml", "--out", place)

@@ -28,7 +28,9 @@ SAID = (
     (r"(?:Value error, )?'(?P<found>.*)' is not one of (?P<expected>.*?)\.?$", "not_one_of"),
     (r"(?:\S+ is not in the range (?:\S+<=)?x<=|Input should be less than or equal to )(?P<expected>\d+)", "at_most"),
     (r"Input should be greater than or equal to (?P<expected>\d+)", "at_least"),
-    (r"(?:File|Path|Directory) '(?P<found>.*)' does not exist\.", "no_file"),
+    (r"(?i)(?:file|path|directory) '(?P<found>.*)' does not exist", "no_file"),
+    (r"(?i)(?:file|path|directory) '(?P<found>.*)' is not (?:readable|writable)", "not_permitted"),
+    (r"(?i)(?:file|path|directory) '(?P<found>.*)' is a (?:file|directory)", "other_kind"),
 )
 """Sentences of Typer and click, and the keys `cli.usage.<key>` that stand for them."""
 
