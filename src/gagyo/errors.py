@@ -80,6 +80,14 @@ def is_full(error: BaseException) -> bool:
     return full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error))
 
 
+def is_closed(error: BaseException) -> bool:
+    """Whether a database's file may not be opened or written by this user."""
+    import sqlite3
+
+    why = getattr(error, "sqlite_errorname", "")
+    return isinstance(error, sqlite3.OperationalError) and why.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+
+
 @contextmanager
 def found_in(file: str) -> Iterator[None]:
     """Errors that arise here say in which file, unless they do so already."""

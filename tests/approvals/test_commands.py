@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -150,7 +152,7 @@ def test_what_a_person_is_shown_before_signing(
     typed: Typed, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(typed, study)
-    monkeypatch.setattr("typer.confirm", lambda text, abort: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
     arguments = ("--site", "seoul", "--until", UNTIL, "--key", tmp_path / "data_protection.key", "--out")
     told = typed("approve", plan, *arguments, tmp_path / "a.json", "--conditions", "report to the board in March")
     for part in (read_plan(plan).digest, "Kim data_protection", "report to the board in March", UNTIL, "seoul"):

@@ -85,6 +85,17 @@ def test_a_document_is_noted_by_its_digest(tmp_path: Path, capsys: pytest.Captur
     typed(capsys, "rules", FILE, "--evidence", path, code=exits.NOT_YET)
 
 
+def test_a_file_that_is_no_list_is_called_so_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "evidence.yaml"
+    path.write_text("gagyo: '1'\nstudy: glucose\n")
+    told = typed(capsys, "--language", "en", *noted(tmp_path), code=exits.FAULT)
+    assert "a list" in told
+    assert "YAML" not in told
+    assert path.read_text() == "gagyo: '1'\nstudy: glucose\n"
+    path.write_text("# our documents\n")
+    typed(capsys, *noted(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [

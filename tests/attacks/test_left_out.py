@@ -109,8 +109,8 @@ def test_the_coordinator_cannot_choose_whom_a_hospital_is_left_out_of(tmp_path: 
     assert (answer.outcome, answer.code) == ("refused", "bad_roster")
 
 
-def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(tmp_path: Path) -> None:
-    """Killed between two turns: its fit is gone, the others answer the same letters with the same recorded shares."""
+def test_a_hospital_that_loses_its_place_at_every_turn_ends_with_the_same_result(tmp_path: Path) -> None:
+    """As where each of a courier's files is answered by a process of its own: the fit goes on from all its letters."""
     whole = house(tmp_path / "whole", STUDY + STUDY_LINES, breast()).run().results["validation"]
     one = house(tmp_path / "cut", STUDY + STUDY_LINES, breast())
     journal_inner = one.journal._inner
@@ -118,10 +118,11 @@ def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(
     honest, seen = journal_inner.ask, [0]
 
     def forgetful(requests: list[Request]) -> list[Answer]:
-        if requests and requests[0].step == "receive" and requests[0].arguments["turn"] == 3:
-            seen[0] += 1
-            if seen[0] == 1:
-                one.sites[requests[0].site].sessions.find(one.plan.digest).receiving.clear()
+        for request in requests:
+            if (request.step, request.site) == ("receive", "seoul"):
+                seen[0] += 1
+                assert seen[0] < 100, "the fit begins anew for ever"
+                one.sites["seoul"].sessions.find(one.plan.digest).receiving.clear()
         return honest(requests)
 
     journal_inner.ask = forgetful  # type: ignore[method-assign, assignment]
@@ -142,6 +143,14 @@ def test_a_hospital_that_lost_its_place_starts_again_and_the_result_is_the_same(
         given = [record["request"] for record in shares]
         assert {record["channel"] for record in shares} == {"masked", "masked_people"}
         assert len(given) == len(set(given)), "a share was released twice"
+
+
+def test_letters_of_other_turns_are_no_place_to_go_on_from(tmp_path: Path) -> None:
+    one, (asked, *_) = stopped_at(tmp_path, "receive", STUDY_LINES)
+    for turn, turns in ((0, [{}]), (2, []), (1, [{}, {}])):
+        arguments = {**asked.arguments, "turn": turn}
+        answer = one.sites["seoul"].answer(replace(asked, arguments=arguments, relay={**asked.relay, "turns": turns}))
+        assert (answer.outcome, answer.code) == ("refused", "not_derived")
 
 
 def test_all_that_are_left_out_fit_side_by_side(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_times_in_years_keep_their_digits() -> None:
     assert numbers_as_text.shown(first, result.table("medians").columns[3]).startswith("1.")
     low = result.estimate("1.median").lower
     assert low is not None
-    assert second.to("en") == f"not reached ({low:.1f}, –)"
+    assert second.to("en") == f"not reached ({low:.2f}, –)"
 
 
 @pytest.mark.parametrize(

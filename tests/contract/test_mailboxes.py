@@ -417,6 +417,21 @@ def test_two_processes_share_chunks_and_boxes_without_losing_any(cluster: Cluste
     asyncio.run(test())
 
 
+def test_the_operator_is_told_what_the_database_says(cluster: Cluster) -> None:
+    from gagyo.exchange.mailbox import postgresql
+
+    elsewhere = cluster.url.replace("gagyo@", "gagyo:secret@").removesuffix("postgres") + "nowhere"
+    for work in (
+        lambda: postgresql.run(elsewhere, lambda rows: None),
+        lambda: asyncio.run(postgresql.PostgresqlMailbox.open(elsewhere)),  # the loop is its own
+    ):
+        with pytest.raises(ExchangeFault) as refused:
+            work()
+        assert refused.value.code == "hub_database"
+        assert '"nowhere" does not exist' in str(refused.value)
+        assert "secret" not in str(refused.value)
+
+
 def test_a_killed_database_keeps_what_it_said_was_kept(cluster: Cluster) -> None:
     from gagyo.exchange.mailbox.postgresql import PostgresqlMailbox
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
+from gagyo.methods.meta import Options, _region_faults
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Withheld
 from gagyo.statistics import metaanalysis
@@ -148,6 +150,15 @@ def test_every_hospital_is_in_one_of_two_regions_or_more(said: str) -> None:
     with pytest.raises(FileFault) as fault:
         Line(study_of(line))
     assert [one.code for one in fault.value.findings] == ["meta_regions"]
+
+
+def test_hospitals_whose_names_are_faulty_are_told_where_the_study_lists_them() -> None:
+    said = "{KR: [seoul, busan], CN: [beijing, Tianjin]}"
+    line = f"  a: {{method: meta, cohort: all, {MODELS['linear']}, consistency: {{regions: {said}}}}}\n"
+    for sites in ((), ("seoul", "busan", "beijing")):
+        study = replace(study_of(line), sites=sites)
+        asked = study.analyses["a"]
+        assert [one.code for one in _region_faults(Options(**asked.options), asked, study)] == []
 
 
 def study_of(line: str) -> Study:

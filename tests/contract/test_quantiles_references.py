@@ -284,6 +284,7 @@ def test_one_variable_has_one_grid_in_a_cohort(other: str) -> None:
     with pytest.raises(FileFault) as caught:
         Line(Study.parse(text))
     assert [one.code for one in caught.value.findings] == ["values_two_grids"]
+    assert caught.value.findings[0].values["expected"] == ("k" if "kaplan_meier" in other else "v")
 
 
 def test_times_of_other_cohorts_are_on_another_grid_too() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gagyo.coordinator.run import Run
+from gagyo.methods import kaplan_meier
 from gagyo.result import Result
 from gagyo.site.policy import Policy
 from gagyo.text import LANGUAGES
@@ -300,3 +301,15 @@ def test_incidence_on_a_grid(causes: Run, cause: int, name: str) -> None:
         np.testing.assert_allclose(value, wanted["grid"][k][cause], rtol=TIGHT)
         assert row[6] - 1e-12 <= wanted["exact"][k][cause] <= row[7] + 1e-12
         assert row[7] - row[6] < 0.1
+
+
+def test_medians_of_a_column_and_their_ends_have_one_number_of_decimals() -> None:
+    nan, inf = float("nan"), float("inf")
+    for medians, digits in (
+        ([(2.44, 1.9, 3.31), (11.5, 10.25, inf)], 1),
+        ([(310.0, 285.0, 363.0), (426.0, 345.0, inf)], 0),
+        ([(310.26, 308.5, 311.75), (nan, 345.125, nan)], 1),
+        ([(1.5, 1.0, 2.0)], 1),
+        ([(nan, nan, nan)], 0),
+    ):
+        assert kaplan_meier._digits(medians) == digits

@@ -84,6 +84,37 @@ def test_a_hub_and_its_first_institution(typed: Typed, tmp_path: Path) -> None:
     assert "busan" not in typed("hub", "members", "--hub", hub)
 
 
+def test_a_command_overwrites_nothing(typed: Typed, tmp_path: Path) -> None:
+    """An operator's startup file, or a custodian's approval, that is given the name of a key or a study."""
+    hub, kept = tmp_path / "hub", tmp_path / "study.yaml"
+    kept.write_text("a study")
+    typed("hub", "init", hub, "--country", "KR")
+    invited = ("hub", "invite", "seoul", "--country", "KR", "--out", kept, "--hub", hub)
+    assert f"{kept} 已存在" in typed("--language", "zh", *invited, code=exits.FAULT)
+    typed("approve", kept, "--key", kept, "--site", "seoul", "--out", kept, "--until", "2027-01-01", code=exits.FAULT)
+    assert kept.read_text() == "a study"
+    assert "seoul" not in typed("hub", "members", "--hub", hub)
+
+
+def test_what_a_hub_cannot_serve_with_is_told_before_it_is_made(typed: Typed, tmp_path: Path) -> None:
+    hub, none = tmp_path / "hub", tmp_path / "none.pem"
+    made = ("hub", "init", hub, "--country", "KR")
+    none.write_text("no certificate")
+    for pair in ((none, none), (none, tmp_path / "absent")):
+        told = typed(*made, "--certificate", pair[0], "--key", pair[1], code=exits.EXCHANGE)
+        assert "none.pem" in told
+    for url in ("https://127.0.0.1:80000", "https://127.0.0.1:port"):
+        assert url in typed(*made, "--url", url, code=exits.FAULT)
+    assert not hub.exists()
+    inside = tmp_path / "a" / ".." / "hub"
+    assert f"gagyo hub start {hub}" in typed("--language", "en", "hub", "init", inside, "--country", "KR")
+    for port, said in (("80000", "应不大于 65535"), ("-1", "应不小于 0")):
+        assert said in typed("--language", "zh", "hub", "start", hub, "--port", port, code=exits.USAGE)
+    text = (hub / "hub.yaml").read_text()
+    (hub / "hub.yaml").write_text(text.replace("0.0.0.0:8443", "0.0.0.0:80000"))
+    assert "listen" in typed("hub", "status", hub, code=exits.FAULT)
+
+
 def test_a_copy_serves_in_the_place_of_a_lost_hub(typed: Typed, tmp_path: Path) -> None:
     hub = tmp_path / "hub"
     typed("hub", "init", hub, "--country", "KR", "--url", f"https://127.0.0.1:{free_port()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import zipfile
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gagyo.errors import ExchangeFault
+from gagyo.errors import ExchangeFault, FileFault
 from gagyo.exchange import parcel as files
 from gagyo.exchange.courier import Both, Courier
 from gagyo.exchange.envelope import Keys
@@ -143,6 +144,39 @@ def test_nothing_is_overwritten(lead: Courier, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "thesis"
 
 
+def test_a_file_that_is_not_there_is_no_bad_one(jeju: Courier, tmp_path: Path) -> None:
+    for path in (tmp_path / "absent", tmp_path):
+        with pytest.raises(FileFault) as fault:
+            jeju.take_in(path, yes)
+        assert [one.code for one in fault.value.findings] == ["courier_missing"]
+
+
+@pytest.mark.parametrize("name", ["", "../jeju", "제주", "lead"])
+def test_a_file_is_for_another_institution(lead: Courier, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExchangeFault) as fault:
+        lead.export(name, tmp_path / "file")
+    assert fault.value.code == "courier_no_name"
+    assert not (tmp_path / "file").exists()
+
+
+def test_half_a_file_is_not_left_on_a_full_stick(
+    lead: Courier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    lead.send("jeju", "study", b"letter")
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    with monkeypatch.context() as broken:
+        broken.setattr(zipfile.ZipFile, "writestr", full)
+        with pytest.raises(OSError, match="full"):
+            lead.export("jeju", stick / "file")
+    assert list(stick.iterdir()) == []
+    assert lead.waiting("jeju").fresh == 1
+    assert len(lead.export("jeju", stick / "file").letters) == 1
+
+
 def parts_of(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as file:
         return {name: file.read(name) for name in file.namelist()}
@@ -200,7 +234,6 @@ def test_a_file_that_unpacks_to_too_much_is_not_unpacked(lead: Courier, jeju: Co
 def test_something_else_is_named(jeju: Courier, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     assert refused(jeju, tmp_path / "file") == "courier_unreadable"
-    assert refused(jeju, tmp_path / "absent") == "courier_unreadable"
 
 
 def test_a_zip_of_a_later_kind_is_named(lead: Courier, jeju: Courier, tmp_path: Path) -> None:

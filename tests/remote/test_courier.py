@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from gagyo.api import run_embedded, run_remote, verify
+from gagyo.canonical import digest
 from gagyo.cli import application
 from gagyo.errors import ExchangeFault, FileFault
 from gagyo.exchange import courier as carrying
@@ -20,6 +22,7 @@ from gagyo.exchange.envelope import Keys
 from gagyo.exchange.membership import FILE, KEYS, Membership
 from gagyo.exchange.parcel import Card
 from gagyo.protocol.study import Study
+from gagyo.runtime.remote import Remote
 from gagyo.site import courier as at_site
 from gagyo.site import decisions
 from gagyo.site.folder import held, state_folder
@@ -131,6 +134,27 @@ def test_a_mixed_study_has_the_same_results(here: Town, files: Files, lead: Path
     assert len(requests) == len(set(requests)), "nothing is released twice"
 
 
+@pytest.mark.usefixtures("mixed")
+def test_where_hospitals_stand_is_told_by_one_thread(files: Files, lead: Path) -> None:
+    """Each telling rewrites progress.json; of two at once one would find that its file is gone, and end the run."""
+    told: list[threading.Thread] = []
+    with Courier(lead, Membership.open(lead)) as courier:
+        card = Membership(FAR, "CN", "site", "courier", "lead", Keys.make().public, Keys.make())
+        with Courier(lead.parent / "far", card) as other:
+            other.export("lead", lead.parent / "card")
+        courier.take_in(lead.parent / "card", yes)
+    with closing(carrying.open_carrier(lead)) as carrier:
+        about = digest(files.study.canonical())
+        remote = Remote(
+            carrier, Keys.make(), about, files.study.sites, 60, lambda _: told.append(threading.current_thread())
+        )
+        post = remote._post("propose", FAR, {})
+        remote._send([post])
+        remote._send([post])
+        remote.close()
+    assert told == [threading.current_thread()]
+
+
 def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tmp_path: Path) -> None:
     run, site = _program(), str(here.files[FAR])
     first, answer = str(tmp_path / "first"), str(tmp_path / "answer")
@@ -143,10 +167,16 @@ def test_the_first_file_makes_the_keys_and_shows_them(here: Town, lead: Path, tm
     with pytest.raises(ExchangeFault):
         run("courier", "import", first, "--site", site, "--fingerprint", wrong)
     assert not (state_folder(here.files[FAR]) / FILE).exists(), "nothing is half done"
-    assert own in run("courier", "import", first, "--site", site, "--fingerprint", own)
+    taken = run("courier", "import", first, "--site", site, "--fingerprint", own)
+    assert own in taken
+    assert f"gagyo courier export FILE --site {site}" in taken
     keys = Membership.open(state_folder(here.files[FAR])).keys.public
     assert fingerprint(keys) in run("courier", "export", answer, "--site", site)
+    assert f"{FAR} has sent no file yet" in written
     run("courier", "import", answer, "--hub", str(lead), input="y\n")
+    assert "no file yet" not in run("courier", "export", str(tmp_path / "second"), "--hub", str(lead), "--to", FAR)
+    other = run("courier", "export", str(tmp_path / "other"), "--hub", str(lead), "--to", "tjanjin")
+    assert f"By courier so far: {FAR}." in other
     with Courier(lead, Membership.open(lead)) as courier:
         assert courier.directory()[FAR].keys == keys
 

@@ -68,8 +68,39 @@ def test_a_folder_of_another_user_is_named(
         assert str(os.getuid()) in err
 
 
+def test_a_database_that_cannot_be_opened_is_no_traceback(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever types a command as another user than the service's reads whose it is."""
+    (study / "sites" / "state" / "seoul" / "inbox.sqlite").mkdir(parents=True)
+    for language, word in (("en", "whose service it is"), ("ko", "데이터베이스"), ("zh", "数据库")):
+        code, _, said = run(capsys, "--language", language, "site", "inbox", study / "sites" / "seoul.yaml")
+        assert code == exits.FAULT
+        assert word in said
+        assert str(os.getuid()) in said
+
+
+def test_a_place_that_cannot_be_made_is_named(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in (study / "study.yaml" / "out", Path("/proc/gagyo/out")):
+        code, _, said = run(capsys, "rehearse", study / "study.yaml", "--out", place)
+        assert (code, "Traceback" in said) == (exits.FAULT, False)
+        assert str(place.parent) in said
+
+
+def test_a_file_of_the_other_kind_is_called_what_it_is(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not by thirty faults of a file that is sound."""
+    seoul, folder = study / "sites" / "seoul.yaml", study / "sites"
+    assert run(capsys, "--language", "en", "check", seoul)[2].splitlines() == [
+        f"{seoul}: this is a hospital's site file. Expected: a study file, such as study.yaml; name that one."
+    ]
+    said = run(capsys, "--language", "zh", "site", "ledger", study / "study.yaml")[2]
+    assert said.splitlines() == [
+        f"{study / 'study.yaml'}: 这是研究文件，应为医院的机构文件（例如 seoul.yaml）。请指定该文件。"
+    ]
+    assert run(capsys, "--language", "en", "check", folder)[2] == f"{folder} is a folder. Name a file in it.\n"
+
+
 def test_new_never_overwrites(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "new", study)[0] == exits.USAGE
+    assert run(capsys, "new", study / "none" / "..")[0] == exits.USAGE
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

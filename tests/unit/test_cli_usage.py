@@ -19,6 +19,10 @@ WRONG = {
     "without_value": (["hub", "start", "hub", "--port"], "--port"),
     "takes_none": (["check", "a.yaml", "--json=yes"], "--json"),
     "not_whole": (["hub", "start", "hub", "--port", "abc"], "--port"),
+    "at_most": (["hub", "start", "hub", "--port", "80000"], "--port"),
+    "at_least": (["hub", "start", "hub", "--port", "-1"], "--port"),
+    "no_file": (["site", "join", "1.2", "--folder", "x"], "1.2"),
+    "other_kind": (["site", "join", "..", "--folder", "x"], ".."),
     "not_one_of": (["schema", "nope"], "nope"),
 }
 HINT = re.compile("`gagyo.*`")
@@ -46,7 +50,7 @@ def test_what_is_wrong_is_said_in_one_language(
     assert HINT.search(told) or name in ("without_value", "takes_none")
     if language != "en":
         words = set(re.findall("[A-Za-z]{3,}", HINT.sub("", told))) - set(re.findall("[A-Za-z]+", " ".join(given)))
-        assert words <= {"json", "study", "site", "port", "kind"}
+        assert words <= {"json", "study", "site", "port", "kind", "FILE"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -64,6 +65,47 @@ def test_a_container_may_do_nothing_but_write_its_folder(name: str) -> None:
     assert one["security_opt"] == ["no-new-privileges:true"]
     assert one["user"].endswith(":-10001:10001}")
     assert "USER 10001:10001" in DOCKERFILE.splitlines()
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> dict[str, str]:
+    """An environment in which `gagyo` is a program that does as its arguments say."""
+    gagyo = tmp_path / "gagyo"
+    gagyo.write_text(
+        "#!/bin/sh\ntrap 'echo ended; exit 0' TERM\necho began\n"
+        '[ "$3" = fails ] && exit 7\n[ "$3" = ends ] && exit 0\n'
+        '[ "$2" = join ] && { read pin; echo "pin $pin"; exit 7; }\nwhile :; do sleep 0.05; done\n'
+    )
+    gagyo.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GAGYO_PAUSE": "0.6"}
+
+
+def test_a_service_that_cannot_start_leaves_after_a_pause(image: dict[str, str]) -> None:
+    """Podman starts a container again at once, for ever; what a person types is not held up, and may ask."""
+    assert 'ENTRYPOINT ["patiently"]' in DOCKERFILE.splitlines()
+    for typed, code, paused in (
+        (["site", "start", "fails"], 7, True),
+        (["site", "start", "ends"], 0, False),
+        (["site", "join", "file"], 7, False),
+    ):
+        began = time.monotonic()
+        done = subprocess.run(
+            [DEPLOY / "patiently", *typed], env=image, input="1234\n", text=True, capture_output=True, check=False
+        )
+        assert done.returncode == code
+        assert (time.monotonic() - began > 0.6) is paused
+        assert ("pin 1234" in done.stdout) is (typed[1] == "join")
+
+
+def test_a_service_is_told_to_end_as_its_container_is(image: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [DEPLOY / "patiently", "hub", "start", "."], env=image, stdout=subprocess.PIPE, text=True
+    ) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "began\n"
+        one.terminate()
+        assert one.stdout.read() == "ended\n"
+        assert one.wait(10) == 0
 
 
 def test_the_image_is_of_what_is_in_the_checkout_and_of_nothing_else() -> None:

@@ -165,6 +165,21 @@ def test_a_damaged_word_file_is_refused_however_it_is_damaged(study: Path) -> No
     assert set(refused_as) <= {"prose_unreadable", "file_too_large"}
 
 
+@pytest.mark.parametrize("suffix", [".hwp", ".PDF", ".doc"])
+def test_documents_of_other_programs_are_told_what_to_be_saved_as(study: Path, suffix: str) -> None:
+    other = study.parent / f"protocol{suffix}"
+    other.write_bytes(b"\xd0\xcf\x11\xe0")
+    with pytest.raises(FileFault) as fault:
+        check_prose(other, study)
+    assert [one.code for one in fault.value.findings] == ["prose_kind"]
+    assert ".docx" in str(fault.value)
+
+
+def test_an_entry_of_a_list_that_is_not_there_is_told_those_that_are(study: Path) -> None:
+    (study.parent / "a.md").write_text("[[sites.9: seoul]]")
+    assert check_prose(study.parent / "a.md", study)[0].values["expected"].startswith("0, 1")
+
+
 def test_from_the_command_line(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = study.parent / "good.md", study.parent / "bad.md"
     good.write_text("At least [[release.minimum_people: 12]] people.")

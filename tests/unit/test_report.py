@@ -23,6 +23,7 @@ from gagyo.protocol import ucum
 from gagyo.protocol.terms import Spline
 from gagyo.protocol.variables import Variable
 from gagyo.report import numbers, render, svg, write
+from gagyo.report.blocks import Grid
 from gagyo.report.checklists import rules
 from gagyo.report.compose import compose
 from gagyo.report.figures import draw_curve
@@ -427,6 +428,27 @@ def test_a_document_with_nothing_found_still_renders(document: dict[str, Any]) -
     names = [section.name for section in compose(bare)]
     assert names == ["summary", "methods", "limits", "checklists", "provenance"]
     assert "notice" not in {tag for tag, _ in Reader(render(bare, "ko")).tags}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_missing_values_only_what_is_missing_is_shown(document: dict[str, Any], language: Language) -> None:
+    """Two hundred rows of 0.0 % hide the one in which something is missing; what is withheld is no nothing."""
+    changed = json.loads(json.dumps(document))
+    (table,) = [one for one in changed["flow"]["tables"] if one["name"] == "missing"]
+    first, second, *others = table["rows"]
+    full = [[one[0], *(0.0 for _ in one[1:])] for one in table["rows"]]
+    lacking = [[*first[:-1], 0.25], [*second[:-1], {"code": "below_minimum", "number": 10}], *full[2:]]
+    said = catalogue(language)
+    for rows, shown in ((lacking, 2), (full, 0)):
+        table["rows"] = rows
+        (section,) = [one for one in compose(changed) if one.name == "missing"]
+        grids = [block.table for block in section.blocks if isinstance(block, Grid)]
+        assert [len(one.rows) for one in grids] == ([shown] if shown else [])
+        page = render(changed, language)
+        told = said["report.nothing_else_missing"] if shown else said["report.nothing_missing"]
+        words = [part for part in re.split(r"\{.*?\}", told) if len(part) > 8]
+        assert all(part in page for part in words)
+        assert (f"{len(others)} " in page or f"{len(others)}개" in page) or not shown
 
 
 def test_a_total_that_would_tell_a_withheld_cell_is_not_shown() -> None:

@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _report(error: Exception) -> int:
     """Print an error that a user may see, and give its exit code; any other goes on."""
     from gagyo.cli.exits import FAULT, USAGE, code_of
-    from gagyo.errors import FileFault, GagyoError, is_full
+    from gagyo.errors import FileFault, GagyoError, is_closed, is_full
 
     if isinstance(error, USAGE_ERROR):
         if said := told(error):
@@ -141,10 +141,14 @@ def _report(error: Exception) -> int:
         return FAULT
     if is_full(error):
         error = FileFault.of("disk_full")
+    if is_closed(error):
+        error = FileFault.of("database_closed", found=os.getuid())
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
         error = FileFault.of("not_permitted", found=os.path.abspath(error.filename), expected=os.getuid())
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         error = FileFault.of("file_in_the_way", found=os.path.abspath(error.filename))
+    if isinstance(error, OSError) and error.errno and error.filename:
+        error = FileFault.of("not_made", found=os.path.abspath(error.filename), expected=error.strerror)
     if not isinstance(error, GagyoError):
         raise error
     print(_text(error), file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gagyo.cli.asking import secret
 from gagyo.cli.speech import say
 
 PASSPHRASE = "GAGYO_PASSPHRASE"
@@ -25,20 +26,26 @@ def key(
     out: Annotated[Path, typer.Option(help=say("approval_key.out"))],
 ) -> None:
     """Make the key, and show the public half for the site file's policy."""
+    from gagyo.errors import FileFault
     from gagyo.governance.role_key import RoleKey
     from gagyo.governance.roles import ROLES
 
     if role not in ROLES:
-        raise typer.BadParameter(say("approval_key.no_role", found=role, expected=", ".join(ROLES)))
-    made = RoleKey.make(role, name)
+        raise typer.BadParameter(
+            say("approval_key.no_role", found=role, expected=", ".join(ROLES)), param_hint="--role"
+        )
+    if not name.strip():
+        raise typer.BadParameter(say("approval_key.no_name"), param_hint="--name")
+    if out.exists():
+        raise FileFault.of("key_exists", found=out)
+    made = RoleKey.make(role, name.strip())
     made.write(out, passphrase(again=True))
     typer.echo(say("approval_key.done", file=out, role=role, public=made.public))
 
 
 def passphrase(again: bool = False) -> str:
-    """The passphrase, typed without being shown, or from GAGYO_PASSPHRASE."""
+    """The passphrase, from GAGYO_PASSPHRASE, typed without being shown, or a line of a pipe."""
     given = os.environ.get(PASSPHRASE)
     if given:
         return given
-    once_more = say("approval_key.ask_again") if again else False
-    return str(typer.prompt(say("approval_key.ask"), hide_input=True, confirmation_prompt=once_more))
+    return secret(say("approval_key.ask"), say("approval_key.ask_again") if again else "")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gagyo.cli.asking import check_agreed
+from gagyo.cli.fresh import check_fresh
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def approve(
     from gagyo.governance.approval import sign
     from gagyo.governance.role_key import RoleKey
 
+    check_fresh(out)
     about = _about(plan, site, site_file, data)
     draft = _draft(about, (start, until), tuple(analysis or ()), conditions, withdraw)
     holder = RoleKey.read(key, passphrase())
@@ -46,7 +49,7 @@ def approve(
     _check_data(signed)
     if not yes:
         typer.echo((_plan_text(about.plan) + "\n\n" if about.plan else "") + statement_text(signed))
-        typer.confirm(say("approve.ask"), abort=True)
+        check_agreed(say("approve.ask"))
     out.write_bytes(signed.to_bytes())
     typer.echo(say("approve.done_withdraw" if withdraw else "approve.done", file=out))
 

@@ -34,7 +34,9 @@ def export(
     else:
         assert hub is not None
         with Courier(hub, Membership.open(hub)) as courier:
-            written = courier.export(to, file)
+            written, known = courier.export(to, file), sorted(courier.directory())
+        if to not in known:  # its first file, or a slip of the pen
+            typer.echo(say("courier_export.first", name=to, known=", ".join(known) or "–"))
     values = {"file": file, "name": written.recipient, "letters": len(written.letters), "bytes": written.bytes}
     typer.echo(say("courier_export.done", **values))
     typer.echo(say("courier_export.card", name=written.sender.name, fingerprint=fingerprint(written.sender.keys)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gagyo.cli.asking import agreed
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def take_in(
         with Courier(hub, Membership.open(hub)) as courier:
             parcel, fresh = courier.take_in(file, _asking(told))
     typer.echo(say("courier_import.done", name=parcel.sender.name, letters=len(parcel.letters), fresh=fresh))
-    typer.echo(say("courier_import.next_site" if site is not None else "courier_import.next_lead"))
+    typer.echo(say("courier_import.next_lead") if site is None else say("courier_import.next_site", site=site))
 
 
 def _asking(told: str) -> Trust:
@@ -50,6 +51,6 @@ def _asking(told: str) -> Trust:
 
         values = {"name": card.name, "fingerprint": fingerprint(card.keys)}
         typer.echo(say("courier_import.changed" if changed else "courier_import.new", **values))
-        return same_fingerprint(told, card.keys) if told else typer.confirm(say("courier_import.ask"))
+        return same_fingerprint(told, card.keys) if told else agreed(say("courier_import.ask"))
 
     return trust

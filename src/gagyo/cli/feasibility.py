@@ -64,11 +64,12 @@ def feasibility_lines(found: Feasibility) -> list[str]:
 
 def _cohort_lines(found: Feasibility, cohort: str) -> list[str]:
     from gagyo.cli.aligned import aligned
+    from gagyo.report.numbers import count
 
     counts = found.counts[cohort]
     told = sum(one.state == "counted" for one in counts.values())
     name = found.study.cohorts[cohort].label.to(language()) or cohort
-    values = {"people": f"{found.total(cohort):,}", "told": told, "every": len(counts)}
+    values = {"people": count(found.total(cohort)), "told": told, "every": len(counts)}
     head = [
         say(f"feasibility.{column}") for column in ("hospital", "country", "analysed", "incomplete", "not_selected")
     ]
@@ -100,9 +101,10 @@ def _row(found: Feasibility, hospital: Hospital, one: Count) -> list[str]:
 
 
 def _number(number: int | None) -> str:
+    from gagyo.report.numbers import count
     from gagyo.text import translate
 
-    return translate("withheld.withheld", language()) if number is None else f"{number:,}"
+    return translate("withheld.withheld", language()) if number is None else count(number)
 
 
 def _few(found: Feasibility) -> str:
@@ -147,9 +149,10 @@ def _verdict_lines(found: Feasibility, one: Verdict) -> list[str]:
 
 def _have(one: Verdict) -> Iterable[str]:
     from gagyo.cli.power import part_text
+    from gagyo.report.numbers import count
 
     for part, have in one.have.items():
-        yield say("feasibility.have", part=part_text(part), have=f"{have:,}", need=f"{one.need[part]:,}")
+        yield say("feasibility.have", part=part_text(part), have=count(have), need=count(one.need[part]))
     if one.reached is not None:
         kind = "power" if "power" in one.required.design.numbers else "half_width"
         yield say(f"feasibility.reached_{kind}", value=f"{one.reached:.3f}")
@@ -180,7 +183,8 @@ def _names(found: Feasibility, sites: Iterable[str]) -> str:
 
 def _parts(one: Verdict) -> str:
     from gagyo.cli.power import part_text
+    from gagyo.report.numbers import count
 
     return say("power.comma").join(
-        say("power.part", part=part_text(part), number=f"{number:,}") for part, number in one.short.items()
+        say("power.part", part=part_text(part), number=count(number)) for part, number in one.short.items()
     )

@@ -23,5 +23,8 @@ def backup(
     from gagyo.exchange.hub_folder import HubFolder
     from gagyo.exchange.operator import backup as copy
 
-    made = copy(HubFolder.open(folder), out)
+    hub = HubFolder.open(folder)
+    made = copy(hub, out)
     typer.echo(say("hub.backup.done", out=out, files=", ".join(path.name for path in made)))
+    if hub.mailbox != "sqlite":
+        typer.echo(say("hub.backup.database"))

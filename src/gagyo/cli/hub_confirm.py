@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gagyo.cli.asking import check_agreed
 from gagyo.cli.speech import say
 
 
@@ -29,8 +30,7 @@ def confirm(
     if not said:
         shown = waiting_fingerprint(hub, name)
         typer.echo(say("hub.confirm.shown", name=name, fingerprint=shown))
-        if not typer.confirm(say("hub.confirm.ask")):
-            raise typer.Exit(1)
+        check_agreed(say("hub.confirm.ask"))
         said = shown
     let_in(hub, name, said)
     typer.echo(say("hub.confirm.done", name=name))

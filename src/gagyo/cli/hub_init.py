@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ def init(
 
     if (certificate is None) != (key is None):
         raise typer.BadParameter(say("hub.init.both"), param_hint="--certificate --key")
-    folder = folder.absolute()
+    folder = Path(os.path.abspath(folder))
     hub = make_hub(folder, country, name=name, url=url, certificate=certificate, key=key)
     typer.echo(say("hub.init.done", name=hub.name, folder=folder, url=hub.url))
     typer.echo(say("hub.fingerprint", fingerprint=fingerprint(hub.keys.public)))

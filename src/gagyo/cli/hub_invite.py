@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from gagyo.cli.fresh import check_fresh
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def invite(
     from gagyo.exchange.hub_folder import HubFolder
     from gagyo.exchange.operator import invite as write
 
+    check_fresh(out)
     pin = write(HubFolder.open(folder), name, country, cast("Role", role), out)
     typer.echo(say("hub.invite.done", out=out, name=name, days=INVITATION_DAYS))
     typer.echo(say("hub.invite.pin", pin=pin))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gagyo.cli.asking import line
 from gagyo.cli.speech import say
 
 
@@ -27,7 +28,7 @@ def partner(
     from gagyo.exchange.hub_folder import HubFolder
     from gagyo.exchange.operator import join_partner
 
-    asked = pin or typer.prompt(say("site_join.ask_pin"))
+    asked = pin or line(f"{say('site_join.ask_pin')}: ")
     joined = join_partner(HubFolder.open(folder), startup.read_bytes(), asked, proxy=proxy, extra_ca=extra_ca)
     typer.echo(say("hub.partner.done", hub=joined.hub_name, name=joined.name))
     typer.echo(say("site_join.own", fingerprint=fingerprint(joined.keys.public)))

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def start(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=say("hub.folder"))],
     host: Annotated[str, typer.Option(help=say("hub.start.host"))] = "",
-    port: Annotated[int | None, typer.Option(help=say("hub.start.port"))] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help=say("hub.start.port"))] = None,
 ) -> None:
     """Serve."""
     from gagyo.exchange.hub_folder import HubFolder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def new(folder: Annotated[Path, typer.Argument(help=say("new.folder"))]) -> None:
     """Write a study, four site files and their made-up patients into a folder that is new or empty."""
+    folder = Path(os.path.normpath(folder))  # `a/..` is here, whether there is an `a` or not
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise typer.BadParameter(say("new.not_empty", folder=folder), param_hint="FOLDER")
     write(folder)

@@ -38,10 +38,12 @@ def power(
 
 def required_lines(found: Required) -> list[str]:
     """A design with what it needs."""
+    from gagyo.report.numbers import count
+
     lines = [design_line(found.design)]
-    lines += ["  " + say("power.part", part=part_text(need.part), number=f"{need.number:,}") for need in found.needs]
+    lines += ["  " + say("power.part", part=part_text(need.part), number=count(need.number)) for need in found.needs]
     if found.people is not None and all(need.part != "people" for need in found.needs):
-        lines.append("  " + say("power.in_all", people=f"{found.people:,}"))
+        lines.append("  " + say("power.in_all", people=count(found.people)))
     if found.inflation != 1:
         lines.append("  " + say("power.inflated", factor=f"{found.inflation:.3f}"))
     lines.append("  " + say("power.formula", text=formula(found)))

@@ -38,10 +38,11 @@ def rehearse(
     from gagyo.rehearsal import Expected
     from gagyo.rehearsal import rehearse as rehearsed
     from gagyo.report import write
+    from gagyo.report.numbers import count
 
     read = Study.read(study)
     expected = Expected.read(expect, read, people) if expect else Expected.of(read, people)
-    counted = ", ".join(f"{site} {number}" for site, number in expected.people.items())
+    counted = ", ".join(f"{site} {count(number)}" for site, number in expected.people.items())
     typer.echo(say("rehearse.drawn", people=counted))
     teller = Teller()
     found = rehearsed(study, out, expected, seed, teller.told, teller.ended)

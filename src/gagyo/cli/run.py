@@ -47,7 +47,7 @@ def run(
     held = held_in(evidence, own)
     signed = [read_statement(path) for path in approval or []]
     try:
-        finished = _run(study, sites, hub, out, Teller(), held, own, signed)
+        finished = _run(study, sites, hub, out, Teller(hub), held, own, signed)
     except KeyboardInterrupt:
         typer.echo(say("run.interrupted"), err=True)
         raise typer.Exit(130) from None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gagyo.cli.asking import check_agreed
 from gagyo.cli.speech import say
 
 
@@ -38,6 +39,6 @@ def approve(
         typer.echo(plan_text(proposed))
         for one in signed:
             typer.echo("\n" + statement_text(one))
-        typer.confirm(say("site_approve.ask"), abort=True)
+        check_agreed(say("site_approve.ask"))
     taken = take(site_file, folder, "approve", proposed.plan, statements=signed)
     typer.echo(say("site_approve.done", plan=taken.plan))

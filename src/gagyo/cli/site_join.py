@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gagyo.cli.asking import line
 from gagyo.cli.speech import say
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def join(
         return
     if startup is None:
         raise typer.BadParameter(say("site_join.no_file"), param_hint="FILE")
-    asked = pin or typer.prompt(say("site_join.ask_pin"))
+    asked = pin or line(f"{say('site_join.ask_pin')}: ")
     _show(joining.join(startup.read_bytes(), asked, folder, proxy=proxy, extra_ca=extra_ca), "done")
 
 

@@ -80,15 +80,22 @@ def _line(one: Act, hidden: bool) -> str:
     from gagyo.result import Words
 
     if hidden:
-        return say("site_review_show.hidden", at=one.at)
+        return say("site_review_show.hidden", at=_when(one.at))
     who = say("site_review_show.itself")
     if one.key:
         who = say("site_review_show.person", person=one.person, role=Words(f"approval.role.{one.role}"))
     words = [Words(f"review.doing.{one.verdict}")] if one.verdict else []
     words += [Words(f"review.reason.{one.reason}")] if one.reason else []
-    rest = ", ".join([*(word.to(language()) for word in words), *([one.note] if one.note else [])])
-    told = {"at": one.at or "-", "doing": Words(f"review.doing.{one.doing}"), "who": who, "rest": rest}
+    rest = say("power.comma").join([*(word.to(language()) for word in words), *([one.note] if one.note else [])])
+    told = {"at": _when(one.at), "doing": Words(f"review.doing.{one.doing}"), "who": who, "rest": rest}
     return say("site_review_show.done", **told).rstrip()
+
+
+def _when(at: str) -> str:
+    """In UTC to the minute, as every other time here."""
+    from datetime import UTC, datetime
+
+    return datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%d %H:%MZ") if at else "-"
 
 
 def _plain(shown: Any) -> Any:

@@ -17,13 +17,15 @@ def register(app: typer.Typer) -> None:
 
 def start(
     site_file: Annotated[Path, typer.Argument(help=say("site_check.site_file"))],
-    health: Annotated[int, typer.Option(help=say("site_start.health"))] = 0,
+    health: Annotated[int, typer.Option(min=0, max=65535, help=say("site_start.health"))] = 0,
 ) -> None:
     """Serve."""
+    from gagyo.exchange.courier import HUB
     from gagyo.site.serving import serve
 
     def ready(name: str, hub: str, page: int) -> None:
         # A program that started this waits for the line: it must not lie in a buffer.
-        print(say("site_start.ready", name=name, hub=hub, page=f"http://127.0.0.1:{page}/health"), flush=True)
+        key = "site_start.ready_courier" if hub == HUB else "site_start.ready"
+        print(say(key, name=name, hub=hub, page=f"http://127.0.0.1:{page}/health"), flush=True)
 
     serve(site_file, health, ready)

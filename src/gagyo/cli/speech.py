@@ -60,9 +60,9 @@ def ahead(arguments: Sequence[str]) -> list[str]:
     return [*chosen, *rest]
 
 
-def stands(doing: str, detail: object) -> str:
-    """Where a plan stands at a hospital, with the reason of a refusal."""
-    return say(f"site_state.{'refused_why' if doing == 'refused' and detail else doing}", detail=detail)
+def stands(doing: str, detail: object, **where: object) -> str:
+    """Where a plan stands at a hospital, with the reason of a refusal, and for a courier's way `hub` and `name`."""
+    return say(f"site_state.{'refused_why' if doing == 'refused' and detail else doing}", detail=detail, **where)
 
 
 def say(key: str, **values: object) -> str:

@@ -26,7 +26,11 @@ SAID = (
     (r"(?:Value '.*' is not|Input should be) a valid int(?:eger)?\b", "not_whole"),
     (r"(?:Value '.*' is not|Input should be) a valid (?:float|number)\b", "not_number"),
     (r"(?:Value error, )?'(?P<found>.*)' is not one of (?P<expected>.*?)\.?$", "not_one_of"),
-    (r"(?:File|Path|Directory) '(?P<found>.*)' does not exist\.", "no_file"),
+    (r"(?:\S+ is not in the range (?:\S+<=)?x<=|Input should be less than or equal to )(?P<expected>\d+)", "at_most"),
+    (r"Input should be greater than or equal to (?P<expected>\d+)", "at_least"),
+    (r"(?i)(?:file|path|directory) '(?P<found>.*)' does not exist", "no_file"),
+    (r"(?i)(?:file|path|directory) '(?P<found>.*)' is not (?:readable|writable)", "not_permitted"),
+    (r"(?i)(?:file|path|directory) '(?P<found>.*)' is a (?:file|directory)", "other_kind"),
 )
 """Sentences of Typer and click, and the keys `cli.usage.<key>` that stand for them."""
 

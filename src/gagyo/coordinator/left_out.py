@@ -24,33 +24,35 @@ class LeftOutFit:
     most: int
 
     def ask(self) -> Asking:
-        """What the hospital that is left out releases in the end; where it lost its place its fit starts again.
+        """What the hospital that is left out releases in the end.
+
+        One that lost its place (its service was started again, or none runs there between two of a courier's files) is
+        brought the letters of all turns from then on, and goes on from where it was.
 
         Raises:
             IncompleteError: a hospital refused, or the fit does not end.
         """
-        attempt = 0
-        while (answer := (yield from self._attempt(attempt))).outcome == "behind":
-            attempt += 1
-        return answer
-
-    def _attempt(self, attempt: int) -> Asking:
         others = [site for site in self.roster if site != self.site]
-        sealed: dict[str, bytes] = {}
-        for turn in range(self.most):
-            (answer,) = yield [self._request(self.site, "receive", {"turn": turn, "others": others}, attempt, sealed)]
-            if answer.outcome in ("behind", "released"):
+        letters: list[dict[str, bytes]] = [{}]
+        lost = 0
+        while True:
+            turn = len(letters) - 1
+            relay = {"sealed": letters[-1], **({"turns": letters[:-1]} if lost else {})}
+            (answer,) = yield [self._request(self.site, "receive", {"turn": turn, "others": others}, lost, relay)]
+            if answer.outcome == "behind" and not lost:
+                lost = 1
+            elif answer.outcome == "relay" and turn + 1 < self.most:
+                letters.append((yield from self._carry(answer, turn, lost)))
+            elif answer.outcome == "released":
                 return answer
-            if answer.outcome != "relay":
+            else:
                 raise IncompleteError([answer])
-            sealed = yield from self._carry(answer, turn, attempt)
-        raise IncompleteError([answer])
 
     def _carry(self, answer: Answer, turn: int, attempt: int) -> Asking:
         """The other hospitals' sealed answers to sealed requests, by hospital."""
         arguments = {"from": self.site, "turn": turn}
         answers = yield [
-            self._request(site, "relayed", arguments, attempt, letter)
+            self._request(site, "relayed", arguments, attempt, {"sealed": letter})
             for site, letter in answer.payload["sealed"].items()
         ]
         refused = [one for one in answers if one.outcome != "relay"] or [*filter(None, map(_withheld, answers))]
@@ -59,7 +61,7 @@ class LeftOutFit:
         return {one.site: one.payload["sealed"] for one in answers}
 
     def _request(
-        self, site: str, step: str, arguments: Mapping[str, Any], attempt: int, sealed: bytes | Mapping[str, bytes]
+        self, site: str, step: str, arguments: Mapping[str, Any], attempt: int, relay: Mapping[str, Any]
     ) -> Request:
         return Request(
             self.plan,
@@ -70,7 +72,7 @@ class LeftOutFit:
             step,
             dict(arguments),
             attempt=attempt,
-            relay={"sealed": sealed},
+            relay=relay,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,14 @@ def expiry(certificate: Path) -> datetime:
     """When a PEM certificate expires, in UTC; ExchangeFault `bad_certificate`."""
     try:
         return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        raise ExchangeFault.of("bad_certificate", found=certificate) from None
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """Raise ExchangeFault `bad_certificate` where a server could not serve with them, or would ask for a passphrase."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=str)
     except (OSError, ValueError):
         raise ExchangeFault.of("bad_certificate", found=certificate) from None
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gagyo.errors import ExchangeFault, FileFault, check_none
-from gagyo.exchange.certificates import Pair, make_authority, make_server
+from gagyo.exchange.certificates import Pair, check_pair, make_authority, make_server
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.letter import is_name
 from gagyo.exchange.mailbox.letters import Limits
@@ -114,17 +114,19 @@ def make_hub(
     """Make a hub's folder; with a certificate authority of its own unless a certificate and its key are given.
 
     Raises:
-        ExchangeFault: `hub_exists`. FileFault: a value that `hub.yaml` cannot have.
+        ExchangeFault: `hub_exists`, `bad_certificate`. FileFault: a value that `hub.yaml` cannot have.
     """
     if (folder / FILE).exists():
         raise ExchangeFault.of("hub_exists", found=folder)
     parts = urlsplit(url)
-    port = parts.port or 443
+    port = (parts.port if _is_port(parts) else 0) or 443
     record = {"name": name or f"hub-{country.lower()}", "country": country, "url": url.rstrip("/")}
     record |= {"listen": f"0.0.0.0:{port}", "mailbox": "sqlite"}
     record |= {"certificate": str(certificate.resolve()) if certificate else "server.pem"}
     record |= {"key": str(key.resolve()) if key else "server.key"}
     check_none(_faults(record, folder / FILE))
+    if certificate is not None and key is not None:
+        check_pair(certificate, key)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     Keys.open(folder / "keys")
@@ -192,11 +194,20 @@ def _read(path: Path) -> _Table:
 
 def _is_url(value: Any) -> bool:
     parts = urlsplit(value) if isinstance(value, str) else None
-    return parts is not None and parts.scheme == "https" and bool(parts.hostname) and parts.path in ("", "/")
+    whole = parts is not None and parts.scheme == "https" and bool(parts.hostname) and parts.path in ("", "/")
+    return whole and _is_port(parts)
+
+
+def _is_port(parts: SplitResult | None) -> bool:
+    try:
+        return parts is not None and (parts.port is None or parts.port > 0)
+    except ValueError:  # over 65,535, or no number
+        return False
 
 
 def _is_listen(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\S+:\d{1,5}", value) is not None
+    port = re.fullmatch(r"\S+:(\d{1,5})", value) if isinstance(value, str) else None
+    return port is not None and int(port[1]) < 1 << 16
 
 
 def _is_mailbox(value: Any) -> bool:

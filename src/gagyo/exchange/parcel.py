@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gagyo.errors import ExchangeFault, Tampered
+from gagyo.errors import ExchangeFault, FileFault, Tampered
 from gagyo.exchange.envelope import Keys, PublicKeys
 from gagyo.exchange.letter import Letter, Received, chunk_digest, divide, is_name, is_study, letter_id
 from gagyo.zipped import NO_ZIP, part
@@ -53,17 +53,26 @@ class Parcel:
 
 
 def write(path: Path, parcel: Parcel, keys: Keys, body_of: Callable[[str], bytes]) -> None:
-    """Write a courier's file, whole or not at all; ExchangeFault `courier_exists` where there is one already."""
+    """Write a courier's file, whole or not at all.
+
+    Raises:
+        ExchangeFault: `courier_exists` where there is one already, `courier_no_name` where its recipient can be none.
+    """
     if path.exists():
         raise ExchangeFault.of("courier_exists", found=path)
+    if not is_name(parcel.recipient) or parcel.recipient == parcel.sender.name:
+        raise ExchangeFault.of("courier_no_name", found=parcel.recipient)
     manifest = json.dumps(_record(parcel), ensure_ascii=False, indent=1).encode()
     beside = path.with_name(path.name + ".new")
-    with zipfile.ZipFile(beside, "w") as file:
-        file.writestr(MANIFEST, manifest)
-        file.writestr(SIGNATURE, keys.sign(LABEL + manifest).hex())
-        for letter in parcel.letters:
-            file.writestr(FOLDER + letter.id, body_of(letter.id))
-    beside.replace(path)
+    try:
+        with zipfile.ZipFile(beside, "w") as file:
+            file.writestr(MANIFEST, manifest)
+            file.writestr(SIGNATURE, keys.sign(LABEL + manifest).hex())
+            for letter in parcel.letters:
+                file.writestr(FOLDER + letter.id, body_of(letter.id))
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)  # on a stick that is full it would take the room of the next file
 
 
 def _record(parcel: Parcel) -> dict[str, Any]:
@@ -82,7 +91,10 @@ def read(path: Path) -> Parcel:
 
     Raises:
         ExchangeFault: `courier_unreadable` where the file is none, `courier_forged` where it was changed.
+        FileFault: `courier_missing`, there is no file.
     """
+    if not path.is_file():
+        raise FileFault.of("courier_missing", found=path)
     try:
         with zipfile.ZipFile(path) as file:
             manifest = part(file, MANIFEST, LARGEST_MANIFEST)

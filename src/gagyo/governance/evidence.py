@@ -145,7 +145,12 @@ def append_held(path: Path, one: Evidence, kinds: Collection[str]) -> None:
     before = read_text(path) if path.exists() else ""
     line = "- " + json.dumps(_written(one), ensure_ascii=False) + "\n"
     text = (before if not before or before.endswith("\n") else before + "\n") + line
-    _parse(text, path, kinds)
+    try:
+        _parse(text, path, kinds)
+    except FileFault:
+        if before.strip():
+            _parse(before, path, kinds)  # of another file, what is wrong with it, not with the line more
+        raise
     fresh = path.with_name(path.name + ".new")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(text)

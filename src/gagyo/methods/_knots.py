@@ -64,9 +64,8 @@ def parse(text: str, analysis: Analysis, study: Study) -> Formula:
         FileFault: also where another analysis of the same people counts a spline's variable in cells of its own.
     """
     formula = formulas.parse(text, study.variables, unplaced=True)
-    crossing = [one.name for one in formula.unplaced if two_grids(one.name, analysis, study)]
     place = analysis.place("formula")
-    check_none([Finding("values_two_grids", place=place, values={"found": name}) for name in crossing])
+    check_none(fault for one in formula.unplaced for fault in two_grids(one.name, analysis, study, place))
     return formula
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from gagyo.federation.ask import Ask, Pooled, Sends
 from gagyo.federation.local import LocalStep, Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
-from gagyo.finding import Finding
+from gagyo.finding import Finding, Place
 from gagyo.methods._descent import descend, halves_of
-from gagyo.methods._survival.grid import on_one_grid
+from gagyo.methods._survival.grid import gridded
 from gagyo.methods._validation.present import everyone
 from gagyo.methods._value_cells import AT_ONCE, TURNS, Grouped, Values
 from gagyo.protocol import formula as formulas
@@ -178,16 +178,16 @@ def value_faults(analysis: Analysis, study: Study, names: Sequence[str]) -> Iter
         if kind not in MEASURED:
             values = {"found": f"{name} ({kind})", "expected": ", ".join(MEASURED)}
             yield Finding("values_kind", place=place, values=values)
-        if two_grids(name, analysis, study):
-            yield Finding("values_two_grids", place=place, values={"found": name})
+        yield from two_grids(name, analysis, study, place)
 
 
-def two_grids(name: str, analysis: Analysis, study: Study) -> bool:
-    """Whether another analysis counts a variable in cells of its own: as its time, of whatever people, since curves of
+def two_grids(name: str, analysis: Analysis, study: Study, place: Place) -> Iterator[Finding]:
+    """The fault where others count a variable in cells of their own: as their time, of whatever people, since curves of
     two parts are a curve of everyone; or for a bend, of the same people.
     """
-    timed = any(any(on_one_grid(study, cohort, name)) for cohort in study.cohorts)
-    return timed or any(_bends(one, name, study) for one in study.analyses.values() if one.cohort == analysis.cohort)
+    bent = (one.name for one in study.analyses.values() if one.cohort == analysis.cohort and _bends(one, name, study))
+    if others := [*gridded(study, name), *bent]:
+        yield Finding("values_two_grids", place=place, values={"found": name, "expected": ", ".join(others)})
 
 
 def _bends(other: Analysis, name: str, study: Study) -> bool:

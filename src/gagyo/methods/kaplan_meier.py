@@ -9,7 +9,7 @@ after Brookmeyer & Crowley (1982). Reference: R `survival::survfit`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -141,32 +141,41 @@ def _known(value: float) -> float | None:
 
 
 def _medians(curves: list[_Group], grid: Grid, time: Words) -> Table:
+    digits = _digits([one.table.median() for one in curves])
     columns = (
         Column("group", Words("survival.group"), "text"),
         Column("people", Words("regression.people"), "count"),
         Column("events", Words("survival.events"), "count"),
-        Column("median", Words("survival.median"), "interval", 0),
+        Column("median", Words("survival.median"), "interval", digits),
         Column("between", Words("survival.median_between"), "text"),
     )
     rows = tuple(
-        (one.label, int(grid.at_risk[0, g]), int(grid.events[:, g].sum()), *_median(one.table))
+        (one.label, int(grid.at_risk[0, g]), int(grid.events[:, g].sum()), *_median(one.table, digits))
         for g, one in enumerate(curves)
     )
     return Table("medians", Words("survival.medians"), columns, rows, notes=(time,))
 
 
-def _median(table: LifeTable) -> tuple[Interval | Words, Words | None]:
+def _digits(medians: Sequence[Sequence[float]]) -> int:
+    """One number of digits after the decimal point for a column: it leaves two figures of each median and of how wide
+    its interval is, and no more than tell all of them as they are.
+    """
+    sizes = [size for value, low, high in medians for size in (value, high - low) if np.isfinite(size) and size > 0]
+    told = [float(one) for median in medians for one in median if np.isfinite(one)]
+    return min(max(map(figures, sizes), default=0), time_digits(told))
+
+
+def _median(table: LifeTable, digits: int) -> tuple[Interval | Words, Words | None]:
     """The median with its limits where they are known, and between which edges it lies for certain."""
     value, low, high = table.median()
     if np.isnan(value):
         if not np.isfinite(low):
             return Words("survival.not_reached"), None
-        return Words("survival.not_reached_from", {"low": f"{low:.{figures(low)}f}"}), None
+        return Words("survival.not_reached_from", {"low": f"{low:.{digits}f}"}), None
     early, late = table.median_bounds()
     between: dict[str, int | float | str] = {"low": f"{early:g}", "high": f"{late:g}" if np.isfinite(late) else "∞"}
     if np.isfinite(low) and np.isfinite(high):
         return Interval(value, low, high), Words("survival.between", between)
-    digits = figures(value)
     ends = {name: f"{one:.{digits}f}" if np.isfinite(one) else "–" for name, one in (("low", low), ("high", high))}
     return Words("survival.open_interval", {"value": f"{value:.{digits}f}", **ends}), Words("survival.between", between)
 

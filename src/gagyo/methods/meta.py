@@ -9,6 +9,7 @@ region, their consistency and an interaction with region: ICH E17 (2017). Papers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -26,6 +27,7 @@ from gagyo.methods._meta_told import Own, Told
 from gagyo.protocol import formula as formulas
 from gagyo.protocol.formula import Formula
 from gagyo.protocol.study import Analysis, Study
+from gagyo.protocol.written import SITE
 from gagyo.release.aggregate import Aggregate, everybody, scalar
 from gagyo.result import Result
 from gagyo.statistics.metaanalysis import Variance
@@ -155,10 +157,11 @@ def _faults(options: Options, formula: Formula, analysis: Analysis, study: Study
 
 def _region_faults(options: Options, analysis: Analysis, study: Study) -> Iterator[Finding]:
     """Every hospital is in exactly one of at least two regions."""
-    if options.consistency is None:
+    if options.consistency is None or not study.sites:
         return
     regions = options.consistency.regions
-    listed = [site for sites in regions.values() for site in sites]
+    # Names that can be none are told where the study lists its hospitals.
+    listed = [site for sites in regions.values() for site in sites if re.fullmatch(SITE, site)]
     if sorted(listed) != sorted(study.sites) or len(regions) < 2 or not all(regions.values()):
         said = "; ".join(f"{name}: {', '.join(sites)}" for name, sites in regions.items())
         values = {"found": said or "0", "expected": ", ".join(study.sites)}

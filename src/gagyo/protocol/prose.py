@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from gagyo.errors import FileFault
 from gagyo.finding import Finding, Place
 from gagyo.protocol.guards import listed, short
 from gagyo.protocol.word import paragraphs
@@ -22,6 +23,8 @@ MARK = re.compile(r"(?:\[\[|［［|【【)(.*?)(?:\]\]|］］|】】)", re.DOTAL
 CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 QUOTES = "\"'“”‘’「」『』«»"
 TRUTH = {"true": True, "false": False, "yes": True, "no": False, "예": True, "아니오": False, "是": True, "否": False}
+OTHERS = frozenset({".doc", ".hwp", ".hwpx", ".odt", ".pages", ".pdf", ".rtf", ".wps"})
+"""Documents that are neither text nor Word's own format."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def marked(document: Path) -> Iterator[Marked]:
             for match in MARK.finditer(text):
                 yield Marked(match[1], Place(str(document), path=f"¶ {number}"))
         return
+    if document.suffix.lower() in OTHERS:
+        raise FileFault(Finding("prose_kind", place=Place(str(document)), values={"found": document.suffix}))
     text = CODE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), read_text(document))
     for match in MARK.finditer(text):
         yield Marked(match[1], Place(str(document), text.count("\n", 0, match.start()) + 1))
@@ -81,7 +86,8 @@ def _entry(root: Entry, path: str) -> tuple[Entry | None, Sequence[str]]:
         elif isinstance(entry.value, list) and name.isdigit() and int(name) < len(entry.value):
             entry = entry.value[int(name)]
         else:
-            return None, list(entry.value) if isinstance(entry.value, dict) else ()
+            inside = list(map(str, range(len(entry.value)))) if isinstance(entry.value, list) else ()
+            return None, list(entry.value) if isinstance(entry.value, dict) else inside
     return entry, ()
 
 
@@ -108,7 +114,7 @@ def same(said: str, entry: Entry) -> bool:
 
 def _number(text: str) -> Decimal | str:
     """A number's value; a text that is none stays what it is, and so equals no number."""
-    plain = re.sub(r"(?<=\d),(?=\d{3}(\D|$))", "", text.replace("−", "-").replace("\u00a0", ""))
+    plain = re.sub(r"(?<=\d),(?=\d{3}(\D|$))", "", text.replace("−", "-").replace("\u00a0", "").replace("\u202f", ""))
     percent = re.fullmatch(r"(.*?)\s*[%％]", plain)
     try:
         return Decimal(percent[1]) / 100 if percent else Decimal(plain)

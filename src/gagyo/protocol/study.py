@@ -207,6 +207,7 @@ def _canonical_analysis(analysis: Analysis) -> dict[str, Any]:
 def _read(text: str, file: str) -> tuple[Study | None, tuple[Finding, ...]]:
     """A text is read once: planning, approving, opening and running ask for it each, and YAML takes longest of all."""
     root = read_entries(text, file)
+    root.check_kind("a_site_file", ("site", "data"), ("gagyo", "study", "analyses"))
     study = _study(root)
     return study and replace(study, source=text), tuple(_faults(root))
 

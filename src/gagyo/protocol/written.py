@@ -93,6 +93,14 @@ class Entry:
             if key not in known:
                 entry.fault("unknown_key", found=short(key), expected=listed(known), hint=nearest(key, known))
 
+    def check_kind(self, other: str, marks: Iterable[str], own: Iterable[str]) -> None:
+        """Raise FileFault `other` where the entries are another kind of file's: all of its `marks`, none of its `own`.
+
+        Two files lie side by side and are taken for each other; thirty faults would hide that.
+        """
+        if isinstance(self.value, dict) and not set(own) & set(self.value) and set(marks) <= set(self.value):
+            raise _fault(other, self.document.file)
+
     def named(self, pattern: str = NAME) -> Table:
         """A table whose keys are names that the writer chose."""
         if self.value is None:
@@ -216,6 +224,8 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         raise _fault("file_encoding", file, found=fault.start, expected="UTF-8") from None
+    except IsADirectoryError:
+        raise _fault("file_is_folder", "", found=file) from None
     except OSError:
         raise _fault("file_not_found", "", found=file) from None
 

@@ -15,7 +15,7 @@ from gagyo.report.checklists import checklists
 from gagyo.report.flow import read_flow
 from gagyo.report.places import DESCRIBING, ON_GRIDS, PLACES, UNBINNED, Place, kind_of, stands_for
 from gagyo.result import Cell, Column, Equation, Estimate, Interval, Result, Table, Words
-from gagyo.text import LANGUAGES, Text, catalogue, join
+from gagyo.text import LANGUAGES, Text, catalogue, join, translate
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,18 @@ def _flow(document: Mapping[str, Any]) -> Iterator[Section]:
     blocks += [Prose(result.notes, "notes")] if result.notes else []
     yield Section("flow", tuple(blocks))
     if missing:
-        yield Section("missing", (Prose((own("about.missing"),)), *(Grid(table) for table in missing)))
+        yield Section("missing", (Prose((own("about.missing"),)), *map(_lacking, missing)))
+
+
+def _lacking(table: Table) -> Block:
+    """Of a table of missing values the rows in which something is missing, or not told; results.json holds them all."""
+    rows = tuple(row for row in table.rows if len(row) == 1 or any(cell != 0 for cell in row[1:]))
+    if not rows:
+        said = (translate("report.nothing_missing", one, title=table.title.to(one)) for one in LANGUAGES)
+        return Prose((Words(text=Text(*said)), *table.notes[1:]))
+    others = len(table.rows) - len(rows)
+    notes = (own("nothing_else_missing", number=others), *table.notes) if others else table.notes
+    return Grid(replace(table, rows=rows, notes=notes))
 
 
 def _placed(place: Place, analyses: tuple[Analysis, ...]) -> Section | None:

@@ -72,8 +72,8 @@ class Journal:
 
         A hospital that refused is asked again, for it may have approved since; in an audit its refusal stands, and one
         for privacy always: the run may have gone on with other parts. That one did not answer is written down only by
-        `go_on_without`; that one had lost its place in a fit, at once: the fit begins again, now and whenever the
-        journal is read.
+        `go_on_without`; that one had lost its place in a fit, at once: the fit goes on from its letters, now and
+        whenever the journal is read.
         """
         asked = [self._questions.asked(request) for request in requests]
         known = {**self._missed, **self._given}

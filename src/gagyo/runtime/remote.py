@@ -215,7 +215,12 @@ class Remote:
 
     def _send(self, posts: Collection[_Post]) -> None:
         """Have letters sent, or sent again, with the next call, in their order; they are written side by side."""
+        before = [post.letter for post in posts]
         self._outbox += self._pool.map(self._written, posts)
+        # States are told by this thread alone: each telling rewrites one file.
+        for post, letter in zip(posts, before, strict=True):
+            if post.letter != letter and self._client.by_courier(post.to_site):
+                self._set_state(post.to_site, "to_carry")
 
     def _written(self, post: _Post) -> Sending:
         """The letter; the same bytes where it is sent again, so that one that still lies at the hub is not doubled."""
@@ -225,8 +230,6 @@ class Remote:
         if not post.letter or post.message.expires < now + lasting / 2:
             post.message = replace(post.message, expires=int(now) + lasting)
             post.letter = write(post.message, self._keys, post.to)
-            if self._client.by_courier(site):
-                self._set_state(site, "to_carry")
         post.again = time.monotonic() + post.pause
         post.pause = min(2 * post.pause, LAST_AGAIN)
         return Sending(site, self._study, post.letter)

@@ -39,14 +39,20 @@ class LeftOut:
         """A turn of the fit that this hospital makes of the others' sums; in the end its own numbers under it."""
         question = session.history.current(request, LeaveOut)
         place = (request.analysis, request.round)
-        turn = request.arguments.get("turn")
-        if turn == 0:
+        turn = int(str(request.arguments.get("turn")))
+        # The letters of all turns before, where this hospital said that it lost its place.
+        turns = request.relay.get("turns")
+        if turns is not None and len(turns) != turn:
+            raise NotAdmitted("not_derived")
+        if turn == 0 or turns is not None:
             others = session.history.others(request)
             session.receiving[place] = Receiving(question, request, others, session.keys, session.publics)
         if place not in session.receiving:
             return Answer(request.digest, self._name, "behind")
         try:
-            sealed, arguments = session.receiving[place].turn(request.relay.get("sealed", {}), int(str(turn)))
+            for number, letters in enumerate(turns or ()):
+                session.receiving[place].turn(letters, number)
+            sealed, arguments = session.receiving[place].turn(request.relay.get("sealed", {}), turn)
         except sums.IncompleteError:
             return self._receipts.refuse(request, "partner_refused")
         if sealed is not None:

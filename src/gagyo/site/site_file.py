@@ -132,6 +132,7 @@ class SiteFile:
 
 def _read(text: str, file: str) -> tuple[SiteFile | None, list[Finding]]:
     root = read_entries(text, file)
+    root.check_kind("a_study_file", ("gagyo", "study"), ("site", "data"))
     site_file = _site_file(root)
     return site_file, sorted(root.document.findings, key=lambda finding: finding.place.line or 0)
 

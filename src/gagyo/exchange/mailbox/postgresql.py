@@ -44,9 +44,12 @@ class PostgresqlMailbox:
 
     @classmethod
     async def open(cls, url: str) -> PostgresqlMailbox:
-        """Connect, and make the tables where there are none; ExchangeFault `hub_storage`."""
+        """Connect, and make the tables where there are none; ExchangeFault `hub_database`."""
         mailbox = cls(url)
-        await mailbox._run(_make_tables, durable=True, rings=())
+        try:
+            await mailbox._run(_make_tables, durable=True, rings=())
+        except ExchangeFault as fault:
+            raise _told_operator(fault.__cause__) from fault
         mailbox._listener.start()
         return mailbox
 
@@ -183,11 +186,16 @@ def _fault(error: psycopg.Error) -> ExchangeFault:
     return ExchangeFault.of("hub_storage", found=type(error).__name__)
 
 
+def _told_operator(error: BaseException | None) -> ExchangeFault:
+    """What the database says, to the hub's operator; those who call the hub are told the kind of fault alone."""
+    return ExchangeFault.of("hub_database", found=" ".join(str(error).split()))
+
+
 def run(url: str, work: Callable[[Rows], T]) -> T:
-    """One transaction from outside the serving processes, for the operator's commands."""
+    """One transaction from outside the serving processes, for the operator's commands; `hub_database`."""
     try:
         with _connect(url) as connection, connection.transaction():
             _make_tables(_rows(connection))
             return work(_rows(connection))
     except psycopg.Error as error:
-        raise _fault(error) from error
+        raise _told_operator(error) from error

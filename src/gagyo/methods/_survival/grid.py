@@ -181,6 +181,11 @@ def on_one_grid(study: Study, cohort: str, time: str) -> Iterator[Mapping[str, A
             yield {**options, **curves, **strata}
 
 
+def gridded(study: Study, time: str) -> list[str]:
+    """The analyses, of whatever people, that stand on a grid of a time."""
+    return [one.name for one in study.analyses.values() if one.options.get("time") == time and _gridded(one)]
+
+
 def _gridded(one: Analysis) -> bool:
     if one.method == "weighting":
         return bool(one.options.get("curves"))
