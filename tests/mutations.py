@@ -100,6 +100,7 @@ ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_
 OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+BESIDE = "tests/attacks/test_beside_measurement.py"
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
 SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
@@ -136,6 +137,14 @@ MUTATIONS = (
         COUNTS,
     ),
     ("governance/derive.py", "    if what.study.counts_only:", "    if False:", COUNTS),
+    ("coordinator/combinations.py", "return () if counted or", "return () if True or", BESIDE),
+    (
+        "coordinator/combinations.py",
+        "levels_of(study.variables[name]))",
+        "levels_of(study.variables[name]) == 2)",
+        BESIDE,
+    ),
+    ("cli/plan.py", "if traits else []", "if False else []", BESIDE),
     (
         "statistics/sizes/times.py",
         "(1 - np.exp(-rate * self.follow_up) * entering)",
