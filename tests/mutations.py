@@ -100,6 +100,7 @@ ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_
 OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+RATERS = "tests/attacks/test_raters.py"
 BESIDE = "tests/attacks/test_beside_measurement.py"
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
@@ -144,6 +145,9 @@ MUTATIONS = (
         "levels_of(study.variables[name]) == 2)",
         BESIDE,
     ),
+    ("site/alike.py", 'TABLES = ("compare"', 'TABLES = ("agreement", "compare"', RATERS),
+    ("site/alike.py", "if not own_raters.issuperset(pair)", "if True or own_raters", RATERS),
+    ("site/alike.py", "any(one.issuperset(pair) for one in again)", "False", RATERS),
     ("cli/plan.py", "if traits else []", "if False else []", BESIDE),
     (
         "statistics/sizes/times.py",
