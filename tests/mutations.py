@@ -100,6 +100,7 @@ ELSEWHERE, ASKED = "tests/end_to_end/test_other_processor.py", "tests/unit/test_
 OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+AGAIN = "tests/attacks/test_scored_again.py"
 RATERS = "tests/attacks/test_raters.py"
 BESIDE = "tests/attacks/test_beside_measurement.py"
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
@@ -145,6 +146,9 @@ MUTATIONS = (
         "levels_of(study.variables[name]) == 2)",
         BESIDE,
     ),
+    ("site/own_compared.py", "alike, scored_again(session, request.analysis)", "alike, NOBODY", AGAIN),
+    ("site/scored_again.py", "min(FEW_SCORES * scores.shape[1] ** 2", "min(FEW_SCORES", AGAIN),
+    ("site/scored_again.py", "scores / (SAME * np.where", "scores / (1e-12 * np.where", AGAIN),
     ("site/alike.py", 'TABLES = ("compare"', 'TABLES = ("agreement", "compare"', RATERS),
     ("site/alike.py", "if not own_raters.issuperset(pair)", "if True or own_raters", RATERS),
     ("site/alike.py", "any(one.issuperset(pair) for one in again)", "False", RATERS),
