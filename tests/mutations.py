@@ -101,6 +101,7 @@ OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
 AGAIN = "tests/attacks/test_scored_again.py"
+SILENT_OWN = "tests/attacks/test_own_silent.py"
 RATERS = "tests/attacks/test_raters.py"
 BESIDE = "tests/attacks/test_beside_measurement.py"
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
@@ -146,6 +147,10 @@ MUTATIONS = (
         "levels_of(study.variables[name]) == 2)",
         BESIDE,
     ),
+    ("methods/_validation/own.py", "if rows.site not in silent:", "if True:", SILENT_OWN),
+    ("methods/_validation/own.py", "*(site for _, site in others[:1])]", "]", SILENT_OWN),
+    ("methods/_validation/own.py", 'one if name == "people" else _zero(one)', "one", SILENT_OWN),
+    ("methods/_validation/left_out.py", "return but_silent(rows, accuracy, silent)", "return accuracy", SILENT_OWN),
     ("site/own_compared.py", "alike, scored_again(session, request.analysis)", "alike, NOBODY", AGAIN),
     ("site/scored_again.py", "min(FEW_SCORES * scores.shape[1] ** 2", "min(FEW_SCORES", AGAIN),
     ("site/scored_again.py", "scores / (SAME * np.where", "scores / (1e-12 * np.where", AGAIN),
