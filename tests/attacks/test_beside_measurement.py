@@ -23,7 +23,7 @@ from tests.hospitals import house
 SIZE = 400
 AGES = np.arange(40.0, 80.0)
 VARIABLES = "\n".join(
-    [number("age", 30, 90), number("x", 0, 9), *(boolean(name) for name in "tsuyz"), category("g", ("a", "b"))]
+    [number("age", 30, 90), number("x", 0, 9), *(boolean(name) for name in "tsuyz"), category("g", ("a", "b", "o"))]
 )
 LINE = "  {name}: {{method: {method}, cohort: all, formula: '{formula}'}}\n"
 TWO = "".join(LINE.format(name=name, method="logistic", formula=f"{name} ~ t + s + u + age") for name in "yz")
