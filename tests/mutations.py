@@ -305,7 +305,7 @@ MUTATIONS = (
     ("site/steps.py", "                held.clear()\n", "", PREFLIGHT),
     ("site/steps.py", "return session.cohorts[name].rows.n >= session", "return -1 < session", PREFLIGHT),
     ("site/steps.py", "aggregate |= own_compared(session, request, self._earlier)", "pass", OWN),
-    ("site/own_compared.py", "np.concatenate([alike, _cells", "np.concatenate([alike[:0], _cells", OWN),
+    ("site/own_compared.py", "cells = [alike, ", "cells = [alike[:0], ", OWN),
     ("site/own_compared.py", "*_of_others(session, now, before), ", "", OWN),
     ("site/own_compared.py", ", *_alike(session, now, before)]", "]", OWN),
     ("site/own_compared.py", 'names if one.method == "meta" else', 'set() if one.method == "meta" else', OWN),
