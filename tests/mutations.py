@@ -103,6 +103,10 @@ TERMS = "tests/unit/test_logistic_terms.py"
 OPTIONS, RUNS = "tests/unit/test_options.py", "tests/unit/test_cli_runs.py"
 RUN, RING = "tests/unit/test_run_and_verify.py", "tests/unit/test_ring.py"
 
+AGAIN = "tests/attacks/test_scored_again.py"
+SILENT_OWN = "tests/attacks/test_own_silent.py"
+RATERS = "tests/attacks/test_raters.py"
+BESIDE = "tests/attacks/test_beside_measurement.py"
 EDGES, DIGITS = "tests/contract/test_edges_references.py", "tests/unit/test_report.py"
 AGREE, REGIONS = "tests/contract/test_agreement_references.py", "tests/unit/test_consistency.py"
 SIZES, COUNTS = "tests/unit/test_sizes.py", "tests/attacks/test_feasibility.py"
@@ -139,6 +143,24 @@ MUTATIONS = (
         COUNTS,
     ),
     ("governance/derive.py", "    if what.study.counts_only:", "    if False:", COUNTS),
+    ("coordinator/combinations.py", "return () if counted or", "return () if True or", BESIDE),
+    (
+        "coordinator/combinations.py",
+        "levels_of(study.variables[name]))",
+        "levels_of(study.variables[name]) == 2)",
+        BESIDE,
+    ),
+    ("methods/_validation/own.py", "if rows.site not in silent:", "if True:", SILENT_OWN),
+    ("methods/_validation/own.py", "*(site for _, site in others[:1])]", "]", SILENT_OWN),
+    ("methods/_validation/own.py", 'one if name == "people" else _zero(one)', "one", SILENT_OWN),
+    ("methods/_validation/left_out.py", "return but_silent(rows, accuracy, silent)", "return accuracy", SILENT_OWN),
+    ("site/own_compared.py", "alike, scored_again(session, request.analysis)", "alike, NOBODY", AGAIN),
+    ("site/scored_again.py", "min(FEW_SCORES * scores.shape[1] ** 2", "min(FEW_SCORES", AGAIN),
+    ("site/scored_again.py", "scores / (SAME * np.where", "scores / (1e-12 * np.where", AGAIN),
+    ("site/alike.py", 'TABLES = ("compare"', 'TABLES = ("agreement", "compare"', RATERS),
+    ("site/alike.py", "if not own_raters.issuperset(pair)", "if True or own_raters", RATERS),
+    ("site/alike.py", "any(one.issuperset(pair) for one in again)", "False", RATERS),
+    ("cli/plan.py", "if traits else []", "if False else []", BESIDE),
     (
         "statistics/sizes/times.py",
         "(1 - np.exp(-rate * self.follow_up) * entering)",
@@ -291,7 +313,7 @@ MUTATIONS = (
     ("site/steps.py", "                held.clear()\n", "", PREFLIGHT),
     ("site/steps.py", "return session.cohorts[name].rows.n >= session", "return -1 < session", PREFLIGHT),
     ("site/steps.py", "aggregate |= own_compared(session, request, self._earlier)", "pass", OWN),
-    ("site/own_compared.py", "np.concatenate([alike, _cells", "np.concatenate([alike[:0], _cells", OWN),
+    ("site/own_compared.py", "cells = [alike, ", "cells = [alike[:0], ", OWN),
     ("site/own_compared.py", "*_of_others(session, now, before), ", "", OWN),
     ("site/own_compared.py", ", *_alike(session, now, before)]", "]", OWN),
     ("site/own_compared.py", 'names if one.method == "meta" else', 'set() if one.method == "meta" else', OWN),

@@ -532,7 +532,7 @@ def test_a_given_equation_is_not_a_head_count_of_a_hospitals_half_space(tmp_path
     assert all(np.isnan(one["expected"]).all() for one in sums)
     gentle = STUDY + "  check: " + by_equation(0.2, -4.0, "")
     run = house(tmp_path / "gentle", gentle, hospitals).run()
-    (by_hospital,) = [one for one in told(run, "check") if isinstance(one, dict)]
+    (_, by_hospital) = [one for one in told(run, "check") if isinstance(one, dict)]
     assert all(np.isfinite(answer["expected"]).all() for answer in by_hospital.values())
 
 

@@ -156,12 +156,12 @@ def test_a_trait_of_three_at_a_hospital_does_not_follow_from_its_own_accuracy(tm
     """
     formula = "y ~ t + x" if slope else "y ~ t"
     equation = {"Intercept": -1.0, "t": 1.0} | ({"x": slope} if slope else {})
-    for trait, shut in ((3, True), (40, False)):
+    for trait, shut in ((3, ("busan", "beijing")), (40, ())):
         going, _ = run(tmp_path / str(trait), people(trait), {"a": given(formula, equation)})
-        (answers,) = [one for one in told(going, "a") if isinstance(one, dict)]
+        (_, answers) = [one for one in told(going, "a") if isinstance(one, dict)]
         for site in SITES:
             numbers = np.concatenate([answers[site]["expected"], answers[site]["scalars"]])
-            assert (np.isnan(numbers) if shut and site == "busan" else np.isfinite(numbers)).all()
+            assert (np.isnan(numbers) if site in shut else np.isfinite(numbers)).all()
 
 
 def test_two_with_a_trait_and_the_outcome_do_not_follow_from_a_hospitals_own_accuracy(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_two_with_a_trait_and_the_outcome_do_not_follow_from_a_hospitals_own_acc
     both = np.flatnonzero((np.arange(SIZE) % 4 == SITES.index("busan")) & (data["t"] == 1) & (data["y"] == 1))
     data["y"][both[2:]] = 0.0
     going, _ = run(tmp_path, data, {"a": given("y ~ t", {"Intercept": -1.0, "t": 1.0})})
-    (answers,) = [one for one in told(going, "a") if isinstance(one, dict)]
+    (_, answers) = [one for one in told(going, "a") if isinstance(one, dict)]
     assert np.isnan(answers["busan"]["scalars"]).all()
     assert np.isfinite(answers["seoul"]["scalars"]).all()
 
@@ -178,7 +178,7 @@ def test_two_with_a_trait_and_the_outcome_do_not_follow_from_a_hospitals_own_acc
 def test_a_trait_of_three_beside_measurements_leaves_a_hospitals_own_accuracy_open(tmp_path: Path) -> None:
     equation = {"Intercept": -6.0, "t": 0.7, "x": 0.1}
     going, _ = run(tmp_path, people(3), {"a": given("y ~ t + x", equation)})
-    (answers,) = [one for one in told(going, "a") if isinstance(one, dict)]
+    (_, answers) = [one for one in told(going, "a") if isinstance(one, dict)]
     assert all(np.isfinite(answers[site]["expected"]).all() for site in SITES)
 
 

@@ -88,7 +88,9 @@ def keys_text(plan: Plan) -> list[str]:
 
 
 def sends_text(plan: Plan) -> list[str]:
-    """What each hospital would send, analysis by analysis."""
+    """What each hospital would send, analysis by analysis, and what follows from it that no rule counts."""
+    from gagyo.coordinator.combinations import told_together
+
     lines = []
     if plan.study.counts_only:
         lines = ["", say("plan.counts_only", cohorts=len(plan.study.cohorts)), *cohort_lines(plan)]
@@ -96,6 +98,8 @@ def sends_text(plan: Plan) -> list[str]:
     for name, analysis in plan.study.analyses.items():
         lines += ["", say("plan.analysis", name=name, method=analysis.method, cohort=analysis.cohort)]
         lines += ["  " + sent_text(sends) for sends in plan.sends[name]]
+        traits = told_together(analysis, plan.study)
+        lines += ["  " + say("plan.combinations", found=", ".join(traits))] if traits else []
     return lines
 
 

@@ -46,7 +46,7 @@ from gagyo.methods._validation.imputed_folds import fold_model, fold_newton, fol
 from gagyo.methods._validation.imputed_groups import completed_groups
 from gagyo.methods._validation.left_out import leave_one_out, left_out
 from gagyo.methods._validation.options import FEWEST_HOSPITALS, Options
-from gagyo.methods._validation.own import hospitals, own
+from gagyo.methods._validation.own import hospitals, own, own_withheld, silent_of
 from gagyo.methods._validation.performance import Asked, mean_of, measure, performance, recalibration
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
 from gagyo.methods._validation.splines import bent, smooth
@@ -312,8 +312,11 @@ class Method:
 
     def _by_hospital(self, model: Model, found: Findings) -> Part:
         first = {"formula": self.formula.text, "coefficients": model.coefficients[None, :]}
-        answers = yield Ask(own, first, each=True, doing="summing")
-        found.hospitals = hospitals(answers, self._least)
+        withheld = yield Ask(own_withheld, first, each=True, doing="summing")
+        found.silent, found.withheld = silent_of(withheld), withheld
+        answers = yield Ask(own, {**first, "silent": found.silent}, each=True, doing="summing")
+        found.hospitals = hospitals(answers, self._least, withheld)
+        found.notes += [Words("validate.silent", {"found": ", ".join(found.silent)})] if found.silent else []
 
     def _leave_out(self, model: Model, asked: Asked, found: Findings) -> Part:
         if len(found.sites) < FEWEST_HOSPITALS:
@@ -322,9 +325,18 @@ class Method:
         folds = asked.layout.folds if self.options.joining else 0
         joint = asked.coefficients[: 1 + folds]
         answers = yield leave_one_out(
-            self.formula.text, model.coefficients, model.information, found.people, model.keep, joint, folds
+            self.formula.text,
+            model.coefficients,
+            model.information,
+            found.people,
+            model.keep,
+            joint,
+            folds,
+            found.silent,
         )
-        found.left_out = hospitals(answers, self._least)
+        found.left_out = hospitals(
+            answers, self._least, {**answers, **{site: found.withheld[site] for site in found.silent}}
+        )
 
     def _subgroups(self, asked: Asked, found: Findings) -> Part:
         scored = out_of_fold(0) if asked.layout.folds else APPARENT

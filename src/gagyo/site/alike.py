@@ -29,7 +29,10 @@ def pairs_of(line: Line, analysis: str, before: Collection[str]) -> dict[str, Pa
     for name in before:
         told.setdefault(analyses[name].cohort, set()).update(_forming(line, name) | _beside(line, name, mine, analysis))
     own = told[analyses[analysis].cohort]
-    found = {cohort: _pairs(mine, there | own) for cohort, there in told.items()}
+    # Raters may agree on all but a few: what agreement tells of its own has a rule of its own.
+    rated = [_forming(line, name) for name in before if analyses[name].method == RATED]
+    own_raters = mine if analyses[analysis].method == RATED else set[str]()
+    found = {cohort: _pairs(mine, there | own, rated, own_raters) for cohort, there in told.items()}
     first = set(found[analyses[analysis].cohort])
     return {
         cohort: pairs if there is own else tuple(pair for pair in pairs if pair not in first)
@@ -37,8 +40,15 @@ def pairs_of(line: Line, analysis: str, before: Collection[str]) -> dict[str, Pa
     }
 
 
-def _pairs(mine: set[str], told: set[str]) -> Pairs:
-    return tuple(pair for pair in combinations(sorted(mine | told), 2) if not told.issuperset(pair))
+def _pairs(mine: set[str], told: set[str], rated: Collection[set[str]], own_raters: set[str]) -> Pairs:
+    """Each two of which one is new; and raters of one analysis, once another tells one of them."""
+    every = (pair for pair in combinations(sorted(mine | told), 2) if not own_raters.issuperset(pair))
+    again = [one for one in rated if not mine.isdisjoint(one)]
+    return tuple(
+        pair
+        for pair in every
+        if not told.issuperset(pair) or (not mine.isdisjoint(pair) and any(one.issuperset(pair) for one in again))
+    )
 
 
 def nested(one: Bools, other: Bools) -> Bools:
@@ -70,8 +80,11 @@ def _beside(line: Line, table: str, mine: Collection[str], analysis: str) -> set
     return {name for name in names_in(line, table) if grouped or not levels_of(variables[name])}
 
 
-TABLES = ("agreement", "compare", "describe", "quantiles", "rank_tests")
-"""Methods that tell of each variable by itself, or by group; agreement has a rule of its own."""
+TABLES = ("compare", "describe", "quantiles", "rank_tests")
+"""Methods that tell of each variable by itself, or by group."""
+
+RATED = "agreement"
+"""The method whose variables are meant to be nearly the same."""
 
 
 def unlike_cells(pairs: Pairs, columns: Mapping[str, Floats], variables: Mapping[str, Variable], who: Bools) -> Counts:

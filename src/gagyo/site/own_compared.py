@@ -22,6 +22,7 @@ from gagyo.site.before import Earlier
 from gagyo.site.everyone import Everyone
 from gagyo.site.groups_told import Group, groups_told, names_in
 from gagyo.site.lines import off_lines
+from gagyo.site.scored_again import scored_again
 from gagyo.site.session import Session
 from gagyo.site.subgroups import Told, left_of_two, outcome_of
 
@@ -36,7 +37,8 @@ def own_compared(session: Session, request: Request, others: Earlier) -> Aggrega
     if request.analysis not in session.study.analyses:
         return {}
     alike = others.own_alike(session, request, own_names(session.line, request.analysis))
-    return {NAME: compared(np.concatenate([alike, _cells(session, request.analysis)]))}
+    cells = [alike, scored_again(session, request.analysis), _cells(session, request.analysis)]
+    return {NAME: compared(np.concatenate(cells))}
 
 
 def strata_compared(session: Session, request: Request, aggregate: Aggregate) -> Aggregate:

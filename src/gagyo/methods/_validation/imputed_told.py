@@ -126,7 +126,7 @@ def _estimates(found: Foreseen, hospitals: Sequence[Completed], fixed: bool) -> 
 
 
 def _completed(answers: Mapping[str, Numerals], least: int) -> tuple[Completed, ...]:
-    return tuple(Completed(name, answer, least) for name, answer in answers.items())
+    return tuple(Completed(name, answer, least, answer) for name, answer in answers.items())
 
 
 def _limits(sets: Sets) -> dict[str, tuple[float, float, Cell]]:

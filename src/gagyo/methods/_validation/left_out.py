@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gagyo.federation.ask import Allowed, Ask, LeaveOut, Near, Pooled
-from gagyo.federation.local import Name, Numbers, Whole, local
+from gagyo.federation.local import Name, Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation import fits
 from gagyo.methods._validation.equation_cells import own_groups
-from gagyo.methods._validation.own import SCALARS, own_accuracy
+from gagyo.methods._validation.own import SCALARS, but_silent, own_accuracy
 from gagyo.methods._validation.scores import Layout, folds, linear_predictor, out_of_fold, outcome, scores
 from gagyo.release.aggregate import Aggregate, Floats, scalar, total
 from gagyo.statistics import calibration, ledell, newton
@@ -40,15 +40,18 @@ NAMES = (
     others=Numbers((None,), -1e12, 1e12),
     joint=Numbers((None, None), -1e12, 1e12),
     folds=Whole(0, 100),
+    silent=Names(),
 )
-def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int) -> Aggregate:
+def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int, silent: list[str]) -> Aggregate:
     """The others' model (p,) on this hospital's people; beside the joint fold models (1 + folds, p), if there are any.
+
+    silent: as of `own`; accuracy tells how many people have the outcome.
 
     others is empty where the others' data are separated: nothing then is estimable but the numbers of people.
     """
     y = outcome(rows, formula)
     if not len(others):
-        return nothing(y, bool(folds))
+        return but_silent(rows, nothing(y, bool(folds)), silent)
     parsed = rows.formula(formula)
     lp = linear_predictor(rows.design(parsed), others)
     accuracy = own_accuracy(lp, y, own_groups(rows, parsed, others, lp, y))
@@ -56,7 +59,7 @@ def left_out(rows: Rows, formula: str, others: Floats, joint: Floats, folds: int
         least = int(min(y.sum(), (~y).sum()))
         values = _joining(rows, formula, lp, joint, folds) if least > 1 else np.zeros(len(NAMES))
         accuracy["joining"] = scalar(values, least)
-    return accuracy
+    return but_silent(rows, accuracy, silent)
 
 
 def nothing(y: NDArray[np.bool_], joining: bool) -> Aggregate:
@@ -135,6 +138,7 @@ def leave_one_out(
     keep: NDArray[np.bool_],
     joint: Floats,
     number: int,
+    silent: list[str],
 ) -> LeaveOut:
     """The question to each hospital in turn: the others' model, from the joint fit, and its scalars here."""
 
@@ -156,5 +160,5 @@ def leave_one_out(
         near = Near(start[None], information[None], ~keep[None])
         return (Allowed(next(fit(site)), {"coefficients": (near,)}),)
 
-    arguments = {"formula": formula, "joint": joint, "folds": number}
+    arguments = {"formula": formula, "joint": joint, "folds": number, "silent": silent}
     return LeaveOut(fit, left_out, arguments, allows, people)

@@ -1,12 +1,13 @@
 """A hospital's own accuracy, computed inside on raw scores; only scalars leave.
 
 AUC with DeLong's variance; calibration in the large, slope, O/E; Brier score with Murphy's decomposition; log-loss. The
-gate withholds scalars that rest on fewer than ten people of a class.
+gate withholds scalars that rest on fewer than ten people of a class. What is withheld of one hospital alone would
+follow from the sums over all less what the others tell of themselves: one more then tells nothing, the smallest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gagyo.federation.ask import Numerals
-from gagyo.federation.local import Name, Numbers, local
+from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._validation.equation_cells import own_groups
 from gagyo.methods._validation.scores import APPARENT, Layout, outcome, scores
@@ -39,11 +40,53 @@ SCALARS = (
 
 
 @local("validate", formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12))
-def own(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
-    """The hospital's accuracy of a model (1, p) on its own people."""
+def own_withheld(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
+    """How many people, and zeros in the place of what `own` tells: of these is withheld what would be of it."""
+    told = _of_model(rows, formula, coefficients)
+    return {name: one if name == "people" else _zero(one) for name, one in told.items()}
+
+
+@local("validate", formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12), silent=Names())
+def own(rows: Rows, formula: str, coefficients: Floats, silent: list[str]) -> Aggregate:
+    """The hospital's accuracy of a model (1, p) on its own people; of a silent one only how many these are."""
+    return but_silent(rows, _of_model(rows, formula, coefficients), silent)
+
+
+def _of_model(rows: Rows, formula: str, coefficients: Floats) -> dict[str, Measure]:
     one = scores(rows, formula, coefficients, Layout(), np.array(APPARENT, dtype=np.float64))
     y = outcome(rows, formula)
     return own_accuracy(one.lp, y, own_groups(rows, rows.formula(formula), coefficients[0], one.lp, y))
+
+
+def _zero(one: Measure) -> Measure:
+    """Zero in the place of a measure's numbers, with the cells of the first, which are those of all."""
+    people, others, structural = one.people[:1], one.others[:1], one.structural[:1]
+    return replace(one, values=np.zeros(1), scale=np.ones(1), people=people, others=others, structural=structural)
+
+
+def but_silent(rows: Rows, told: Mapping[str, Measure], silent: Sequence[str]) -> dict[str, Measure]:
+    """What a hospital tells; of a silent one only how many people it has: behind all else there is nobody."""
+    if rows.site not in silent:
+        return dict(told)
+    return {
+        name: one if name == "people" else replace(one, people=np.zeros_like(one.people)) for name, one in told.items()
+    }
+
+
+def silent_of(answers: Mapping[str, Numerals]) -> list[str]:
+    """Who withholds something that would tell of a few people; beside these the smallest of the others.
+
+    Sums over all less what the others tell are sums over both, and enough people are behind these. The smallest is so
+    in every analysis: what it tells in none follows from none.
+    """
+    keep = [site for site, one in answers.items() if _withholds(one)]
+    others = sorted((float(one["people"][0]), site) for site, one in answers.items() if site not in keep)
+    return [*keep, *(site for _, site in others[:1])] if keep else []
+
+
+def _withholds(one: Numerals) -> bool:
+    """Whether anything is withheld; that an accuracy of few people is useless is no secret."""
+    return any(shut.any() and one.reasons.get(name) != "precision" for name, shut in one.withheld.items())
 
 
 def own_accuracy(lp: Floats, y: NDArray[np.bool_], groups: Counts = NOBODY) -> dict[str, Measure]:
@@ -83,11 +126,12 @@ def _scalars(lp: Floats, y: NDArray[np.bool_]) -> Floats:
 
 @dataclass(frozen=True)
 class Hospital:
-    """What one hospital's answer says; `least` is the study's minimum of people."""
+    """What one hospital's answer says; `least` is the study's minimum of people. reasons: the answer that says why."""
 
     name: str
     answer: Numerals
     least: int
+    reasons: Numerals
 
     def number(self, measure: str, index: int = 0) -> float:
         """A number of the answer; NaN where it was withheld or is not estimable."""
@@ -97,7 +141,9 @@ class Hospital:
         """Why a number is not there."""
         if not self.answer.withheld[measure].ravel()[index]:
             return Withheld("not_estimable")
-        if self.answer.reasons.get(measure) == "precision":
+        if not self.reasons.withheld.get(measure, np.ones(1, bool)).ravel()[0]:
+            return Withheld("withheld")  # it is silent
+        if self.reasons.reasons.get(measure) == "precision":
             return Withheld("fewer_than", 10)
         return Withheld("below_minimum", self.least) if measure in ("people", "cases") else Withheld("withheld")
 
@@ -169,6 +215,8 @@ class Hospital:
 Z95 = 1.959963984540054
 
 
-def hospitals(answers: Mapping[str, Numerals], least: int) -> tuple[Hospital, ...]:
-    """Answers by hospital."""
-    return tuple(Hospital(name, answer, least) for name, answer in answers.items())
+def hospitals(
+    answers: Mapping[str, Numerals], least: int, reasons: Mapping[str, Numerals] | None = None
+) -> tuple[Hospital, ...]:
+    """Answers by hospital. reasons: by hospital the answer that says why something is withheld, if it is another."""
+    return tuple(Hospital(name, answer, least, (reasons or answers)[name]) for name, answer in answers.items())

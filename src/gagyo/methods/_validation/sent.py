@@ -60,6 +60,7 @@ def of_complete(formula: Formula, study: Study, options: Options, layout: Layout
         yield Sends("validate.optimism", 6, 1)
         yield Sends("validate.recalibration", 12 * layout.bootstrap, MOST_STEPS)
         yield Sends("validate.instability", 5 * 64, 1)
+    yield Sends("validate.own_withheld", 4, 1, each=True)
     yield Sends("validate.own", 15, 1, each=True)
     if options.leave_out:
         yield Sends("validate.newton", size, MOST_STEPS, to="left_out")
