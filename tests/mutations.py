@@ -1505,7 +1505,7 @@ MUTATIONS = (
     ("site/lines.py", "spread_apart(away, hospitals=1) if", "spread_of(away[:, None]) if", ON_LINES),
     ("site/lines.py", "if np.median(away) <= ROUNDING * apart", "if True", ON_LINES),
     ("site/lines.py", "sign * slope if", "slope if", ON_LINES),
-    ("site/lines.py", "off if 2 * off < people else", "off if True else", ON_LINES),
+    ("site/lines.py", "off if 2 * off < every else", "off if True else", ON_LINES),
     ("site/lines.py", "return _away(whole(one), whole(other), slope)", "return away", ON_LINES),
     ("site/lines.py", "away[away <= EXACT", "away[away < 0 * EXACT", ON_LINES),
     ("site/lines.py", "((across != 0) | (up != 0))", "True", ON_LINES),
