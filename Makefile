@@ -37,7 +37,7 @@ test: .venv/.test .venv/.system
 	@said="$$(mktemp)"; \
 	{ $(MAKE) --no-print-directory lint >"$$said" 2>&1; found=$$?; cat "$$said"; rm -f "$$said"; exit $$found; } & \
 	TMPDIR="$$(.ci/scratch)" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
-		$(BIN)/python -m pytest -n "$$(.ci/workers)" --dist loadfile; tested=$$?; \
+		$(BIN)/python -m pytest -n "$$(.ci/workers)" --dist loadfile --no-loadscope-reorder; tested=$$?; \
 	wait $$!; linted=$$?; [ $$linted = 0 ] || echo "the linters found faults: make lint" >&2; exit $$((tested | linted))
 
 lint: .venv/.test

@@ -27,6 +27,16 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+FIRST = ("end_to_end", "remote", "exchange", "contract", "attacks")
+"""Folders of long tests: what is begun last ends last, and then nothing is left for the other processor to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first."""
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.parent.name, len(FIRST)))
+
+
 @pytest.fixture(autouse=True)
 def in_english() -> Iterator[None]:
     """A command that a test gives in another language leaves the process in it."""

@@ -1544,6 +1544,7 @@ MUTATIONS = (
     ("methods/_survival/grid.py", "2 * len(asked.cuts)", "len(asked.cuts)", ENDS),
     ("protocol/written.py", "replace(one.place, file=file)", "one.place", "tests/unit/test_study.py"),
     ("tree.py", "if event.anchor:", "if False:", TREE),
+    ("tree.py", "if hidden in text:", "if False:", TREE),
     ("tree.py", "if isinstance(event, yaml.ScalarEvent) and", "if False and", TREE),
     ("tree.py", 'tag not in (None, "", "!")', "False", TREE),
     ("tree.py", "event.version not in (None, (1, 2))", "False", TREE),

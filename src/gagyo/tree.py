@@ -90,6 +90,9 @@ def _checked(text: str) -> Iterator[Any]:
     import yaml
 
     depth = documents = 0
+    for hidden in BREAKS.values():
+        if hidden in text:
+            raise _fault("yaml_syntax", text[: text.index(hidden)].count("\n") + 1, found=f"U+{ord(hidden):X}")
     try:
         for event in yaml.parse(text.translate(HIDE), Loader=yaml.CSafeLoader):
             line = event.start_mark.line + 1

@@ -1,6 +1,6 @@
 """How well an attack works that no rule stops: combinations of traits, counted from fits beside a measurement.
 
-ADR 0113 says why none does, and that whoever approves is told. The numbers in SECURITY.md are those of this attack.
+ADR 0111 says why none does, and that whoever approves is told. The numbers in SECURITY.md are those of this attack.
 """
 
 from __future__ import annotations

@@ -58,12 +58,11 @@ def test_what_was_not_told_does_not_leave(tmp_path: Path, step: str, change: dic
     plan = told(one.plan, step, change)
     assert plan.digest != one.plan.digest
     run = approved(one, tmp_path, plan)
-    site = one.sites["seoul"]
-    records = [entry.record for entry in site.ledger.about(plan.digest)]
-    assert any(record["code"] == "not_told" for record in records)
-    left = [one for one in records if one["step"] == step and one["outcome"] == "released"]
+    ledgers = [[entry.record for entry in site.ledger.about(plan.digest)] for site in one.sites.values()]
+    assert any(record["code"] == "not_told" for records in ledgers for record in records)
+    left = [sum(one["step"] == step and one["outcome"] == "released" for one in records) for records in ledgers]
     most = change.get("rounds", 0) * (3 if step == "validate.newton" else 1)
-    assert len(left) <= most
+    assert max(left) <= most
     assert run.stopped
 
 

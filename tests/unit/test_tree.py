@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gagyo.errors import FileFault
-from gagyo.tree import Items, Node, Pairs, Scalar, changed, tree_of
+from gagyo.tree import BREAKS, Items, Node, Pairs, Scalar, changed, tree_of
 
 
 def plain(node: Node) -> Any:
@@ -128,12 +128,18 @@ def test_a_text_of_one_piece_is_soon_read_or_refused(piece: str) -> None:
     assert time.process_time() - start < 2
 
 
+@pytest.mark.parametrize("taken", BREAKS.values())
+def test_characters_that_hide_line_breaks_are_refused(taken: str) -> None:
+    assert faults(f"a: 1\nb: {taken}\n") == [("yaml_syntax", 2)]
+
+
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters=[*BREAKS.values()])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(LETTERS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(LETTERS, min_size=1), inner, max_size=3),
     max_leaves=8,
 )
-TABLES = st.dictionaries(st.text(min_size=1), VALUES, max_size=4)
+TABLES = st.dictionaries(st.text(LETTERS, min_size=1), VALUES, max_size=4)
 ESCAPED = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFEFF, 0xFFFE, 0xFFFF)}
 
 
@@ -147,7 +153,7 @@ def test_json_is_read_as_it_is(table: dict[str, Any]) -> None:
     assert plain(tree_of(written(table))) == table
 
 
-@given(TABLES, TABLES, st.sets(st.text(min_size=1), max_size=2))
+@given(TABLES, TABLES, st.sets(st.text(LETTERS, min_size=1), max_size=2))
 def test_a_text_that_is_written_anew_says_the_same(
     table: dict[str, Any], put: dict[str, Any], without: set[str]
 ) -> None:

@@ -18,7 +18,7 @@ def told_together(analysis: Analysis, study: Study) -> tuple[str, ...]:
     """The yes/no and category covariates of a fit whose combinations are not counted, since something is measured too.
 
     Each round weighs people by what is expected of them, so that the rounds, and another outcome's, are equations in
-    how many people have each combination (ADR 0113). None where there are fewer than three, or nothing measured.
+    how many people have each combination (ADR 0111). None where there are fewer than three, or nothing measured.
     """
     text = str(analysis.options.get("formula") or f"{analysis.options.get('event')} ~ {analysis.options.get('adjust')}")
     try:
