@@ -1252,6 +1252,7 @@ MUTATIONS = (
         "Ask(self.bins, arguments)",
         KNOWN,
     ),
+    ("methods/logistic.py", "likelihood_ratio and bool(self.formula.terms)", "likelihood_ratio", TERMS),
     ("methods/_logistic_terms.py", "astray = fresh & (decrement > last)", "astray = fresh & False", TERMS),
     (
         "methods/_logistic_terms.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from gagyo.methods._logistic_told import Fit
 from gagyo.methods._newton import aliased_columns, solve, triangle
 from gagyo.methods.logistic import newton as newton_step
 from gagyo.statistics import newton
+from tests.hospitals import STUDY, house
+from tests.hospitals import breast as patients
 
 Floats = NDArray[np.float64]
 
@@ -78,3 +81,9 @@ def test_chi_squares_are_those_of_models_fitted_by_themselves(data: tuple[Floats
     assert np.allclose(found[:, 0], 2 * (whole - np.array(without)), rtol=1e-10, atol=1e-10)
     assert (found[:, 1] == 1).all()
     assert rounds <= most, "from the null model it takes six rounds and more"
+
+
+def test_a_model_without_terms_has_nothing_to_test(tmp_path: Path) -> None:
+    model = '  model: {method: logistic, cohort: all, formula: "malignant ~ 1", likelihood_ratio: true}\n'
+    found = house(tmp_path, STUDY + model, patients()).run().results["model"]
+    assert found.estimates[0].value == pytest.approx(special.logit(212 / 569), rel=1e-12)

@@ -17,7 +17,7 @@ from gagyo.result import Words
 from gagyo.text import LANGUAGES, Text, join, translate
 
 
-class Opened(NamedTuple):
+class KnownSum(NamedTuple):
     """A sum, the analysis that asked for it, and with which arguments."""
 
     analysis: str
@@ -29,21 +29,21 @@ class KnownSums:
     """Sums by cohort and by the function that hospitals ran, whatever method they ran it for."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, Callable[..., Any]], list[Opened]] = defaultdict(list)
+        self._sums: dict[tuple[str, Callable[..., Any]], list[KnownSum]] = defaultdict(list)
 
     def note(self, analysis: Analysis, question: Question, value: Any) -> None:
         """A question was answered."""
         if isinstance(question, Ask) and question.common:
-            self._alike(analysis, question).append(Opened(analysis.name, question.arguments, value))
+            self._alike(analysis, question).append(KnownSum(analysis.name, question.arguments, value))
 
-    def find(self, analysis: Analysis, question: Question) -> Opened | None:
+    def find(self, analysis: Analysis, question: Question) -> KnownSum | None:
         """The same question of another analysis, but for how a processor rounds what is derived anew."""
         if not isinstance(question, Ask) or not question.common:
             return None
         others = (one for one in self._alike(analysis, question) if one.analysis != analysis.name)
         return next((one for one in others if same_arguments(question.arguments, one.arguments)), None)
 
-    def _alike(self, analysis: Analysis, question: Ask) -> list[Opened]:
+    def _alike(self, analysis: Analysis, question: Ask) -> list[KnownSum]:
         return self._sums[analysis.cohort, question.step.function]
 
 

@@ -232,13 +232,17 @@ class Method:
             sends.append(Sends("logistic.meat", self.robust.numbers(p), 1))
         if self._tells_effects:
             sends.append(Sends("logistic.marginal", numbers(self.formula, self.study), 1))
-        if self.options.likelihood_ratio:
+        if self._tests_terms:
             sends.append(Sends("logistic.newton", size * len(self.formula.terms), MOST_ROUNDS))
         return tuple(sends)
 
     @property
     def _tells_effects(self) -> bool:
         return self.options.marginal_effects and bool(self.formula.terms)
+
+    @property
+    def _tests_terms(self) -> bool:
+        return self.options.likelihood_ratio and bool(self.formula.terms)
 
     @KNOTS.first
     def combine(self, earlier: Mapping[str, Result]) -> Conversation:
@@ -248,7 +252,7 @@ class Method:
         if self.options.robust != "none":
             variance = yield from self._robust(fit)
         tests: Floats | Kept = np.zeros((0, 3))
-        if self.options.likelihood_ratio:
+        if self._tests_terms:
             tests = yield from unless_withheld(self._without_each_term(fit))
         told = Told(self.formula, self.study, self.robust, self.options.per)
         to_raw = about_zero(middles(self.formula, self.study.variables))
