@@ -1242,6 +1242,8 @@ MUTATIONS = (
         REPEATING,
     ),
     ("methods/_repeated_cells.py", ", *between_knots(rows, people, inside))", ")", REPEATING),
+    ("federation/known.py", "question.arguments, deepcopy(value))", "question.arguments, value)", KNOWN),
+    ("federation/known.py", "(deepcopy(one) for one", "(one for one", KNOWN),
     ("federation/known.py", "self._sums[analysis.cohort, question", 'self._sums["", question', KNOWN),
     ("federation/line.py", "{*self.methods[name].needs, *self.shared[name]}", "self.methods[name].needs", KNOWN),
     ("federation/line.py", "max(result.rounds - self._given, 0)", "result.rounds", KNOWN),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from gagyo.federation.ask import Ask, Pooled, Question
@@ -34,14 +35,15 @@ class KnownSums:
     def note(self, analysis: Analysis, question: Question, value: Any) -> None:
         """A question was answered."""
         if isinstance(question, Ask) and question.common:
-            self._alike(analysis, question).append(KnownSum(analysis.name, question.arguments, value))
+            # A copy: the analysis that asked may write into what it was given, and so may those that are given it again.
+            self._alike(analysis, question).append(KnownSum(analysis.name, question.arguments, deepcopy(value)))
 
     def find(self, analysis: Analysis, question: Question) -> KnownSum | None:
         """The same question of another analysis, but for how a processor rounds what is derived anew."""
         if not isinstance(question, Ask) or not question.common:
             return None
         others = (one for one in self._alike(analysis, question) if one.analysis != analysis.name)
-        return next((one for one in others if same_arguments(question.arguments, one.arguments)), None)
+        return next((deepcopy(one) for one in others if same_arguments(question.arguments, one.arguments)), None)
 
     def _alike(self, analysis: Analysis, question: Ask) -> list[KnownSum]:
         return self._sums[analysis.cohort, question.step.function]
