@@ -35,7 +35,7 @@ class KnownSums:
     def note(self, analysis: Analysis, question: Question, value: Any) -> None:
         """A question was answered."""
         if isinstance(question, Ask) and question.common:
-            # A copy: the analysis that asked may write into what it was given, and so may those that are given it again.
+            # A copy: who asked may write into what it was given, and so may those that are given it again.
             self._alike(analysis, question).append(KnownSum(analysis.name, question.arguments, deepcopy(value)))
 
     def find(self, analysis: Analysis, question: Question) -> KnownSum | None:
