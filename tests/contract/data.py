@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gagyo.coordinator.run import Run
 from gagyo.site.policy import Policy
-from tests.hospitals import SITES, Rows, house
+from tests.contract.ended import Ended, ended
+from tests.hospitals import SITES, Rows
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LEVELS = {
@@ -197,7 +197,7 @@ def every_case(
     cases: Mapping[str, Any],
     line: Callable[[str, dict[str, Any]], str],
     files: Mapping[str, str] | None = None,
-) -> dict[str, Run]:
+) -> dict[str, Ended]:
     """By case, a run of it, each an analysis (or more) as `line` writes it; `folder` makes a folder.
 
     Cases of one data set (whose name `files` may change) and of like weights are one study, as a study asks for no
@@ -213,7 +213,7 @@ def every_case(
         lines = [line(name, cases[name]) for name in names]
         # 189 births at four hospitals have cells of five at the least.
         own = dict.fromkeys(SITES, Policy(minimum_people=5))
-        run = house(folder(f"{data}{number_}"), study(file, "".join(lines)), hospitals(file), own).run()
+        run = ended(folder(f"{data}{number_}"), study(file, "".join(lines)), hospitals(file), own)
         assert run.stopped == {}, [(name, str(why)[:60]) for name, why in run.stopped.items()]
         out |= dict.fromkeys(names, run)
     return out
@@ -221,12 +221,12 @@ def every_case(
 
 def every_error(
     folder: Callable[[str], Path], cases: Mapping[str, Any], line: Callable[[str, dict[str, Any], str], str]
-) -> dict[str, Run]:
+) -> dict[str, Ended]:
     """By data set, a run of its cases with each of their `errors`, as `line` writes them; `folder` makes a folder."""
     out = {}
     for data in dict.fromkeys(case["data"] for case in cases.values()):
         some = {name: case for name, case in cases.items() if case["data"] == data}
         lines = [line(name, case, robust) for name, case in some.items() for robust in case["errors"]]
-        out[data] = house(folder(data), study(data, "".join(lines)), hospitals(data)).run()
+        out[data] = ended(folder(data), study(data, "".join(lines)), hospitals(data))
         assert out[data].stopped == {}
     return out

@@ -17,6 +17,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, HEAD, boolean, category, columns, divide, hospitals, number, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -34,18 +35,18 @@ def line(formula: str, model: str, name: str = "a") -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case, run once."""
     out = {}
     for data in ("pima", "births"):
         lines = [line(case["formula"], case["model"], name) for name, case in cases().items() if case["data"] == data]
-        out[data] = house(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data)).run()
+        out[data] = ended(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data))
         assert out[data].stopped == {}
     return out
 
 
 @pytest.mark.parametrize("name", cases())
-def test_coefficients_and_errors(fits: dict[str, Run], name: str) -> None:
+def test_coefficients_and_errors(fits: dict[str, Ended], name: str) -> None:
     case = cases()[name]
     result = fits[case["data"]].results[name]
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
@@ -55,16 +56,16 @@ def test_coefficients_and_errors(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_a_note_says_of_which_outcome_the_odds_are(fits: dict[str, Run], name: str) -> None:
+def test_a_note_says_of_which_outcome_the_odds_are(fits: dict[str, Ended], name: str) -> None:
     run = fits[cases()[name]["data"]]
-    outcome = run.plan.study.variables[cases()[name]["formula"].partition(" ~ ")[0]]
+    outcome = run.study.variables[cases()[name]["formula"].partition(" ~ ")[0]]
     (note,) = run.results[name].table("coefficients").notes
     for language in LANGUAGES:
         assert outcome.label.to(language) in note.to(language)
         assert cases()[name]["model"] == "ordinal" or outcome.levels[0].label.to(language) in note.to(language)
 
 
-def test_a_multinomial_fit_is_that_of_statsmodels(fits: dict[str, Run]) -> None:
+def test_a_multinomial_fit_is_that_of_statsmodels(fits: dict[str, Ended]) -> None:
     import statsmodels.api as sm
 
     data = columns("pima")
@@ -92,7 +93,7 @@ def answer(folder: Path, right: str, model: str, data: Mapping[str, np.ndarray])
     return house(folder, text, divide(data, np.random.default_rng(1).integers(0, 4, 480))).run()
 
 
-def withheld(run: Run) -> bool:
+def withheld(run: Ended) -> bool:
     codes = {one.code for one in run.stopped["a"].findings}
     return run.results == {} and codes <= {"answer_withheld", "withheld_fit"}
 

@@ -14,7 +14,8 @@ from gagyo.result import Result
 from gagyo.site.policy import Policy
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, hospitals, study
-from tests.hospitals import SITES, house
+from tests.contract.ended import Ended, ended
+from tests.hospitals import SITES
 
 TIGHT = 1e-8
 FIVE = {site: Policy(minimum_people=5) for site in SITES}
@@ -41,14 +42,14 @@ def line(case: dict[str, Any], robust: bool) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Ended]:
     """Every case, with the model's and with robust errors."""
     out = {}
     for name, case in golden().items():
         for robust in (False, True):
             folder = tmp_path_factory.mktemp(name)
             text = study(case["data"], line(case, robust))
-            out[name, robust] = house(folder, text, hospitals(case["data"]), FIVE).run()
+            out[name, robust] = ended(folder, text, hospitals(case["data"]), FIVE)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Weighted Cox models at four hospitals behind real doors equal what R's survival computed on pooled rows."""
+"""Weighted Cox models at four hospitals equal what R's survival computed on pooled rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.federation.rows import Rows as Inside
@@ -20,6 +19,7 @@ from gagyo.result import Result
 from gagyo.statistics import cox as kernel
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, hospitals, label, number, study
+from tests.contract.ended import Ended, ended
 from tests.contract.few_weights import FEW, FEW_WITH_EVENT, single_out
 from tests.hospitals import house
 
@@ -43,17 +43,17 @@ def line(name: str, case: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     out = {}
     for data in ("rotterdam", "relapse"):
         lines = [line(name, case) for name, case in cases().items() if case["data"] == data]
-        out[data] = house(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data)).run()
+        out[data] = ended(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data))
         assert out[data].stopped == {}
     return out
 
 
 @pytest.mark.parametrize("name", cases())
-def test_weighted_coefficients_and_errors(fits: dict[str, Run], name: str) -> None:
+def test_weighted_coefficients_and_errors(fits: dict[str, Ended], name: str) -> None:
     case = cases()[name]
     result = fits[case["data"]].results[name]
     assert result.people == case["people"]
@@ -62,7 +62,7 @@ def test_weighted_coefficients_and_errors(fits: dict[str, Run], name: str) -> No
 
 
 @pytest.mark.parametrize("name", cases())
-def test_the_test_of_a_weighted_model_is_walds_and_hazards_are_not_tested(fits: dict[str, Run], name: str) -> None:
+def test_the_test_of_a_weighted_model_is_walds_and_hazards_are_not_tested(fits: dict[str, Ended], name: str) -> None:
     case = cases()[name]
     result = fits[case["data"]].results[name]
     table = result.table("hazard_model")
@@ -89,7 +89,7 @@ def people(w: np.ndarray, seed: int = 5) -> dict[str, np.ndarray]:
     return {"x": random.normal(size=n).clip(-4, 4), "t": t, "w": w, "z": w, "d": d, "e": e, "f": f}
 
 
-def run(folder: Path, formula: str, data: dict[str, np.ndarray]) -> Run:
+def run(folder: Path, formula: str, data: dict[str, np.ndarray]) -> Ended:
     return house(folder, HEADED % (MODEL % formula), divide(data, np.arange(len(data["x"])) % 4)).run()
 
 

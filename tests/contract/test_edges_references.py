@@ -16,7 +16,8 @@ from gagyo.result import Interval, Result
 from gagyo.site.policy import Policy
 from gagyo.statistics import comparisons
 from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
-from tests.contract.test_methods import numbers, rehearsed
+from tests.contract.ended import rehearsed
+from tests.contract.test_methods import numbers
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8

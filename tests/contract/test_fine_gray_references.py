@@ -1,4 +1,4 @@
-"""Fine and Gray's model at four hospitals behind real doors equals what R's cmprsk and survival computed."""
+"""Fine and Gray's model at four hospitals equals what R's cmprsk and survival computed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from gagyo.site.policy import Policy
 from gagyo.statistics import cox
 from gagyo.statistics import fine_gray as kernel
 from tests.contract.data import GOLDEN, columns, hospitals, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
@@ -44,17 +45,17 @@ def line(name: str, formula: str, event: str, more: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Every case in one study."""
     lines = [line(name, one["formula"], one["event"]) for name, one in golden()["fits"].items()]
-    run = house(tmp_path_factory.mktemp("mgus"), study("mgus", "".join(lines)), hospitals("mgus"), FIVE).run()
+    run = ended(tmp_path_factory.mktemp("mgus"), study("mgus", "".join(lines)), hospitals("mgus"), FIVE)
     assert run.stopped == {}
     return run
 
 
 @pytest.mark.parametrize("reference", ["crr", "finegray"])
 @pytest.mark.parametrize("name", CASES)
-def test_coefficients_and_errors(fits: Run, name: str, reference: str) -> None:
+def test_coefficients_and_errors(fits: Ended, name: str, reference: str) -> None:
     result, case = fits.results[name], golden()["fits"][name]
     wanted = case[reference]
     np.testing.assert_allclose([one.value for one in result.estimates], wanted["coefficients"], rtol=TIGHT)
@@ -65,7 +66,7 @@ def test_coefficients_and_errors(fits: Run, name: str, reference: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_how_observation_ended(fits: Run, name: str) -> None:
+def test_how_observation_ended(fits: Ended, name: str) -> None:
     case, (row,) = golden()["fits"][name], fits.results[name].table("subdistribution_model").rows
     ended = [case["people"], case["events"], case["competing"]]
     assert list(row[:4]) == [*ended, ended[0] - ended[1] - ended[2]]
@@ -141,7 +142,7 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both events, each with predictions, on one grid."""
     right = "decades + female + hgb + mspike"
     lines = [line(event, f"ending ~ {right}", event, asking("[24, 60, 120, 180]")) for event in golden()["predicted"]]
-    run = house(tmp_path_factory.mktemp("predicted"), study("mgus", "".join(lines)), hospitals("mgus"), FIVE).run()
+    run = ended(tmp_path_factory.mktemp("predicted"), study("mgus", "".join(lines)), hospitals("mgus"), FIVE)
     assert run.stopped == {}
     return run
 
@@ -171,7 +172,7 @@ def test_tables_and_figures_name_the_event_and_tell_proportions(predictions: Run
     assert result.table("predicted_incidence").columns[2].format == "number"
 
 
-def test_the_fit_is_the_same_with_and_without_predictions(predictions: Run, fits: Run) -> None:
+def test_the_fit_is_the_same_with_and_without_predictions(predictions: Run, fits: Ended) -> None:
     with_them, without = predictions.results["malignancy"], fits.results["malignancy"]
     assert with_them.estimates[:4] == without.estimates
     assert with_them.tables[:2] == without.tables

@@ -1,4 +1,4 @@
-"""Firth's logistic regression behind real doors equals its likelihood maximised in R; and what stays inside."""
+"""Firth's logistic regression equals its likelihood maximised in R; and what stays inside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, hospitals, number, study
-from tests.contract.test_methods import rehearsed
+from tests.contract.ended import Ended, ended, rehearsed
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -39,7 +39,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
         if data == "flowers":
             out[name] = rehearsed(text, hospitals(data))["a"]
         else:
-            out[name] = house(tmp_path_factory.mktemp(name), text, hospitals(data)).run().results["a"]
+            out[name] = ended(tmp_path_factory.mktemp(name), text, hospitals(data)).results["a"]
     return out
 
 
@@ -83,7 +83,7 @@ def answer(folder: Path, method: str, right: str, data: dict[str, np.ndarray]) -
     return house(folder, FEW % (MODEL % (method, right)), divide(data, np.arange(len(data["x"])) % 4)).run()
 
 
-def codes(run: Run) -> list[str]:
+def codes(run: Ended) -> list[str]:
     return [one.code for one in run.stopped["a"].findings] if run.stopped else []
 
 

@@ -23,8 +23,9 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result
 from tests.contract.data import NUMBERS, columns, divide, study
+from tests.contract.ended import drawn
 from tests.contract.imputation_pooled import Asked, People, completed, logit, told
-from tests.contract.test_imputation_references import everyone, line, secrets_of
+from tests.contract.test_imputation_references import everyone, line
 from tests.hospitals import Rows, house
 from tests.mutations import ROOT
 
@@ -212,10 +213,9 @@ def check_equal(
 @pytest.mark.parametrize("name", CASES)
 def test_performance_is_that_of_the_same_draws_on_pooled_rows(tmp_path: Path, name: str) -> None:
     """Over all hospitals, at each, and at each by imputation models, draws and equation of the others."""
-    built = house(tmp_path, text(CASES[name]), people())
-    going = built.run()
+    going, secrets = drawn(tmp_path, text(CASES[name]), people(), doors=name == "a category")
     assert going.stopped == {}
-    check_equal(going.results["v"], CASES[name], people(), secrets_of(built))
+    check_equal(going.results["v"], CASES[name], people(), secrets)
 
 
 @settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
@@ -241,10 +241,9 @@ def given_equation(coefficients: Mapping[str, float]) -> str:
 
 def test_a_given_equation_is_validated_on_the_same_data_sets(tmp_path: Path) -> None:
     asked, there = CASES["a number"], people()
-    built = house(tmp_path, given_equation(GIVEN), there)
-    going = built.run()
+    going, secrets = drawn(tmp_path, given_equation(GIVEN), there)
     assert going.stopped == {}
-    result, whole = going.results["v"], everyone(there, secrets_of(built))
+    result, whole = going.results["v"], everyone(there, secrets)
     y, all_of_them = whole.columns[asked.outcome], np.ones(len(whole.persons), bool)
     lps = [np.round(one @ np.array(list(GIVEN.values())), 10) for one in designs(asked, whole, all_of_them)]
     close(cells(result, "performance", 0), over_all(lps, y, whole.sites), JOINT)

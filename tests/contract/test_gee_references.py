@@ -18,7 +18,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, label, number
-from tests.contract.test_methods import rehearsed
+from tests.contract.ended import rehearsed
 from tests.contract.test_mixed_references import divided, table
 from tests.hospitals import SITES, house
 

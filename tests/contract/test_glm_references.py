@@ -1,4 +1,4 @@
-"""Generalised linear models at four hospitals behind real doors equal what R computed on pooled rows."""
+"""Generalised linear models at four hospitals equal what R computed on pooled rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -44,16 +45,16 @@ SOME = [
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case, run once."""
     out = {}
     for data in ("pima", "births"):
         lines = [line(name, cases()[name], robust) for name, robust in SOME if cases()[name]["data"] == data]
-        out[data] = house(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data)).run()
+        out[data] = ended(tmp_path_factory.mktemp(data), study(data, "".join(lines)), hospitals(data))
     return out
 
 
-def found(fits: dict[str, Run], name: str, robust: str = "none") -> tuple[Result, Any]:
+def found(fits: dict[str, Ended], name: str, robust: str = "none") -> tuple[Result, Any]:
     case = cases()[name]
     run = fits[case["data"]]
     assert run.stopped == {}
@@ -61,7 +62,7 @@ def found(fits: dict[str, Run], name: str, robust: str = "none") -> tuple[Result
 
 
 @pytest.mark.parametrize(("name", "robust"), SOME)
-def test_coefficients_and_errors(fits: dict[str, Run], name: str, robust: str) -> None:
+def test_coefficients_and_errors(fits: dict[str, Ended], name: str, robust: str) -> None:
     result, case = found(fits, name, robust)
     assert result.people == case["people"]
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
@@ -69,7 +70,7 @@ def test_coefficients_and_errors(fits: dict[str, Run], name: str, robust: str) -
 
 
 @pytest.mark.parametrize("name", cases())
-def test_p_values_and_the_test_of_the_model(fits: dict[str, Run], name: str) -> None:
+def test_p_values_and_the_test_of_the_model(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     np.testing.assert_allclose([one.p for one in result.estimates], case["p"], rtol=1e-6)
     table = result.table("model_test")
@@ -85,7 +86,7 @@ def test_p_values_and_the_test_of_the_model(fits: dict[str, Run], name: str) -> 
         np.testing.assert_allclose(told["dispersion"], case["pearson"], rtol=TIGHT)
 
 
-def test_a_yes_no_outcome_has_risk_ratios_and_asks_for_robust_errors(fits: dict[str, Run]) -> None:
+def test_a_yes_no_outcome_has_risk_ratios_and_asks_for_robust_errors(fits: dict[str, Ended]) -> None:
     plain, case = found(fits, "risk")
     robust, _ = found(fits, "risk", "HC0")
     assert [one.key for one in plain.notes] == ["glm.risk_needs_robust"]
@@ -95,7 +96,7 @@ def test_a_yes_no_outcome_has_risk_ratios_and_asks_for_robust_errors(fits: dict[
     np.testing.assert_allclose(table.rows[1][3].value, np.exp(case["coefficients"][1]), rtol=TIGHT)
 
 
-def test_counts_that_vary_more_than_poissons_are_said_to(fits: dict[str, Run]) -> None:
+def test_counts_that_vary_more_than_poissons_are_said_to(fits: dict[str, Ended]) -> None:
     assert [one.key for one in found(fits, "counts")[0].notes] == ["glm.overdispersed"]
 
 
@@ -158,7 +159,7 @@ def test_a_link_that_fits_badly_ends_too(tmp_path: Path) -> None:
     assert run.results["a"].rounds < 20
 
 
-def withheld(run: Run) -> bool:
+def withheld(run: Ended) -> bool:
     codes = [one.code for one in run.stopped["a"].findings]
     return run.results == {} and set(codes) <= {"answer_withheld", "withheld_fit"}, codes
 
@@ -214,7 +215,7 @@ def test_a_steep_slope_is_found_by_halved_steps(factor: float) -> None:
     """From the null model a whole step overshoots, and the likelihood says so. Without gate: far out few weigh much."""
     import statsmodels.api as sm
 
-    from tests.contract.test_methods import rehearsed
+    from tests.contract.ended import rehearsed
 
     random = np.random.default_rng(4)
     x = (np.arange(480) % 97 == 0) + 0.1 * np.clip(random.normal(size=480), -1, 1)

@@ -20,8 +20,9 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.statistics import rubin
 from tests.contract.data import GOLDEN, NUMBERS, columns, divide, study
+from tests.contract.ended import drawn
 from tests.contract.imputation_pooled import Asked, People, fits
-from tests.hospitals import House, Rows, house
+from tests.hospitals import Rows, house
 
 Secrets = Mapping[str, bytes] | None
 RANGES = NUMBERS["pima"]
@@ -65,11 +66,6 @@ def at_hospitals(data: Mapping[str, np.ndarray], where: np.ndarray) -> dict[str,
     return divide({key: column for key, column in data.items() if key != "hospital"}, where)
 
 
-def secrets_of(one: House) -> dict[str, bytes]:
-    """By hospital, the key of what it draws for its people."""
-    return {name: site._secret("draws") for name, site in one.sites.items()}
-
-
 def everyone(people: Mapping[str, Rows], secrets: Secrets = None) -> People:
     """All hospitals' people in one place."""
     first = next(iter(people.values()))
@@ -102,10 +98,9 @@ def test_coefficients_are_those_of_the_same_draws_on_pooled_rows(tmp_path: Path,
     asked = CASES[name]
     data = women(asked)
     people = at_hospitals(data, data["hospital"])
-    built = house(tmp_path, study("pima", line(asked)), people)
-    going = built.run()
+    going, secrets = drawn(tmp_path, study("pima", line(asked)), people, doors=asked is BOTH)
     assert going.stopped == {}
-    check_equal(going.results["a"], asked, people, secrets_of(built))
+    check_equal(going.results["a"], asked, people, secrets)
 
 
 @settings(max_examples=10, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
@@ -125,7 +120,7 @@ def test_in_distribution_it_is_r_mice(name: str) -> None:
     """Many chains of both: their means agree within Monte-Carlo error, their variances within theirs."""
     r = golden()["cases"][name]
     outcome, _, right = r["formula"].partition(" ~ ")
-    asked = Asked(outcome, right.split(" + "), r["impute"], RANGES, logistic=name == "logistic", times=CHAINS, sweeps=6)
+    asked = Asked(outcome, right.split(" + "), r["impute"], RANGES, logistic=name == "logistic", times=CHAINS, sweeps=3)
     data = women(asked)
     people = at_hospitals(data, data["hospital"])
     result = rehearsed(asked, people)

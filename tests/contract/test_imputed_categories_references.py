@@ -22,8 +22,9 @@ from gagyo.site.policy import Policy
 from gagyo.statistics import rubin
 from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import GOLDEN, LEVELS, NUMBERS, columns, divide, study
+from tests.contract.ended import drawn
 from tests.contract.imputation_pooled import Asked, fits
-from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, secrets_of, women
+from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, women
 from tests.hospitals import Rows, house
 from tests.mutations import ROOT
 
@@ -70,10 +71,9 @@ def test_coefficients_are_those_of_the_same_draws_on_pooled_rows(tmp_path: Path,
     asked, people = CASES[name], people_of(CASES[name])
     # Five hundred women at four hospitals have cells of five at the least.
     policies = dict.fromkeys(people, Policy(minimum_people=5))
-    built = house(tmp_path, study(DATA, line(asked)), people, policies)
-    going = built.run()
+    going, secrets = drawn(tmp_path, study(DATA, line(asked)), people, policies, doors=asked is MIXED)
     assert going.stopped == {}
-    check_equal(going.results["a"], asked, people, secrets_of(built))
+    check_equal(going.results["a"], asked, people, secrets)
 
 
 @settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
@@ -183,7 +183,7 @@ def test_in_distribution_it_is_r_mice(name: str) -> None:
         impute=impute,
         logistic=name == "logistic",
         times=CHAINS,
-        sweeps=6,
+        sweeps=3,
     )
     result = rehearsed(asked, people_of(asked), DATA)
     assert result.people == r["people"]

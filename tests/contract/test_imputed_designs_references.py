@@ -24,6 +24,7 @@ from gagyo.methods._validation import filled, imputed_folds
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result, Withheld
 from tests.contract.data import divide
+from tests.contract.ended import drawn, secrets_of
 from tests.contract.imputation_pooled import Asked, People
 from tests.contract.test_foreseen_references import (
     CASES,
@@ -44,8 +45,8 @@ from tests.contract.test_foreseen_references import (
     rubin,
     text,
 )
-from tests.contract.test_imputation_references import everyone, secrets_of
-from tests.hospitals import House, Rows, house
+from tests.contract.test_imputation_references import everyone
+from tests.hospitals import Rows, house
 from tests.told import untold
 
 THRESHOLDS = (0.2, 0.35, 0.5)
@@ -181,10 +182,14 @@ def check_designs(
         close(groups[at], of_group(lps, y, whole.sites, fold, group == at), GROUP)
 
 
-def check_told(folder: Path, built: House) -> None:
-    """Every hospital sent what the plan told, and no more."""
-    for name in built.sites:
-        assert untold(built.plan, folder / name / "ledger.jsonl") == []
+def test_behind_doors_folds_are_the_same_and_hospitals_send_what_the_plan_tells(tmp_path: Path) -> None:
+    asked, there = CASES["a number"], people()
+    built = house(tmp_path, asking(asked, FOLDS), there)
+    going = built.run()
+    assert going.stopped == {}
+    check_folds(going.results["v"], asked, everyone(there, secrets_of(built)), FOLDS)
+    for site in built.sites:
+        assert untold(built.plan, tmp_path / site / "ledger.jsonl") == []
 
 
 # The comparison.
@@ -193,13 +198,11 @@ def check_told(folder: Path, built: House) -> None:
 @pytest.mark.parametrize("name", ["a number", "a number and yes or no", "a category"])
 def test_designs_without_folds_are_those_of_the_same_draws_on_pooled_rows(tmp_path: Path, name: str) -> None:
     asked, there = CASES[name], people()
-    built = house(tmp_path, asking(asked, 0), there)
-    going = built.run()
+    going, secrets = drawn(tmp_path, asking(asked, 0), there)
     assert going.stopped == {}
-    whole = everyone(there, secrets_of(built))
+    whole = everyone(there, secrets)
     nobody = np.zeros(len(whole.persons), int)
     lps = predictors(asked, whole, nobody == 0)
-    check_told(tmp_path, built)
     check_designs(going.results["v"], whole, whole.columns[asked.outcome], lps, nobody)
 
 
@@ -207,10 +210,9 @@ def test_designs_of_a_given_equation_are_those_of_pooled_rows(tmp_path: Path) ->
     asked, there = CASES["a number"], people()
     said = given_equation(GIVEN)
     assert "equation: {" in said
-    built = house(tmp_path, said.replace("equation: {", f"{DESIGN}, equation: {{"), there)
-    going = built.run()
+    going, secrets = drawn(tmp_path, said.replace("equation: {", f"{DESIGN}, equation: {{"), there)
     assert going.stopped == {}
-    whole = everyone(there, secrets_of(built))
+    whole = everyone(there, secrets)
     nobody = np.zeros(len(whole.persons), int)
     lps = [np.round(one @ np.array(list(GIVEN.values())), 10) for one in designs(asked, whole, nobody == 0)]
     check_designs(going.results["v"], whole, whole.columns[asked.outcome], lps, nobody)
@@ -220,11 +222,9 @@ def test_designs_of_a_given_equation_are_those_of_pooled_rows(tmp_path: Path) ->
 def test_folds_are_those_of_the_same_draws_on_pooled_rows(tmp_path: Path, name: str) -> None:
     """Imputation models, draws and equation of each fold's training people; its people's scores by them."""
     asked, there = CASES[name], people()
-    built = house(tmp_path, asking(asked, FOLDS), there)
-    going = built.run()
+    going, secrets = drawn(tmp_path, asking(asked, FOLDS), there)
     assert going.stopped == {}
-    check_told(tmp_path, built)
-    check_folds(going.results["v"], asked, everyone(there, secrets_of(built)), FOLDS)
+    check_folds(going.results["v"], asked, everyone(there, secrets), FOLDS)
 
 
 def check_folds(result: Result, asked: Asked, whole: People, number: int, opened: bool = False) -> None:

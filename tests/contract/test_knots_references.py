@@ -13,7 +13,6 @@ import pytest
 from scipy import stats
 
 from gagyo.coordinator.planning import check
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.in_memory import converse
 from gagyo.federation.line import Line
@@ -25,6 +24,7 @@ from gagyo.report.numbers import shown
 from gagyo.result import Result
 from gagyo.statistics.knots import Knot
 from tests.contract.data import GOLDEN, columns, divide, hospitals, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -52,17 +52,17 @@ def line(name: str, case: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Every case, run once behind real doors."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """Every case, run once."""
     out = {}
     for data in ("pima", "rotterdam"):
         lines = "".join(line(name, case) for name, case in cases().items() if case["data"] == data)
-        out[data] = house(tmp_path_factory.mktemp(data), whole(study(data, lines, 10)), hospitals(data)).run()
+        out[data] = ended(tmp_path_factory.mktemp(data), whole(study(data, lines, 10)), hospitals(data))
         assert out[data].stopped == {}
     return out
 
 
-def found(runs: dict[str, Run], name: str) -> tuple[Result, dict[str, Any]]:
+def found(runs: dict[str, Ended], name: str) -> tuple[Result, dict[str, Any]]:
     case = cases()[name]
     return runs[case["data"]].results[name], case
 
@@ -73,7 +73,7 @@ def knots(result: Result) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_coefficients_and_errors(runs: dict[str, Run], name: str) -> None:
+def test_coefficients_and_errors(runs: dict[str, Ended], name: str) -> None:
     result, case = found(runs, name)
     assert list(knots(result)[:, 0]) == [at for several in case["knots"].values() for at in several]
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
@@ -82,7 +82,7 @@ def test_coefficients_and_errors(runs: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_curves_and_tests_of_splines_that_stand_alone(runs: dict[str, Run], name: str) -> None:
+def test_curves_and_tests_of_splines_that_stand_alone(runs: dict[str, Ended], name: str) -> None:
     """The Wald (of `ols` F) tests and the contrasts of rms; of a variable in a product there are none."""
     result, case = found(runs, name)
     assert [one.name for one in result.curves] == [f"spline_{variable}" for variable in case["splines"]]
@@ -103,7 +103,7 @@ def test_curves_and_tests_of_splines_that_stand_alone(runs: dict[str, Run], name
             np.testing.assert_allclose([limits[one] for one in at], ends, rtol=TIGHT, atol=1e-12)
 
 
-def test_what_a_curve_is_said_to_be(runs: dict[str, Run]) -> None:
+def test_what_a_curve_is_said_to_be(runs: dict[str, Ended]) -> None:
     said = {name: found(runs, name)[0].curves for name in cases()}
     assert said["linear"][0].y.to("en") == "Difference: bp"
     assert {name: curves[0].y.key for name, curves in said.items() if name not in ("linear", "logistic")} == {
@@ -124,7 +124,7 @@ def test_what_a_curve_is_said_to_be(runs: dict[str, Run]) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_quantiles_of_r_lie_within_the_bounds_and_equal_knots_called_exact(runs: dict[str, Run], name: str) -> None:
+def test_quantiles_of_r_lie_within_the_bounds_and_equal_knots_called_exact(runs: dict[str, Ended], name: str) -> None:
     result, case = found(runs, name)
     table, quantiles = knots(result), [at for several in case["quantiles"].values() for at in several]
     exact = table[:, 1] == table[:, 2]
@@ -136,7 +136,7 @@ def test_quantiles_of_r_lie_within_the_bounds_and_equal_knots_called_exact(runs:
     assert said == ["knots.exact" if one else "knots.edge" for one in exact]
 
 
-def test_bounds_that_differ_are_printed_so(runs: dict[str, Run]) -> None:
+def test_bounds_that_differ_are_printed_so(runs: dict[str, Ended]) -> None:
     """Also where they differ by less than the knots' reach would show."""
     run = runs["pima"]
     result = next(iter(run.results.values()))
@@ -147,14 +147,14 @@ def test_bounds_that_differ_are_printed_so(runs: dict[str, Run]) -> None:
     assert all(low != high for low, high in printed)
 
 
-def test_some_knots_are_exact_and_some_are_not(runs: dict[str, Run]) -> None:
+def test_some_knots_are_exact_and_some_are_not(runs: dict[str, Ended]) -> None:
     tables = [knots(found(runs, name)[0]) for name in cases()]
     exact = np.concatenate([one[:, 1] == one[:, 2] for one in tables])
     assert exact.sum() >= 15
     assert (~exact).sum() >= 5
 
 
-def test_a_model_is_told_with_its_knots(runs: dict[str, Run]) -> None:
+def test_a_model_is_told_with_its_knots(runs: dict[str, Ended]) -> None:
     result, _ = found(runs, "linear")
     assert result.equation is not None
     assert result.equation.formula == "bp ~ rcs(bmi, 25, 33, 42) + rcs(age, 21, 25, 33, 55.5)"

@@ -15,7 +15,7 @@ from gagyo.protocol import formula as formulas
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, columns, hospitals, study
-from tests.contract.test_methods import rehearsed
+from tests.contract.ended import rehearsed
 from tests.hospitals import Rows, house
 
 TIGHT = 1e-8

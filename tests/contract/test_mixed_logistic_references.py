@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from scipy import special
 
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault, Stopped
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
@@ -21,7 +20,7 @@ from gagyo.statistics import laplace
 from gagyo.statistics.distributions import normal_quantile
 from gagyo.statistics.laplace import Grouped
 from tests.contract.data import GOLDEN, HEAD, boolean, label, number
-from tests.contract.test_methods import rehearsed
+from tests.contract.ended import Ended, ended, rehearsed
 from tests.contract.test_mixed_references import EIGHT, divided, table
 from tests.hospitals import SITES, house
 
@@ -208,7 +207,7 @@ def test_a_hospital_in_which_nobody_has_the_outcome_tells_nothing() -> None:
 # What the gate does not let out.
 
 
-def codes(run: Run) -> set[str]:
+def codes(run: Ended) -> set[str]:
     assert run.results == {}
     return {one.code for one in run.stopped["a"].findings}
 
@@ -232,7 +231,7 @@ def ward_of(data: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def test_an_ordinary_study_of_wards_passes_with_the_numbers_of_the_rehearsal(tmp_path: Path) -> None:
-    run = house(tmp_path, text(WARDS, SITES), divided(halves(), SITES)).run()
+    run = ended(tmp_path, text(WARDS, SITES), divided(halves(), SITES))
     assert run.stopped == {}
     expected = rehearsed(text(WARDS, SITES), divided(halves(), SITES))["a"]
     told = [(one.value, one.standard_error or 0) for one in run.results["a"].estimates]
@@ -242,7 +241,7 @@ def test_an_ordinary_study_of_wards_passes_with_the_numbers_of_the_rehearsal(tmp
 
 def test_an_ordinary_study_of_hospitals_passes(tmp_path: Path) -> None:
     more, data = 'formula: "pass ~ verbal + comb"', halves() | {"hospital": people("lots")["hospital"]}
-    run = house(tmp_path, text(more, EIGHT), divided(data, EIGHT)).run()
+    run = ended(tmp_path, text(more, EIGHT), divided(data, EIGHT))
     assert run.stopped == {}
     assert run.results["a"].methods_text[0].key == "mixed.logistic_text_random"
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.site.policy import Policy
 from tests.contract.data import GOLDEN, HEAD, boolean, label, number, shared
+from tests.contract.ended import Ended, ended
 from tests.hospitals import SITES, Rows, house
 
 EIGHT = (*SITES, "daegu", "gwangju", "shanghai", "wuhan")
@@ -75,18 +75,18 @@ def line(case: Mapping[str, Any], name: str = "a") -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case, run once."""
     out = {}
     for data, sites in (("classes", EIGHT), ("pupils", SITES)):
         lines = [line(case, name) for name, case in cases().items() if case["data"] == data]
         people = divided(table(data), sites)
-        out[data] = house(tmp_path_factory.mktemp(data), text("".join(lines), sites), people).run()
+        out[data] = ended(tmp_path_factory.mktemp(data), text("".join(lines), sites), people)
         assert out[data].stopped == {}
     return out
 
 
-def found(fits: dict[str, Run], name: str) -> tuple[Result, Any, float]:
+def found(fits: dict[str, Ended], name: str) -> tuple[Result, Any, float]:
     """The result, R's, and how far R's own can be trusted: a singular fit's optimum is not polished."""
     case = cases()[name]
     return fits[case["data"]].results[name], case, 2e-6 if case["singular"] else TIGHT
@@ -100,7 +100,7 @@ def wanted(result: Result, case: Mapping[str, Any], key: str) -> list[float]:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_fixed_effects_and_errors(fits: dict[str, Run], name: str) -> None:
+def test_fixed_effects_and_errors(fits: dict[str, Ended], name: str) -> None:
     result, case, tight = found(fits, name)
     told = [one for one in result.estimates if one.standard_error is not None]
     assert result.people == case["people"]
@@ -109,7 +109,7 @@ def test_fixed_effects_and_errors(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_variances_and_likelihood(fits: dict[str, Run], name: str) -> None:
+def test_variances_and_likelihood(fits: dict[str, Ended], name: str) -> None:
     result, case, tight = found(fits, name)
     told = [one.value for one in result.estimates if one.name.startswith(("variance", "covariance"))]
     expected = [*case["variances"], case["sigma2"]] if isinstance(case["variances"], list) else None
@@ -143,7 +143,7 @@ def dense(case: Mapping[str, Any], told: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", [name for name in cases() if not cases()[name]["singular"]])
-def test_no_step_is_left_by_the_dense_equations(fits: dict[str, Run], name: str) -> None:
+def test_no_step_is_left_by_the_dense_equations(fits: dict[str, Ended], name: str) -> None:
     """Beyond lme4's own figures: its deviance is differentiated by numbers."""
     result, case, _ = found(fits, name)
     told = np.array([one.value for one in result.estimates if one.name.startswith(("variance", "covariance"))])
@@ -151,7 +151,7 @@ def test_no_step_is_left_by_the_dense_equations(fits: dict[str, Run], name: str)
 
 
 @pytest.mark.parametrize("name", [name for name in cases() if not cases()[name]["singular"]])
-def test_satterthwaites_degrees_of_freedom(fits: dict[str, Run], name: str) -> None:
+def test_satterthwaites_degrees_of_freedom(fits: dict[str, Ended], name: str) -> None:
     """lmerTest differentiates by numbers, and says no more than five figures."""
     result, case, _ = found(fits, name)
     told = [row[3] for row in result.table("fixed_effects").rows]
@@ -159,13 +159,13 @@ def test_satterthwaites_degrees_of_freedom(fits: dict[str, Run], name: str) -> N
 
 
 @pytest.mark.parametrize("name", [name for name in cases() if cases()[name]["data"] == "classes"])
-def test_each_hospitals_deviation(fits: dict[str, Run], name: str) -> None:
+def test_each_hospitals_deviation(fits: dict[str, Ended], name: str) -> None:
     result, case, tight = found(fits, name)
     told = np.array([[cell.value for cell in row[1:]] for row in result.table("deviations").rows])
     np.testing.assert_allclose(told, np.reshape(case["modes"], told.shape), rtol=100 * tight, atol=100 * tight)
 
 
-def test_a_singular_fit_says_so(fits: dict[str, Run]) -> None:
+def test_a_singular_fit_says_so(fits: dict[str, Ended]) -> None:
     for name, case in cases().items():
         keys = [one.key for one in found(fits, name)[0].notes]
         assert ("mixed.singular" in keys) == case["singular"], name
@@ -198,7 +198,7 @@ def test_a_column_that_is_constant_in_each_hospital_is_aliased_by_fixed_ones(tmp
 # What the gate does not let out.
 
 
-def codes(run: Run) -> set[str]:
+def codes(run: Ended) -> set[str]:
     assert run.results == {}
     return {one.code for one in run.stopped["a"].findings}
 

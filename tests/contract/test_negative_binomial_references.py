@@ -1,4 +1,4 @@
-"""Negative binomial regression behind real doors equals MASS and statsmodels on pooled rows; what stays inside."""
+"""Negative binomial regression equals MASS and statsmodels on pooled rows; what stays inside."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -50,7 +51,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     results: dict[str, Result] = {}
     for kind in (("none", "HC0", "HC1"), ("HC2",), ("HC3",)):
         lines = [line(name, cases()[name], robust) for name, robust in SOME if robust in kind]
-        run = house(tmp_path_factory.mktemp("pima"), study("pima", "".join(lines)), hospitals("pima")).run()
+        run = ended(tmp_path_factory.mktemp("pima"), study("pima", "".join(lines)), hospitals("pima"))
         assert run.stopped == {}
         results |= run.results
     return results
@@ -109,7 +110,7 @@ def answer(folder: Path, right: str, data: dict[str, np.ndarray]) -> Run:
     return house(folder, FEW % (MODEL % right), divide(data, np.arange(len(data["x"])) % 4)).run()
 
 
-def withheld(run: Run) -> bool:
+def withheld(run: Ended) -> bool:
     codes = {one.code for one in run.stopped["a"].findings}
     return run.results == {} and codes <= {"answer_withheld", "withheld_fit"}
 
@@ -156,7 +157,7 @@ def test_counts_that_vary_less_than_poissons_have_no_theta(tmp_path: Path) -> No
 def test_far_from_its_start_the_maximum_is_found(theta: float, slope: float) -> None:
     import statsmodels.api as sm
 
-    from tests.contract.test_methods import rehearsed
+    from tests.contract.ended import rehearsed
 
     random, data = np.random.default_rng(8), counts()
     mean = np.exp(-1 + slope * data["x"]) * random.gamma(theta, 1 / theta, 480)

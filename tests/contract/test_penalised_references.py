@@ -25,7 +25,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.statistics.penalised import minimise
 from tests.contract.data import GOLDEN, HEAD, boolean, category, columns, divide, hospitals, number, study
-from tests.contract.test_methods import rehearsed
+from tests.contract.ended import Ended, ended, rehearsed
 from tests.hospitals import Rows, house
 
 TIGHT = 1e-8
@@ -42,10 +42,10 @@ def line(family: str, kind: str, more: str = "values: 12, folds: 4", name: str =
 
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Result]:
-    """Every family and mixing, run once behind real doors."""
+    """Every family and mixing, run once."""
     out = {}
     for family, kind in KINDS:
-        run = house(tmp_path_factory.mktemp("run"), study("pima", line(family, kind)), hospitals("pima")).run()
+        run = ended(tmp_path_factory.mktemp("run"), study("pima", line(family, kind)), hospitals("pima"))
         assert run.stopped == {}
         out[family, kind] = run.results["a"]
     return out
@@ -298,7 +298,7 @@ def answer(folder: Path, family: str, more: str, data: Mapping[str, np.ndarray],
     return house(folder, text, divide(data, np.arange(480) % 4)).run()
 
 
-def withheld(run: Run) -> bool:
+def withheld(run: Ended) -> bool:
     codes = {one.code for one in run.stopped["a"].findings}
     return run.results == {} and codes <= {"answer_withheld", "withheld_fit"}
 

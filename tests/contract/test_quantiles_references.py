@@ -1,4 +1,4 @@
-"""Quantiles at four hospitals behind real doors: R's lie within their bounds, and equal those called exact."""
+"""Quantiles at four hospitals: R's lie within their bounds, and equal those called exact."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result, Withheld, Words
 from gagyo.statistics.quantiles import Place
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, hospitals, number, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import house
 
 GROUPS = {"": "all", ".0": "no", ".1": "yes"}
@@ -50,9 +51,9 @@ def whole(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pima(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def pima(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Every analysis, run once."""
-    run = house(tmp_path_factory.mktemp("pima"), whole(study("pima", TEXT)), hospitals("pima")).run()
+    run = ended(tmp_path_factory.mktemp("pima"), whole(study("pima", TEXT)), hospitals("pima"))
     assert run.stopped == {}
     return run
 
@@ -78,7 +79,7 @@ def test_a_cell_that_ends_just_above_a_value_is_told_as_the_value() -> None:
     assert outward(59.0, 61.00012, 2) == ("59.00", "61.00")
 
 
-def test_quantiles_of_r_lie_within_the_bounds_and_equal_what_is_exact(pima: Run) -> None:
+def test_quantiles_of_r_lie_within_the_bounds_and_equal_what_is_exact(pima: Ended) -> None:
     result, exact = pima.results["q"], 0
     for name in NAMES:
         for group, key in GROUPS.items():
@@ -94,7 +95,7 @@ def test_quantiles_of_r_lie_within_the_bounds_and_equal_what_is_exact(pima: Run)
     assert not result.lossless
 
 
-def test_intervals_of_the_median_hold_those_of_r(pima: Run) -> None:
+def test_intervals_of_the_median_hold_those_of_r(pima: Ended) -> None:
     for name in NAMES:
         for group, key in GROUPS.items():
             one = pima.results["q"].estimate(f"{name}{group}.q50")
@@ -108,14 +109,14 @@ def test_intervals_of_the_median_hold_those_of_r(pima: Run) -> None:
     assert [age.lower, age.upper] == reference()["variables"]["age"]["all"]["interval"]
 
 
-def test_a_declared_histogram_is_that_of_r(pima: Run) -> None:
+def test_a_declared_histogram_is_that_of_r(pima: Ended) -> None:
     rows = pima.results["h"].table("histogram_glu").rows
     assert [row[2] for row in rows] == reference()["histogram"]
     ends = [(row[0].to("en"), row[1].to("en")) for row in rows if not isinstance(row[0], (int, float))]
     assert ends == [("0", "99"), ("100", "125"), ("126", "250")]
 
 
-def test_a_derived_histogram_counts_everyone_in_cells_of_enough(pima: Run) -> None:
+def test_a_derived_histogram_counts_everyone_in_cells_of_enough(pima: Ended) -> None:
     rows = pima.results["h"].table("histogram_bmi").rows
     bmi = columns("pima")["bmi"]
     edges = [float(row[0].to("en")) for row in rows] + [float(rows[-1][1].to("en"))]
@@ -148,7 +149,7 @@ def test_many_people_have_exact_quartiles(tmp_path: Path) -> None:
                 assert most - least <= 4
 
 
-def test_table_one_shows_medians_where_asked(pima: Run) -> None:
+def test_table_one_shows_medians_where_asked(pima: Ended) -> None:
     rows = pima.results["t"].table("characteristics").rows
     labels = [row[0].to("en") for row in rows]
     assert labels.count("median [Q1, Q3]") == 2
@@ -160,7 +161,7 @@ def test_table_one_shows_medians_where_asked(pima: Run) -> None:
             assert least <= quantile <= most
 
 
-def test_table_one_with_medians_does_not_call_itself_lossless(pima: Run) -> None:
+def test_table_one_with_medians_does_not_call_itself_lossless(pima: Ended) -> None:
     assert not pima.results["t"].lossless
 
 
@@ -238,7 +239,7 @@ def test_few_missing_values_shut_a_variable_and_many_do_not(tmp_path: Path, lack
 
 def test_without_a_gate_the_cells_are_the_same(tmp_path: Path) -> None:
     """A descent asks for no cell that the gate would not open, also where a few people lack a value."""
-    from tests.contract.test_methods import rehearsed
+    from tests.contract.ended import rehearsed
 
     x = np.random.default_rng(8).gamma(2, 12, 900).clip(0, 100)
     x[:4] = np.nan

@@ -1,4 +1,4 @@
-"""Table 1, linear and logistic regression at four hospitals behind real doors equal what R computed on pooled rows."""
+"""Table 1, linear and logistic regression at four hospitals equal what R computed on pooled rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gagyo.coordinator.run import Run
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import hospitals, reference, study
-from tests.hospitals import house
+from tests.contract.ended import Ended, ended
 
 TIGHT = 1e-8
 
 
-def run_cases(folder: Path, method: str, data: str) -> Run:
+def run_cases(folder: Path, method: str, data: str) -> Ended:
     """All of R's cases of a method on a data set, as one study."""
     cases = {name: case for name, case in reference()[method].items() if case["data"] == data}
     more = ", likelihood_ratio: true" if method == "logistic" else ""
@@ -27,11 +27,11 @@ def run_cases(folder: Path, method: str, data: str) -> Run:
         for name, case in cases.items()
         for robust in ("none", "HC0", "HC1")
     ]
-    return house(folder, study(data, "".join(lines)), hospitals(data)).run()
+    return ended(folder, study(data, "".join(lines)), hospitals(data))
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Ended]:
     """Every case, run once."""
     return {
         (method, data): run_cases(tmp_path_factory.mktemp(f"{method}-{data}"), method, data)
@@ -96,7 +96,7 @@ def test_a_redundant_column_is_left_out_by_rs_rule_and_named(
 ) -> None:
     assert reference()["aliased"][method] == gone, "R says the same"
     analysis = f'  model: {{method: {method}, cohort: all, formula: "{formula}"}}\n'
-    result = house(tmp_path, study("births", analysis), hospitals("births")).run().results["model"]
+    result = ended(tmp_path, study("births", analysis), hospitals("births")).results["model"]
     assert result.estimate(gone).value is None
     assert all(one.value is not None for one in result.estimates if one.name != gone)
     assert any(gone in note.to("en") for note in result.notes)
@@ -116,7 +116,7 @@ def test_table_one(tmp_path: Path, data: str) -> None:
     names, by = TABLES[data]
     analysis = f"  table: {{method: describe, cohort: all, variables: {names}, by: {by}}}\n"
     text = study(data, analysis)
-    result = house(tmp_path, text, hospitals(data)).run().results["table"]
+    result = ended(tmp_path, text, hospitals(data)).results["table"]
     for name, wanted in reference()["describe"][data].items():
         np.testing.assert_allclose(result.estimate(f"{name}.smd").value, wanted["smd"], rtol=TIGHT)
         if "mean" in wanted:

@@ -24,6 +24,7 @@ from gagyo.report import render
 from gagyo.result import Result
 from gagyo.text import LANGUAGES, translate
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, label, number
+from tests.contract.ended import ended
 from tests.hospitals import SITES, Rows, house
 
 EIGHT = (*SITES, "daegu", "gwangju", "shanghai", "wuhan")
@@ -224,7 +225,7 @@ def test_an_adjusted_mean_without_covariates_of_complete_people_is_the_mean(tmp_
     """Through the gate: with a covariance for each two visits and nobody missing, least squares at each visit."""
     case = {"formula": "bilirubin ~ visit", "covariance": "unstructured", "hospital": "none", "estimation": "REML"}
     people = {name: column for name, column in table().items() if name != "hospital"}
-    run = house(tmp_path, text(line(case, ", incomplete: leave_out")), divide(people, table()["hospital"] % 4)).run()
+    run = ended(tmp_path, text(line(case, ", incomplete: leave_out")), divide(people, table()["hospital"] % 4))
     assert run.stopped == {}
     there = np.array([people[f"bilirubin_{month}"] for month in MONTHS])
     there = there[:, ~np.isnan(there).any(axis=0)]
@@ -244,7 +245,7 @@ def test_through_the_gate_it_is_the_same(tmp_path: Path, hospital: str) -> None:
     case = cases()["intercept_none_reml"] | {"hospital": hospital, "formula": "bilirubin ~ age + visit"}
     lines = line(case, months=(0, 12))
     people = {name: column for name, column in table().items() if name != "hospital"}
-    run = house(tmp_path, text(lines), divide(people, table()["hospital"] % 4)).run()
+    run = ended(tmp_path, text(lines), divide(people, table()["hospital"] % 4))
     assert run.stopped == {}
     one, other = run.results["a"].estimates, rehearsed(lines, table()["hospital"] % 4).estimates
     assert [each.name for each in one] == [each.name for each in other]

@@ -17,9 +17,9 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, hospitals, number, study
+from tests.contract.ended import Ended, ended, rehearsed
 from tests.contract.test_gee_references import numbers, pupils
 from tests.contract.test_gee_references import text as pupils_study
-from tests.contract.test_methods import rehearsed
 from tests.contract.test_mixed_references import divided
 from tests.hospitals import SITES, house
 
@@ -38,8 +38,8 @@ def more(case: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Run]:
-    """Every case of people, run once behind real doors; a study asks for one power of leverages only."""
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Ended]:
+    """Every case of people, run once; a study asks for one power of leverages only."""
     out = {}
     for data, robust in product(("pima", "births"), ("HC2", "HC3")):
         lines = [
@@ -49,7 +49,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Run]
             if case["data"] == data
         ]
         folder = tmp_path_factory.mktemp(data + robust)
-        out[data, robust] = house(folder, study(data, "".join(lines)), hospitals(data)).run()
+        out[data, robust] = ended(folder, study(data, "".join(lines)), hospitals(data))
     return out
 
 
@@ -159,7 +159,7 @@ def answer(folder: Path, right: str, robust: str, data: dict[str, np.ndarray], b
     return house(folder, text, divide(data, np.arange(len(data["x"])) % 4)).run()
 
 
-def withheld(run: Run) -> bool:
+def withheld(run: Ended) -> bool:
     return bool(run.stopped) and {one.code for one in run.stopped["a"].findings} <= {"answer_withheld", "withheld_fit"}
 
 

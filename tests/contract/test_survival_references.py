@@ -1,4 +1,4 @@
-"""Survival methods at four hospitals behind real doors equal what R's survival package computed on pooled rows."""
+"""Survival methods at four hospitals equal what R's survival package computed on pooled rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gagyo.result import Result
 from gagyo.site.policy import Policy
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, hospitals, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
@@ -43,7 +44,7 @@ def cox_line(name: str, case: dict[str, Any], robust: bool, transform: str) -> s
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Every case, with the model's and with robust errors, in one study."""
     lines = [
         cox_line(f"{name}_{kind}", case, kind == "robust", "identity")
@@ -51,16 +52,16 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> Run:
         for kind in ("model", "robust")
     ]
     text = study("lung", "".join(lines)).replace("[0, 2000]", "[0.0, 2000]")
-    return house(tmp_path_factory.mktemp("lung"), text, hospitals("lung"), FIVE).run()
+    return ended(tmp_path_factory.mktemp("lung"), text, hospitals("lung"), FIVE)
 
 
-def found(fits: Run, name: str, kind: str = "model") -> tuple[Result, dict[str, Any]]:
+def found(fits: Ended, name: str, kind: str = "model") -> tuple[Result, dict[str, Any]]:
     assert fits.stopped == {}
     return fits.results[f"{name}_{kind}"], golden()["cox"][name]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_coefficients_and_errors(fits: Run, name: str) -> None:
+def test_coefficients_and_errors(fits: Ended, name: str) -> None:
     result, case = found(fits, name)
     assert result.people == case["people"] == 225
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
@@ -68,13 +69,13 @@ def test_coefficients_and_errors(fits: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_robust_errors(fits: Run, name: str) -> None:
+def test_robust_errors(fits: Ended, name: str) -> None:
     result, case = found(fits, name, "robust")
     np.testing.assert_allclose([one.standard_error for one in result.estimates], case["robust"], rtol=TIGHT)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_likelihood_and_its_ratio(fits: Run, name: str) -> None:
+def test_likelihood_and_its_ratio(fits: Ended, name: str) -> None:
     result, case = found(fits, name)
     (row,) = result.table("hazard_model").rows
     none, fitted = case["log_likelihood"]
@@ -88,7 +89,7 @@ def zph(result: Result) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_proportional_hazards_as_cox_zph(fits: Run, name: str) -> None:
+def test_proportional_hazards_as_cox_zph(fits: Ended, name: str) -> None:
     result, case = found(fits, name)
     np.testing.assert_allclose(zph(result), np.array(case["zph_identity"], dtype=float), rtol=1e-7)
 
@@ -124,7 +125,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Run:
         log_rank("grid_plain", grid),
         log_rank("grid_peto", f"{grid}, {FLEMING}1"),
     ]
-    run = house(tmp_path_factory.mktemp("tests"), study("lung", "".join(lines)), hospitals("lung"), FIVE).run()
+    run = ended(tmp_path_factory.mktemp("tests"), study("lung", "".join(lines)), hospitals("lung"), FIVE)
     assert run.stopped == {}
     return run
 
@@ -167,7 +168,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> Run:
         f"  mean: {{method: restricted_mean, {by}, tau: 450, times: {times[:-1]}}}\n",
     ]
     text = study("lung", "".join(lines)).replace("time: {type: number", "time: {type: integer")
-    run = house(tmp_path_factory.mktemp("curves"), text, hospitals("lung"), FIVE).run()
+    run = ended(tmp_path_factory.mktemp("curves"), text, hospitals("lung"), FIVE)
     assert run.stopped == {}
     assert run.results["given"].table("medians").rows[0][1:3] == (135, 109)
     return run
@@ -179,7 +180,7 @@ def fine(tmp_path_factory: pytest.TempPathFactory) -> Run:
     common = "method: kaplan_meier, cohort: all, time: time, event: died"
     lines = [f"  a: {{{common}}}\n", f"  b: {{{common}, by: female}}\n", f"  c: {{{common}, by: ecog}}\n"]
     text = study("lung", "".join(lines)).replace("time: {type: number", "time: {type: integer")
-    run = house(tmp_path_factory.mktemp("fine"), text, hospitals("lung"), FIVE).run()
+    run = ended(tmp_path_factory.mktemp("fine"), text, hospitals("lung"), FIVE)
     assert run.stopped == {}
     return run
 
@@ -271,7 +272,7 @@ def causes(tmp_path_factory: pytest.TempPathFactory) -> Run:
     times = golden()["grid"]["cuts"][:-1]
     lines = f"  single: {{{common}, time: interval}}\n  grid: {{{common}, time: time, times: {times}}}\n"
     text = study("lung", lines).replace("interval: {type: number", "interval: {type: integer")
-    run = house(tmp_path_factory.mktemp("causes"), text, hospitals("lung"), FIVE).run()
+    run = ended(tmp_path_factory.mktemp("causes"), text, hospitals("lung"), FIVE)
     assert run.stopped == {}
     return run
 

@@ -1,4 +1,4 @@
-"""Emulated target trials at four hospitals behind real doors equal R's clones; immortal time has no place in them."""
+"""Emulated target trials at four hospitals equal R's clones; immortal time has no place in them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from gagyo.site.policy import Policy
 from gagyo.statistics.target_trial import STARTS, WAITS, Histories, clone_weights
 from gagyo.text import LANGUAGES
 from tests.contract.data import GOLDEN, columns, divide, hospitals, study
+from tests.contract.ended import ended
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
@@ -72,7 +73,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
         if case["data"] == "heart":  # a hundred people: too few for the gate
             out[name] = rehearsed("heart", text)
             continue
-        run = house(tmp_path_factory.mktemp(name), text, hospitals(case["data"]), FIVE).run()
+        run = ended(tmp_path_factory.mktemp(name), text, hospitals(case["data"]), FIVE)
         assert run.stopped == {}
         out[name] = run.results["a"]
     return out

@@ -1,4 +1,4 @@
-"""Times to an event under propensity weights at four hospitals behind real doors equal what R's survival computed."""
+"""Times to an event under propensity weights at four hospitals equal what R's survival computed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from gagyo.site.policy import Policy
 from gagyo.statistics.life_table import LifeTable
 from gagyo.statistics.weighted_life_table import WeightedLifeTable
 from tests.contract.data import GOLDEN, every_case, hospitals, study
+from tests.contract.ended import Ended, ended
 from tests.hospitals import SITES, house
 
 TIGHT = 1e-8
@@ -47,7 +48,7 @@ def line(name: str, case: dict[str, Any], errors: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case with both errors."""
 
     def both(name: str, case: dict[str, Any]) -> str:
@@ -56,14 +57,14 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     return every_case(tmp_path_factory.mktemp, cases(), both, {"cancer": "rotterdam"})
 
 
-def found(fits: dict[str, Run], name: str, errors: str) -> tuple[Result, Any]:
+def found(fits: dict[str, Ended], name: str, errors: str) -> tuple[Result, Any]:
     case = cases()[name]
     return fits[name].results[f"{name}_{errors}"], case
 
 
 @pytest.mark.parametrize("errors", ["estimated", "given"])
 @pytest.mark.parametrize("name", cases())
-def test_hazard_ratios_and_errors(fits: dict[str, Run], name: str, errors: str) -> None:
+def test_hazard_ratios_and_errors(fits: dict[str, Ended], name: str, errors: str) -> None:
     result, case = found(fits, name, errors)
     one = result.estimate("hazard_ratio")
     assert result.people == case["people"]
@@ -74,7 +75,7 @@ def test_hazard_ratios_and_errors(fits: dict[str, Run], name: str, errors: str) 
 
 
 @pytest.mark.parametrize("name", cases())
-def test_events_and_weighted_events(fits: dict[str, Run], name: str) -> None:
+def test_events_and_weighted_events(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name, "estimated")
     rows = result.table("weighted_groups").rows[::-1]  # R has the treated first
     assert [row[4] for row in rows] == case["events"]
@@ -85,7 +86,7 @@ def test_events_and_weighted_events(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case of curves, a study each."""
     out = {}
     for name, one in golden()["curves"].items():
@@ -93,7 +94,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         more = f"time: {one['time']}, estimand: {one['estimand']}, curves: true, tau: {one['tau']}"
         more += f", propensity_within: [{one['low']}, {one['high']}]"
         text = study("rotterdam", f"  {name}: {head}, {more}, times: {one['edges']}, at: {one['edges']}}}\n")
-        out[name] = house(tmp_path_factory.mktemp(name), text, hospitals("rotterdam"), FIVE).run()
+        out[name] = ended(tmp_path_factory.mktemp(name), text, hospitals("rotterdam"), FIVE)
         assert out[name].stopped == {}
     return out
 
@@ -174,7 +175,7 @@ def test_what_curves_cannot_tell_leaves_the_hazard_ratio(
 ) -> None:
     head = '{method: weighting, cohort: all, formula: "hormon ~ age + nodes", outcome: died, estimand: ato, time: days'
     text = study("rotterdam", f"  with: {head}, curves: true, {more}}}\n  without: {head}}}\n")
-    run = house(tmp_path_factory.mktemp("beyond"), text, hospitals("rotterdam")).run()
+    run = ended(tmp_path_factory.mktemp("beyond"), text, hospitals("rotterdam"))
     assert run.stopped == {}
     told, plain = (run.results[name] for name in ("with", "without"))
     assert told.estimate("hazard_ratio") == plain.estimate("hazard_ratio")

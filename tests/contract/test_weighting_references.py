@@ -1,4 +1,4 @@
-"""Weighted comparisons at four hospitals behind real doors equal what R's equations give on pooled rows."""
+"""Weighted comparisons at four hospitals equal what R's equations give on pooled rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from gagyo.protocol.variables import Level, Variable
 from gagyo.result import Result
 from gagyo.text import Text
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, every_case, hospitals, number, study
-from tests.contract.test_methods import numbers, rehearsed
+from tests.contract.ended import rehearsed
+from tests.contract.test_methods import numbers
 from tests.hospitals import house
 
 TIGHT = 1e-8
