@@ -2,7 +2,8 @@
 # Needs Python 3.11 or later, git and make; everything else goes into .venv in this folder.
 
 SHELL := /bin/bash
-PYTHON ?= python3
+# A Python of 3.11 or later; empty: the best of this machine (.ci/venv).
+PYTHON ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 

@@ -107,7 +107,6 @@ def test_few_who_lack_both_are_no_group_of_the_others(tmp_path: Path) -> None:
 # Letters to the others.
 
 
-@cache
 def stopped_at(folder: Path, step: str, sweep: int = 0) -> tuple[House, Request, Request]:
     """A house at the first letter of a step, drawn so often, that Seoul writes and Busan reads: outer and inner."""
     found: list[tuple[Request, Request]] = []
@@ -132,6 +131,12 @@ def stopped_at(folder: Path, step: str, sweep: int = 0) -> tuple[House, Request,
     return one, *found[0]
 
 
+@pytest.fixture(scope="module")
+def letter(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Request, Request]:
+    """The first letter after a draw, and its house: what is refused changes nothing there."""
+    return stopped_at(tmp_path_factory.mktemp("letter"), "imputation.model", 1)
+
+
 FAR: dict[str, Any] = {
     "draws": lambda honest: honest + np.array([0.0, 30.0, 0.0]),
     "starts": lambda honest: honest + np.array([[9.0, 0.0]]),
@@ -139,8 +144,10 @@ FAR: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", FAR)
-def test_draws_that_make_a_mark_of_few_people_are_not_imputed(tmp_path: Path, name: str) -> None:
-    one, outer, inner = stopped_at(tmp_path, "imputation.model", 1)
+def test_draws_that_make_a_mark_of_few_people_are_not_imputed(
+    letter: tuple[House, Request, Request], name: str
+) -> None:
+    one, outer, inner = letter
     far = replace(inner, arguments={**inner.arguments, name: FAR[name](inner.arguments[name])})
     answer = send(one, outer, far)
     assert (answer.outcome, answer.code) == ("refused", "not_derived")
@@ -161,8 +168,8 @@ def test_draws_that_make_a_mark_of_few_people_are_not_imputed(tmp_path: Path, na
         {"draws": np.zeros((4, 6))},
     ],
 )
-def test_all_else_is_what_the_method_asks(tmp_path: Path, change: dict[str, Any]) -> None:
-    one, outer, inner = stopped_at(tmp_path, "imputation.model", 1)
+def test_all_else_is_what_the_method_asks(letter: tuple[House, Request, Request], change: dict[str, Any]) -> None:
+    one, outer, inner = letter
     answer = send(one, outer, replace(inner, arguments={**inner.arguments, **change}))
     assert (answer.outcome, answer.code) == ("refused", "not_derived")
 

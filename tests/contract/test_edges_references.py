@@ -152,6 +152,20 @@ def test_rates_that_differ_a_millionfold_are_no_separation() -> None:
     np.testing.assert_allclose(result.estimate("g").standard_error, np.sqrt(1 / n[g == 1].sum() + 1 / n[g == 0].sum()))
 
 
+def test_rates_of_a_billionth_without_an_intercept_are_no_separation() -> None:
+    """A fit without an intercept starts at one event a unit of exposure; per second there are next to none."""
+    random = np.random.default_rng(2)
+    g, seconds = (np.arange(4000) % 2).astype(float), random.uniform(1e9, 3e9, 4000).round()
+    n = random.poisson(seconds * np.where(g == 1, 2e-9, 1e-9)).astype(float)
+    variables = "\n".join([category("g", ("a", "b")), number("n", 0, 60), number("seconds", 1, 4e9)])
+    line = '  a: {method: glm, cohort: all, family: poisson, formula: "n ~ C(g) - 1", exposure: seconds}\n'
+    people = divide({"g": g, "n": n, "seconds": seconds}, np.arange(4000) // 1000)
+    result = rehearsed(HEAD % (5, variables, line), people)["a"]
+    for level, one in enumerate(result.estimates):
+        events, time = n[g == level].sum(), seconds[g == level].sum()
+        np.testing.assert_allclose([one.value, one.standard_error], [np.log(events / time), events**-0.5], rtol=1e-9)
+
+
 # Outcomes that two columns tell apart together, and neither alone.
 
 VARIABLES = "\n".join(
