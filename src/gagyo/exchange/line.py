@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
-
 from gagyo.errors import ExchangeFault, Tampered
 from gagyo.exchange import refusals, signatures
+from gagyo.exchange.bare_httpx import httpx
 from gagyo.exchange.membership import Membership
 from gagyo.exchange.records import record_of
 
