@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.attacks import test_foreseen as imputed
 from tests.attacks.test_hostile import told
 from tests.attacks.test_scores import SCORE, SIZE, given, people, run
-from tests.hospitals import SITES
+from tests.hospitals import SITES, house
 
 
 @pytest.mark.parametrize("equation", [True, False])
@@ -30,3 +31,19 @@ def test_what_a_hospital_withholds_does_not_follow_from_sums_less_what_the_other
     first = every[0].values()
     assert not any(one[name].any() for one in first for name in ("cases", "expected", "scalars") if one.whole(name))
     assert any("busan, beijing" in str(note) for note in going.results["a"].notes)
+
+
+def test_what_a_hospital_withholds_of_completed_data_does_not_follow_either(tmp_path: Path) -> None:
+    """Attack: the same of a model of imputed data, also where hospitals are left out."""
+    there = imputed.people({"v": np.arange(240)})
+    ill = there["busan"].columns["d"]
+    ill[np.flatnonzero(ill)[4:]] = 0.0
+    going = house(tmp_path, imputed.text("v"), there).run()
+    every = [one for one in told(going, "b") if isinstance(one, dict) and "cases" in one["seoul"].values]
+    assert len(every) == 3, "what would be withheld, what is told, and what is of hospitals that are left out"
+    for one in every[1:]:
+        for site in SITES:
+            silent = site in ("busan", "beijing")
+            assert all(np.isnan(one[site][name]).all() == silent for name in ("cases", "ratio")), site
+    assert not any(one[name].any() for one in every[0].values() for name in ("cases", "ratio") if one.whole(name))
+    assert any("busan, beijing" in str(note) for note in going.results["b"].notes)

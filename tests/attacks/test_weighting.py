@@ -178,15 +178,19 @@ def test_treated_people_with_the_outcome_are_no_few_over_all_hospitals(tmp_path:
 
 
 def test_a_hospital_with_nine_treated_people_tells_neither_them_nor_their_weights(tmp_path: Path) -> None:
-    """With one intercept its sums may be added; its own numbers stay, and the untreated with them."""
+    """With one intercept its sums may be added; its own numbers stay, and the untreated with them.
+
+    Attack: all treated less those whom the others tell would be nine. The smallest of the others is silent too.
+    """
     data, where = drawn(), np.arange(800) % 4
     data["t"][(where == 2) & (np.cumsum((data["t"] == 1) & (where == 2)) > 9)] = 0.0
     assert data["t"][where == 2].sum() == 9
     run = house(tmp_path, TEXT % ("x", "y", ", hospitals: pooled"), divide(data, where)).run()
     assert run.stopped == {}
     rows = run.results["a"].table("weighted_hospitals").rows
-    assert [isinstance(cell, Withheld) for cell in rows[2][1:]] == [True] * 4
-    assert not any(isinstance(cell, Withheld) for row in (rows[0], rows[1], rows[3]) for cell in row)
+    assert all(isinstance(cell, Withheld) for row in (rows[1], rows[2]) for cell in row[1:])
+    assert not any(isinstance(cell, Withheld) for row in (rows[0], rows[3]) for cell in row)
+    assert any("beijing, busan" in str(note) for note in run.results["a"].notes)
 
 
 def test_a_further_variable_of_which_the_treated_have_a_few_is_no_balance(tmp_path: Path) -> None:

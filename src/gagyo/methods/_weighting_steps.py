@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from gagyo.methods._descent import halves_of
 from gagyo.methods._newton import triangle
 from gagyo.methods._overlap import within_one
 from gagyo.methods._propensity import Scored, fit_bounds, fit_values, is_own, reaches, scored
+from gagyo.methods._silent import but_silent
 from gagyo.methods._weighting_cells import own_cells, pooled_cells
 from gagyo.protocol.formula import Formula
 from gagyo.release.aggregate import (
@@ -200,19 +201,30 @@ def errors(rows: Rows, *, mean: Floats, directions: Floats, **how: Any) -> Aggre
     return {"errors": asked.together(rows, (z.T @ z)[upper, right], np.full(3, scale), spread_of(z**2))}
 
 
-@local("weighting", **HOW)
-def by_hospital(rows: Rows, **how: Any) -> Aggregate:
-    """This hospital's own people, and their effective number under the weights, of treated and of untreated."""
+@local("weighting", **WHO)
+def by_hospital_withheld(rows: Rows, **who: Any) -> Aggregate:
+    """How many people, and zeros in the place of how many are treated and untreated: what would be withheld is."""
+    told = count(Asked.of(rows, **who).groups(rows) == 1)
+    return {"people": everybody(rows.n), "groups": replace(told, values=np.zeros_like(told.values))}
+
+
+@local("weighting", **HOW, silent=Names())
+def by_hospital(rows: Rows, *, silent: list[str], **how: Any) -> Aggregate:
+    """This hospital's people; of treated and untreated their number, and the effective one under the weights, if it is
+    not silent.
+    """
     asked, _, found = weighed(rows, **how)
     w = found.weight
     member = asked.groups(rows)
     inside = w[:, None] * member
     squares = np.where(inside.any(axis=0), (inside**2).sum(axis=0), 1.0)
     size = inside.sum(axis=0) ** 2 / squares
-    return {
-        "people": count(member == 1),
+    told = {
+        "people": everybody(rows.n),
+        "groups": count(member == 1),
         "effective": scalar(size, member.sum(axis=0).astype(np.int64), spread_of(inside)),
     }
+    return but_silent(rows, told, silent)
 
 
 @local(

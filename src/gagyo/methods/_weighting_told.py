@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from gagyo.methods._effects_told import GROUPS, Treated, of, ratio
 from gagyo.methods._newton import wald
 from gagyo.methods._overlap import Overlap
 from gagyo.methods._regression import alias_notes, estimate
+from gagyo.methods._silent import ByHospital
 from gagyo.methods._weighting_outcomes_told import Groups, Outcome
 from gagyo.methods._weighting_steps import UNBOUNDED
 from gagyo.protocol.formula import Formula
@@ -95,7 +96,7 @@ class Told:
         groups: Groups,
         model: Propensity,
         balance: Balance,
-        each: Mapping[str, Numerals],
+        each: ByHospital,
         seen: Overlap,
     ) -> Result:
         """The result; each: people and effective numbers by hospital."""
@@ -110,12 +111,17 @@ class Told:
             tables=(
                 *outcome.tables,
                 self._balance(balance),
-                *([self._hospitals(each)] if each else []),
+                *([self._hospitals(each)] if each.answers else []),
                 *self._overlap(seen),
                 self._model(scores),
             ),
             curves=(*outcome.curves, *self._scores(seen)),
-            notes=(*outcome.notes, *self._notes(balance), *alias_notes(self.columns, np.isnan(model.fit[0]))),
+            notes=(
+                *outcome.notes,
+                *self._notes(balance),
+                *alias_notes(self.columns, np.isnan(model.fit[0])),
+                *each.notes,
+            ),
             methods_text=(*self._texts(), *outcome.texts, Words("weighting.text_balance")),
         )
 
@@ -126,19 +132,19 @@ class Told:
             label = of(self.treated.group(name == "treated"), "weighting.of_effective")
             yield Estimate(f"effective.{name}", label, float(size))
 
-    def _hospitals(self, each: Mapping[str, Numerals]) -> Table:
+    def _hospitals(self, each: ByHospital) -> Table:
         columns = [Column("hospital", Words("result.hospital"), "text")]
         for i in (1, 0):
             word = self.treated.group(i == 0)
             columns.append(Column(f"people_{i}", of(word, "weighting.of_people"), "count"))
             columns.append(Column(f"effective_{i}", of(word, "weighting.of_effective"), "number", 1))
-        rows = tuple((_named(site), *self._own(answer)) for site, answer in each.items())
+        rows = tuple((_named(site), *self._own(one, site in each.silent)) for site, one in each.answers.items())
         return Table("weighted_hospitals", Words("weighting.by_hospital"), tuple(columns), rows)
 
-    def _own(self, answer: Numerals) -> Iterator[Cell]:
-        few = Withheld("below_minimum", self.study.release.minimum_people)
+    def _own(self, answer: Numerals, silent: bool) -> Iterator[Cell]:
+        few = Withheld("withheld") if silent else Withheld("below_minimum", self.study.release.minimum_people)
         for i in (1, 0):
-            people, size = answer["people"][i], answer["effective"][i]
+            people, size = answer["groups"][i], answer["effective"][i]
             yield few if np.isnan(people) else int(people)
             yield Withheld("withheld") if np.isnan(size) or np.isnan(people) else float(size)
 

@@ -24,9 +24,10 @@ from gagyo.errors import Stopped, check_none
 from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.dispensable import counting
 from gagyo.finding import Finding
+from gagyo.methods._silent import told_each
 from gagyo.methods._validation import faults, fits, imputed_told, sent, splines, telling
 from gagyo.methods._validation.bootstrap import correct, draws, instability, optimism, unstable
-from gagyo.methods._validation.completed import completed, completed_lines, completed_own
+from gagyo.methods._validation.completed import completed, completed_lines, completed_own, completed_withheld
 from gagyo.methods._validation.cuts import Threshold, at_cuts, at_threshold, held_out_accuracy
 from gagyo.methods._validation.descent import (
     Trees,
@@ -46,7 +47,7 @@ from gagyo.methods._validation.imputed_folds import fold_model, fold_newton, fol
 from gagyo.methods._validation.imputed_groups import completed_groups
 from gagyo.methods._validation.left_out import leave_one_out, left_out
 from gagyo.methods._validation.options import FEWEST_HOSPITALS, Options
-from gagyo.methods._validation.own import hospitals, own, own_withheld, silent_of
+from gagyo.methods._validation.own import hospitals, own, own_withheld
 from gagyo.methods._validation.performance import Asked, mean_of, measure, performance, recalibration
 from gagyo.methods._validation.scores import APPARENT, Layout, held_out, out_of_fold, training
 from gagyo.methods._validation.splines import bent, smooth
@@ -66,6 +67,7 @@ STEPS = (
     completed_groups,
     completed_lines,
     completed_own,
+    completed_withheld,
     draws,
     fold_model,
     fold_newton,
@@ -312,11 +314,9 @@ class Method:
 
     def _by_hospital(self, model: Model, found: Findings) -> Part:
         first = {"formula": self.formula.text, "coefficients": model.coefficients[None, :]}
-        withheld = yield Ask(own_withheld, first, each=True, doing="summing")
-        found.silent, found.withheld = silent_of(withheld), withheld
-        answers = yield Ask(own, {**first, "silent": found.silent}, each=True, doing="summing")
-        found.hospitals = hospitals(answers, self._least, withheld)
-        found.notes += [Words("validate.silent", {"found": ", ".join(found.silent)})] if found.silent else []
+        found.told = yield from told_each(own_withheld, own, first, {})
+        found.hospitals = hospitals(found.told.answers, self._least, found.told.withheld)
+        found.notes += found.told.notes
 
     def _leave_out(self, model: Model, asked: Asked, found: Findings) -> Part:
         if len(found.sites) < FEWEST_HOSPITALS:
@@ -332,11 +332,9 @@ class Method:
             model.keep,
             joint,
             folds,
-            found.silent,
+            list(found.told.silent),
         )
-        found.left_out = hospitals(
-            answers, self._least, {**answers, **{site: found.withheld[site] for site in found.silent}}
-        )
+        found.left_out = hospitals(answers, self._least, found.told.reasons(answers))
 
     def _subgroups(self, asked: Asked, found: Findings) -> Part:
         scored = out_of_fold(0) if asked.layout.folds else APPARENT

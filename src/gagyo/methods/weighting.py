@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from gagyo.errors import Stopped, check_none
-from gagyo.federation.ask import Ask, Conversation, Numerals, Pooled, Sends
+from gagyo.federation.ask import Ask, Conversation, Pooled, Sends
 from gagyo.federation.dispensable import Kept, unless_withheld
 from gagyo.finding import Finding
 from gagyo.methods import _overlap
@@ -31,6 +31,7 @@ from gagyo.methods._one_scheme import scheme_faults
 from gagyo.methods._profile_fit import Fitted, check_whole, fit_profiles, size_of
 from gagyo.methods._propensity import is_own
 from gagyo.methods._regression import about_zero, middles
+from gagyo.methods._silent import TOLD_NOTHING, told_each
 from gagyo.methods._survival import grid as grids
 from gagyo.methods._survival.times import time_faults
 from gagyo.methods._weighting_curves import TRIES, Undrawn, draw, exits, weighted_exits
@@ -40,6 +41,7 @@ from gagyo.methods._weighting_outcomes_told import Events, Groups, Modelled, Out
 from gagyo.methods._weighting_steps import (
     UNBOUNDED,
     by_hospital,
+    by_hospital_withheld,
     errors,
     groups,
     overlap,
@@ -162,7 +164,8 @@ class Method:
             Sends("weighting.propensity", size_of(q), MOST_ROUNDS),
             Sends("weighting.weighted", 2 * (3 + b) + 2 * b, 1),
             *(self._sends_of_times(q, b) if self.options.time else self._sends_of_means(q, b)),
-            Sends("weighting.by_hospital", 4, 1, each=True),
+            Sends("weighting.by_hospital_withheld", 3, 1, each=True),
+            Sends("weighting.by_hospital", 5, 1, each=True),
         ]
         if self.options.overlap:
             sends.append(Sends("weighting.overlap", 1 + 2 * 2 * _overlap.FINEST // 2, _overlap.MOST_ROUNDS))
@@ -207,19 +210,17 @@ class Method:
             outcome, squares = yield from self._hazards(how, found, before, solved)
         else:
             outcome, squares = yield from self._means(how, found, solved, people)
-        each = yield from unless_withheld(self._each(how))
+        hospitals = told_each(by_hospital_withheld, by_hospital, self._who(), how, "weighting")
+        each = yield from unless_withheld(hospitals)
         nothing = _overlap.Overlap.begin()
         seen = (yield from unless_withheld(self._overlap(beta))) if self.options.overlap else nothing
         weighed = weighted_variance(squares, found.groups.sums, found.groups.of_squares)
         balance = Balance(plain, found.squares / (sizes[:, None] - 1), found.centres, weighed)
-        there, bins = {} if isinstance(each, Kept) else each, nothing if isinstance(seen, Kept) else seen
-        rounds = fit.rounds + 3 + outcome.rounds + bins.rounds
+        there, bins = TOLD_NOTHING if isinstance(each, Kept) else each, nothing if isinstance(seen, Kept) else seen
+        rounds = fit.rounds + 4 + outcome.rounds + bins.rounds
         model = Propensity(self._raw(beta, solved), people, first.sites, rounds)
         result = self._told.result(outcome, found.groups, model, balance, there, bins)
         return lacking(lacking(result, "hospitals", each), "overlap", seen)
-
-    def _each(self, how: dict[str, Any]) -> Generator[Any, Any, dict[str, Numerals]]:
-        return (yield Ask(by_hospital, how, each=True, doing="weighting"))  # type: ignore[no-any-return]
 
     @property
     def _told(self) -> Told:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from gagyo.federation.local import Numbers, Whole, local
+from gagyo.federation.local import Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
 from gagyo.methods._imputation_cells import imputation_cells
 from gagyo.methods._imputation_chains import DRAWN, SPEC, Spec
+from gagyo.methods._silent import but_silent, zeroed
 from gagyo.methods._validation.filled import EQUATIONS, filled, outcome, predictors
 from gagyo.methods._validation.performance import (
     EXPECTED,
@@ -28,6 +29,7 @@ from gagyo.methods._validation.performance import (
 from gagyo.release.aggregate import (
     Aggregate,
     Floats,
+    Measure,
     count,
     everybody,
     expected,
@@ -83,11 +85,22 @@ def completed_lines(
     return {"fit": joint(values, line_bounds(), imputation_cells(rows, spec), spread)}
 
 
-@local("validate", **MODEL, shut=Whole(0, 1))
+@local("validate", **MODEL)
+def completed_withheld(rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats, **said: Any) -> Aggregate:
+    """How many people, and zeros in the place of what `completed_own` tells: of these is withheld what would be."""
+    return zeroed(_own(rows, starts, draws, coefficients, 0, **said))
+
+
+@local("validate", **MODEL, shut=Whole(0, 1), silent=Names())
 def completed_own(
-    rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats, shut: int, **said: Any
+    rows: Rows, *, starts: Floats, draws: Floats, coefficients: Floats, shut: int, silent: list[str], **said: Any
 ) -> Aggregate:
-    """The hospital's accuracy of a model (p,) on its own people, pooled over the data sets inside it.
+    """The hospital's accuracy of a model (p,) on its own people; of a silent one only how many these are."""
+    return but_silent(rows, _own(rows, starts, draws, coefficients, shut, **said), silent)
+
+
+def _own(rows: Rows, starts: Floats, draws: Floats, coefficients: Floats, shut: int, **said: Any) -> dict[str, Measure]:
+    """The hospital's accuracy, pooled over the data sets inside it.
 
     coefficients is empty where the others' data gave no model; shut: whether that is as their sums were withheld. What
     is pooled rests on those who lack a value as on the classes: of one person's imputed values the spread between data

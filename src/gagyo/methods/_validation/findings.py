@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from gagyo.federation.ask import Numerals
+from gagyo.methods._silent import TOLD_NOTHING, ByHospital
 from gagyo.methods._validation.bootstrap import Optimism
 from gagyo.methods._validation.cuts import Threshold
 from gagyo.methods._validation.descent import Grown
@@ -48,10 +47,8 @@ class Findings(Parts):
     unstable: Floats = field(default_factory=lambda: np.zeros((0, 5)))
     hospitals: tuple[Hospital, ...] = ()
     left_out: tuple[Hospital, ...] = ()
-    silent: list[str] = field(default_factory=list)
-    """Hospitals that tell nothing of themselves, so that what one withholds does not follow."""
-    withheld: Mapping[str, Numerals] = field(default_factory=dict)
-    """By hospital what is withheld of it, and why."""
+    told: ByHospital = TOLD_NOTHING
+    """What hospitals tell of themselves by the joint model, and which are silent."""
     notes: list[Words] = field(default_factory=list)
     kept: list[Lacking] = field(default_factory=list)
 

@@ -18,8 +18,9 @@ from scipy import special
 from gagyo.federation.ask import Ask, Numerals, Pooled
 from gagyo.methods._imputation_walk import Chained
 from gagyo.methods._profile_fit import check_whole
+from gagyo.methods._silent import TOLD_NOTHING, ByHospital, told_each
 from gagyo.methods._validation import imputed_cuts
-from gagyo.methods._validation.completed import completed, completed_lines, completed_own, on_logit
+from gagyo.methods._validation.completed import completed, completed_lines, completed_own, completed_withheld, on_logit
 from gagyo.methods._validation.cuts import Threshold
 from gagyo.methods._validation.imputed import leave_out
 from gagyo.methods._validation.imputed_cuts import Placed
@@ -83,7 +84,7 @@ class Foreseen(Parts):
     sites: tuple[str, ...]
     apparent: Sets
     crossed: Sets | None = None
-    hospitals: Mapping[str, Numerals] = field(default_factory=dict)
+    told: ByHospital = TOLD_NOTHING
     left_out: Mapping[str, Numerals] = field(default_factory=dict)
     thresholds: list[Threshold] = field(default_factory=list)
     points: list[float] = field(default_factory=list)
@@ -103,9 +104,10 @@ def foresee(chained: Chained, options: Options, study: Study, analysis: str) -> 
         crossed = yield from found.part("folds", _folds(chained, options.cross, f"{analysis}.folds"))
         if crossed:
             asked, found.crossed = crossed
-    found.hospitals = (yield from found.part("hospitals", _own({**said, **one, "shut": 0}))) or {}
+    here = told_each(completed_withheld, completed_own, {**said, **one}, {"shut": 0})
+    found.told = (yield from found.part("hospitals", here)) or TOLD_NOTHING
     if options.leave_out and len(found.sites) >= FEWEST_HOSPITALS:
-        found.left_out = (yield from found.part("left_out", leave_out(chained))) or {}
+        found.left_out = (yield from found.part("left_out", leave_out(chained, found.told.silent))) or {}
     if imputed_cuts.declared_cuts(options):
         least = study.release.minimum_people
         placing = imputed_cuts.place(asked, options, chained.spec.times, found.people, least)
@@ -146,10 +148,6 @@ def _folds(chained: Chained, folds: int, name: str) -> Generator[Ask, Pooled, tu
     asked = {**chained.spec.arguments, **equations}
     sets, _ = yield from _measured(asked, chained.spec.times, name)
     return asked, sets
-
-
-def _own(asked: dict[str, Any]) -> Generator[Any, Any, Mapping[str, Numerals]]:
-    return (yield Ask(completed_own, asked, each=True, doing="summing"))  # type: ignore[no-any-return]
 
 
 def _at_thresholds(found: Foreseen, options: Options, placed: Placed | None) -> None:

@@ -39,11 +39,11 @@ column; of yes or no that is a quarter (Boehning 1992, Ann Inst Stat Math 44:197
 """
 
 
-def leave_out(chained: Chained) -> Generator[Any, Any, Mapping[str, Numerals]]:
-    """Each hospital's accuracy by what is made of the others."""
+def leave_out(chained: Chained, silent: Sequence[str]) -> Generator[Any, Any, Mapping[str, Numerals]]:
+    """Each hospital's accuracy by what is made of the others; silent ones tell only how many people they have."""
     drawn = {**chained.spec.arguments, "starts": chained.starts, "draws": chained.draws}
     products = yield from _everyone(chained, drawn)
-    return (yield leave_one_out(chained, products))  # type: ignore[no-any-return]
+    return (yield leave_one_out(chained, products, silent))  # type: ignore[no-any-return]
 
 
 def _everyone(chained: Chained, drawn: Mapping[str, Any]) -> Generator[Ask, Pooled, dict[str, Floats]]:
@@ -56,7 +56,7 @@ def _everyone(chained: Chained, drawn: Mapping[str, Any]) -> Generator[Ask, Pool
     return found
 
 
-def leave_one_out(chained: Chained, products: Mapping[str, Floats]) -> LeaveOut:
+def leave_one_out(chained: Chained, products: Mapping[str, Floats], silent: Sequence[str] = ()) -> LeaveOut:
     """The question to each hospital in turn: the others' imputation and equation, and its own accuracy by them."""
     spec = replace(chained.spec, swept=EVERY_PATTERN)
 
@@ -79,7 +79,9 @@ def leave_one_out(chained: Chained, products: Mapping[str, Floats]) -> LeaveOut:
     def allows(site: str) -> Sequence[Allowed]:
         return allowed(chained, spec, products, walk_of(site))
 
-    return LeaveOut(fit, completed_own, spec.arguments, allows, chained.people, fits_of(spec))
+    return LeaveOut(
+        fit, completed_own, {**spec.arguments, "silent": list(silent)}, allows, chained.people, fits_of(spec)
+    )
 
 
 def fits_of(spec: Spec) -> int:

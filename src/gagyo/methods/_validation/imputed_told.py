@@ -71,10 +71,10 @@ class Completed(Hospital):
 def tell(found: Foreseen, chained: Chained, options: Options, study: Study) -> Result:
     """The result."""
     least = study.release.minimum_people
-    here, apart = (_completed(answers, least) for answers in (found.hospitals, found.left_out))
-    notes: tuple[Words, ...] = ()
+    here, apart = (_completed(answers, least, found) for answers in (found.told.answers, found.left_out))
+    notes = [*found.told.notes]
     if options.leave_out and not apart and not found.lacks("left_out"):
-        notes = (said("too_few_to_leave_out", number=FEWEST_HOSPITALS),)
+        notes.append(said("too_few_to_leave_out", number=FEWEST_HOSPITALS))
     fixed = options.equation is not None
     shown = [_performance(found, fixed)]
     if here:
@@ -100,7 +100,7 @@ def tell(found: Foreseen, chained: Chained, options: Options, study: Study) -> R
         estimates=tuple(_estimates(found, here if fixed else apart, fixed)),
         tables=tuple(shown),
         curves=curves,
-        notes=notes,
+        notes=tuple(notes),
         methods_text=tuple(_text(found, chained, options)),
     )
 
@@ -125,8 +125,10 @@ def _estimates(found: Foreseen, hospitals: Sequence[Completed], fixed: bool) -> 
         yield from _of_sets(found.apparent, "apparent", (*MEASURED, "brier", "log_loss"))
 
 
-def _completed(answers: Mapping[str, Numerals], least: int) -> tuple[Completed, ...]:
-    return tuple(Completed(name, answer, least, answer) for name, answer in answers.items())
+def _completed(answers: Mapping[str, Numerals], least: int, found: Foreseen) -> tuple[Completed, ...]:
+    """Answers by hospital; of a silent one, what was to be withheld says why."""
+    why = found.told.reasons(answers)
+    return tuple(Completed(name, answer, least, why[name]) for name, answer in answers.items())
 
 
 def _limits(sets: Sets) -> dict[str, tuple[float, float, Cell]]:

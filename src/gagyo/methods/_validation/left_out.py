@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from gagyo.federation.ask import Allowed, Ask, LeaveOut, Near, Pooled
 from gagyo.federation.local import Name, Names, Numbers, Whole, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._silent import but_silent
 from gagyo.methods._validation import fits
 from gagyo.methods._validation.equation_cells import own_groups
-from gagyo.methods._validation.own import SCALARS, but_silent, own_accuracy
+from gagyo.methods._validation.own import SCALARS, own_accuracy
 from gagyo.methods._validation.scores import Layout, folds, linear_predictor, out_of_fold, outcome, scores
 from gagyo.release.aggregate import Aggregate, Floats, scalar, total
 from gagyo.statistics import calibration, ledell, newton

@@ -1,13 +1,12 @@
 """A hospital's own accuracy, computed inside on raw scores; only scalars leave.
 
 AUC with DeLong's variance; calibration in the large, slope, O/E; Brier score with Murphy's decomposition; log-loss. The
-gate withholds scalars that rest on fewer than ten people of a class. What is withheld of one hospital alone would
-follow from the sums over all less what the others tell of themselves: one more then tells nothing, the smallest.
+gate withholds scalars that rest on fewer than ten people of a class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy import special
 from gagyo.federation.ask import Numerals
 from gagyo.federation.local import Name, Names, Numbers, local
 from gagyo.federation.rows import Rows
+from gagyo.methods._silent import but_silent, zeroed
 from gagyo.methods._validation.equation_cells import own_groups
 from gagyo.methods._validation.scores import APPARENT, Layout, outcome, scores
 from gagyo.release.aggregate import NOBODY, Aggregate, Counts, Floats, Measure, count, expected, scalar
@@ -42,8 +42,7 @@ SCALARS = (
 @local("validate", formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12))
 def own_withheld(rows: Rows, formula: str, coefficients: Floats) -> Aggregate:
     """How many people, and zeros in the place of what `own` tells: of these is withheld what would be of it."""
-    told = _of_model(rows, formula, coefficients)
-    return {name: one if name == "people" else _zero(one) for name, one in told.items()}
+    return zeroed(_of_model(rows, formula, coefficients))
 
 
 @local("validate", formula=Name(), coefficients=Numbers((None, None), -1e12, 1e12), silent=Names())
@@ -56,37 +55,6 @@ def _of_model(rows: Rows, formula: str, coefficients: Floats) -> dict[str, Measu
     one = scores(rows, formula, coefficients, Layout(), np.array(APPARENT, dtype=np.float64))
     y = outcome(rows, formula)
     return own_accuracy(one.lp, y, own_groups(rows, rows.formula(formula), coefficients[0], one.lp, y))
-
-
-def _zero(one: Measure) -> Measure:
-    """Zero in the place of a measure's numbers, with the cells of the first, which are those of all."""
-    people, others, structural = one.people[:1], one.others[:1], one.structural[:1]
-    return replace(one, values=np.zeros(1), scale=np.ones(1), people=people, others=others, structural=structural)
-
-
-def but_silent(rows: Rows, told: Mapping[str, Measure], silent: Sequence[str]) -> dict[str, Measure]:
-    """What a hospital tells; of a silent one only how many people it has: behind all else there is nobody."""
-    if rows.site not in silent:
-        return dict(told)
-    return {
-        name: one if name == "people" else replace(one, people=np.zeros_like(one.people)) for name, one in told.items()
-    }
-
-
-def silent_of(answers: Mapping[str, Numerals]) -> list[str]:
-    """Who withholds something that would tell of a few people; beside these the smallest of the others.
-
-    Sums over all less what the others tell are sums over both, and enough people are behind these. The smallest is so
-    in every analysis: what it tells in none follows from none.
-    """
-    keep = [site for site, one in answers.items() if _withholds(one)]
-    others = sorted((float(one["people"][0]), site) for site, one in answers.items() if site not in keep)
-    return [*keep, *(site for _, site in others[:1])] if keep else []
-
-
-def _withholds(one: Numerals) -> bool:
-    """Whether anything is withheld; that an accuracy of few people is useless is no secret."""
-    return any(shut.any() and one.reasons.get(name) != "precision" for name, shut in one.withheld.items())
 
 
 def own_accuracy(lp: Floats, y: NDArray[np.bool_], groups: Counts = NOBODY) -> dict[str, Measure]:

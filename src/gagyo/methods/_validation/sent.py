@@ -29,6 +29,7 @@ def of_imputed(spec: Spec, imputing: Sequence[Sends], options: Options, study: S
     yield Sends("validate.completed_lines", 12 * times, sets * MOST_STEPS)
     if options.cross:
         yield from sent_folds(imputing, options.cross)
+    yield Sends("validate.completed_withheld", 5, 1, each=True)
     yield Sends("validate.completed_own", 3 + len(OWN) + len(RATIO), 1, each=True)
     if options.leave_out:
         widest = max(spec.slopes(name) for name in spec.impute)
