@@ -111,6 +111,7 @@ def test_bins_of_scores_cannot_close_in_on_a_person(tmp_path: Path) -> None:
             replace(honest, arguments={**honest.arguments, "edges": np.array([edges])}),
             "not_derived",
         )
+    assert one.sites["seoul"].answer(honest).outcome == "released", "it is the bins that were refused"
 
 
 # A hospital's own table.
@@ -190,6 +191,7 @@ def test_a_hospital_with_nine_treated_people_tells_neither_them_nor_their_weight
     rows = run.results["a"].table("weighted_hospitals").rows
     assert all(isinstance(cell, Withheld) for row in (rows[1], rows[2]) for cell in row[1:])
     assert not any(isinstance(cell, Withheld) for row in (rows[0], rows[3]) for cell in row)
+    assert (rows[2][1], rows[1][1]) == (Withheld("below_minimum", 10), Withheld("withheld")), "whose few these are"
     assert any("beijing, busan" in str(note) for note in run.results["a"].notes)
 
 

@@ -1,7 +1,7 @@
 """What a study ends with: on rows in memory, which takes a tenth of the time, or behind real doors (BEHIND_DOORS).
 
-That doors, gate and ring change nothing is tested for every method (`test_methods`); `make differences` compares with
-the references behind them.
+That doors, gate and ring change nothing is tested of the methods' examples (`test_methods`), but for grids and draws
+that are others there: of each such method a reference is compared behind doors. `make differences` has all of them so.
 """
 
 from __future__ import annotations
@@ -35,9 +35,15 @@ class Ended:
     stopped: Mapping[str, Stopped]
 
 
-def ended(folder: Path, text: str, people: Mapping[str, Rows], policies: Mapping[str, Policy] | None = None) -> Ended:
-    """What a study ends with; `folder` is for doors, `policies` are the hospitals' own."""
-    return drawn(folder, text, people, policies)[0]
+def ended(
+    folder: Path,
+    text: str,
+    people: Mapping[str, Rows],
+    policies: Mapping[str, Policy] | None = None,
+    doors: bool = False,
+) -> Ended:
+    """What a study ends with; `folder` is for doors, `policies` are the hospitals' own. doors: in any case there."""
+    return drawn(folder, text, people, policies, doors)[0]
 
 
 def drawn(

@@ -18,6 +18,7 @@ from gagyo.methods.categorical import levels, meat, step
 from gagyo.protocol.study import Study
 from tests.attacks.test_offset import is_few, is_one
 from tests.contract.data import GOLDEN, HEAD, boolean, category, divide, every_error, number
+from tests.contract.ended import Ended
 from tests.contract.few_weights import FEW, single_out
 from tests.hospitals import house
 
@@ -38,14 +39,14 @@ def line(name: str, case: dict[str, Any], robust: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case with each of its errors."""
     return every_error(tmp_path_factory.mktemp, cases(), line)
 
 
 @pytest.mark.parametrize("robust", ["HC0", "HC1"])
 @pytest.mark.parametrize("name", cases())
-def test_weighted_coefficients_and_errors(fits: dict[str, Run], name: str, robust: str) -> None:
+def test_weighted_coefficients_and_errors(fits: dict[str, Ended], name: str, robust: str) -> None:
     case = cases()[name]
     result = fits[case["data"]].results[f"{name}_{robust.lower()}"]
     assert result.people == case["people"]
@@ -55,7 +56,7 @@ def test_weighted_coefficients_and_errors(fits: dict[str, Run], name: str, robus
 
 
 @pytest.mark.parametrize("name", cases())
-def test_the_test_of_a_weighted_model_is_walds_and_there_is_no_likelihood(fits: dict[str, Run], name: str) -> None:
+def test_the_test_of_a_weighted_model_is_walds_and_there_is_no_likelihood(fits: dict[str, Ended], name: str) -> None:
     case = cases()[name]
     result = fits[case["data"]].results[f"{name}_hc0"]
     table = result.table("model_test")

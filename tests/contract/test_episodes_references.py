@@ -53,7 +53,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def relapsed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def relapsed(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """The same of the patients of Rotterdam."""
     return ran(tmp_path_factory.mktemp("relapse"), "relapse", ILL, RELAPSES)
 
@@ -70,7 +70,7 @@ def found(fits: Ended, name: str, kind: str = "model") -> tuple[Result, dict[str
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_coefficients_and_errors(fits: Ended, relapsed: Run, name: str) -> None:
+def test_coefficients_and_errors(fits: Ended, relapsed: Ended, name: str) -> None:
     result, case = found(fits if name not in ILL else relapsed, name)
     assert result.people == case["people"]
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
@@ -78,13 +78,13 @@ def test_coefficients_and_errors(fits: Ended, relapsed: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_robust_errors_are_of_people_and_not_of_episodes(fits: Ended, relapsed: Run, name: str) -> None:
+def test_robust_errors_are_of_people_and_not_of_episodes(fits: Ended, relapsed: Ended, name: str) -> None:
     result, case = found(fits if name not in ILL else relapsed, name, "robust")
     np.testing.assert_allclose([one.standard_error for one in result.estimates], case["robust"], rtol=TIGHT)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_likelihood_and_proportional_hazards(fits: Ended, relapsed: Run, name: str) -> None:
+def test_likelihood_and_proportional_hazards(fits: Ended, relapsed: Ended, name: str) -> None:
     result, case = found(fits if name not in ILL else relapsed, name)
     (row,) = result.table("hazard_model").rows
     assert row[1] == case["events"]

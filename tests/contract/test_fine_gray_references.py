@@ -14,7 +14,6 @@ import pytest
 from scipy import stats
 
 from gagyo.coordinator.planning import check
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
@@ -138,7 +137,7 @@ def asking(times: str, profiles: Mapping[str, str] = PROFILES) -> str:
 
 
 @pytest.fixture(scope="module")
-def predictions(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def predictions(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Both events, each with predictions, on one grid."""
     right = "decades + female + hgb + mspike"
     lines = [line(event, f"ending ~ {right}", event, asking("[24, 60, 120, 180]")) for event in golden()["predicted"]]
@@ -148,7 +147,7 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize("event", golden()["predicted"])
-def test_predicted_incidence_is_that_of_survfit(predictions: Run, event: str) -> None:
+def test_predicted_incidence_is_that_of_survfit(predictions: Ended, event: str) -> None:
     wanted, result = golden()["predicted"][event], predictions.results[event]
     names = [f"incidence.{profile}.{time}" for profile in PROFILES for time in wanted["times"]]
     np.testing.assert_allclose([result.estimate(one).value for one in names], wanted["incidence"], rtol=TIGHT)
@@ -164,7 +163,7 @@ def test_predicted_incidence_is_that_of_survfit(predictions: Run, event: str) ->
 
 
 @pytest.mark.parametrize("event", golden()["predicted"])
-def test_tables_and_figures_name_the_event_and_tell_proportions(predictions: Run, event: str) -> None:
+def test_tables_and_figures_name_the_event_and_tell_proportions(predictions: Ended, event: str) -> None:
     """As `cumulative_incidence` tells them; in a report of two events nobody takes one for the other."""
     result = predictions.results[event]
     titles = [result.table(name).title for name in ("subdistribution_ratios", "predicted_incidence")]
@@ -172,7 +171,7 @@ def test_tables_and_figures_name_the_event_and_tell_proportions(predictions: Run
     assert result.table("predicted_incidence").columns[2].format == "number"
 
 
-def test_the_fit_is_the_same_with_and_without_predictions(predictions: Run, fits: Ended) -> None:
+def test_the_fit_is_the_same_with_and_without_predictions(predictions: Ended, fits: Ended) -> None:
     with_them, without = predictions.results["malignancy"], fits.results["malignancy"]
     assert with_them.estimates[:4] == without.estimates
     assert with_them.tables[:2] == without.tables

@@ -23,7 +23,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result
 from tests.contract.data import NUMBERS, columns, divide, study
-from tests.contract.ended import drawn
+from tests.contract.ended import drawn, rehearsed
 from tests.contract.imputation_pooled import Asked, People, completed, logit, told
 from tests.contract.test_imputation_references import everyone, line
 from tests.hospitals import Rows, house
@@ -73,19 +73,6 @@ def people() -> dict[str, Rows]:
     older = np.searchsorted(np.quantile(found["age"], [0.3, 0.6]), found["age"])
     where = np.where(random.random(len(older)) < 0.6, random.integers(0, 4, len(older)), older)
     return divide({key: column for key, column in found.items() if key != "hospital"}, where)
-
-
-def rehearsed(asked: Asked, there: Mapping[str, Rows]) -> dict[str, Result]:
-    """All results without doors, gate or ring."""
-    parsed = Study.parse(text(asked))
-    inside = {
-        name: federation.Rows(name, parsed.variables, one.columns, one.persons, f"{parsed.study} {parsed.seed}")
-        for name, one in there.items()
-    }
-    results: dict[str, Result] = {}
-    for name, method in Line(parsed).methods.items():
-        results[name] = converse(method.combine(results), inside)
-    return results
 
 
 # The same on pooled rows.
@@ -226,7 +213,7 @@ def test_however_people_are_divided_it_is_the_same_as_on_pooled_rows(seed: int, 
     random = np.random.default_rng(seed)
     where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), random.random(len(whole.persons)))
     there = divide(dict(whole.columns), where)
-    check_equal(rehearsed(asked, there)["v"], asked, there)
+    check_equal(rehearsed(text(asked), there)["v"], asked, there)
 
 
 GIVEN = {"Intercept": -9.0, "glu": 0.035, "bmi": 0.07, "age": 0.04}
@@ -291,8 +278,8 @@ def test_outcomes_change_no_imputed_value() -> None:
 
     asked = CASES["a number and yes or no"]
     before, after = (
-        rehearsed(asked, people())["a"],
-        rehearsed(asked, changed(people(), dict.fromkeys(people(), turned)))["a"],
+        rehearsed(text(asked), people())["a"],
+        rehearsed(text(asked), changed(people(), dict.fromkeys(people(), turned)))["a"],
     )
     np.testing.assert_array_equal(before.kept.draws, after.kept.draws)
     assert before.table("missing") == after.table("missing")

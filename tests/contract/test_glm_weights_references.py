@@ -16,6 +16,7 @@ from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, divide, every_error, number
+from tests.contract.ended import Ended
 from tests.contract.few_weights import FEW, single_out
 from tests.hospitals import house
 
@@ -36,12 +37,12 @@ def line(name: str, case: dict[str, Any], robust: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case with each of its errors."""
     return every_error(tmp_path_factory.mktemp, cases(), line)
 
 
-def found(fits: dict[str, Run], name: str, robust: str = "HC0") -> tuple[Result, Any]:
+def found(fits: dict[str, Ended], name: str, robust: str = "HC0") -> tuple[Result, Any]:
     case = cases()[name]
     return fits[case["data"]].results[f"{name}_{robust.lower()}"], case
 
@@ -49,7 +50,7 @@ def found(fits: dict[str, Run], name: str, robust: str = "HC0") -> tuple[Result,
 @pytest.mark.parametrize(
     ("name", "robust"), [(name, robust) for name, case in cases().items() for robust in case["errors"]]
 )
-def test_weighted_coefficients_and_errors(fits: dict[str, Run], name: str, robust: str) -> None:
+def test_weighted_coefficients_and_errors(fits: dict[str, Ended], name: str, robust: str) -> None:
     result, case = found(fits, name, robust)
     assert result.people == case["people"]
     np.testing.assert_allclose([one.value for one in result.estimates], case["coefficients"], rtol=TIGHT)
@@ -57,7 +58,7 @@ def test_weighted_coefficients_and_errors(fits: dict[str, Run], name: str, robus
 
 
 @pytest.mark.parametrize("name", cases())
-def test_the_test_of_a_weighted_model_is_walds_and_there_is_no_likelihood(fits: dict[str, Run], name: str) -> None:
+def test_the_test_of_a_weighted_model_is_walds_and_there_is_no_likelihood(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     table = result.table("model_test")
     told = dict(zip([column.name for column in table.columns], table.rows[0], strict=True))

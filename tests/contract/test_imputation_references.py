@@ -13,14 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gagyo.federation import rows as federation
-from gagyo.federation.in_memory import converse
-from gagyo.federation.line import Line
-from gagyo.protocol.study import Study
 from gagyo.result import Result
 from gagyo.statistics import rubin
 from tests.contract.data import GOLDEN, NUMBERS, columns, divide, study
-from tests.contract.ended import drawn
+from tests.contract.ended import drawn, rehearsed
 from tests.contract.imputation_pooled import Asked, People, fits
 from tests.hospitals import Rows, house
 
@@ -74,14 +70,9 @@ def everyone(people: Mapping[str, Rows], secrets: Secrets = None) -> People:
     return People(together, sites, [person for one in people.values() for person in one.persons], secrets or {})
 
 
-def rehearsed(asked: Asked, people: Mapping[str, Rows], name: str = "pima") -> Result:
-    """The result without doors, gate or ring; people have the numbers that they have behind doors."""
-    parsed = Study.parse(study(name, line(asked)))
-    inside = {
-        name: federation.Rows(name, parsed.variables, one.columns, one.persons, f"{parsed.study} {parsed.seed}")
-        for name, one in people.items()
-    }
-    return converse(Line(parsed).methods["a"].combine({}), inside)
+def of_women(asked: Asked, people: Mapping[str, Rows], name: str = "pima") -> Result:
+    """The result without doors, gate or ring."""
+    return rehearsed(study(name, line(asked)), people)["a"]
 
 
 def check_equal(result: Result, asked: Asked, people: Mapping[str, Rows], secrets: Secrets = None) -> None:
@@ -109,7 +100,7 @@ def test_however_people_are_divided_it_is_the_same_as_on_pooled_rows(seed: int, 
     asked = replace(BOTH, times=3, sweeps=2, own=own)
     where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), np.random.default_rng(seed).random(532))
     people = at_hospitals(women(asked), where)
-    check_equal(rehearsed(asked, people), asked, people)
+    check_equal(of_women(asked, people), asked, people)
 
 
 R = ["numbers", "mixed", "logistic"]
@@ -123,7 +114,7 @@ def test_in_distribution_it_is_r_mice(name: str) -> None:
     asked = Asked(outcome, right.split(" + "), r["impute"], RANGES, logistic=name == "logistic", times=CHAINS, sweeps=3)
     data = women(asked)
     people = at_hospitals(data, data["hospital"])
-    result = rehearsed(asked, people)
+    result = of_women(asked, people)
     assert result.people == r["people"]
     between = np.array(r["b"])
     error = np.sqrt(between * (1 / r["m"] + 1 / asked.times))

@@ -24,7 +24,7 @@ from tests.attacks.test_imputation import asked_and_opened
 from tests.contract.data import GOLDEN, LEVELS, NUMBERS, columns, divide, study
 from tests.contract.ended import drawn
 from tests.contract.imputation_pooled import Asked, fits
-from tests.contract.test_imputation_references import at_hospitals, everyone, line, rehearsed, women
+from tests.contract.test_imputation_references import at_hospitals, everyone, line, of_women, women
 from tests.hospitals import Rows, house
 from tests.mutations import ROOT
 
@@ -85,7 +85,7 @@ def test_however_people_are_divided_it_is_the_same_as_on_pooled_rows(seed: int, 
         np.cumsum(shares)[:3] / np.sum(shares), np.random.default_rng(seed).random(len(data["glu"]))
     )
     people = divide({key: column for key, column in data.items() if key != "hospital"}, where)
-    check_equal(rehearsed(asked, people, DATA), asked, people)
+    check_equal(of_women(asked, people, DATA), asked, people)
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -93,7 +93,7 @@ def test_a_model_is_the_multinomial_fit_of_statsmodels(own: bool) -> None:
     """Coefficients and information at 1e-8, with a column for each hospital or one level for all."""
     asked = replace(CASES["logistic"], own=own, sweeps=1, times=2)
     people = people_of(asked)
-    model = rehearsed(asked, people, DATA).kept.models[0]
+    model = of_women(asked, people, DATA).kept.models[0]
     whole = everyone(people)
     seen = ~np.isnan(whole.columns["band"])
     middle = {name: sum(ends) / 2 for name, ends in asked.ranges.items()}
@@ -185,7 +185,7 @@ def test_in_distribution_it_is_r_mice(name: str) -> None:
         times=CHAINS,
         sweeps=3,
     )
-    result = rehearsed(asked, people_of(asked), DATA)
+    result = of_women(asked, people_of(asked), DATA)
     assert result.people == r["people"]
     value = np.array([one.value for one in result.estimates])
     for one in (r, fixed):

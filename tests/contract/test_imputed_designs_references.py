@@ -24,7 +24,7 @@ from gagyo.methods._validation import filled, imputed_folds
 from gagyo.protocol.study import Study
 from gagyo.result import Interval, Result, Withheld
 from tests.contract.data import divide
-from tests.contract.ended import drawn, secrets_of
+from tests.contract.ended import drawn, rehearsed, secrets_of
 from tests.contract.imputation_pooled import Asked, People
 from tests.contract.test_foreseen_references import (
     CASES,
@@ -245,14 +245,6 @@ def test_however_people_are_divided_folds_are_the_same_as_on_pooled_rows(seed: i
     where = np.searchsorted(np.cumsum(shares)[:3] / np.sum(shares), random.random(len(whole.persons)))
     there = divide(dict(whole.columns), where)
     check_folds(rehearsed(asking(asked, 3), there)["v"], asked, everyone(there), 3, opened=True)
-
-
-def rehearsed(said: str, there: Mapping[str, Rows]) -> dict[str, Result]:
-    """All results without doors, gate or ring."""
-    parsed, results = Study.parse(said), {}
-    for name, method in Line(parsed).methods.items():
-        results[name] = converse(method.combine(results), inside(parsed, there))
-    return results
 
 
 def inside(parsed: Study, there: Mapping[str, Rows]) -> dict[str, Inside]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.coordinator.run import Run
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import hospitals, reference, study
@@ -43,7 +42,7 @@ def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Ende
 CASES = [(method, name) for method in ("logistic", "linear") for name in reference()[method]]
 
 
-def found(fits: dict[tuple[str, str], Run], method: str, name: str, robust: str = "none") -> tuple[Result, Any]:
+def found(fits: dict[tuple[str, str], Ended], method: str, name: str, robust: str = "none") -> tuple[Result, Any]:
     case = reference()[method][name]
     run = fits[method, case["data"]]
     assert run.stopped == {}
@@ -51,7 +50,7 @@ def found(fits: dict[tuple[str, str], Run], method: str, name: str, robust: str 
 
 
 @pytest.mark.parametrize(("method", "name"), CASES)
-def test_coefficients_and_model_errors(fits: dict[tuple[str, str], Run], method: str, name: str) -> None:
+def test_coefficients_and_model_errors(fits: dict[tuple[str, str], Ended], method: str, name: str) -> None:
     result, case = found(fits, method, name)
     assert result.people == case["people"]
     assert len(result.estimates) == len(case["terms"])
@@ -62,14 +61,14 @@ def test_coefficients_and_model_errors(fits: dict[tuple[str, str], Run], method:
 @pytest.mark.parametrize("robust", ["HC0", "HC1"])
 @pytest.mark.parametrize(("method", "name"), CASES)
 def test_robust_errors_are_those_of_sandwich(
-    fits: dict[tuple[str, str], Run], method: str, name: str, robust: str
+    fits: dict[tuple[str, str], Ended], method: str, name: str, robust: str
 ) -> None:
     result, case = found(fits, method, name, robust)
     np.testing.assert_allclose([one.standard_error for one in result.estimates], case[robust], rtol=TIGHT)
 
 
 @pytest.mark.parametrize("name", reference()["logistic"])
-def test_likelihood_and_its_ratio_for_each_term(fits: dict[tuple[str, str], Run], name: str) -> None:
+def test_likelihood_and_its_ratio_for_each_term(fits: dict[tuple[str, str], Ended], name: str) -> None:
     result, case = found(fits, "logistic", name)
     (model,) = result.table("model_test").rows
     np.testing.assert_allclose(model[2], case["log_likelihood"], rtol=TIGHT)
@@ -81,7 +80,7 @@ def test_likelihood_and_its_ratio_for_each_term(fits: dict[tuple[str, str], Run]
 
 
 @pytest.mark.parametrize("name", reference()["linear"])
-def test_linear_tells_r_squared_sigma_and_f(fits: dict[tuple[str, str], Run], name: str) -> None:
+def test_linear_tells_r_squared_sigma_and_f(fits: dict[tuple[str, str], Ended], name: str) -> None:
     result, case = found(fits, "linear", name)
     (model,) = result.table("model_test").rows
     np.testing.assert_allclose(model[1:4], [case["r_squared"], case["sigma"], case["f"]], rtol=TIGHT)

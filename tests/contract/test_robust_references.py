@@ -59,7 +59,7 @@ def errors(result: Result) -> list[float | None]:
 
 @pytest.mark.parametrize("robust", ["HC2", "HC3"])
 @pytest.mark.parametrize("name", golden()["cases"])
-def test_errors_of_leverages_are_those_of_sandwich(fits: dict[tuple[str, str], Run], name: str, robust: str) -> None:
+def test_errors_of_leverages_are_those_of_sandwich(fits: dict[tuple[str, str], Ended], name: str, robust: str) -> None:
     case = golden()["cases"][name]
     run = fits[case["data"], robust]
     assert run.stopped == {}

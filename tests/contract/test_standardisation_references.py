@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
 from gagyo.result import Result
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, every_case, hospitals, number, study
+from tests.contract.ended import Ended
 from tests.hospitals import house
 
 TIGHT = 1e-8
@@ -42,18 +42,18 @@ def line(name: str, case: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case, run once."""
     return every_case(tmp_path_factory.mktemp, cases(), line)
 
 
-def found(fits: dict[str, Run], name: str) -> tuple[Result, Any]:
+def found(fits: dict[str, Ended], name: str) -> tuple[Result, Any]:
     case = cases()[name]
     return fits[name].results[name], case
 
 
 @pytest.mark.parametrize("name", cases())
-def test_effects_and_errors(fits: dict[str, Run], name: str) -> None:
+def test_effects_and_errors(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     assert result.people == case["people"]
     for effect, (value, error) in case["effects"].items():
@@ -66,7 +66,7 @@ def test_effects_and_errors(fits: dict[str, Run], name: str) -> None:
 
 @pytest.mark.parametrize("group", ["treated", "untreated"])
 @pytest.mark.parametrize("name", cases())
-def test_the_outcome_models(fits: dict[str, Run], name: str, group: str) -> None:
+def test_the_outcome_models(fits: dict[str, Ended], name: str, group: str) -> None:
     result, case = found(fits, name)
     shown = [one for one in result.estimates if one.name.startswith(f"outcome.{group}.")]
     np.testing.assert_allclose([one.value for one in shown], np.atleast_1d(case[group]), rtol=TIGHT)
@@ -74,7 +74,7 @@ def test_the_outcome_models(fits: dict[str, Run], name: str, group: str) -> None
     np.testing.assert_allclose([one.standard_error for one in shown], errors, rtol=TIGHT)
 
 
-def test_predictions_are_those_of_statsmodels(fits: dict[str, Run]) -> None:
+def test_predictions_are_those_of_statsmodels(fits: dict[str, Ended]) -> None:
     data, site = columns("births"), np.empty(189)
     for place, rows in enumerate(hospitals("births").values()):
         site[[int(person[1:]) for person in rows.persons]] = place

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.coordinator.run import Run
 from gagyo.methods import kaplan_meier
 from gagyo.result import Result
 from gagyo.site.policy import Policy
@@ -114,7 +113,7 @@ FLEMING = "weight: fleming_harrington, rho: "
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """The tests of R's, within hospitals on exact times and pooled on a grid."""
     grid = f"by: female, compare: pooled, times: {golden()['grid']['cuts'][:-1]}"
     lines = [
@@ -138,16 +137,16 @@ def check_test(result: Result, wanted: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", list(golden()["log_rank"]))
-def test_log_rank_within_hospitals(compared: Run, name: str) -> None:
+def test_log_rank_within_hospitals(compared: Ended, name: str) -> None:
     check_test(compared.results[name], golden()["log_rank"][name])
 
 
 @pytest.mark.parametrize("name", ["plain", "peto"])
-def test_log_rank_on_a_grid(compared: Run, name: str) -> None:
+def test_log_rank_on_a_grid(compared: Ended, name: str) -> None:
     check_test(compared.results[f"grid_{name}"], golden()["grid"]["log_rank"][name])
 
 
-def test_a_weighted_test_names_its_weights_beside_its_numbers(compared: Run) -> None:
+def test_a_weighted_test_names_its_weights_beside_its_numbers(compared: Ended) -> None:
     plain, half = (compared.results[name].table("log_rank") for name in ("plain", "half"))
     assert plain.notes == ()
     said = [note.to(language) for note in half.notes for language in LANGUAGES]
@@ -159,7 +158,7 @@ def test_a_weighted_test_names_its_weights_beside_its_numbers(compared: Run) -> 
 
 
 @pytest.fixture(scope="module")
-def curves(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def curves(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Curves and means by sex on R's grid, and on the grid that the minimum of people allows."""
     by = "cohort: all, time: time, event: died, by: female"
     times = golden()["grid"]["cuts"][:-1]
@@ -175,7 +174,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def fine(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def fine(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Curves of all, by sex and by performance on the grid that the minimum of people allows: one grid for all."""
     common = "method: kaplan_meier, cohort: all, time: time, event: died"
     lines = [f"  a: {{{common}}}\n", f"  b: {{{common}, by: female}}\n", f"  c: {{{common}, by: ecog}}\n"]
@@ -185,7 +184,7 @@ def fine(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def test_all_curves_of_a_cohort_stand_on_one_grid(fine: Run) -> None:
+def test_all_curves_of_a_cohort_stand_on_one_grid(fine: Ended) -> None:
     """Else two curves' times together would bound the exits of a few."""
     curves = {name: result.curve("survival").series for name, result in fine.results.items()}
     edges = {name: {x for series in found for x in series.x} for name, found in curves.items()}
@@ -198,7 +197,7 @@ SEXES = [("0", "male"), ("1", "female")]
 
 
 @pytest.mark.parametrize(("group", "sex"), SEXES)
-def test_curves_on_a_grid(curves: Run, group: str, sex: str) -> None:
+def test_curves_on_a_grid(curves: Ended, group: str, sex: str) -> None:
     wanted, result = golden()["grid"][sex], curves.results["given"]
     for k, cut in enumerate(golden()["grid"]["cuts"][:-1]):
         one = result.estimate(f"{group}.survival.{cut}")
@@ -207,7 +206,7 @@ def test_curves_on_a_grid(curves: Run, group: str, sex: str) -> None:
 
 
 @pytest.mark.parametrize(("group", "sex"), SEXES)
-def test_the_ungridded_curve_is_within_the_bounds(curves: Run, group: str, sex: str) -> None:
+def test_the_ungridded_curve_is_within_the_bounds(curves: Ended, group: str, sex: str) -> None:
     exact = golden()["grid"]["ungridded"][f"female={group}"]
     rows = [
         row
@@ -221,7 +220,7 @@ def test_the_ungridded_curve_is_within_the_bounds(curves: Run, group: str, sex: 
 
 
 @pytest.mark.parametrize(("group", "sex"), SEXES)
-def test_medians_lie_where_the_exact_ones_do(curves: Run, fine: Run, group: str, sex: str) -> None:
+def test_medians_lie_where_the_exact_ones_do(curves: Ended, fine: Ended, group: str, sex: str) -> None:
     wanted = golden()["grid"]["medians"][int(group)]
     for result in (curves.results["given"], fine.results["b"]):
         row = result.table("medians").rows[int(group)]
@@ -233,7 +232,7 @@ def test_medians_lie_where_the_exact_ones_do(curves: Run, fine: Run, group: str,
 
 
 @pytest.mark.parametrize(("group", "sex"), SEXES)
-def test_restricted_means(curves: Run, group: str, sex: str) -> None:
+def test_restricted_means(curves: Ended, group: str, sex: str) -> None:
     wanted, one = golden()["grid"]["rmst"][sex], curves.results["mean"].estimate(f"{group}.mean")
     np.testing.assert_allclose(one.value, wanted["mean"], rtol=TIGHT)
     np.testing.assert_allclose(one.standard_error, wanted["error"], rtol=1e-7)
@@ -266,7 +265,7 @@ def test_one_baseline_hazard_on_a_grid(tmp_path: Path, ties: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def causes(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def causes(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """The incidence of two causes of death on intervals as times of their own, and on the grid."""
     common = "method: cumulative_incidence, cohort: all, cause: cause"
     times = golden()["grid"]["cuts"][:-1]
@@ -278,7 +277,7 @@ def causes(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize(("cause", "name"), [(0, "able"), (1, "unable")])
-def test_incidence_of_single_times_equals_survfit(causes: Run, cause: int, name: str) -> None:
+def test_incidence_of_single_times_equals_survfit(causes: Ended, cause: int, name: str) -> None:
     wanted = golden()["causes"]
     for k in range(6):
         one = causes.results["single"].estimate(f"all.{name}.{k + 1}")
@@ -286,14 +285,14 @@ def test_incidence_of_single_times_equals_survfit(causes: Run, cause: int, name:
         np.testing.assert_allclose(one.standard_error, wanted["errors"][k][cause], rtol=1e-7)
 
 
-def test_figures_say_what_their_bands_are(curves: Run, causes: Run) -> None:
+def test_figures_say_what_their_bands_are(curves: Ended, causes: Ended) -> None:
     for result in (curves.results["given"], causes.results["single"]):
         for curve in result.curves:
             assert "survival.bands" in [note.key for note in curve.notes]
 
 
 @pytest.mark.parametrize(("cause", "name"), [(0, "able"), (1, "unable")])
-def test_incidence_on_a_grid(causes: Run, cause: int, name: str) -> None:
+def test_incidence_on_a_grid(causes: Ended, cause: int, name: str) -> None:
     wanted = golden()["causes"]
     rows = [row for row in causes.results["grid"].table("incidence_at").rows if row[0].text.en == name]
     assert len(rows) == 5

@@ -66,14 +66,15 @@ def rehearsed(name: str, text: str, where: np.ndarray | None = None) -> Result:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    """Every case; those of many people behind real doors."""
-    out = {}
+    """Every case; the first of many people behind real doors, where its grid is as fine as the gate lets it be."""
+    out: dict[str, Result] = {}
     for name, case in golden().items():
         text = study(case["data"], line(case), 5)
         if case["data"] == "heart":  # a hundred people: too few for the gate
             out[name] = rehearsed("heart", text)
             continue
-        run = ended(tmp_path_factory.mktemp(name), text, hospitals(case["data"]), FIVE)
+        first = all(golden()[one]["data"] == "heart" for one in out)
+        run = ended(tmp_path_factory.mktemp(name), text, hospitals(case["data"]), FIVE, doors=first)
         assert run.stopped == {}
         out[name] = run.results["a"]
     return out

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.study import Study
@@ -100,7 +99,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 
 
 @pytest.mark.parametrize("name", golden()["curves"])
-def test_curves_and_their_errors(drawn: dict[str, Run], name: str) -> None:
+def test_curves_and_their_errors(drawn: dict[str, Ended], name: str) -> None:
     result, case = drawn[name].results[name], golden()["curves"][name]
     for series, group in zip(result.curve("weighted_survival").series, ("untreated", "treated"), strict=True):
         wanted = case["curves"][group]
@@ -115,7 +114,7 @@ def test_curves_and_their_errors(drawn: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", golden()["curves"])
-def test_differences_of_risks_and_restricted_means(drawn: dict[str, Run], name: str) -> None:
+def test_differences_of_risks_and_restricted_means(drawn: dict[str, Ended], name: str) -> None:
     result, case = drawn[name].results[name], golden()["curves"][name]
     one, other = (case["curves"][group] for group in ("treated", "untreated"))
     for j, edge in enumerate(case["edges"]):

@@ -23,7 +23,7 @@ from gagyo.protocol.variables import Level, Variable
 from gagyo.result import Result
 from gagyo.text import Text
 from tests.contract.data import GOLDEN, HEAD, boolean, columns, divide, every_case, hospitals, number, study
-from tests.contract.ended import rehearsed
+from tests.contract.ended import Ended, rehearsed
 from tests.contract.test_methods import numbers
 from tests.hospitals import house
 
@@ -54,12 +54,12 @@ def line(name: str, case: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Every case, run once."""
     return every_case(tmp_path_factory.mktemp, cases(), line)
 
 
-def found(fits: dict[str, Run], name: str) -> tuple[Result, Any]:
+def found(fits: dict[str, Ended], name: str) -> tuple[Result, Any]:
     case = cases()[name]
     return fits[name].results[name], case
 
@@ -77,7 +77,7 @@ def test_r_had_the_same_hospitals() -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_effects_and_errors(fits: dict[str, Run], name: str) -> None:
+def test_effects_and_errors(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     assert result.people == case["people"]
     for effect, (value, error) in case["effects"].items():
@@ -89,7 +89,7 @@ def test_effects_and_errors(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_the_propensity_model(fits: dict[str, Run], name: str) -> None:
+def test_the_propensity_model(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     shown = [one for one in result.estimates if one.name.startswith("propensity.")]
     np.testing.assert_allclose([one.value for one in shown], case["propensity"], rtol=TIGHT)
@@ -97,7 +97,7 @@ def test_the_propensity_model(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_balance_before_and_after(fits: dict[str, Run], name: str) -> None:
+def test_balance_before_and_after(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     for when in ("before", "after"):
         mine = values(result, *(f"{column}.smd_{when}" for column in case["columns"]))
@@ -108,7 +108,7 @@ def test_balance_before_and_after(fits: dict[str, Run], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_effective_numbers_in_all_and_by_hospital(fits: dict[str, Run], name: str) -> None:
+def test_effective_numbers_in_all_and_by_hospital(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     mine = values(result, "effective.treated", "effective.untreated")
     np.testing.assert_allclose(np.array(mine, float), case["effective"], rtol=TIGHT)
@@ -120,14 +120,14 @@ def test_effective_numbers_in_all_and_by_hospital(fits: dict[str, Run], name: st
 
 
 @pytest.mark.parametrize("name", [name for name, case in cases().items() if case["estimand"] == "ato"])
-def test_overlap_weights_leave_no_difference_of_any_mean(fits: dict[str, Run], name: str) -> None:
+def test_overlap_weights_leave_no_difference_of_any_mean(fits: dict[str, Ended], name: str) -> None:
     """Li, Morgan and Zaslavsky (2018), theorem 3: the score equations are the balance of the covariates."""
     result, case = found(fits, name)
     assert all(abs(float(value or 0)) < 1e-9 for value in values(result, *(f"{c}.smd_after" for c in case["columns"])))
     assert max(map(abs, case["before"])) > 0.05
 
 
-def test_points_are_those_of_statsmodels_weighted_regression(fits: dict[str, Run]) -> None:
+def test_points_are_those_of_statsmodels_weighted_regression(fits: dict[str, Ended]) -> None:
     data, site = columns("births"), np.empty(189)
     for number_, rows in enumerate(hospitals("births").values()):
         site[[int(person[1:]) for person in rows.persons]] = number_
@@ -139,7 +139,7 @@ def test_points_are_those_of_statsmodels_weighted_regression(fits: dict[str, Run
 
 
 @pytest.mark.parametrize("name", ["pressure_ato", "low_att"])
-def test_the_bins_of_scores_hold_everybody_and_none_holds_a_few(fits: dict[str, Run], name: str) -> None:
+def test_the_bins_of_scores_hold_everybody_and_none_holds_a_few(fits: dict[str, Ended], name: str) -> None:
     result, case = found(fits, name)
     rows = result.table("overlap").rows
     assert len(rows) > 2
@@ -148,7 +148,7 @@ def test_the_bins_of_scores_hold_everybody_and_none_holds_a_few(fits: dict[str, 
     assert [row[0] for row in rows[1:]] == [row[1] for row in rows[:-1]]
 
 
-def test_it_is_the_same_where_there_is_no_gate(fits: dict[str, Run]) -> None:
+def test_it_is_the_same_where_there_is_no_gate(fits: dict[str, Ended]) -> None:
     """Also where bins of scores end, which the gate decides where there is one."""
     names = [name for name, case in cases().items() if case["data"] == "pima"]
     for name in names:
