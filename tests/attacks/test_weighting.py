@@ -27,6 +27,7 @@ from gagyo.result import Withheld
 from gagyo.runtime.embedded import Embedded
 from gagyo.statistics.weighting import Scheme, weights
 from tests.attacks.test_door import Stolen, Wiretap, refused
+from tests.attacks.test_hostile import told
 from tests.contract.data import HEAD, boolean, divide, hospitals, number, study
 from tests.hospitals import House, house
 
@@ -189,10 +190,13 @@ def test_a_hospital_with_nine_treated_people_tells_neither_them_nor_their_weight
     run = house(tmp_path, TEXT % ("x", "y", ", hospitals: pooled"), divide(data, where)).run()
     assert run.stopped == {}
     rows = run.results["a"].table("weighted_hospitals").rows
-    assert all(isinstance(cell, Withheld) for row in (rows[1], rows[2]) for cell in row[1:])
     assert not any(isinstance(cell, Withheld) for row in (rows[0], rows[3]) for cell in row)
-    assert (rows[2][1], rows[1][1]) == (Withheld("below_minimum", 10), Withheld("withheld")), "whose few these are"
+    assert {*rows[1][1:], *rows[2][1:]} == {Withheld("withheld")}, "191 untreated are not called few"
     assert any("beijing, busan" in str(note) for note in run.results["a"].notes)
+    first = next(one for one in told(run, "a") if isinstance(one, dict))
+    assert [one["groups"].any() for one in first.values() if one.whole("groups")] == [False] * 3, (
+        "zeros, to ask who would"
+    )
 
 
 def test_a_further_variable_of_which_the_treated_have_a_few_is_no_balance(tmp_path: Path) -> None:

@@ -138,17 +138,16 @@ class Told:
             word = self.treated.group(i == 0)
             columns.append(Column(f"people_{i}", of(word, "weighting.of_people"), "count"))
             columns.append(Column(f"effective_{i}", of(word, "weighting.of_effective"), "number", 1))
-        rows = tuple((_named(site), *self._own(one, each.withheld[site])) for site, one in each.answers.items())
+        rows = tuple((_named(site), *self._own(answer)) for site, answer in each.answers.items())
         return Table("weighted_hospitals", Words("weighting.by_hospital"), tuple(columns), rows)
 
-    def _own(self, answer: Numerals, withheld: Numerals) -> Iterator[Cell]:
-        """withheld: what is not for other hospitals' sake."""
-        here = withheld.withheld["groups"].any()
-        few = Withheld("below_minimum", self.study.release.minimum_people) if here else Withheld("withheld")
+    def _own(self, answer: Numerals) -> Iterator[Cell]:
+        """Of two groups both are withheld where one is of few people: which, and that it is so, is not said."""
+        withheld = Withheld("withheld")
         for i in (1, 0):
             people, size = answer["groups"][i], answer["effective"][i]
-            yield few if np.isnan(people) else int(people)
-            yield Withheld("withheld") if np.isnan(size) or np.isnan(people) else float(size)
+            yield withheld if np.isnan(people) else int(people)
+            yield withheld if np.isnan(size) or np.isnan(people) else float(size)
 
     # Balance.
 
