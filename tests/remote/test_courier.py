@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from gagyo.exchange.envelope import Keys
 from gagyo.exchange.membership import FILE, KEYS, Membership
 from gagyo.exchange.parcel import Card
 from gagyo.protocol.study import Study
-from gagyo.runtime.remote import Remote
+from gagyo.runtime.remote import Remote, SiteState
 from gagyo.site import courier as at_site
 from gagyo.site import decisions
 from gagyo.site.folder import held, state_folder
@@ -66,6 +68,8 @@ class Bag:
 
     def __init__(self, here: Town, lead: Path) -> None:
         self.file, self._lead, self._folder, self.trips = here.files[FAR], lead, here.folder, 0
+        self.carried: dict[str, int] = {}
+        """Letters to the hospital, and their bytes."""
 
     def introduce(self) -> None:
         """Cards both ways, before the run."""
@@ -75,7 +79,8 @@ class Bag:
     def there(self) -> None:
         self.trips += 1
         with Courier(self._lead, Membership.open(self._lead)) as courier:
-            courier.export(FAR, self._folder / f"there{self.trips}")
+            parcel = courier.export(FAR, self._folder / f"there{self.trips}")
+        self.carried.update((letter.id, letter.size) for letter in parcel.letters)
         at_site.take_in(self.file, self._folder / f"there{self.trips}", yes)
 
     def back(self) -> None:
@@ -121,17 +126,26 @@ def test_a_mixed_study_has_the_same_results(here: Town, files: Files, lead: Path
     approving = threading.Thread(target=here.approve_all, daemon=True)
     walking.start()
     approving.start()
-    told: list[str] = []
-    finished = run_remote(study, lead, here.folder / "out", states=lambda states: told.append(states[FAR].doing))
+    told: list[SiteState] = []
+    finished = run_remote(study, lead, here.folder / "out", states=lambda states: told.append(states[FAR]))
     ending.set()
     walking.join(10)
     assert analyses(finished.document) == analyses(expected.document)
     assert verify(here.folder / "out").kept_there[FAR] >= 7
-    assert {"to_carry", "ready", "approved", "answered"} <= set(told)
-    assert not {"silent", "unreadable"} & set(told)
+    stood = {state.doing for state in told}
+    assert {"to_carry", "ready", "approved", "answered"} <= stood
+    assert not {"silent", "unreadable"} & stood
+    for state in (one for one in told if one.doing == "to_carry"):
+        until = datetime.strptime(state.detail, "%Y-%m-%d %H:%M%z").timestamp()
+        assert until == pytest.approx(state.since + study.waits.total_seconds(), abs=60)
     receipts = (state_folder(here.files[FAR]) / "ledger.jsonl").read_text().splitlines()
     requests = [json.loads(one)["record"]["request"] for one in receipts]
     assert len(requests) == len(set(requests)), "nothing is released twice"
+    over_a_hub = [len(body) for _, recipient, _, body in here.office.carried if recipient == "seoul"]
+    assert sorted(bag.carried.values()) == pytest.approx(sorted(over_a_hub), rel=0.02), "what came is not brought again"
+    base = sqlite3.connect(state_folder(here.files[FAR]) / "memory.sqlite")
+    assert base.execute("select count(*) from arrived").fetchone() == (0,), "what came is destroyed with the run's key"
+    base.close()
 
 
 @pytest.mark.usefixtures("mixed")

@@ -92,10 +92,11 @@ def test_every_walk_of_a_courier_is_told_with_its_command(capsys: pytest.Capture
     speech.speak("en")
     teller = Teller(Path("coordinator"))
     for doing in ("to_carry", "to_carry", "answered", "to_carry"):
-        teller.states({"jeju": SiteState(doing, 0.0, "")})
+        teller.states({"jeju": SiteState(doing, 0.0, "2026-12-08 10:00Z")})
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2
     assert all("gagyo courier export FILE --hub coordinator --to jeju" in line for line in told)
+    assert all("until 2026-12-08 10:00Z" in line for line in told)
 
 
 def test_numbers_of_people_look_as_in_a_report(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,8 @@ class _Hospital:
 
     keys: PublicKeys
     outgoing: Outgoing = field(default_factory=Outgoing)
+    began: float = 0.0
+    """When its patience began to run, by `time.monotonic`."""
     heard: float = 0.0
     late: bool = False
 
@@ -193,10 +195,7 @@ class Remote:
         return Answer(request.digest, request.site, "silent", why.code, {"since": str(why.values["expected"])})
 
     def _request(self, request: Request) -> _Post:
-        outgoing = self._hospitals[request.site].outgoing
-        if self._client.by_courier(request.site):
-            outgoing.forget()  # a service that was started anew could not say in time that it is behind
-        body = outgoing.record(request)
+        body = self._hospitals[request.site].outgoing.record(request)
         about = {"request": request.digest, "roster": request.roster, "attempt": request.attempt}
         return self._post("request", request.site, body, **about)
 
@@ -220,7 +219,8 @@ class Remote:
         # States are told by this thread alone: each telling rewrites one file.
         for post, letter in zip(posts, before, strict=True):
             if post.letter != letter and self._client.by_courier(post.to_site):
-                self._set_state(post.to_site, "to_carry")
+                left = self._hospitals[post.to_site].began + self._patience - time.monotonic()
+                self._set_state(post.to_site, "to_carry", _when(time.time() + left))
 
     def _written(self, post: _Post) -> Sending:
         """The letter; the same bytes where it is sent again, so that one that still lies at the hub is not doubled."""
@@ -247,25 +247,26 @@ class Remote:
         Raises:
             SiteSilent: patience is over for hospitals that may not be missed.
         """
+        for site in {post.to_site for post in posts.values()}:
+            self._hospitals[site].began = time.monotonic() - self._used_up(site)
         self._send(posts.values())
-        began = {post.to_site: time.monotonic() - self._used_up(post.to_site) for post in posts.values()}
         missed: set[str] = set()
         while posts:
             due = min(post.again for post in posts.values()) - time.monotonic()
             for message in self._receive(max(0.0, min(WAIT_SECONDS, due)), len(posts)):
                 self._note(message)
-                self._hear(message, posts, began)
+                self._hear(message, posts)
                 about = message.request if message.request in posts else message.sender
                 if about in posts and take(message):
                     del posts[about]
-            self._check_patience(posts, began, missed, may_miss)
+            self._check_patience(posts, missed, may_miss)
             self._send([post for post in posts.values() if post.again <= time.monotonic()])
 
-    def _hear(self, message: Message, posts: Mapping[str, _Post], began: dict[str, float]) -> None:
+    def _hear(self, message: Message, posts: Mapping[str, _Post]) -> None:
         """What any message of a hospital says of what it was asked; Refused where it cannot answer."""
         asked = [post for post in posts.values() if post.to_site == message.sender]
         if asked and _works(message):
-            began[message.sender] = time.monotonic()
+            self._hospitals[message.sender].began = time.monotonic()
         for post in asked:
             _ask_again(post, message)
             _check_refusal(message, post.message)
@@ -275,15 +276,11 @@ class Remote:
         return max(0.0, self._patience - GRACE_SECONDS) if self._hospitals[site].late else 0.0
 
     def _check_patience(
-        self,
-        posts: dict[str, _Post],
-        began: Mapping[str, float],
-        missed: set[str],
-        may_miss: Callable[[set[str]], bool],
+        self, posts: dict[str, _Post], missed: set[str], may_miss: Callable[[set[str]], bool]
     ) -> None:
         now = time.monotonic()
         asked = {post.to_site for post in posts.values()}
-        late = sorted(site for site in asked if now - began[site] > self._patience)
+        late = sorted(site for site in asked if now - self._hospitals[site].began > self._patience)
         missed.update(late)
         if late and not may_miss(missed):
             raise SiteSilent(*(self._why_late(site) for site in late))
@@ -294,7 +291,7 @@ class Remote:
         for site in asked.difference(late):
             if self._client.by_courier(site) or self.states[site].doing in ("reviewing", "disk_full"):
                 continue
-            unheard = now - max(began[site], self._hospitals[site].heard)
+            unheard = now - max(self._hospitals[site].began, self._hospitals[site].heard)
             if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
                 self._set_state(site, "silent")
 

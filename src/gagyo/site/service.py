@@ -22,11 +22,12 @@ from gagyo.exchange.access import Doing
 from gagyo.exchange.carrier import Carrier
 from gagyo.exchange.letter import Received
 from gagyo.federation.message import Message
-from gagyo.federation.once import Behind, Incoming, answer_record
+from gagyo.federation.once import Behind, answer_record
 from gagyo.finding import Finding
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import COORDINATOR
 from gagyo.protocol.study import Study
+from gagyo.site.arrived import Arrived
 from gagyo.site.inbox import Inbox, Proposed, Wish
 from gagyo.site.post import Post
 from gagyo.site.run_keys import RunKeys
@@ -65,7 +66,7 @@ class Service:
         self._file, self._folder, self._client, self._log = file, folder, client, log
         self._policy = SiteFile.read(file).policy
         self._store = Store(folder / "memory.sqlite")
-        self._incoming: dict[str, Incoming] = {}
+        self._arrived = Arrived(self._store, client)
         self._opened: Site | None = None
         self._turn = threading.Lock()
         self._busy: tuple[Proposed, str, float] | None = None
@@ -266,7 +267,7 @@ class Service:
             self._telling.tell(proposed, message.request)
             return
         try:
-            request = self._incoming.setdefault(message.plan, Incoming()).request(message.body)
+            request = self._arrived.request(message)
         except Behind:
             self._post.reply(proposed.study, "behind", {}, proposed, message.request)
             return
@@ -291,7 +292,7 @@ class Service:
             # No answer yet: it is asked again until the people here have decided.
             self._post.reply(proposed.study, "state", {"state": "reviewing"}, proposed, request.digest)
             return
-        self._incoming[proposed.plan].gave(answer)
+        self._arrived.gave(proposed.plan, answer)
         self._post.reply(proposed.study, "answer", answer_record(answer), proposed, request.digest)
         if request.step == "close" and answer.outcome == "released":
             self._close_study(proposed, request.digest)
@@ -302,7 +303,7 @@ class Service:
         self._site().leave(proposed.plan)
         self._site().run_keys.destroy(proposed.study)
         self._site().forget_answers(proposed.plan, request)
-        self._incoming.pop(proposed.plan, None)
+        self._arrived.close(proposed.plan)
         self._log({"event": "closed", "plan": proposed.plan})
 
     def _again_closed(self, letter: Received) -> None:
@@ -357,4 +358,4 @@ class Service:
         if self._opened is not None:
             self._opened.close()
         self._opened = None
-        self._incoming.clear()
+        self._arrived.clear()

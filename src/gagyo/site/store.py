@@ -44,6 +44,7 @@ create table if not exists acts (
 create table if not exists plans (plan text primary key, study text not null, body blob not null);
 create table if not exists secrets (purpose text primary key, secret blob not null);
 create table if not exists run_keys (study text primary key, sealing blob not null);
+create table if not exists arrived (number integer primary key, plan text not null, body blob not null);
 """
 
 TAG = 16
@@ -170,8 +171,24 @@ class Store:
 
     def destroy_run_key(self, study: str) -> None:
         """Overwrite and remove the key: from now on nobody can open what was sealed to it."""
+        self._destroy("run_keys", "study", study)
+
+    def arrived(self, plan: str) -> list[bytes]:
+        """What came with a plan's requests, in its order."""
+        rows = self._base.execute("select body from arrived where plan = ? order by number", (plan,))
+        return [bytes(row[0]) for row in rows]
+
+    def keep_arrived(self, plan: str, body: bytes) -> None:
+        """Keep what came with a request, for later ones name it."""
+        self._base.execute("insert into arrived (plan, body) values (?, ?)", (plan, body))
+
+    def destroy_arrived(self, plan: str) -> None:
+        """Overwrite and remove what came with a plan's requests, of which others' envelopes were opened."""
+        self._destroy("arrived", "plan", plan)
+
+    def _destroy(self, table: str, key: str, value: str) -> None:
         self._base.execute("pragma secure_delete=on")
-        self._base.execute("delete from run_keys where study = ?", (study,))
+        self._base.execute(f"delete from {table} where {key} = ?", (value,))
         self._base.execute("pragma wal_checkpoint(truncate)")
 
     def places(self, tags: Sequence[bytes]) -> NDArray[np.int64]:
