@@ -158,5 +158,16 @@ def test_far_out_where_the_curve_is_flat_a_bin_is_not_halved(monkeypatch: pytest
 
 def test_a_question_looks_no_further_than_parts_hold_enough() -> None:
     """Hospitals see head counts before they rule on them: of 500 people they see those of 32 parts, not of 64."""
-    one = Grown.of(Tree(-EDGE, EDGE, 0.0, 1.0, people=500))
+    one = tree_of(500)
     assert len(set(one.parts(Wanted(0, 0, 0.0, 1), K, one.ahead - 1))) == 32 + 1
+
+
+def test_a_question_has_no_room_for_parts_that_nobody_divides() -> None:
+    """500 people fill 32 parts; a question that had room for 512 would send sixteen times as much, all of it empty."""
+    question: Any = next(descend([tree_of(500), tree_of(100)], K, lambda which, edges: edges))
+    assert question.shape == (2, 32 + 1)
+    assert len(set(question[1])) == 8 + 1
+
+
+def tree_of(people: int) -> Grown:
+    return Grown.of(Tree(-EDGE, EDGE, 0.0, 1.0, people=people))

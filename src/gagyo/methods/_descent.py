@@ -131,22 +131,28 @@ class Descent(ABC):
         """How many halvings a question for so many bins may ask for at once."""
         return max(1, min(self.ahead, int(np.log2(self.at_once / bins + 1))))
 
-    def parts(self, one: Wanted, least: int, levels: int) -> list[float]:
-        """The ends (2^levels + 1) of the parts of a leaf that is halved so often, and its halves at their own cuts.
+    def reach(self, one: Wanted, least: int) -> int:
+        """How often a leaf can be halved so that parts of equal size hold enough for it.
 
-        As often as parts of equal size hold enough for it: the hospitals of a sum see how many people are in every
-        part, also where it is a few. Parts that are not divided have no width.
+        No further: the hospitals of a sum see how many people are in every part, also where it is a few.
         """
         leaf = self.leaves[one.leaf]
-        if levels == 1:
-            return [leaf.low, one.cut, leaf.high]
         people = self.people_of(leaf) if leaf.counts else self.size
+        levels = 1
+        while levels < self.ahead and people >= 2 * least * 2**levels:
+            levels += 1
+        return levels
+
+    def parts(self, one: Wanted, least: int, levels: int) -> list[float]:
+        """The ends (2^levels + 1) of the parts of a leaf that is halved as often as it can be, its halves at their own
+        cuts; parts that are not divided have no width.
+        """
+        leaf = self.leaves[one.leaf]
+        mine = min(levels, self.reach(one, least))
         parts = list(_halves(leaf, (one.cut, one.depth)))
-        for level in range(1, levels):
-            if people < 2 * least * 2**level:
-                return [leaf.low, *(part.high for part in parts for _ in range(2 ** (levels - level)))]
+        for _ in range(1, mine):
             parts = [half for part, cut in zip(parts, self.cuts(parts), strict=True) for half in _halves(part, cut)]
-        return [leaf.low, *(part.high for part in parts)]
+        return [leaf.low, *(part.high for part in parts for _ in range(2 ** (levels - mine)))]
 
 
 def _halves(part: Leaf, cut: tuple[float, int] | None) -> tuple[Leaf, Leaf]:
@@ -208,7 +214,10 @@ def _told(leaf: Leaf) -> Halves | None:
 def _ask(grown: Sequence[Descent], new: Sequence[Wanted], least: int, ask: Bins) -> Generator[Ask, Pooled, None]:
     """Ask for the halves of some leaves, and as far ahead as all descents allow; the leaves keep what is told."""
     which = np.array([one.descent for one in new])
-    levels = min(grown[int(t)].capacity(int(n)) for t, n in zip(*np.unique(which, return_counts=True), strict=True))
+    levels = min(
+        max(grown[one.descent].reach(one, least) for one in new),
+        *(grown[int(t)].capacity(int(n)) for t, n in zip(*np.unique(which, return_counts=True), strict=True)),
+    )
     ends = np.array([grown[one.descent].parts(one, least, levels) for one in new])
     pooled = yield ask(which, ends)
     cuts = nested(ends)[:, :, 1]
