@@ -88,6 +88,7 @@ LEVELS_LIKE = (
 FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test_foreseen_references.py"
 DESIGNS, DESIGNS_LIKE = "tests/attacks/test_imputed_designs.py", "tests/contract/test_imputed_designs_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
+BY_COURIER = "tests/remote/test_courier.py"
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
@@ -192,6 +193,10 @@ MUTATIONS = (
     ("exchange/courier.py", "if parcel.recipient != own or parcel.sender.name == own:", "if False:", COURIER),
     ("exchange/courier.py", "        self._check_trusted(parcel.sender, trust)\n", "", COURIER),
     ("exchange/courier.py", "        if doubled:", "        if False:", COURIER),
+    ("site/arrived.py", "self._store.keep_arrived(message.plan, pack(message.body))", "pass", BY_COURIER),
+    ("site/arrived.py", "                incoming.gave(answer)", "                pass", BY_COURIER),
+    ("site/arrived.py", "        self._store.destroy_arrived(plan)\n", "", BY_COURIER),
+    ("runtime/remote.py", "self._hospitals[post.to_site].began + self._patience", "self._patience", BY_COURIER),
     ("coordinator/run.py", "if held or not allowed or len(absent) > allowed:", "if False:", SILENT),
     (
         "coordinator/verify.py",

@@ -275,9 +275,7 @@ class Remote:
         """How much of its patience a hospital has no more."""
         return max(0.0, self._patience - GRACE_SECONDS) if self._hospitals[site].late else 0.0
 
-    def _check_patience(
-        self, posts: dict[str, _Post], missed: set[str], may_miss: Callable[[set[str]], bool]
-    ) -> None:
+    def _check_patience(self, posts: dict[str, _Post], missed: set[str], may_miss: Callable[[set[str]], bool]) -> None:
         now = time.monotonic()
         asked = {post.to_site for post in posts.values()}
         late = sorted(site for site in asked if now - self._hospitals[site].began > self._patience)
