@@ -729,7 +729,7 @@ MUTATIONS = (
     ("release/case.py", "measure.people.sum(axis=2) if", "measure.people.max(axis=2) if", AHEAD),
     ("methods/_validation/descent.py", "or not leaf.low < x < leaf.high", "", AHEAD),
     ("methods/_descent.py", "and people >= 2 * least * 2**levels:", "and people >= least * 2**levels:", AHEAD),
-    ("methods/_descent.py", "        max(grown[one.descent].reach(one, least) for one in new),\n", "", AHEAD),
+    ("methods/_descent.py", "max(grown[one.descent].reach(one, least) for one in new),", "99,", AHEAD),
     ("site/divided.py", "if kind in GRIDS and one.step in GRIDS]", "if False]", SCORED),
     ("site/compared.py", "return people * about(request, of) if of", "return people * 0 if of", SCORED),
     ("release/halves.py", "divided = (low < cut) & (cut < high)", "divided = low < high", AHEAD),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gagyo.text import Language, translate
 
@@ -41,3 +41,8 @@ class Finding:
         message = translate(f"findings.{self.code}", language, **self.values)
         where = str(self.place)
         return f"{where}: {message}" if where else message
+
+    def to_json(self, language: Language) -> dict[str, Any]:
+        """As plain data, with its text in a language."""
+        place = {"file": self.place.file, "line": self.place.line, "path": self.place.path}
+        return {"code": self.code, "severity": self.severity, **place, "message": self.text(language)}

@@ -17,6 +17,7 @@ from gagyo.protocol.amendment import Amendment
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.study import Study
 from tests.hospitals import STUDY
+from tests.shapes import read_json
 
 ANALYSES = """  table: {method: describe, cohort: all, variables: [texture, size], by: malignant}
   model: {method: logistic, cohort: all, formula: "malignant ~ texture + smoothness"}
@@ -126,6 +127,6 @@ def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "seoul, busan, beijing, tianjin" in told
     with pytest.raises(SystemExit):
         main(["plan", str(new), "--compare", str(old), "--json"])
-    record = json.loads(capsys.readouterr().out)
+    record = read_json("plan --compare", capsys.readouterr().out)
     assert record["analyses"] == {"table": [], "again": ["new"]}
     assert {one["analysis"] for one in record["sends"]} == {"again"}

@@ -17,11 +17,11 @@ from gagyo.governance import role_key
 from gagyo.governance.approval import Statement, parse_statement, read_statement
 from gagyo.governance.role_key import RoleKey
 from gagyo.protocol.plan import read_plan
-from gagyo.site.doctor import examine_site
 from gagyo.site.folder import state_folder
 from gagyo.site.inbox import Inbox
 from gagyo.site.site_file import SiteFile
 from gagyo.text import LANGUAGES
+from tests.shapes import read_json
 
 UNTIL = (date.today() + timedelta(days=30)).isoformat()
 PASSPHRASE = "correct horse battery"
@@ -86,20 +86,24 @@ def test_from_keys_to_a_run(typed: Typed, study: Path, tmp_path: Path) -> None:
     typed("approve", plan, "--site", "seoul", "--out", two, *sign, tmp_path / "data_protection.key")
     matrix = ("approvals", plan, "--sites", study / "sites", "--json")
     states = [
-        one["state"] for one in json.loads(typed(*matrix, "--approval", two, code=exits.NOT_YET))["sites"]["seoul"]
+        one["state"]
+        for one in read_json("approvals", typed(*matrix, "--approval", two, code=exits.NOT_YET))["sites"]["seoul"]
     ]
     assert states == ["approval_missing", "approved"]
     told = typed(*run, "--approval", two, code=exits.FAULT)
     assert told.count("is missing at seoul") == 1
     typed(*run, "--approval", one)
-    record = json.loads(typed(*matrix))
+    record = read_json("approvals", typed(*matrix))
     assert [one["state"] for one in record["sites"]["seoul"]] == ["approved", "approved"]
     assert record["sites"]["busan"] == []
     assert UNTIL in typed(*matrix[:-1])
-    later = [one["state"] for one in json.loads(typed(*matrix, "--as-of", "2099-01-01", code=8))["sites"]["seoul"]]
+    later = [
+        one["state"]
+        for one in read_json("approvals", typed(*matrix, "--as-of", "2099-01-01", code=8))["sites"]["seoul"]
+    ]
     assert later == ["approval_expired", "approval_expired"]
     (study / "sites" / "seoul.yaml").unlink()
-    assert json.loads(typed(*matrix, code=exits.NOT_YET))["sites"]["seoul"] is None, "unknown is not a yes"
+    assert read_json("approvals", typed(*matrix, code=exits.NOT_YET))["sites"]["seoul"] is None, "unknown is not a yes"
     assert "seoul" in (out / "results.json").read_text()
 
 
@@ -291,12 +295,15 @@ def test_a_hospitals_own_check_is_a_condition_and_is_shown(typed: Typed, tmp_pat
                      tmp_path / "out", code=exits.FAULT)  # fmt: skip
         assert "rules_not_met" in told or "gagyo evidence add" in told
     plan = planned(typed, study)
-    record = json.loads(typed("approvals", plan, "--sites", study / "sites", "--json", code=exits.NOT_YET))
+    record = read_json("approvals", typed("approvals", plan, "--sites", study / "sites", "--json", code=exits.NOT_YET))
     assert record["rules"]["seoul"] == "unknown"
     assert record["rules"]["busan"] is None
     box = Inbox(state_folder(seoul) / "inbox.sqlite")
     read = read_plan(plan)
     box.keep_plan(read, digest(read.written.canonical()), "coordinator")
     box.close()
-    looks = {one.finding.code for one in examine_site(seoul) if one.about.startswith("rules")}
+    told = read_json("site doctor", typed("site", "doctor", seoul, "--json", code=exits.FAULT))
+    looks = {one["code"] for one in told if one["about"].startswith("rules")}
     assert looks == {"rules_not_met", "doctor_evidence_soon"}
+    [waiting] = read_json("site inbox", typed("site", "inbox", seoul, "--json"))
+    assert (waiting["plan"], waiting["state"], waiting["name"]) == (read.digest, "waiting", read.study.study)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +18,7 @@ from gagyo.governance.derive import given
 from gagyo.governance.evidence import EVERY, Evidence, digest_of, read_held
 from gagyo.governance.pack import vocabulary
 from gagyo.protocol.study import Study
+from tests.shapes import read_json
 
 FILE = Path(demo.__file__).parent / "files" / "rules" / "aggregates.yaml"
 DAY = date(2026, 11, 25)
@@ -117,7 +117,9 @@ def test_the_list_says_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFi
     path = tmp_path / "evidence.yaml"
 
     def states(*more: object) -> list[str]:
-        return [one["state"] for one in json.loads(typed(capsys, "evidence", "list", path, "--json", *more))]
+        return [
+            one["state"] for one in read_json("evidence list", typed(capsys, "evidence", "list", path, "--json", *more))
+        ]
 
     assert states("--as-of", "2026-12-01", "--study", FILE) == ["in_force"]
     assert states("--as-of", "2026-10-31") == ["not_yet"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from gagyo.api import verify
 from gagyo.cli import exits
 from gagyo.text import LANGUAGES
 from tests.approvals.test_commands import Typed, typed
+from tests.shapes import read_json
 
 __all__ = ["typed"]
 
@@ -44,7 +44,7 @@ def test_from_a_referral_to_the_released_answer(typed: Typed, hospital: Path, tm
     def does(verb: str, who: str, *words: str, code: int = 0) -> str:
         return typed(*review, verb, seoul, name, *words, "--key", tmp_path / f"{who}.key", code=code)
 
-    (listed,) = json.loads(typed(*review, "list", seoul, "--json"))
+    (listed,) = read_json("site review list", typed(*review, "list", seoul, "--json"))
     name = listed["review"]
     assert (listed["kind"], listed["state"]) == ("analysis", "pending")
     assert "is pending" in does("vote", "first", "approve", code=exits.FAULT)
@@ -67,14 +67,16 @@ def test_from_a_referral_to_the_released_answer(typed: Typed, hospital: Path, tm
     does("show", "custodian")
     assert "approved" in does("decide", "custodian", "approve")
     typed(*run)
-    assert json.loads(typed(*review, "list", seoul, "--json"))[0]["state"] == "released"
+    assert read_json("site review list", typed(*review, "list", seoul, "--json"))[0]["state"] == "released"
     assert verify(out).analyses >= 1
     ledger = typed("site", "ledger", seoul)
     assert "Choi, Wang" in ledger
     for language in LANGUAGES:
         for words in (("list", seoul), ("show", seoul, name, "--key", tmp_path / "auditor.key")):
             assert name in typed(*review, *words, "--language", language)
-    whole = json.loads(typed(*review, "show", seoul, name, "--json", "--key", tmp_path / "auditor.key"))
+    whole = read_json(
+        "site review show", typed(*review, "show", seoul, name, "--json", "--key", tmp_path / "auditor.key")
+    )
     assert whole["shown"]["sends"]
 
 
@@ -83,8 +85,10 @@ def test_a_withdrawn_review_and_names_that_are_none(typed: Typed, hospital: Path
     assert "Nothing was referred" in typed("site", "review", "list", seoul)
     run = ("run", hospital / "study.yaml", "--sites", hospital / "sites", "--out", tmp_path / "out")
     typed(*run, code=exits.STOPPED)
-    name = json.loads(typed("site", "review", "list", seoul, "--json"))[0]["review"]
+    name = read_json("site review list", typed("site", "review", "list", seoul, "--json"))[0]["review"]
     key = ("--key", tmp_path / "engineer.key")
     assert "no review here" in typed("site", "review", "submit", seoul, "zzz", *key, code=exits.FAULT)
     typed("site", "review", "withdraw", seoul, name, *key)
     assert "withdrew this from review" in typed(*run, code=exits.STOPPED)
+    record = read_json("results.json", (tmp_path / "out" / "results.json").read_text())
+    assert record["analyses"]["characteristics"]["stopped"][0]["code"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import platform
 import shutil
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from tests.contract.data import HEAD, boolean, category, columns, divide, hospit
 from tests.contract.elsewhere import elsewhere
 from tests.contract.ended import Ended, rehearsed
 from tests.hospitals import SITES, Rows, house
+from tests.shapes import check
 from tests.unit.test_run_and_verify import Stopping, released
 
 
@@ -421,6 +423,7 @@ def test_every_text_is_in_three_languages(examples: Any, name: str) -> None:
 def test_a_result_survives_json(examples: Any, name: str) -> None:
     result = examples[name].ended.results["a"]
     assert Result.from_json(result.to_json()) == result
+    check("result", json.loads(json.dumps(result.to_json(), allow_nan=False)))
 
 
 @pytest.fixture(scope="module")

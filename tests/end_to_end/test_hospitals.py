@@ -15,6 +15,7 @@ from gagyo.exchange.envelope import Keys
 from gagyo.protocol.study import Study
 from gagyo.site.folder import state_folder
 from tests.chaos import Place, place, run_one
+from tests.shapes import read_json
 
 RUNS = 5
 
@@ -38,7 +39,9 @@ def test_results_name_the_runtime_and_the_hospitals(at: Place) -> None:
 
 
 def test_progress_says_where_each_hospital_stands(at: Place) -> None:
-    record = json.loads((at.world.folder / "run-undisturbed" / "progress.json").read_text(encoding="utf-8"))
+    record = read_json(
+        "progress.json", (at.world.folder / "run-undisturbed" / "progress.json").read_text(encoding="utf-8")
+    )
     assert {one["doing"] for one in record["sites"].values()} == {"answered"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import date
 from functools import cache
@@ -24,6 +23,7 @@ from gagyo.protocol.study import Study
 from gagyo.report.rules import render
 from gagyo.text import LANGUAGES, Language, translate
 from tests.rules.test_packs import RULE
+from tests.shapes import read_json
 
 TODAY = date(2026, 11, 25)
 DAYS = [date(2026, 6, 1), TODAY, date(2027, 3, 10)]
@@ -182,7 +182,7 @@ def test_rules_as_text_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "not legal advice" in text
     assert "KR-PIPA-28-8-OVERSEAS" in text
     code, shown, _ = run(capsys, "rules", study, "--as-of", "2027-03-10", "--site", "seoul", "--json")
-    record = json.loads(shown)
+    record = read_json("rules", shown)
     assert (code, record["day"], list(record["sites"])) == (exits.NOT_YET, "2027-03-10", ["seoul"])
     assert not any(rule.startswith("CN-") for rule in record["rules"]), "nothing of other hospitals"
     assert record["bounds"]["minimum_people"] == 10
@@ -201,7 +201,7 @@ def test_documents_that_are_held_lead_to_a_yes(capsys: pytest.CaptureFixture[str
     (tmp_path / "ours.yaml").write_text(RULE.replace("effect: needs_first", "effect: forbid"), encoding="utf-8")
     code, shown, _ = run(capsys, "rules", study, *options, "--pack", tmp_path / "ours.yaml")
     assert code == exits.NOT_YET
-    assert json.loads(shown)["packs"][-1]["name"] == "ours"
+    assert read_json("rules", shown)["packs"][-1]["name"] == "ours"
 
 
 def test_a_plan_that_needs_a_document_is_made_with_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_plan_that_needs_a_document_is_made_with_it(capsys: pytest.CaptureFixt
     capsys.readouterr()
     options = ("--evidence", tmp_path / "held.yaml", "--pack", tmp_path / "ours.yaml", "--json")
     assert main_ok("plan", study, *options)
-    assert json.loads(capsys.readouterr().out)["limits"]["minimum_people"] == 25
+    assert read_json("plan", capsys.readouterr().out)["limits"]["minimum_people"] == 25
 
 
 OURS_LIMIT = (
@@ -239,7 +239,7 @@ def test_what_hospitals_state_of_themselves_counts(capsys: pytest.CaptureFixture
     options = ("--as-of", "2026-11-25", "--site", "beijing", "--json")
     _, before, _ = run(capsys, "rules", FILES / "summaries.yaml", *options)
     _, after, _ = run(capsys, "rules", FILES / "summaries.yaml", *options, "--sites", tmp_path)
-    asked = [{one["fact"] for one in json.loads(shown)["questions"]} for shown in (before, after)]
+    asked = [{one["fact"] for one in read_json("rules", shown)["questions"]} for shown in (before, after)]
     assert asked[1] - asked[0] == {"party.foreign_controlled"}, "the study says CN, the hospital says US"
 
 
@@ -270,7 +270,7 @@ def test_check_shows_the_verdict_of_each_hospital(capsys: pytest.CaptureFixture[
     assert "beijing: 허용되지 않음" in text
     assert "gagyo rules" in text
     _, shown, _ = run(capsys, "check", FILES / "summaries.yaml", "--json")
-    assert json.loads(shown)["rules"]["sites"]["beijing"]["verdict"] == "forbidden"
+    assert read_json("check", shown)["rules"]["sites"]["beijing"]["verdict"] == "forbidden"
 
 
 def test_a_study_without_the_part_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import gagyo
 from gagyo.cli import exits, main, speech
 from gagyo.errors import DataFault, FileFault, GagyoError, Refused, SiteSilent, Stopped, Tampered
 from gagyo.text import LANGUAGES, catalogue
+from tests.shapes import read_json
 
 SOURCE = Path(gagyo.__file__).parent
 MINE = (
@@ -121,14 +122,18 @@ def test_a_file_that_is_not_there_is_named_once(tmp_path: Path, capsys: pytest.C
 
 def test_json_for_programs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = study / "study.yaml"
-    assert json.loads(run(capsys, "check", page, "--json")[1]) == {"ok": True, "findings": []}
+    assert read_json("check", run(capsys, "check", page, "--json")[1]) == {"ok": True, "findings": []}
     page.write_text(page.read_text(encoding="utf-8").replace("seed", "sed") + "sed: 1\n", encoding="utf-8")
     code, out, _ = run(capsys, "check", page, "--json")
     assert code == exits.FAULT
-    assert [finding["code"] for finding in json.loads(out)["findings"]] == ["unknown_key"]
+    assert [finding["code"] for finding in read_json("check", out)["findings"]] == ["unknown_key"]
     site = study / "sites" / "seoul.yaml"
     page.write_text(page.read_text(encoding="utf-8").replace("sed: 1\n", ""), encoding="utf-8")
-    assert json.loads(run(capsys, "site", "check", site, "--study", page, "--json")[1])["people"] == 240
+    assert read_json("site check", run(capsys, "site", "check", site, "--study", page, "--json")[1])["people"] == 240
+    site.write_text(site.read_text(encoding="utf-8").replace("비흡연: never, ", ""), encoding="utf-8")
+    report = read_json("site check", run(capsys, "site", "check", site, "--study", page, "--json")[1])
+    assert report["variables"][2]["unmapped"][0][0] == "비흡연"
+    assert "비흡연" not in report["findings"][0]["message"], "findings are safe to show anywhere"
 
 
 def test_a_site_with_faults_leaves_with_1_and_the_report(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +150,7 @@ def test_faults_of_a_site_file_are_told_with_those_against_the_study(
     """A key that is none, a unit that is another's and a column that is not there: one command tells all, once each."""
     site = study / "sites" / "seoul.yaml"
     text = site.read_text(encoding="utf-8")
-    known = json.loads(run(capsys, "site", "check", site, "--study", study / "study.yaml", "--json")[1])
+    known = read_json("site check", run(capsys, "site", "check", site, "--study", study / "study.yaml", "--json")[1])
     first, second, third = (one["name"] for one in known["variables"][:3])
     for name, broken in ((first, "kolumn: nowhere"), (second, "column: nowhere"), (third, "column: [a, b]")):
         text = re.sub(rf"^  {name}: .*$", f"  {name}: {{{broken}}}", text, flags=re.MULTILINE)

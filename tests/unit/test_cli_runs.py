@@ -18,6 +18,7 @@ from gagyo.protocol.study import Study
 from gagyo.result import Result, Table, Words
 from gagyo.site.folder import held, state_folder
 from gagyo.text import LANGUAGES, Language, translate
+from tests.shapes import read_json
 
 
 def gagyo(*arguments: str | Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
@@ -43,7 +44,7 @@ def demo(ran: tuple[Path, str]) -> Path:
 @pytest.fixture(scope="module")
 def checked(demo: Path) -> dict[str, Any]:
     """What `gagyo verify` says of the demo as it was left."""
-    found: dict[str, Any] = json.loads(gagyo("verify", demo, "--json").stdout)
+    found: dict[str, Any] = read_json("verify", gagyo("verify", demo, "--json").stdout)
     return found
 
 
@@ -118,8 +119,8 @@ def test_a_folder_without_a_run_is_said_to_be_one(tmp_path: Path) -> None:
 
 def test_a_hospital_reads_its_ledger_and_withdraws(demo: Path) -> None:
     listed = gagyo("site", "ledger", demo / "hospitals" / "seoul.yaml", "--json").stdout
-    assert any(entry["channel"] == "pooled" for entry in json.loads(listed))
-    plan = json.loads((demo / "results.json").read_text())["plan"]
+    assert any(entry["channel"] == "pooled" for entry in read_json("site ledger", listed))
+    plan = read_json("results.json", (demo / "results.json").read_text())["plan"]
     gagyo("site", "withdraw", demo / "hospitals" / "tianjin.yaml", plan)
     refused = gagyo("run", demo / "study.yaml", "--sites", demo / "hospitals", "--out", demo, expect=1)
     assert "withdrawn" in refused.stderr

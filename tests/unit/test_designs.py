@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from typing import Any
 
@@ -17,6 +16,7 @@ from gagyo.protocol.schema import study_schema
 from gagyo.protocol.study import Study
 from gagyo.protocol.written import read_entries
 from gagyo.statistics.sizes.means import TwoMeans
+from tests.shapes import read_json
 
 START = (files("gagyo.cli") / "start" / "study.yaml").read_text(encoding="utf-8")
 
@@ -165,7 +165,7 @@ def test_the_command_says_it_in_three_languages(tmp_path: Any, language: str, sa
 def test_the_command_gives_json(tmp_path: Any) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(written("design: survival, hazard_ratio: 0.7, power: 0.9"), encoding="utf-8")
-    told = json.loads(CliRunner().invoke(application(), ["power", str(path), "--json"]).stdout)
+    told = read_json("power", CliRunner().invoke(application(), ["power", str(path), "--json"]).stdout)
     assert told["one0"]["needs"]["events"]["number"] == 331
     assert told["one0"]["formula"] == "survival_schoenfeld"
 

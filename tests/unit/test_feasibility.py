@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from gagyo.errors import FileFault
 from gagyo.federation.line import Line
 from gagyo.protocol.counting import counting_of
 from gagyo.protocol.study import Study
+from tests.shapes import read_json
 
 PLANNING = """
 planning:
@@ -164,7 +164,7 @@ def test_the_count_can_be_verified_and_taken_up_again(study: Path) -> None:
     assert verify(study.parent / "count").analyses == 0
     again = asked(study)
     assert again.to_json() == first.to_json()
-    assert json.loads((study.parent / "count" / "feasibility.json").read_bytes()) == first.to_json()
+    assert read_json("feasibility", (study.parent / "count" / "feasibility.json").read_text()) == first.to_json()
 
 
 def test_where_no_hospital_allows_it_each_says_why(study: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_command_says_it_in_three_languages(
 def test_the_command_gives_json(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["feasibility", str(study), "--sites", str(study.parent / "sites"), "--json"])
-    told = json.loads(capsys.readouterr().out)
+    told = read_json("feasibility", capsys.readouterr().out)
     assert told["cohorts"]["adults"]["people"] == 681
     assert told["designs"]["model"]["short"] == {"people": 169}
     assert told["hospitals"]["tianjin"] == {"state": "refused", "country": "", "why": "answer_feasibility_not_allowed"}

@@ -250,7 +250,7 @@ def test_the_report_is_for_the_hospital(tmp_path: Path) -> None:
         assert "× 0.05550" in text
         assert "혈당" in text
     assert "SECRET" not in report.to_text("en")
-    assert report.to_json()["people"] == 4
+    assert report.to_json("en")["people"] == 4
 
 
 def test_no_one_is_read_too(tmp_path: Path) -> None:

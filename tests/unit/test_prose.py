@@ -16,6 +16,7 @@ from gagyo.protocol.prose import check_prose
 from gagyo.text import LANGUAGES
 from tests.conftest import MODEL
 from tests.hospitals import STUDY
+from tests.shapes import read_json
 
 STUDY_TEXT = STUDY + MODEL + "release: {minimum_people: 12}\n"
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -191,7 +192,8 @@ def test_from_the_command_line(study: Path, capsys: pytest.CaptureFixture[str]) 
     assert "24" in told
     assert "CN" in told
     main_with(["check", str(study), "--protocol", str(bad), "--json"], exits.FAULT)
-    assert capsys.readouterr().out.count('"prose_differs"') == 2
+    found = read_json("check", capsys.readouterr().out)
+    assert [one["code"] for one in found["findings"]] == ["prose_differs"] * 2
 
 
 def main_with(words: list[str], code: int) -> None:

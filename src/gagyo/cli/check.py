@@ -71,7 +71,7 @@ def _checked(path: Path) -> Study:
 
 
 def _record(findings: Sequence[Finding]) -> dict[str, Any]:
-    return {"ok": not findings, "findings": [_finding(finding) for finding in findings]}
+    return {"ok": not findings, "findings": [finding.to_json(language()) for finding in findings]}
 
 
 def _whole(study: Study) -> dict[str, Any]:
@@ -80,18 +80,6 @@ def _whole(study: Study) -> dict[str, Any]:
         return _record(())
     day, sites = _verdicts(study)
     return {**_record(()), "rules": {"day": day, "legal_advice": False, "sites": sites}}
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    place = finding.place
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "file": place.file,
-        "line": place.line,
-        "path": place.path,
-        "message": finding.text(language()),
-    }
 
 
 def _summary(study: Study) -> str:

@@ -33,7 +33,6 @@ def show(
     """Print each record with its state."""
     import json
 
-    from gagyo.canonical import plain
     from gagyo.cli.rules import day_of
     from gagyo.governance.evidence import read_held
     from gagyo.governance.pack import own_packs, packs, words_of
@@ -43,7 +42,7 @@ def show(
     found, day = read_held(file, kinds), day_of(as_of)
     read = Study.read(study) if study else None
     if as_json:
-        records = [{**plain(one), **_days(one), "state": state(one, read, day)} for one in found]
+        records = [{**one.to_json(), "state": state(one, read, day)} for one in found]
         typer.echo(json.dumps(records, ensure_ascii=False, indent=1))
         return
     for one in found:
@@ -57,11 +56,6 @@ def state(one: Evidence, study: Study | None, day: date) -> str:
     if day < one.start:
         return "not_yet"
     return "expired" if one.until is not None and one.until < day else "in_force"
-
-
-def _days(one: Evidence) -> dict[str, str | None]:
-    days = {"start": one.start, "until": one.until, "issued": one.issued}
-    return {key: day.isoformat() if day else None for key, day in days.items()}
 
 
 def _lines(one: Evidence, kind: Text, where: str) -> Iterator[str]:

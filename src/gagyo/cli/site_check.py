@@ -27,7 +27,9 @@ def site_check(
 ) -> None:
     """Print the mapping report, which stays at the hospital; leave with 1 where it has faults."""
     report = _report(site_file, study, columns=not as_json)
-    shown = json.dumps(report.to_json(), ensure_ascii=False, indent=2) if as_json else report.to_text(language())
+    shown = (
+        json.dumps(report.to_json(language()), ensure_ascii=False, indent=2) if as_json else report.to_text(language())
+    )
     typer.echo(shown)
     if any(finding.severity == "error" for finding in report.findings):
         raise typer.Exit(1)

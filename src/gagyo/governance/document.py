@@ -48,7 +48,7 @@ def document(what: Given, checked: Checked, evidence: Sequence[Evidence] = ()) -
         "questions": [{"site": one.site, "fact": one.fact, "why": list(one.why)} for one in needs.questions],
         "exported": [plain(exported(site, (one.subject for one in checked.answers))) for site in what.study.sites],
         "bounds": plain(checked.bounds),
-        "held": [_held(one) for one in evidence],
+        "held": [one.to_json() for one in evidence],
     }
 
 
@@ -131,17 +131,3 @@ def _needed(needs: Inventory) -> list[dict[str, Any]]:
         }
         for one in needs.needed
     ]
-
-
-def _held(one: Evidence) -> dict[str, Any]:
-    until = one.until.isoformat() if one.until else None
-    return {
-        "kind": one.kind,
-        "site": one.site,
-        "things": list(one.things),
-        "from": one.start.isoformat(),
-        "until": until,
-        "study": one.study,
-        **{key: getattr(one, key) for key in ("digest", "issuer", "number")},
-        "issued": one.issued.isoformat() if one.issued else None,
-    }

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from gagyo.canonical import digest
 from gagyo.errors import FileFault, check_none
@@ -46,6 +47,15 @@ class Evidence:
     issuer: str = ""
     number: str = ""
     issued: date | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, days as ISO dates."""
+        days = {"from": self.start, "until": self.until, "issued": self.issued}
+        return {
+            **{key: getattr(self, key) for key in ("kind", "site", "study", "digest", "issuer", "number")},
+            "things": list(self.things),
+            **{key: day.isoformat() if day else None for key, day in days.items()},
+        }
 
     def about(self, study: Study) -> bool:
         """Whether its scope holds a study."""

@@ -64,16 +64,11 @@ class MappingReport:
         """The report as plain text in a language."""
         return _render(self, language)
 
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain data; it holds values from rows, as the text does."""
+    def to_json(self, language: Language) -> dict[str, Any]:
+        """The report as plain data, findings in a language; it holds values from rows, as the text does."""
         record = asdict(self)
-        record["findings"] = [_finding_json(finding) for finding in self.findings]
+        record["findings"] = [finding.to_json(language) for finding in self.findings]
         return record
-
-
-def _finding_json(finding: Finding) -> dict[str, Any]:
-    place = finding.place
-    return {"code": finding.code, "severity": finding.severity, "file": place.file, "line": place.line}
 
 
 def _render(report: MappingReport, language: Language) -> str:
