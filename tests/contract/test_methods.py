@@ -422,6 +422,7 @@ def test_every_text_is_in_three_languages(examples: Any, name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_result_survives_json(examples: Any, name: str) -> None:
     result = examples[name].ended.results["a"]
+    assert all(table.rows for table in result.tables), "a table of nothing but its head says nothing"
     assert Result.from_json(result.to_json()) == result
     check("result", json.loads(json.dumps(result.to_json(), allow_nan=False)))
 

@@ -66,10 +66,10 @@ def figures(size: float) -> int:
 
 
 def shown_edges(edges: Floats, asked: Sequence[float], until: float) -> list[float]:
-    """The asked times that are edges, or about seven edges that lie evenly."""
+    """The asked times that are edges; where none is, about seven edges that lie evenly."""
     inside = [float(edge) for edge in edges[1:] if edge <= until]
-    if asked:
-        return [one for one in inside if one in set(asked)]
+    if told := [one for one in inside if one in set(asked)]:
+        return told
     if len(inside) <= SHOWN:
         return inside
     aims = np.linspace(0, inside[-1], SHOWN + 1)[1:]
