@@ -31,9 +31,13 @@ class Text:
         return str(getattr(self, language)) or self.en
 
 
+CHINESE = {": ": "：", "; ": "；", ", ": "、"}
+"""What stands between Chinese texts."""
+
+
 def join(between: str, *texts: Text) -> Text:
-    """One text of several, in each language; between Chinese texts stands the Chinese colon or semicolon."""
-    marks: dict[Language, str] = {"en": between, "ko": between, "zh": {": ": "：", "; ": "；"}.get(between, between)}
+    """One text of several, in each language; between Chinese texts stand Chinese marks."""
+    marks: dict[Language, str] = {"en": between, "ko": between, "zh": CHINESE.get(between, between)}
     return Text(*(marks[language].join(text.to(language) for text in texts) for language in LANGUAGES))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from gagyo.methods._regression import equation
 from gagyo.protocol.formula import parse
 from gagyo.protocol.variables import Variable
-from gagyo.text import LANGUAGES, Text
+from gagyo.text import LANGUAGES, Text, join
 
 VARIABLES = {
     "y": Variable("y", "boolean", Text("Died", "사망", "死亡")),
@@ -22,3 +22,9 @@ def test_an_equation_names_units_and_has_no_coefficient_of_an_aliased_column() -
     said = {one: [label.to(one) for label in found.labels[1:3]] for one in LANGUAGES}
     assert said == {"en": ["Age (years)", "Score"], "ko": ["나이(세)", "점수"], "zh": ["年龄（岁）", "评分"]}
     assert found.coefficients == (1.0, 0.0, 3.0)
+
+
+def test_labels_in_a_row_have_the_marks_of_each_language() -> None:
+    labels = [one.label for one in VARIABLES.values()]
+    assert join(", ", *labels) == Text("Died, Age, Score", "사망, 나이, 점수", "死亡、年龄、评分")
+    assert join(": ", *labels[:2]) == Text("Died: Age", "사망: 나이", "死亡：年龄")
