@@ -89,6 +89,7 @@ FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test
 DESIGNS, DESIGNS_LIKE = "tests/attacks/test_imputed_designs.py", "tests/contract/test_imputed_designs_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 BY_COURIER = "tests/remote/test_courier.py"
+RESTORED, FORKED = "tests/remote/test_restored.py", "tests/unit/test_forked_ledger.py"
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
 TAKEN_UP = "tests/end_to_end/test_withheld_part.py"
@@ -892,6 +893,20 @@ MUTATIONS = (
     ("federation/secure_sum.py", 'if record["request"] != answer.request or', "if False and", DOOR),
     ("coordinator/verify.py", '_check_same(again["analyses"], found["analyses"]', "_check_same({}, {}", RUN),
     ("coordinator/verify.py", '_check_same(again, found, {"gagyo"', '_check_same({}, {}, {"gagyo"', HOSTILE),
+    (
+        "site/site.py",
+        "self._receipts.check_held(session.history.shown(request), self.keys.public.verify)",
+        "pass",
+        RESTORED,
+    ),
+    ("site/receipts.py", "answer.site != self._name or receipt is None or", "True or", RESTORED),
+    ("site/history.py", "yield from (*opened.record.values, *opened.record.shares)", "pass", RESTORED),
+    ("site/service.py", "                self._post.tell_unopened(letter)", "                pass", RESTORED),
+    ("site/post.py", "with suppress(Tampered):", "with suppress(KeyError):", RESTORED),
+    ("release/ledger.py", "if not linked or same not in (None, receipt):", "if not linked:", FORKED),
+    ("release/ledger.py", "if not linked or same not in (None, receipt):", "if same not in (None, receipt):", FORKED),
+    ("runtime/journal.py", "        self._look_at_receipts(answers)\n", "", FORKED),
+    ("runtime/journal.py", "            self._look_at_receipts(self.answers)\n", "", FORKED),
     ("coordinator/verify.py", "            _check_receipt(answer, publics)\n", "            pass\n", HOSTILE),
     ("site/folder.py", "if not _of_study(one.read_bytes())", "", "tests/unit/test_site_file.py"),
     ("report/forest.py", "if weight is not None and row.cells:", "if False:", DIGITS),

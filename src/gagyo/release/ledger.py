@@ -118,6 +118,10 @@ class Ledger:
             if isinstance(link, Entry) or any(word in link for word in words):
                 yield self._at(at)
 
+    def holds(self, entry: Entry) -> bool:
+        """Whether a link is one of this chain. Tampered as `about`."""
+        return entry.sequence < len(self) and self._at(entry.sequence) == entry
+
     def _at(self, number: int) -> Entry:
         link = self._links[number]
         if isinstance(link, bytes):
@@ -167,6 +171,31 @@ class Ledger:
                 file.truncate(before)
                 raise
         self._take(links)
+
+
+class Seen:
+    """Ledgers as others see them, a receipt here and there: each number has one link, and neighbours are linked."""
+
+    def __init__(self) -> None:
+        self._links: dict[tuple[str, int], Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def note(self, site: str, receipt: Entry) -> None:
+        """Take in a receipt whose signature was checked, or is checked before it is used.
+
+        Raises:
+            Tampered: `forked_ledger`, where the hospital signed another link of this number, or after it or before it.
+        """
+        at = receipt.sequence
+        before, same, after = (self._links.get((site, number)) for number in (at - 1, at, at + 1))
+        linked = (before is None or before.head == receipt.previous) and (
+            after is None or after.previous == receipt.head
+        )
+        if not linked or same not in (None, receipt):
+            raise Tampered.of("forked_ledger", found=site, expected=at)
+        self._links[site, at] = receipt
 
 
 def _write_whole(file: RawIOBase, content: bytes) -> None:

@@ -17,7 +17,7 @@ from gagyo.federation.asked import Questions
 from gagyo.federation.wire import ASKED, answer_from, question_of
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer
-from gagyo.release.ledger import Ledger
+from gagyo.release.ledger import Ledger, Seen
 
 
 class Runtime(Protocol):
@@ -53,9 +53,11 @@ class Journal:
         self._refused: dict[str, Answer] = {}
         self._missed: dict[str, Answer] = {}
         self._questions = Questions()
+        self._seen = Seen()
         with found_in(path.name):
             for entry in self._chain.entries:
                 self._note(answer_from(entry.record), question_of(entry.record))
+            self._look_at_receipts(self.answers)
 
     @property
     def head(self) -> str:
@@ -91,9 +93,16 @@ class Journal:
 
     def _write(self, answers: Sequence[Answer], requests: Iterable[Request] = ()) -> None:
         told = list(self._with_questions(answers, {request.digest: request for request in requests}))
+        self._look_at_receipts(answers)
         self._chain.record_written(_link(*one) for one in told)
         for one in told:
             self._note(*one)
+
+    def _look_at_receipts(self, answers: Iterable[Answer]) -> None:
+        """What contradicts the receipts so far is not written down: a run can go on once the hospital is in order."""
+        for answer in answers:
+            if answer.receipt is not None:
+                self._seen.note(answer.site, answer.receipt)
 
     def _with_questions(
         self, answers: Sequence[Answer], requests: Mapping[str, Request]

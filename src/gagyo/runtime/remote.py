@@ -287,7 +287,7 @@ class Remote:
         for about in [about for about, post in posts.items() if post.to_site in late]:
             del posts[about]
         for site in asked.difference(late):
-            if self._client.by_courier(site) or self.states[site].doing in ("reviewing", "disk_full"):
+            if self._client.by_courier(site) or self.states[site].doing in ("reviewing", "disk_full", "unopened"):
                 continue
             unheard = now - max(self._hospitals[site].began, self._hospitals[site].heard)
             if unheard > 2 * FIRST_AGAIN and self.states[site].doing != "silent":
@@ -295,7 +295,12 @@ class Remote:
 
     def _why_late(self, site: str) -> Finding:
         values = {"found": site, "expected": _when(self.states[site].since)}
-        why = {"waiting": "undecided", "reviewing": "unreviewed", "disk_full": "disk_full_there"}
+        why = {
+            "waiting": "undecided",
+            "reviewing": "unreviewed",
+            "disk_full": "disk_full_there",
+            "unopened": "unopened",
+        }
         return Finding(why.get(self.states[site].doing, "silent"), values=values)
 
     def _receive(self, wait: float, enough: int = 1) -> list[Message]:

@@ -21,6 +21,11 @@ class FaultLog:
             with self._path.open("a", encoding="utf-8") as log:
                 log.write(f"{request.analysis} {request.step} {code}: {', '.join(rules)}\n")
 
+    def note_behind(self, shown: int, links: int) -> None:
+        """That a receipt of this hospital came back which is not on its ledger, and where that ends."""
+        with self._path.open("a", encoding="utf-8") as log:
+            log.write(f"ledger_behind: link {shown} came back, and the ledger has {links} links\n")
+
     def note_fault(self, fault: Exception) -> None:
         """Where a fault happened; not its message, which may hold a value."""
         with self._path.open("a", encoding="utf-8") as log:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from gagyo.federation.opened import Opened, apply
 from gagyo.federation.secure_sum import Record, check_record, pooled
 from gagyo.protocol.plan import Plan
 from gagyo.protocol.request import Request
+from gagyo.release.decision import Answer
 from gagyo.release.ledger import Entry
 from gagyo.site.admission import NotAdmitted
 from gagyo.site.scores_told import GRIDS, SCORES, TIMES, Cells, Score, cells_opened, scores_opened, times_opened
@@ -57,6 +58,14 @@ class History:
                 self._check_refused(opened.cursor, site, receipt)
             self._last = opened
             self._followed += 1
+
+    def shown(self, request: Request) -> Iterator[Answer]:
+        """The answers that a request brings, of this round and of those since the last request."""
+        for opened in request.relay.get("history", ())[self._followed :]:
+            if opened.record is not None:
+                yield from (*opened.record.values, *opened.record.shares)
+        for name in ("shares", "people"):
+            yield from request.relay.get(name, ())
 
     @property
     def _line(self) -> Line:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from gagyo.errors import Tampered
@@ -80,6 +81,14 @@ class Post:
         """Write to who sent a message, about it; also where nothing is known of its study."""
         to, proposed = self._keys_of(message.study, message.sender), self._inbox.known(message.plan)
         self._send(message.study, message.sender, to, kind, body, proposed, message.request or message.plan)
+
+    def tell_unopened(self, letter: Received) -> None:
+        """Say that a letter cannot be opened, where this hospital has no key of the run: it may have had one."""
+        if self._run_keys.has(letter.study):
+            return
+        with suppress(Tampered):  # whoever is no coordinator is told nothing
+            keys = self.coordinator(letter.sender)
+            self._send(letter.study, letter.sender, keys, "state", {"state": "unopened"}, None, "")
 
     def _keys_of(self, study: str, sender: str) -> PublicKeys:
         """The keys with which a study's leader was first heard of; before that, as the hub knows them."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+from gagyo.errors import Refused, Tampered
+from gagyo.finding import Finding
 from gagyo.protocol.request import Request
 from gagyo.release.decision import Answer, Outcome
-from gagyo.release.ledger import Ledger
+from gagyo.release.ledger import Ledger, Verifier
 from gagyo.site.fault_log import FaultLog
 from gagyo.site.said import Said
 from gagyo.site.store import Store
@@ -27,6 +31,23 @@ class Receipts:
             if receipt.sequence == len(self._ledger):
                 self._ledger.append(receipt)
         self._sound = True
+
+    def check_held(self, shown: Iterable[Answer], verify: Verifier) -> None:
+        """What this hospital signed, and is shown again, has to stand on its ledger: else that ends too early.
+
+        verify: of this hospital's own key. What is not signed by it is refused where it is used.
+
+        Raises:
+            Refused: `answer_ledger_behind`; nothing is written down, for that would be a second link of one number.
+        """
+        for answer in shown:
+            receipt = answer.receipt
+            if answer.site != self._name or receipt is None or self._ledger.holds(receipt):
+                continue
+            with suppress(Tampered):
+                receipt.check(verify)
+                self._log.note_behind(receipt.sequence, len(self._ledger))
+                raise Refused(Finding("answer_ledger_behind", values={"found": self._name}))
 
     def doubt(self) -> None:
         """This machine could not write: what is kept is held against the ledger before the next answer."""

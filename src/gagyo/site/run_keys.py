@@ -23,6 +23,10 @@ class RunKeys:
         sealing = self._store.run_key(study)
         return (self._lasting.with_sealing(sealing), self._lasting) if sealing else (self._lasting,)
 
+    def has(self, study: str) -> bool:
+        """Whether there is a sealing key for a study's run."""
+        return bool(self._store.run_key(study))
+
     def destroy(self, study: str) -> None:
         """Destroy the sealing key of a study's run, when that is closed."""
         self._store.destroy_run_key(study)

@@ -200,7 +200,8 @@ class Service:
                 raise Tampered.of("bad_wire", found=message.kind)
         except Tampered as why:
             self._log({"event": "refused", "from": letter.sender, "code": why.findings[0].code})
-            self._again_closed(letter)
+            if not self._again_closed(letter) and why.findings[0].code == "bad_envelope":
+                self._post.tell_unopened(letter)
             return
         try:
             handlers[message.kind](message)
@@ -306,13 +307,14 @@ class Service:
         self._arrived.close(proposed.plan)
         self._log({"event": "closed", "plan": proposed.plan})
 
-    def _again_closed(self, letter: Received) -> None:
+    def _again_closed(self, letter: Received) -> bool:
         """A letter about a closed run cannot be opened any more; its sender may have missed the closing answer."""
         closed = [one for one in self.inbox.plans() if one.study == letter.study and one.state == "closed"]
         if closed and closed[0].coordinator == letter.sender:
             answer = self._store.answered(closed[0].reason)
             if answer is not None:
                 self._post.reply(letter.study, "answer", answer_record(answer), closed[0], closed[0].reason)
+        return bool(closed)
 
     # What people decide, and what takes long.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gagyo.canonical import plain
-from gagyo.errors import DataFault, FileFault, Tampered
+from gagyo.errors import DataFault, FileFault, Refused, Tampered
 from gagyo.exchange.envelope import Keys
 from gagyo.governance.approval import Statement
 from gagyo.protocol.plan import Plan
@@ -144,6 +144,7 @@ class Site:
 
         Raises:
             OSError, sqlite3.Error: this machine cannot write it down now, and so nothing was answered.
+            Refused: `answer_ledger_behind`: this hospital's folder was restored from an earlier copy.
         """
         try:
             request.digest  # noqa: B018 - what cannot be digested cannot be refused by name
@@ -161,6 +162,8 @@ class Site:
         except DataFault as fault:  # its texts count and never quote
             found = tuple(f"{one.code}: {one.text('en')}" for one in fault.findings)
             return self._receipts.refuse(request, "data_fault", found)
+        except Refused:
+            raise
         except MACHINE_FAULTS:
             self._receipts.doubt()
             raise
@@ -180,6 +183,7 @@ class Site:
             raise NotAdmitted("not_approved")
         self._approvals.check(request, needed=not session.study.counts_only)
         self._check_ruled_today(session)
+        self._receipts.check_held(session.history.shown(request), self.keys.public.verify)
         session.history.follow(request.relay.get("history", ()))
         self.referrals.check_analysis(session, request)
         return session
