@@ -89,6 +89,7 @@ FORESEEN, FORESEEN_LIKE = "tests/attacks/test_foreseen.py", "tests/contract/test
 DESIGNS, DESIGNS_LIKE = "tests/attacks/test_imputed_designs.py", "tests/contract/test_imputed_designs_references.py"
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 BY_COURIER = "tests/remote/test_courier.py"
+GONE_ON = "tests/remote/test_taken_up.py"
 RESTORED, FORKED = "tests/remote/test_restored.py", "tests/unit/test_forked_ledger.py"
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
@@ -899,10 +900,18 @@ MUTATIONS = (
         "pass",
         RESTORED,
     ),
+    (
+        "runtime/remote.py",
+        "            if message.sender in self._closed:\n                return True\n",
+        "",
+        GONE_ON,
+    ),
+    ("runtime/remote.py", "if closing is not None and closing.request != request.digest:", "if False:", GONE_ON),
+    ("api.py", "        _check_key(interrupted, key_file, folder)\n", "        pass\n", GONE_ON),
     ("site/receipts.py", "answer.site != self._name or receipt is None or", "True or", RESTORED),
     ("site/history.py", "yield from (*opened.record.values, *opened.record.shares)", "pass", RESTORED),
     ("site/service.py", "                self._post.tell_unopened(letter)", "                pass", RESTORED),
-    ("site/post.py", "with suppress(Tampered):", "with suppress(KeyError):", RESTORED),
+    ("site/post.py", "if not self._run_keys.has(letter.study):", "if self._run_keys.has(letter.study):", RESTORED),
     ("release/ledger.py", "if not linked or same not in (None, receipt):", "if not linked:", FORKED),
     ("release/ledger.py", "if not linked or same not in (None, receipt):", "if same not in (None, receipt):", FORKED),
     ("runtime/journal.py", "        self._look_at_receipts(answers)\n", "", FORKED),

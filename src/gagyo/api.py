@@ -260,12 +260,15 @@ def run_remote(
                 client.close_study(digest(read.canonical()))
             key_file.unlink()
         return finished
+    interrupted = _planned(folder, read)
+    if interrupted is not None:
+        _check_key(interrupted, key_file, folder)
     keys = Keys(membership.keys.signing, Keys.open(key_file).sealing)
     board = Board(folder, states, tell)
     with _alone(read), closing(open_carrier(Path(hub))) as client:
         about = digest(read.canonical())
         remote = Remote(client, keys, about, read.sites, read.waits.total_seconds(), board.states)
-        planned = _planned(folder, read) or make_plan(read, remote.gather_keys(read.source), evidence, own)
+        planned = interrupted or make_plan(read, remote.gather_keys(read.source), evidence, own)
         open_folder(folder, planned)
         remote.submit(planned)
         journal = Journal(folder / "journal.jsonl", keys, remote)
@@ -301,6 +304,13 @@ def _finished(folder: Path, study: Study, ended: Callable[[str, Result | Stopped
 def run_key_file(study: Study) -> Path:
     """Where the coordinator's keys of a run are until it is finished: beside the study file."""
     return _kept(study) / f"{study.study}.run.keys"
+
+
+def _check_key(plan: Plan, key_file: Path, folder: Path) -> None:
+    """Raise FileFault unless the key of an interrupted run is here, with which alone it can go on."""
+    mine = plan.keys["coordinator"]["sealing"]
+    if not key_file.exists() or Keys.open(key_file).public.sealing != mine:
+        raise FileFault.of("run_key_gone", found=str(folder), expected=str(key_file))
 
 
 def _planned(folder: Path, study: Study) -> Plan | None:

@@ -90,6 +90,8 @@ class Remote:
         self._tell = tell or (lambda states: None)
         self._plan = ""
         self._done: list[str] = []
+        self._closed: dict[str, Answer] = {}
+        """The closing answers of hospitals that closed the run: they open no letter of it any more."""
         self._outbox: list[Sending] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="post")
         known = _enrolled(client, sites)
@@ -137,6 +139,8 @@ class Remote:
         refused: dict[str, str] = {}
 
         def take(message: Message) -> bool:
+            if message.sender in self._closed:
+                return True
             if message.kind != "state" or message.plan != plan.digest:
                 return False
             state = str(message.body.get("state"))
@@ -169,8 +173,8 @@ class Remote:
             Refused: a hospital cannot go on, and says why.
         """
         wanted = {request.digest: request for request in requests}
-        answers: dict[str, Answer] = {}
-        posts = {request.digest: self._request(request) for request in requests}
+        answers = {request.digest: self._closed[request.site] for request in requests if self._has_closed(request)}
+        posts = {request.digest: self._request(request) for request in requests if request.digest not in answers}
 
         def take(message: Message) -> bool:
             request = wanted.get(message.request)
@@ -189,6 +193,17 @@ class Remote:
 
         self._await(posts, take, lambda late: True)
         return [answers.get(one.digest) or self._silent(one) for one in requests]
+
+    def _has_closed(self, request: Request) -> bool:
+        """Whether a hospital closed the run with its answer to a request, which is not on record here.
+
+        Raises:
+            Refused: it closed the run, and is asked something else.
+        """
+        closing = self._closed.get(request.site)
+        if closing is not None and closing.request != request.digest:
+            raise Refused(Finding("answer_run_closed", values={"found": request.site}))
+        return closing is not None
 
     def _silent(self, request: Request) -> Answer:
         why = self._why_late(request.site)
@@ -334,6 +349,9 @@ class Remote:
             self._set_state(message.sender, str(message.body.get("state", "")), str(detail))
         elif message.kind == "answer":
             self._set_state(message.sender, "answered")
+            receipt = (answer := answer_of(message.body)).receipt
+            if receipt and (receipt.record.get("step"), receipt.record.get("plan")) == ("close", self._plan):
+                self._closed[message.sender] = answer
 
     def _set_state(self, site: str, doing: str, detail: str = "") -> None:
         before = self.states[site]

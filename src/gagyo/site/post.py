@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from gagyo.errors import Tampered
@@ -84,10 +83,8 @@ class Post:
 
     def tell_unopened(self, letter: Received) -> None:
         """Say that a letter cannot be opened, where this hospital has no key of the run: it may have had one."""
-        if self._run_keys.has(letter.study):
-            return
-        with suppress(Tampered):  # whoever is no coordinator is told nothing
-            keys = self.coordinator(letter.sender)
+        if not self._run_keys.has(letter.study):
+            keys = self._keys_of(letter.study, letter.sender)
             self._send(letter.study, letter.sender, keys, "state", {"state": "unopened"}, None, "")
 
     def _keys_of(self, study: str, sender: str) -> PublicKeys:
