@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -133,3 +134,30 @@ def test_a_hospital_cannot_call_itself_silent(here: Town, files: Files) -> None:
     said = Message("answer", "seoul", "lead", "", answer_record(Answer(request.digest, "seoul", "silent", "silent")))
     with pytest.raises(Tampered):
         remote._checked(said, request)
+
+
+def test_an_answer_to_something_else_is_no_sign_of_work(here: Town, files: Files) -> None:
+    """Patience would begin anew with each of them, and never end."""
+    came: list[bytes] = []
+    replayed: list[bytes] = []
+
+    def mischief(sender: str, recipient: str, body: bytes) -> Sequence[bytes]:
+        if recipient == GONE and not replayed and _step(here, body) == "describe.counts":
+            replayed.append(came[-1])
+        if sender == GONE:
+            came.append(body)
+        return replayed if replayed and sender == GONE else [body]
+
+    here.office.mischief = mischief
+    ended: list[SiteSilent] = []
+
+    def go() -> None:
+        try:
+            here.run(study_without(files, here.folder, 0), patience=PATIENCE)
+        except SiteSilent as silent:
+            ended.append(silent)
+
+    going = threading.Thread(target=go, daemon=True)
+    going.start()
+    going.join(8 * PATIENCE)
+    assert [one.values["found"] for silent in ended for one in silent.findings] == [GONE]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gagyo.api import Finished, run_key_file, run_remote, verify
-from gagyo.errors import FileFault, Refused
+from gagyo.errors import FileFault, GagyoError, Refused
 from gagyo.exchange import courier as carrying
 from gagyo.exchange.envelope import Keys
 from gagyo.exchange.membership import KEYS
@@ -18,6 +18,8 @@ from gagyo.protocol.study import Study
 from tests.remote.conftest import Files, analyses
 from tests.remote.post_office import Town
 from tests.remote.test_courier import short_study
+
+SECONDS = 30
 
 
 class Lead:
@@ -29,8 +31,22 @@ class Lead:
         self._folder, self._kept = here.folder / "lead", here.folder / "kept.keys"
 
     def run(self) -> Finished:
+        """The run, or its error; a run that is asked by nobody any more would wait for ever."""
         threading.Thread(target=self._here.approve_all, daemon=True).start()
-        return run_remote(self._study, self._folder, self.out, states=lambda _: self._keep_key())
+        ended: list[Finished | BaseException] = []
+        going = threading.Thread(target=self._go, args=(ended,), daemon=True)
+        going.start()
+        going.join(SECONDS)
+        assert ended, f"it neither went on nor stopped within {SECONDS} seconds"
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return ended[0]
+
+    def _go(self, ended: list[Finished | BaseException]) -> None:
+        try:
+            ended.append(run_remote(self._study, self._folder, self.out, states=lambda _: self._keep_key()))
+        except GagyoError as error:
+            ended.append(error)
 
     def _keep_key(self) -> None:
         shutil.copy(self.key, self._kept)
@@ -51,10 +67,7 @@ def lead(here: Town, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     caller.membership.save(here.folder / "lead")
     caller.close = lambda: None  # type: ignore[attr-defined]
     monkeypatch.setattr(carrying, "open_carrier", lambda folder: caller)
-    study = short_study(files, tmp_path)
-    patient = tmp_path / "patient.yaml"
-    patient.write_text(study.source + "\npatience: 8s\n", encoding="utf-8")
-    return Lead(here, Study.read(patient))
+    return Lead(here, short_study(files, tmp_path))
 
 
 def test_one_that_was_killed_when_hospitals_had_closed_it_goes_on(lead: Lead) -> None:

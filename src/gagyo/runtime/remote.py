@@ -280,7 +280,7 @@ class Remote:
     def _hear(self, message: Message, posts: Mapping[str, _Post]) -> None:
         """What any message of a hospital says of what it was asked; Refused where it cannot answer."""
         asked = [post for post in posts.values() if post.to_site == message.sender]
-        if asked and _works(message):
+        if any(_works(message, post.message) for post in asked):
             self._hospitals[message.sender].began = time.monotonic()
         for post in asked:
             _ask_again(post, message)
@@ -405,8 +405,13 @@ def _ask_again(post: _Post, message: Message) -> None:
         post.again = max(post.again, time.monotonic() + FIRST_AGAIN)
 
 
-def _works(message: Message) -> bool:
-    """Whether a hospital is at work on what it was asked: patience then begins anew. Waiting for a person does not."""
+def _works(message: Message, asked: Message) -> bool:
+    """Whether a hospital is at work on what it was asked: patience then begins anew.
+
+    Waiting for a person is no work, nor is the answer to something else.
+    """
+    if message.kind == "answer":
+        return message.request == asked.request
     return message.kind != "state" or message.body.get("state") == "computing"
 
 
