@@ -90,6 +90,7 @@ DESIGNS, DESIGNS_LIKE = "tests/attacks/test_imputed_designs.py", "tests/contract
 COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py"
 BY_COURIER = "tests/remote/test_courier.py"
 GONE_ON = "tests/remote/test_taken_up.py"
+OTHERS = "tests/unit/test_other_version.py"
 RESTORED, FORKED = "tests/remote/test_restored.py", "tests/unit/test_forked_ledger.py"
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
@@ -908,6 +909,9 @@ MUTATIONS = (
         GONE_ON,
     ),
     ("runtime/remote.py", "if closing is not None and closing.request != request.digest:", "if False:", GONE_ON),
+    ("coordinator/verify.py", "        if unlike := unlike_sources(plan.methods):", "        if unlike := []:", OTHERS),
+    ("coordinator/folder.py", "        check_version(folder, there)\n", "        pass\n", OTHERS),
+    ("federation/local.py", "name not in names or source_digest(name) != digest]", "name not in names]", OTHERS),
     ("api.py", "        _check_key(interrupted, key_file, folder)\n", "        pass\n", GONE_ON),
     ("site/receipts.py", "answer.site != self._name or receipt is None or", "True or", RESTORED),
     ("site/history.py", "yield from (*opened.record.values, *opened.record.shares)", "pass", RESTORED),

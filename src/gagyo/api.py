@@ -18,7 +18,7 @@ from gagyo.coordinator.board import Board
 from gagyo.coordinator.dossier import Brought, write_dossier
 from gagyo.coordinator.feasibility import Feasibility
 from gagyo.coordinator.feasibility import feasibility as weigh
-from gagyo.coordinator.folder import finish, open_folder, write
+from gagyo.coordinator.folder import check_version, finish, open_folder, write
 from gagyo.coordinator.planning import check, make_plan
 from gagyo.coordinator.run import Progress, Run, run
 from gagyo.coordinator.sizes import required
@@ -262,6 +262,7 @@ def run_remote(
         return finished
     interrupted = _planned(folder, read)
     if interrupted is not None:
+        check_version(folder, interrupted)
         _check_key(interrupted, key_file, folder)
     keys = Keys(membership.keys.signing, Keys.open(key_file).sealing)
     board = Board(folder, states, tell)
@@ -296,7 +297,8 @@ def _finished(folder: Path, study: Study, ended: Callable[[str, Result | Stopped
     planned = _planned(folder, study)
     if planned is None:
         raise FileFault.of("run_finished", found=str(folder))
-    going = _followed(Run(planned, Journal(folder / "journal.jsonl", Keys.make())), ended)
+    with verifying.same_version(planned):
+        going = _followed(Run(planned, Journal(folder / "journal.jsonl", Keys.make())), ended)
     record = json.loads((folder / "results.json").read_bytes())
     return Finished(folder, planned, going.results, going.stopped, record, going.preflight, frozenset(going.silent))
 

@@ -11,6 +11,7 @@ from typing import Any
 from gagyo.coordinator.document import document, receipts_of
 from gagyo.coordinator.run import Run
 from gagyo.errors import FileFault
+from gagyo.federation.local import unlike_sources
 from gagyo.protocol.plan import Plan
 from gagyo.release.decision import Answer
 
@@ -19,10 +20,21 @@ def open_folder(folder: Path, plan: Plan) -> None:
     """Make the folder, or take up the run of the same plan in it; FileFault where it holds another."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "plan.json"
-    if path.exists() and Plan.from_bytes(path.read_bytes()).digest != plan.digest:
-        raise FileFault.of("other_plan", found=str(folder))
     if not path.exists():
         write(path, plan.to_bytes())
+        return
+    there = Plan.from_bytes(path.read_bytes())
+    if there.digest == plan.digest:
+        return
+    if there.text == plan.text:
+        check_version(folder, there)
+    raise FileFault.of("other_plan", found=str(folder))
+
+
+def check_version(folder: Path, plan: Plan) -> None:
+    """Raise FileFault where a run that is to go on was begun with other sources of its methods than are here."""
+    if unlike := unlike_sources(plan.methods):
+        raise FileFault.of("run_by_other_version", found=str(folder), expected=", ".join(unlike))
 
 
 def finish(folder: Path, run: Run, runtime: str, answers: list[Answer], ledgers: Mapping[str, Path]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import eq
 from pathlib import Path
@@ -13,8 +14,9 @@ from gagyo.coordinator.acts import check_acts
 from gagyo.coordinator.arithmetic import near
 from gagyo.coordinator.document import document, receipts_of
 from gagyo.coordinator.run import Carrier, Run
-from gagyo.errors import Tampered, found_in
+from gagyo.errors import FileFault, GagyoError, Tampered, found_in
 from gagyo.exchange.envelope import PublicKeys
+from gagyo.federation.local import unlike_sources
 from gagyo.federation.secure_sum import check_answer
 from gagyo.federation.wire import answer_from
 from gagyo.protocol.plan import Plan
@@ -49,6 +51,7 @@ def verify(folder: Path, audit: Carrier) -> Verified:
 
     Raises:
         Tampered: naming the first thing that does not fit.
+        FileFault: `made_by_other_version`, where methods that are installed here ask otherwise than those of the run.
     """
     plan = Plan.from_bytes((folder / "plan.json").read_bytes())
     publics = {name: PublicKeys(**keys) for name, keys in plan.keys.items()}
@@ -74,6 +77,21 @@ def verify(folder: Path, audit: Carrier) -> Verified:
         raise Tampered.of("no_ledger", found=", ".join(there))
     analyses, exact = _check_results(folder, plan, audit, answers)
     return Verified(len(links), ledgers, there, analyses, people, exact)
+
+
+@contextmanager
+def same_version(plan: Plan) -> Iterator[None]:
+    """A run's results are derived from its journal: a method of another version asks what stands in none.
+
+    Raises:
+        FileFault: `made_by_other_version`, in the place of what is missing then.
+    """
+    try:
+        yield
+    except GagyoError:
+        if unlike := unlike_sources(plan.methods):
+            raise FileFault.of("made_by_other_version", found=", ".join(unlike)) from None
+        raise
 
 
 def _ledger(site: str) -> str:
@@ -140,8 +158,9 @@ def _check_results(folder: Path, plan: Plan, audit: Carrier, answers: list[Answe
     Another release may verify, and so may another processor; then fractions are the same but for rounding.
     """
     run = Run(plan, audit)
-    for _ in run:
-        pass
+    with same_version(plan):
+        for _ in run:
+            pass
     found: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
     again = json.loads(json.dumps(document(run, found["runtime"], receipts_of(answers))))
     alike = all(again[part] == found.get(part) for part in MACHINE)

@@ -140,6 +140,12 @@ def source_digest(method: str) -> str:
     return "sha256:" + whole.hexdigest()
 
 
+def unlike_sources(methods: Mapping[str, str]) -> list[str]:
+    """Which methods are installed here with another source than a plan names, or not at all."""
+    names = method_names()
+    return [name for name, digest in methods.items() if name not in names or source_digest(name) != digest]
+
+
 ARITHMETIC = (
     "gagyo.methods",
     "gagyo.statistics",
