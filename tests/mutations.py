@@ -91,6 +91,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 BY_COURIER = "tests/remote/test_courier.py"
 GONE_ON = "tests/remote/test_taken_up.py"
 OTHERS = "tests/unit/test_other_version.py"
+SPREAD_IN_PARTS = "tests/unit/test_spread_in_parts.py"
 RESTORED, FORKED = "tests/remote/test_restored.py", "tests/unit/test_forked_ledger.py"
 SAID = "tests/unit/test_said.py"
 LACKING, DISPENSABLE = "tests/attacks/test_withheld_parts.py", "tests/unit/test_dispensable.py"
@@ -1532,6 +1533,10 @@ MUTATIONS = (
     ("methods/_cox_steps.py", '"apart": apart}', "}", APART),
     ("site/alike.py", "return both if np.count_nonzero(both) == smaller else", "return both if True else", ALIKE),
     ("federation/rows.py", "self._who + label.encode()", "self._who", SAMPLES),
+    ("site/cohorts.py", "self._secret, key.encode())", 'self._secret, b"x")', SAMPLES),
+    ("release/few_values.py", "distance**2 / 2)", "distance**2)", SPREAD_IN_PARTS),
+    ("release/few_values.py", "parts[:whole:2] & parts[1:whole:2]", "parts[:whole:2]", SPREAD_IN_PARTS),
+    ("release/parts.py", "column.width**power)", "column.width**power / 50)", SPREAD_IN_PARTS),
     ("federation/rows.py", "self._who + label.encode()", "label.encode()", SAMPLES),
     ("federation/rows.py", "gagyo part {self._secret_text}", "gagyo part ", SAMPLES),
     ("federation/rows.py", "self.slices(size, part, formula.text):", "self.slices(size, part):", SAMPLES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from gagyo.methods import _cox_steps as cox
 from gagyo.methods import logistic
 from gagyo.protocol.study import Study
 from tests.contract.data import HEAD, boolean, number
+from tests.hospitals import SITES, Rows, house
 
 SIZE, PART = 5 * 8192, 16
 VARIABLES = "\n".join([number("x", 0, 100), number("time", 0, 500), *(boolean(name) for name in ("t", "wider", "d"))])
@@ -77,3 +79,15 @@ def test_parts_are_of_a_size_wherever_they_are() -> None:
     assert len(starts) > 15
     others = Inside("seoul", STUDY.variables, {}, [b"%d" % at for at in range(1, SIZE + 1)], "study", b"seoul")
     assert others.slices(8192, PART, "a") != rows.slices(8192, PART, "a"), "nor of two cohorts"
+
+
+def test_parts_of_two_cohorts_that_differ_by_a_few_are_other_peoples(tmp_path: Path) -> None:
+    """The difference of sums over the same part would be the sum of those few who are in it."""
+    text = STUDY.source.replace("  all: {}", "  all: {}\n  most: {where: 'x < 79'}", 1)
+    text += "  b: {method: linear, cohort: most, formula: 'x ~ t'}\n"
+    rows = {site: people() for site in SITES}
+    one = house(tmp_path, text, {site: Rows(dict(each._columns), list(each._persons)) for site, each in rows.items()})
+    session = one.sites["seoul"].sessions.find(one.plan.digest)
+    assert session is not None
+    all_of_them, most = (session.cohorts[name].rows for name in ("all", "most"))
+    assert all_of_them._place("a fit", 10**9) != most._place("a fit", 10**9)

@@ -83,6 +83,21 @@ class Measured:
         """How far the first MANY people are from the mean."""
         return self.away(slice(MANY))
 
+    def apart(self, at: Chosen, parts: Bools, power: int) -> Floats:
+        """How far in all the people of each part (at, s) are from any centre at least, without the mean of all.
+
+        Two are as far from it together as they are from each other, or half as far where distances are squared.
+        """
+        x = self.x[at]
+        whole = len(x) - len(x) % 2
+        distance = np.nan_to_num(np.abs(x[:whole:2] - x[1:whole:2]), copy=False)
+        return np.asarray((distance if power == 1 else distance**2 / 2) @ (parts[:whole:2] & parts[1:whole:2]))
+
+    @property
+    def width(self) -> float:
+        """How wide the declared range is: from no mean is anybody farther."""
+        return self.ends[1] - self.ends[0]
+
     @property
     def reach(self) -> float:
         """How far from the mean the declared range goes: nobody is farther."""

@@ -42,6 +42,8 @@ def spread_in_parts(
 
 def _in_column(column: Measured, parts: Bools, people: Counts, at: Counts, power: int) -> Iterator[Spread]:
     """at: the places of those whom `parts` is about. Of the first MANY, where that settles it already."""
+    if not _unsettled(people, column.apart(at[:MANY], parts[:MANY], power), column.width**power).any():
+        return
     first = _raised(column.first_away, power)
     elsewhere = np.maximum(OTHERS - people, (power - 1) * SHARES * people) * float(first.mean())
     known = (first if len(at) == len(column.x) else _raised(column.away(at[:MANY]), power)) @ parts[:MANY]

@@ -256,16 +256,16 @@ class Cohorts:
         else:
             chosen = self._people.members(selected)
             selection = f"selected {_digest(chosen)}", chosen
-        return Cohort(key, self._rows(complete), selected, complete, members, selection)
+        return Cohort(key, self._rows(complete, key), selected, complete, members, selection)
 
-    def _rows(self, chosen: NDArray[np.bool_]) -> Rows:
+    def _rows(self, chosen: NDArray[np.bool_], key: str = "") -> Rows:
         everyone = bool(chosen.all())
         columns = {name: column if everyone else column[chosen] for name, column in self._data.columns.items()}
         persons = self._data.persons
         if not everyone:
             persons = [person for person, inside in zip(persons, chosen, strict=True) if inside]
         seed = f"{self._study.study} {self._study.seed}"
-        return Rows(self._site, self._study.variables, columns, persons, seed, self._secret)
+        return Rows(self._site, self._study.variables, columns, persons, seed, self._secret, key.encode())
 
 
 def _digest(members: NDArray[np.uint8]) -> str:
