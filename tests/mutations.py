@@ -91,6 +91,7 @@ COURIER, SILENT = "tests/exchange/test_courier.py", "tests/remote/test_silent.py
 BY_COURIER = "tests/remote/test_courier.py"
 GONE_ON = "tests/remote/test_taken_up.py"
 OTHERS = "tests/unit/test_other_version.py"
+ENROLMENT = "tests/exchange/test_enrolment.py"
 SPREAD_IN_PARTS = "tests/unit/test_spread_in_parts.py"
 RESTORED, FORKED = "tests/remote/test_restored.py", "tests/unit/test_forked_ledger.py"
 SAID = "tests/unit/test_said.py"
@@ -914,6 +915,7 @@ MUTATIONS = (
     ("coordinator/folder.py", "        check_version(folder, there)\n", "        pass\n", OTHERS),
     ("federation/local.py", "name not in names or source_digest(name) != digest]", "name not in names]", OTHERS),
     ("api.py", "        _check_key(interrupted, key_file, folder)\n", "        pass\n", GONE_ON),
+    ("exchange/joining.py", 'frozenset({"revoked", "not_enrolled", "bad_signature_call"})', '{"revoked"}', ENROLMENT),
     ("site/receipts.py", "answer.site != self._name or receipt is None or", "True or", RESTORED),
     ("site/history.py", "yield from (*opened.record.values, *opened.record.shares)", "pass", RESTORED),
     ("site/service.py", "                self._post.tell_unopened(letter)", "                pass", RESTORED),

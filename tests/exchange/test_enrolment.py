@@ -16,6 +16,7 @@ from gagyo.exchange import enrolment, joining, operator
 from gagyo.exchange.client import Client
 from gagyo.exchange.enrolment import Asked, Startup, fingerprint, proofs, same_fingerprint
 from gagyo.exchange.envelope import Keys
+from gagyo.exchange.mailbox import register
 from gagyo.exchange.membership import Membership
 from gagyo.exchange.signatures import signature_base
 from tests.exchange.hubs import Place
@@ -240,6 +241,30 @@ def test_whoever_was_revoked_joins_again_where_its_keys_and_ledger_are(place: Pl
     assert client.receive(0) == []
     assert code_of(joining.join, startup, pin, folder) == "already_joined"
     assert joining.rotate(folder).keys.public != first.keys.public
+
+
+@pytest.mark.parametrize("since", ["joined", "rotated"])
+def test_what_was_done_since_a_hubs_copy_is_done_again_with_the_same_keys(
+    place: Place, tmp_path: Path, since: str
+) -> None:
+    """A restored hub does not know who joined since, and knows who replaced its keys since by the old ones."""
+    name, folder = f"restored{since}", tmp_path / since
+    startup, pin = invited(place, tmp_path, name)
+    joined = joining.join(startup, pin, folder)
+    operator.confirm(place.hub, name, fingerprint(joined.keys.public))
+    (known,) = [one for one in place.hub.operate(register.members) if one.name == name]
+    keys = joined.keys
+    if since == "joined":
+        place.hub.operate(lambda rows: rows("DELETE FROM member WHERE name = ?", name))
+    else:
+        keys = joining.rotate(folder).keys
+        place.hub.operate(lambda rows: register.put_member(rows, known))
+        operator.revoke(place.hub, name)
+    startup, pin = invited(place, tmp_path, name)
+    again = joining.join(startup, pin, folder)
+    assert again.keys.public == keys.public, "its ledger is signed by them"
+    operator.confirm(place.hub, name, fingerprint(again.keys.public))
+    assert place.client_of(again).receive(0) == []
 
 
 def test_a_revoked_institution_cannot_come_back_by_itself(place: Place, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from gagyo.exchange.line import Line
 from gagyo.exchange.membership import FILE, KEYS, NEXT_KEYS, Membership
 
 PATIENCE = 30.0
+SHUT_OUT = frozenset({"revoked", "not_enrolled", "bad_signature_call"})
+"""How a hub refuses whom it revoked, does not know, or knows by other keys."""
 
 
 def join(
@@ -21,13 +23,14 @@ def join(
     """Make keys in `folder`, bring their public halves to the hub, and keep the membership there.
 
     The same command again, after a cut, goes on. The hub's operator then confirms the fingerprint. Whoever was revoked
-    there and is invited again joins with the keys that the folder holds, since its ledger is signed by them.
+    there, or is not known to a hub that was restored from a copy, and is invited again joins with the keys that the
+    folder holds, since its ledger is signed by them.
 
     Raises:
         ExchangeFault: `bad_startup_file`, `bad_pin`, `already_joined`, `bad_invitation`, or what `Line.call` raises.
     """
     opened = Startup.unlock(startup, pin)
-    if (folder / FILE).exists() and not _revoked(folder, opened, patience):
+    if (folder / FILE).exists() and not _shut_out(folder, opened, patience):
         raise ExchangeFault.of("already_joined", found=folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -46,8 +49,8 @@ def join(
     return membership
 
 
-def _revoked(folder: Path, opened: Startup, patience: float) -> bool:
-    """Whether the folder's institution is the invited one, and its hub refuses it as revoked."""
+def _shut_out(folder: Path, opened: Startup, patience: float) -> bool:
+    """Whether the folder's institution is the invited one, and its hub does not let it in with its keys."""
     known = Membership.open(folder)
     if (known.name, known.hub_keys) != (opened.name, opened.hub_keys):
         return False
@@ -55,7 +58,7 @@ def _revoked(folder: Path, opened: Startup, patience: float) -> bool:
     try:
         line.call("GET", "/v1/status")
     except ExchangeFault as fault:
-        return fault.code == "revoked"
+        return fault.code in SHUT_OUT
     finally:
         line.close()
     return False
