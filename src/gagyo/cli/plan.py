@@ -69,9 +69,8 @@ def asked_text(plan: Plan) -> list[str]:
     study = plan.study
     if study.counts_only:  # its cohorts are told with what would leave
         return []
-    used = {one.cohort for one in study.analyses.values()}
-    cohorts = [line for line, name in zip(cohort_lines(plan), study.cohorts, strict=True) if name in used]
-    lines = ["", say("plan.cohorts"), *cohorts, "", say("plan.asked")]
+    # Also those that no analysis uses: a preflight counts them, and two that differ by a few people tell of these.
+    lines = ["", say("plan.cohorts"), *cohort_lines(plan), "", say("plan.asked")]
     for name, analysis in study.analyses.items():
         options = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in analysis.options.items())
         lines += [f"  {name}: {analysis.method}", *(f"    {option}" for option in options)]
